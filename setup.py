@@ -1,0 +1,110 @@
+"""The Cython extensions; everything else about the package is in pyproject.toml.
+
+Every ``sklearn_optland/**/*.pyx`` becomes one extension, so a new kernel needs no edit here.
+
+Switches are environment variables set to 1; C code sees each as a macro of the same name:
+
+OPTLAND_BOUNDSCHECK   check indices, None and zero division in every kernel
+OPTLAND_LINETRACE     trace lines for coverage.py (needs an editable install)
+OPTLAND_SANITIZE      AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+PACKAGE = Path("sklearn_optland")
+BOUNDSCHECK, LINETRACE, SANITIZE = "OPTLAND_BOUNDSCHECK", "OPTLAND_LINETRACE", "OPTLAND_SANITIZE"
+SWITCHES = [name for name in (BOUNDSCHECK, LINETRACE, SANITIZE) if os.environ.get(name) == "1"]
+
+DIRECTIVES = {
+    "language_level": 3,
+    "freethreading_compatible": True,
+    "wraparound": False,
+    "boundscheck": BOUNDSCHECK in SWITCHES,
+    "initializedcheck": BOUNDSCHECK in SWITCHES,
+    "nonecheck": BOUNDSCHECK in SWITCHES,
+    "cdivision": BOUNDSCHECK not in SWITCHES,
+    "linetrace": LINETRACE in SWITCHES,
+}
+MACROS = [(name, "1") for name in SWITCHES]
+if LINETRACE in SWITCHES:
+    # coverage.py has no plugins under sys.monitoring yet (coveragepy issue 1790).
+    MACROS += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+OPENMP_OPTIONS = [  # for the compiler and for the linker
+    (["-fopenmp"], ["-fopenmp"]),  # gcc, clang
+    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang
+    (["/openmp"], []),  # MSVC
+]
+OPENMP_PROBE = """
+#ifndef _OPENMP
+#error "no OpenMP"
+#endif
+#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }
+"""
+
+
+def openmp_options(compiler):
+    """Return the first options that compile and link an OpenMP program, or empty ones."""
+    with TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text(OPENMP_PROBE)
+        for compile_args, link_args in OPENMP_OPTIONS:
+            try:
+                objects = compiler.compile([str(source)], folder, extra_postargs=compile_args)
+                compiler.link_executable(objects, "probe", folder, extra_postargs=link_args)
+            except (CompileError, LinkError):
+                continue
+            return compile_args, link_args
+    return [], []
+
+
+class BuildExt(build_ext):
+    """Add what depends on the compiler, then translate the kernels and compile them in parallel."""
+
+    def build_extensions(self):
+        compile_args, link_args = openmp_options(self.compiler)
+        print("OpenMP:", " ".join(compile_args) or "not found, kernels will run on one thread")
+        if SANITIZE in SWITCHES:
+            compile_args = [*compile_args, *SANITIZERS, "-O1", "-g", "-fno-omit-frame-pointer"]
+            link_args = [*link_args, *SANITIZERS]
+        elif self.compiler.compiler_type == "unix":
+            compile_args = [*compile_args, "-O3"]
+
+        # The coverage plugin looks for the C file beside its source.
+        build_dir = None if LINETRACE in SWITCHES else self.build_temp
+        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=build_dir)
+        c_sources = {extension.name: extension.sources for extension in translated}
+        for extension in self.extensions:
+            extension.sources = c_sources[extension.name]
+            extension.extra_compile_args += compile_args
+            extension.extra_link_args += link_args
+        self.parallel = os.cpu_count()
+        super().build_extensions()
+
+
+headers = sorted(str(path) for suffix in ("pxd", "h") for path in PACKAGE.rglob(f"*.{suffix}"))
+setup(
+    cmdclass={"build_ext": BuildExt},
+    ext_modules=[
+        Extension(
+            ".".join(path.with_suffix("").parts),
+            [str(path)],
+            depends=headers,
+            include_dirs=[str(PACKAGE / "utils")],
+            define_macros=MACROS,
+            libraries=["m"] if os.name == "posix" else [],
+        )
+        for path in sorted(PACKAGE.rglob("*.pyx"))
+    ],
+    # A build directory for each set of switches: time stamps do not see that a switch changed.
+    options={"build": {"build_base": f"build/{'-'.join(SWITCHES) or 'release'}"}},
+)

@@ -1,0 +1,97 @@
+"""The one iteration loop of the package: callbacks, stopping, history, Ctrl-C."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+
+@dataclass
+class Iteration:
+    """What an algorithm yields after each iteration.
+
+    Parameters
+    ----------
+    curves : dict of str to float
+        One number for each curve of `history_`: "objective", "passes", ...
+    attributes : callable
+        Returns the fitted attributes that `predict` needs if the fit stopped here; called only
+        if a callback asks for a fitted estimator.
+    done : bool
+        The algorithm has reached its tolerance, or the precision of its arithmetic.
+    """
+
+    curves: dict[str, float]
+    attributes: Callable[[], dict] = field(repr=False)
+    done: bool = False
+
+
+def fit_loop(estimator, iterations, *, max_iter, X, y, metadata=None, task_name="iteration"):
+    """Run an algorithm under scikit-learn's callbacks.
+
+    Parameters
+    ----------
+    estimator : estimator with `sklearn.callback.CallbackSupportMixin`
+    iterations : iterator of Iteration
+        The algorithm, written as a generator: it computes one iteration each time it is asked.
+    max_iter : int
+        The most iterations that are asked for.
+    X, y, metadata
+        Handed to the callbacks as they are.
+    task_name : str
+        What a progress bar calls an iteration.
+
+    Returns
+    -------
+    history : dict of str to ndarray
+        The curves, an entry an iteration, and "seconds" since the start of the loop.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, with a message that says how far the fit had come.
+    """
+    context = estimator._init_callback_context(max_subtasks=max_iter)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y, metadata=metadata)
+    # Building a context for each iteration costs a few microseconds: only if someone listens.
+    listening = hasattr(estimator, "_skl_callbacks")
+    data = {"X": X, "y": y, "metadata": metadata}
+    records = []
+    start = perf_counter()
+    iteration = None
+    try:
+        for _ in range(max_iter):
+            if listening:
+                task = context.subcontext(task_name=task_name)
+                task.call_on_fit_task_begin(estimator=estimator, **data)
+            iteration = next(iterations)
+            records.append({**iteration.curves, "seconds": perf_counter() - start})
+            stop = listening and task.call_on_fit_task_end(
+                estimator=estimator, reconstruction_attributes=iteration.attributes, **data
+            )
+            if iteration.done or stop:
+                break
+    except KeyboardInterrupt:
+        last = ", ".join(f"{name} {value:.6g}" for name, value in (records or [{}])[-1].items())
+        raise KeyboardInterrupt(
+            f"{type(estimator).__name__}.fit was interrupted after {len(records)} iterations"
+            f"{' (' + last + ')' if last else ''}; the estimator keeps what it had before the fit."
+        ) from None
+    context.call_on_fit_task_end(
+        estimator=estimator, reconstruction_attributes=iteration.attributes, **data
+    )
+    return {name: np.array([record[name] for record in records]) for name in records[0]}
+
+
+def warn_unless_reached(estimator, certificate, n_iter, advice):
+    """Warn if a fit ended above its tolerance: with the value, the tolerance, what to change."""
+    if not certificate.reached:
+        warnings.warn(
+            f"{type(estimator).__name__} stopped after {n_iter} iterations with "
+            f"{certificate}. {advice}",
+            ConvergenceWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,313 @@
+"""Passes over the data for logistic regression by bound majorization.
+
+Objective, with scores z_i = W'x_i + b: sum_i c_i [log sum_y exp(z_iy) - z_iy_i]. W and b are one
+array of shape (n_columns + 1, k), the intercept its last row; k = 1 is the binary case, whose
+only score belongs to class 1. A pass walks over blocks of rows that fit the L2 cache:
+
+    loss_gradient      Z = X W + b, residuals R = c (P - Y), G += X'R, in one sweep
+    hessian_product    out += X' c (diag p - pp') X V, Newton's curvature
+    weighted_gram      X' diag(h) X, with h a curvature of each row: Newton's p (1 - p), or the
+                       bound of Jebara and Choromanska (2012), their Algorithm 1 for two classes:
+                       tanh(z/2) / (2z)
+    jc12_curvature     the k x k matrices of Algorithm 1, Sigma_i, one a row
+
+Every call adds into its outputs, so that a caller may cut the rows in pieces.
+"""
+from libc.math cimport INFINITY, exp, fabs, log1p, tanh
+
+import numpy as np
+
+from sklearn_optland.utils._rows cimport Rows
+
+
+cdef extern from "_log_loss.h" nogil:
+    double optland_logistic(
+        long long n, const double* z, const int* y, const double* c, double* r, double* loss
+    )
+    void optland_logistic_curvature(
+        long long n, const double* z, const double* c, const double* radius, double* h
+    )
+    double optland_softmax_residual(
+        long long n, long long k, const double* z, const int* y, const double* c, double* r,
+        double* tops, double* total
+    )
+    void optland_softmax(
+        long long n, long long k, const double* z, double* p, double* tops, double* total
+    )
+
+
+cdef double residuals(
+    Py_ssize_t n, Py_ssize_t k, const double* z, const int* y, const double* c, double* r,
+    double[:, ::1] scratch,
+) noexcept nogil:
+    """r = c (P - Y) for a block; returns the block's loss."""
+    if k == 1:
+        return optland_logistic(n, z, y, c, r, &scratch[0, 0])
+    return optland_softmax_residual(n, k, z, y, c, r, &scratch[0, 0], &scratch[1, 0])
+
+
+cdef void scores(
+    Rows rows, Py_ssize_t start, Py_ssize_t stop, const double[:, ::1] W, double* Z
+) noexcept nogil:
+    """Z = X W + b for a block."""
+    cdef Py_ssize_t i, j, k = W.shape[1], d = rows.n_columns
+    for i in range(stop - start):
+        for j in range(k):
+            Z[i * k + j] = W[d, j]
+    rows.forward(start, stop, &W[0, 0], k, Z)
+
+
+cdef void add_gradient(
+    Rows rows, Py_ssize_t start, Py_ssize_t stop, const double* R, double[:, ::1] G
+) noexcept nogil:
+    """G += [X 1]'R for a block."""
+    cdef Py_ssize_t i, j, k = G.shape[1], d = rows.n_columns
+    rows.backward(start, stop, R, k, &G[0, 0])
+    for i in range(stop - start):
+        for j in range(k):
+            G[d, j] += R[i * k + j]
+
+
+def loss_gradient(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const int[::1] y,
+    const double[::1] c,
+    const double[:, ::1] W,
+    double[:, ::1] Z,  # OUT, rows first to last
+    double[:, ::1] G,  # IN / OUT
+):
+    """Loss of rows first to last; their scores go to Z, their gradient is added to G."""
+    cdef Py_ssize_t start, stop, size = rows.block_size, k = W.shape[1]
+    cdef double[:, ::1] R = np.empty((size, k))
+    cdef double[:, ::1] scratch = np.empty((2, size))
+    cdef double loss = 0
+    with nogil:
+        start = first
+        while start < last:
+            stop = min(start + size, last)
+            scores(rows, start, stop, W, &Z[start, 0])
+            loss += residuals(
+                stop - start, k, &Z[start, 0], &y[start], &c[start], &R[0, 0], scratch
+            )
+            add_gradient(rows, start, stop, &R[0, 0], G)
+            start += size
+    return loss
+
+
+def loss_along(
+    const int[::1] y,
+    const double[::1] c,
+    const double[:, ::1] Z,
+    const double[:, ::1] dZ,
+    double t,
+):
+    """Loss and its derivative in t at the scores Z + t dZ: a line search without a pass."""
+    cdef Py_ssize_t start, i, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] moved = np.empty((size, k)), R = np.empty((size, k))
+    cdef double[:, ::1] scratch = np.empty((2, size))
+    cdef double loss = 0, slope = 0
+    cdef const double* z
+    cdef const double* dz
+    cdef double* z_t = &moved[0, 0]
+    cdef double* r = &R[0, 0]
+    with nogil:
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            z, dz = &Z[start, 0], &dZ[start, 0]
+            for i in range(n * k):
+                z_t[i] = z[i] + t * dz[i]
+            loss += residuals(n, k, z_t, &y[start], &c[start], r, scratch)
+            for i in range(n * k):
+                slope += r[i] * dz[i]
+            start += size
+    return loss, slope
+
+
+def binary_curvature(
+    const double[:, ::1] z, const double[::1] c, const double[::1] radius, double[::1] h  # OUT
+):
+    """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between."""
+    with nogil:
+        optland_logistic_curvature(z.shape[0], &z[0, 0], &c[0], &radius[0], &h[0])
+
+
+def softmax(const double[:, ::1] Z, double[:, ::1] P):  # OUT
+    """Class probabilities of rows of scores."""
+    cdef Py_ssize_t start, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] scratch = np.empty((2, size))
+    with nogil:
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            optland_softmax(n, k, &Z[start, 0], &P[start, 0], &scratch[0, 0], &scratch[1, 0])
+            start += size
+
+
+def forward(
+    Rows rows not None, Py_ssize_t first, Py_ssize_t last, const double[:, ::1] W, double[:, ::1] Z
+):
+    """Z = X W + b for rows first to last."""
+    cdef Py_ssize_t start, size = rows.block_size
+    with nogil:
+        start = first
+        while start < last:
+            scores(rows, start, min(start + size, last), W, &Z[start, 0])
+            start += size
+
+
+def backward(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[:, ::1] R,
+    double[:, ::1] G,  # IN / OUT
+):
+    """G += [X 1]'R for rows first to last."""
+    cdef Py_ssize_t start, size = rows.block_size
+    with nogil:
+        start = first
+        while start < last:
+            add_gradient(rows, start, min(start + size, last), &R[start, 0], G)
+            start += size
+
+
+def hessian_product(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[::1] h,
+    const double[:, ::1] P,
+    const double[:, ::1] V,
+    double[:, ::1] out,  # IN / OUT
+):
+    """out += [X 1]' D [X 1] V for rows first to last.
+
+    D is diag(h) in the binary case, h_i (diag p_i - p_i p_i') for several classes.
+    """
+    cdef Py_ssize_t start, stop, i, j, size = rows.block_size, k = V.shape[1]
+    cdef double[:, ::1] T = np.empty((size, k))
+    cdef double* t
+    cdef double mean
+    with nogil:
+        start = first
+        while start < last:
+            stop = min(start + size, last)
+            scores(rows, start, stop, V, &T[0, 0])
+            for i in range(stop - start):
+                t = &T[i, 0]
+                if k == 1:
+                    t[0] *= h[start + i]
+                    continue
+                mean = 0
+                for j in range(k):
+                    mean += P[start + i, j] * t[j]
+                for j in range(k):
+                    t[j] = h[start + i] * P[start + i, j] * (t[j] - mean)
+            add_gradient(rows, start, stop, &T[0, 0], out)
+            start += size
+
+
+def weighted_gram(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[::1] h,
+    double[:, ::1] C,  # IN / OUT, lower triangle
+):
+    """Lower triangle of C += [X 1]' diag(h) [X 1] for rows first to last."""
+    cdef Py_ssize_t start, stop, i, d = rows.n_columns, size = rows.block_size
+    with nogil:
+        start = first
+        while start < last:
+            stop = min(start + size, last)
+            rows.gram(start, stop, &h[start], &C[0, 0], d + 1)
+            rows.backward(start, stop, &h[start], 1, &C[d, 0])
+            for i in range(start, stop):
+                C[d, d] += h[i]
+            start += size
+
+
+cdef inline double bound_ratio(double r) noexcept nogil:
+    """tanh(r / 2) / (2 r), continuous at 0 and at infinity."""
+    if fabs(r) < 1e-4:
+        return 0.25 - r * r / 48
+    return tanh(0.5 * r) / (2 * r)
+
+
+cdef inline double sigmoid(double r) noexcept nogil:
+    return 1 / (1 + exp(-r)) if r > 0 else exp(r) / (1 + exp(r))
+
+
+cdef inline double log_add(double a, double b) noexcept nogil:
+    """log(exp(a) + exp(b)); a may be -infinity."""
+    return b + log1p(exp(a - b)) if b > a else a + log1p(exp(b - a))
+
+
+def partition_bound(
+    const double[:, ::1] features,
+    const double[::1] log_alpha,
+    const Py_ssize_t[::1] order,
+    double[::1] mu,  # IN / OUT
+    double[:, ::1] sigma,  # IN / OUT
+):
+    """Algorithm 1 of Jebara and Choromanska (2012), with z kept as its logarithm.
+
+    z -> 0+, mu = 0, Sigma = 0; for each y: alpha = h(y) exp(theta'f(y)), l = f(y) - mu,
+    Sigma += tanh(log(alpha / z) / 2) / (2 log(alpha / z)) l l', mu += alpha / (z + alpha) l,
+    z += alpha. Returns log z.
+    """
+    cdef Py_ssize_t i, y, a, b, d = features.shape[1]
+    cdef double log_z = -INFINITY, r, ratio, share
+    cdef double[::1] l = np.empty(d)
+    with nogil:
+        for i in range(order.shape[0]):
+            y = order[i]
+            if log_alpha[y] == -INFINITY:
+                continue
+            r = log_alpha[y] - log_z
+            ratio, share = bound_ratio(r), sigmoid(r)
+            for a in range(d):
+                l[a] = features[y, a] - mu[a]
+            for a in range(d):
+                for b in range(d):
+                    sigma[a, b] += ratio * l[a] * l[b]
+                mu[a] += share * l[a]
+            log_z = log_add(log_z, log_alpha[y])
+    return log_z
+
+
+def jc12_curvature(
+    const double[:, ::1] Z, const Py_ssize_t[:, ::1] order, double[:, :, ::1] S  # OUT
+):
+    """Algorithm 1 for each row of scores with the unit vectors as features.
+
+    The curvature of a row's log-loss in W is then S_i kron x_i x_i'. Only the classes already
+    met have a share in l, so step a costs a^2. `order` lists each row's classes; descending scores
+    give the tightest bound.
+    """
+    cdef Py_ssize_t i, a, b, e, y, u, v, k = Z.shape[1]
+    cdef double log_z, r, ratio, share
+    cdef double[::1] mu = np.empty(k)
+    with nogil:
+        S[:, :, :] = 0
+        for i in range(Z.shape[0]):
+            mu[:] = 0
+            log_z = -INFINITY
+            for a in range(k):
+                y = order[i, a]
+                r = Z[i, y] - log_z
+                ratio, share = bound_ratio(r), sigmoid(r)
+                mu[y] = -1  # l = e_y - mu, so -mu holds l, up to sign, on the classes met
+                for b in range(a + 1):
+                    u = order[i, b]
+                    for e in range(a + 1):
+                        v = order[i, e]
+                        S[i, u, v] += ratio * mu[u] * mu[v]
+                mu[y] = 0
+                for b in range(a):
+                    mu[order[i, b]] *= 1 - share
+                mu[y] = share
+                log_z = log_add(log_z, Z[i, y])

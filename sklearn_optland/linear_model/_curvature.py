@@ -1,0 +1,215 @@
+"""Curvatures of the log-loss, factored: the metrics in which a step is taken.
+
+Each has `solve(G)`, the product of its inverse with a gradient. Those that follow the parameters
+have `refresh(point)`. A curvature is called a majorizer if a step -solve(gradient) cannot raise the
+objective.
+"""
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+
+from sklearn_optland._blocks import row_blocks, sum_over_blocks
+from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+
+# The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
+MAX_SIDE = 5000
+
+
+class GramCurvature:
+    """Binary: X' diag(h) X + penalty, h the curvature of each row, by Cholesky.
+
+    Newton's curvature for radius 0; JC12, a majorizer, for an infinite radius; in between a
+    majorizer for steps that move no score by more than its radius.
+    """
+
+    def __init__(self, problem, *, ridge=0.0):
+        check_side(problem.n_features + 1)
+        self.problem, self.ridge = problem, ridge
+
+    def refresh(self, point, radius=np.inf):
+        problem = self.problem
+        matrix = problem.gram(problem.binary_curvature(point, radius))
+        matrix[np.diag_indices_from(matrix)] += problem.penalty[:, 0] + self.ridge
+        self._factor = _factor(matrix)
+
+    def solve(self, G):
+        return self._factor(G)
+
+
+class JC12Curvature:
+    """Multinomial JC12, sum_i S_i kron x_i x_i' + penalty, a (dk)^2 matrix: a majorizer."""
+
+    def __init__(self, problem, *, ridge=0.0):
+        check_side((problem.n_features + 1) * problem.k)
+        self.problem, self.ridge = problem, ridge
+
+    def refresh(self, point):
+        problem = self.problem
+        k, d = problem.k, problem.n_features + 1
+        matrix = np.zeros((d, k, d, k))
+        for first, last in row_blocks(problem.n_samples, k * k):
+            Z = point.Z[first:last]
+            S = np.empty((last - first, k, k))
+            # Descending scores give the tightest bound.
+            kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
+            S *= problem.c[first:last, None, None]
+            part = problem.restrict(slice(first, last))
+            for a in range(k):
+                for b in range(a + 1):
+                    C = part.gram(np.ascontiguousarray(S[:, a, b]))
+                    C += np.tril(C, -1).T
+                    matrix[:, a, :, b] += C
+                    if a != b:
+                        matrix[:, b, :, a] += C
+        matrix = matrix.reshape(d * k, d * k)
+        diagonal = np.repeat(problem.penalty[:, 0] + self.ridge, k)
+        if not problem.fit_intercept:
+            matrix[-k:] = matrix[:, -k:] = 0.0
+            diagonal[-k:] = 1.0
+        matrix[np.diag_indices_from(matrix)] += diagonal
+        self._factor = _factor(matrix)
+
+    def solve(self, G):
+        return self._factor(G.reshape(-1, 1)).reshape(G.shape)
+
+
+class KroneckerCurvature:
+    """X'CX kron H + penalty, with the classes' k x k curvature H: two small eigenproblems.
+
+    H = (I - 11'/k) / 2, or 1/4 for two classes, is Boehning's fixed bound, a majorizer. `refresh`
+    puts the mean of diag p - pp' there: closer to the Hessian, no majorizer. A change of H costs
+    O(k^3), no new factorisation. Columns are centred by a change of the intercept, so that the
+    intercept is its own block.
+    """
+
+    def __init__(self, problem, *, ridge=0.0):
+        check_side(problem.n_features + 1)
+        self.problem = problem
+        C = problem.gram(problem.c)
+        self.total = problem.c.sum()
+        if problem.fit_intercept:
+            self.mean = C[-1, :-1] / self.total
+            C[:-1, :-1] -= self.total * np.outer(self.mean, self.mean)
+        else:
+            self.mean = np.zeros(problem.n_features)
+        self.eigenvalues, self.V = eigh(_finite(C[:-1, :-1]), lower=True, check_finite=False)
+        self.shrinkage = problem.l2 + ridge
+        self.bohning()
+
+    def bohning(self):
+        self._set_classes(bohning_classes(self.problem.k))
+
+    def refresh(self, point):
+        self._set_classes(_mean_class_curvature(self.problem, point))
+
+    def _set_classes(self, H):
+        h, self.Q = np.linalg.eigh(H)
+        h = np.maximum(h, 0.0)
+        self.inverse = _reciprocal(
+            np.outer(np.maximum(self.eigenvalues, 0.0), h) + self.shrinkage
+        )
+        self.inverse_intercept = _reciprocal(self.total * h)
+
+    def solve(self, G):
+        out = np.zeros_like(G)
+        g = G[-1] @ self.Q
+        q = self.V.T @ (G[:-1] - np.outer(self.mean, G[-1])) @ self.Q
+        out[:-1] = self.V @ (q * self.inverse) @ self.Q.T
+        if self.problem.fit_intercept:
+            out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
+        return out
+
+
+class DiagonalCurvature:
+    """diag(X'CX) kron H + penalty, for more columns than a d x d matrix can have.
+
+    `bohning` takes row sums of |X|'C|X| instead, which is a majorizer.
+    """
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def bohning(self):
+        problem, k = self.problem, self.problem.k
+
+        def statistic(first, last):
+            A, c = abs(problem.X[first:last]), problem.c[first:last]
+            t = c * (np.asarray(A.sum(axis=1), dtype=float).ravel() + problem.fit_intercept)
+            return np.append(A.T @ t, t.sum())
+
+        row_sums = sum_over_blocks(statistic, problem.n_samples, problem.values_per_row)
+        self._set(row_sums, bohning_classes(k))
+
+    def refresh(self, point):
+        self._set(self.problem.column_squares, _mean_class_curvature(self.problem, point))
+
+    def _set(self, columns, H):
+        h, self.Q = np.linalg.eigh(H)
+        h = np.maximum(h, 0.0)
+        self.inverse = _reciprocal(np.outer(_finite(columns), h) + self.problem.penalty)
+        if not self.problem.fit_intercept:
+            self.inverse[-1] = 0.0
+
+    def solve(self, G):
+        return ((G @ self.Q) * self.inverse) @ self.Q.T
+
+
+def bohning_classes(k):
+    """Boehning's bound on diag p - pp': (I - 11'/k) / 2, or 1/4 for the one score of two classes."""
+    return np.array([[0.25]]) if k == 1 else (np.eye(k) - 1.0 / k) / 2
+
+
+def check_side(side):
+    """Refuse a matrix that is too large to factor."""
+    if side > MAX_SIDE:
+        raise ValueError(
+            f"this curvature needs a square matrix of side {side}, (n_features + 1) x n_classes or "
+            f"n_features + 1; allowed is at most {MAX_SIDE} ({8 * MAX_SIDE**2 / 1e6:.0f} MB). "
+            "Use curvature='auto', which never builds it."
+        )
+
+
+def _mean_class_curvature(problem, point):
+    """Mean over rows of diag p - pp', with the rows' weights."""
+    if problem.k == 1:
+        return np.array([[problem.binary_curvature(point, 0.0).sum() / problem.c.sum()]])
+    P = np.empty_like(point.Z)
+    kernels.softmax(point.Z, P)
+    C = problem.c / problem.c.sum()
+    return np.diag(C @ P) - (P * C[:, None]).T @ P
+
+
+def _reciprocal(x):
+    """1 / x, and 0 where x is 0 but for rounding: directions that change nothing."""
+    return np.divide(1.0, x, out=np.zeros_like(x), where=x > 1e-14 * x.max(initial=0.0))
+
+
+def _finite(matrix):
+    if not np.isfinite(matrix).all():
+        raise ValueError(
+            "X: its products overflow float64. Allowed are values whose squares, times C and the "
+            "sample weights, can be summed; rescale the columns, with StandardScaler for example."
+        )
+    return matrix
+
+
+def _factor(matrix):
+    """Cholesky factor of a matrix given by its lower triangle; returns the solver.
+
+    The matrix is scaled to a unit diagonal. One that is singular to rounding (collinear columns
+    without a penalty) gets the smallest ridge that helps: a larger curvature is still a majorizer.
+    """
+    diagonal = _finite(np.diag(matrix)).copy()
+    _finite(matrix)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    matrix = matrix * scale[:, None] * scale
+    matrix[np.diag_indices_from(matrix)] = 1.0
+    ridge = 1e-14
+    while True:
+        try:
+            factor = cho_factor(matrix, lower=True, check_finite=False)
+            break
+        except LinAlgError:
+            matrix[np.diag_indices_from(matrix)] += ridge
+            ridge *= 10
+    return lambda G: scale[:, None] * cho_solve(factor, scale[:, None] * G, check_finite=False)

@@ -1,0 +1,322 @@
+"""The objective of logistic regression: passes over the data, Newton directions, duality gap."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._blocks import sum_over_blocks
+from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.utils._rows import as_rows
+
+
+EPS = np.finfo(float).eps
+ARMIJO = 1e-4
+# What float64 leaves open of an objective, relative to it: a sum of many terms.
+ROUNDING = 4 * EPS
+# More conjugate gradient steps than that do not pay for themselves in one Newton step.
+MAX_CG_ITERATIONS = 50
+MAX_LINE_TRIALS = 40
+MAX_INTERCEPT_STEPS = 50
+
+
+@dataclass
+class Point:
+    """Parameters with what one pass over the data tells about them."""
+
+    W: np.ndarray  # (n_features + 1, k), the intercept last
+    Z: np.ndarray  # (n_samples, k), scores
+    objective: float
+    gradient: np.ndarray  # (n_features + 1, k)
+    newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
+
+
+class LogLossProblem:
+    """Minimise l2/2 ||w||^2 + sum_i c_i [logsumexp(z_i) - z_i,y_i], z_i = W'x_i + b.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : ndarray of int32 of shape (n_samples,)
+        Class numbers.
+    c : ndarray of float64 of shape (n_samples,)
+        Positive weights.
+    n_classes : int
+        Two classes have one score, of class 1 against class 0; k classes have k.
+    l2 : float
+        1, or 0 for no penalty.
+    fit_intercept : bool
+    """
+
+    def __init__(self, X, y, c, *, n_classes, l2, fit_intercept):
+        self.X, self.y, self.c = X, y, c
+        self.n_classes, self.l2, self.fit_intercept = n_classes, l2, fit_intercept
+        self.rows = as_rows(X)
+        self.n_samples, self.n_features = X.shape
+        self.k = 1 if n_classes == 2 else n_classes
+        self.values_per_row = max(X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1], self.k)
+        self.penalty = np.full((self.n_features + 1, 1), float(l2))
+        self.penalty[-1] = 0.0
+        self.passes = 0.0
+
+    def restrict(self, index, c=None):
+        """Return the problem on some of the rows, a slice or an index array."""
+        return LogLossProblem(
+            self.X[index],
+            self.y[index],
+            self.c[index] if c is None else c,
+            n_classes=self.n_classes,
+            l2=self.l2,
+            fit_intercept=self.fit_intercept,
+        )
+
+    def sample(self, index):
+        """Return the problem on a sample of the rows, weighted up to the same total."""
+        c = self.c[index]
+        return self.restrict(index, c * (self.c.sum() / c.sum()))
+
+    @cached_property
+    def column_squares(self):
+        """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
+
+        def statistic(first, last):
+            X, c = self.X[first:last], self.c[first:last]
+            if sparse.issparse(X):
+                return X.multiply(X).T @ c
+            return np.einsum("i,ij,ij->j", c, X, X, dtype=float)
+
+        return np.append(self._sum(statistic), self.c.sum())
+
+    def zeros(self):
+        """Return parameters that are all zero."""
+        return np.zeros((self.n_features + 1, self.k))
+
+    def _sum(self, kernel):
+        self.passes += 1
+        return sum_over_blocks(kernel, self.n_samples, self.values_per_row)
+
+    def evaluate(self, W):
+        """Objective, gradient and scores at W: one pass."""
+        Z = np.empty((self.n_samples, self.k))
+        G = self.penalty * W
+        loss = self._sum(
+            lambda first, last: kernels.loss_gradient(
+                self.rows, first, last, self.y, self.c, W, Z, G
+            )
+        )
+        self._clear_intercept(G)
+        return Point(W, Z, loss + self._half_norm(W), G)
+
+    def _half_norm(self, W):
+        return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
+
+    def _clear_intercept(self, G):
+        if not self.fit_intercept:
+            G[-1] = 0.0
+
+    def forward(self, V):
+        """Scores that V adds, X V: one pass."""
+        Z = np.empty((self.n_samples, self.k))
+        self._sum(lambda first, last: kernels.forward(self.rows, first, last, V, Z))
+        return Z
+
+    def backward(self, R):
+        """X'R: one pass."""
+        G = self.zeros()
+        self._sum(lambda first, last: kernels.backward(self.rows, first, last, R, G))
+        self._clear_intercept(G)
+        return G
+
+    def gram(self, h):
+        """[X 1]' diag(h) [X 1], lower triangle."""
+        C = np.zeros((self.n_features + 1, self.n_features + 1))
+        self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
+        if not self.fit_intercept:
+            C[-1] = 0.0
+            C[-1, -1] = 1.0
+        return C
+
+    def binary_curvature(self, point, radius):
+        """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
+
+        `radius`, a number or one for each row, is how far a score may move.
+        """
+        h = np.empty(self.n_samples)
+        radius = np.full(self.n_samples, radius) if np.isscalar(radius) else radius
+        kernels.binary_curvature(point.Z, self.c, radius, h)
+        return h
+
+    def hessian_operator(self, point):
+        """Return a function V -> H V with the Hessian at a point; each product is one pass."""
+        if self.k == 1:
+            h, P = self.binary_curvature(point, 0.0), np.empty((1, 1))
+        else:
+            h, P = self.c, np.empty_like(point.Z)
+            kernels.softmax(point.Z, P)
+
+        def product(V):
+            out = self.penalty * V
+            self._sum(
+                lambda first, last: kernels.hessian_product(self.rows, first, last, h, P, V, out)
+            )
+            self._clear_intercept(out)
+            return out
+
+        return product
+
+    def newton_direction(self, point, solve, *, certify):
+        """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
+
+        It stops early: for a step, when the residual is a tenth of the gradient in the
+        preconditioner's norm; to certify, when the residual adds less than a tenth to the gap.
+        """
+        product = self.hessian_operator(point)
+        V = np.zeros_like(point.W)
+        residual = -point.gradient
+        S = solve(residual)
+        P = S
+        rho = start = np.vdot(residual, S)
+        for _ in range(MAX_CG_ITERATIONS):
+            if rho <= 0:  # a zero gradient, or the end of float64
+                break
+            Q = product(P)
+            step = rho / np.vdot(P, Q)
+            V = V + step * P
+            residual = residual - step * Q
+            S = solve(residual)
+            previous, rho = rho, np.vdot(residual, S)
+            if certify:
+                if np.vdot(residual, residual) <= -0.1 * np.vdot(point.gradient, V):
+                    break
+            elif rho <= 1e-2 * start:
+                break
+            P = S + (rho / previous) * P
+        return V
+
+    def search(self, point, direction):
+        """Evaluate point + t direction for a good t <= 1; returns the new point and t.
+
+        Returns None, 0 if there is none.
+
+        A step is good if the objective falls by at least a small share of what the slope promises,
+        or changes by no more than rounding. The full step costs one pass. If it fails, the minimum
+        along the line is sought on the scores of both ends, O(n k) a trial, and evaluated in one
+        more pass.
+        """
+        slope = np.vdot(point.gradient, direction)
+        new = self.evaluate(point.W + direction)
+        if new.objective <= point.objective + ARMIJO * slope + ROUNDING * point.objective:
+            return new, 1.0
+        if not np.isfinite(new.objective):
+            return self.search(point, direction / 1024) if np.isfinite(direction).all() else (None, 0)
+        slope = np.vdot(point.gradient, direction)
+        dZ = new.Z - point.Z
+        low, high, t, slope_low = 0.0, 1.0, 0.5, slope
+        best, best_t = point.objective, None
+        for _ in range(MAX_LINE_TRIALS):
+            W = point.W + t * direction
+            loss, slope_t = kernels.loss_along(self.y, self.c, point.Z, dZ, t)
+            slope_t += np.vdot(self.penalty * W, direction)
+            objective = loss + self._half_norm(W)
+            if objective <= point.objective + ARMIJO * t * slope and objective < best:
+                best, best_t = objective, t
+                if abs(slope_t) <= -0.3 * slope:
+                    break
+            if slope_t > 0:
+                high = t
+            else:
+                low, slope_low = t, slope_t
+            # false position on the slope, held away from the ends of the bracket
+            fraction = slope_low / (slope_low - slope_t) if slope_t > 0 else 0.5
+            t = low + (high - low) * min(max(fraction, 0.1), 0.9)
+        if best_t is None:
+            return None, 0.0
+        new = self.evaluate(point.W + best_t * direction)
+        return (new, best_t) if new.objective < point.objective else (None, 0.0)
+
+    def lower_bound(self, point, direction):
+        """Return a proven lower bound on the optimum: the value of a dual point.
+
+        Dual points are probabilities p' that balance the classes, sum_i c_i (p'_i - y_i) = 0, if
+        there is an intercept. Theirs is the bound F(w, b) - 1/2 ||w + X'c (p' - y)||^2
+        - sum_i c_i KL(p'_i || p_i), with b the best intercept for w. The probabilities of
+        the point itself lose a factor that grows with the condition number. A Newton step for the
+        scores, p' = p + (diag p - pp') dz, makes the first term ||dw||^2 / 2, and the bound is
+        then as far below the optimum as the objective is above it, or closer.
+        """
+        Z, y, c = point.Z, self.y, self.c
+        dZ = self.forward(direction)
+        if self.k == 1:
+            Z, dZ = (np.column_stack([np.zeros(self.n_samples), A]) for A in (Z, dZ))
+        else:
+            Z = Z.copy()
+        if self.fit_intercept:
+            Z += self._best_intercept(Z)
+        loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+
+        change = dZ - np.sum(P * dZ, axis=1, keepdims=True)
+        if self.fit_intercept:
+            shift = _solve_classes(P, c, -np.sum(c[:, None] * P * change, axis=0))
+            change += shift - P @ shift[:, None]
+        # 1 + t change >= 0 keeps the probabilities in the simplex
+        change *= min(1.0, 1.0 / max(-change.min(), 1e-300))
+        divergence = np.vdot(c[:, None] * P, _xlogx_minus(change))
+
+        # residuals p' - y, the row's own class as minus the others: no cancellation
+        R = P * (1.0 + change)
+        own = (np.arange(self.n_samples), y)
+        R[own] = 0.0
+        R[own] = -R.sum(axis=1)
+        R *= c[:, None]
+        balance = R.sum(axis=0)
+        G = self.l2 * point.W + self.backward(np.ascontiguousarray(R[:, -self.k :]))
+        objective = loss + self._half_norm(point.W)
+        gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
+        # float64 knows the objective to a few ulp, and the balance holds to rounding only
+        rounding = 8 * EPS * objective
+        if self.fit_intercept:
+            rounding += np.abs(balance).sum() * (1.0 + np.ptp(point.W[-1]))
+        bound = objective - gap - rounding
+        return max(0.0, bound) if np.isfinite(bound) else 0.0
+
+    def _best_intercept(self, Z):
+        """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
+        y, c = self.y, self.c
+        shift = np.zeros(Z.shape[1])
+        targets = np.bincount(y, weights=c, minlength=Z.shape[1])
+        P = np.empty_like(Z)
+        loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
+        for _ in range(MAX_INTERCEPT_STEPS):
+            kernels.softmax(Z + shift, P)
+            imbalance = c @ P - targets
+            step = _solve_classes(P, c, -imbalance)
+            while True:
+                new = kernels.loss_along(y, c, Z + (shift + step), Z, 0.0)[0]
+                if new <= loss:
+                    break
+                if np.abs(step).max() <= 1e-9:
+                    return shift + step  # the loss is flat to rounding: Newton's step is right
+                step /= 4
+            shift += step
+            if np.abs(imbalance).max() <= 1e-6 * EPS**0.5 * targets.sum():
+                break
+            loss = new
+        return shift
+
+
+def _solve_classes(P, c, rhs):
+    """Solve sum_i c_i (diag p_i - p_i p_i') u = rhs; u is free up to a constant."""
+    A = np.diag(c @ P) - (P * c[:, None]).T @ P
+    scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
+    return np.linalg.lstsq(A / np.outer(scale, scale), rhs / scale)[0] / scale
+
+
+def _xlogx_minus(x):
+    """(1 + x) log(1 + x) - x for x >= -1, without cancellation near 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
+    series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
+    return np.where(np.abs(x) < 1e-3, series, direct)

@@ -1,0 +1,346 @@
+"""Bound majorization and what is built on it, as generators of steps.
+
+A generator computes one iteration each time it is asked, and ends where float64 does: when no
+step lowers the objective any more.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from sklearn_optland._certificate import Certificate
+from sklearn_optland._fit_loop import Iteration
+from sklearn_optland.linear_model._curvature import (
+    MAX_SIDE,
+    DiagonalCurvature,
+    GramCurvature,
+    JC12Curvature,
+    KroneckerCurvature,
+)
+from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
+
+# "growing": factor between two batches. The error of a batch gradient falls with the root of its
+# size, so 1.5 a step follows a linear rate of 0.8 without an extra pass.
+GROWTH = 1.5
+# "auto": parts of the data for the first steps, and the most steps on each.
+FIRST_BATCHES = (64, 16, 4)
+MAX_BATCH_STEPS = 8
+# "auto": a d x d matrix pays for itself up to here.
+MAX_GRAM_COLUMNS = 2000
+LBFGS_MEMORY = 10
+
+
+@dataclass
+class Step:
+    """A point and the metric it was reached in; `full` if it was measured on all rows."""
+
+    point: Point
+    solve: Callable
+    full: bool = True
+
+
+def steps(problem, W, *, curvature, batch, refresh, rng):
+    """Choose the algorithm."""
+    multinomial = problem.k > 1
+    if curvature == "auto" and batch == "full":
+        small = problem.n_features <= min(MAX_GRAM_COLUMNS, 2 * problem.n_samples)
+        if small and not multinomial:
+            return quasi_newton_from_batches(problem, W, rng)
+        metric = KroneckerCurvature if small else DiagonalCurvature
+        return newton_cg(problem, W, metric(problem))
+
+    if curvature == "auto":
+        fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
+        curvature = "jc12" if fits else "bohning"
+    if curvature == "bohning-nesterov":
+        return accelerated(problem, W, KroneckerCurvature(problem))
+    if curvature == "bohning":
+        metric = KroneckerCurvature
+    else:
+        metric = JC12Curvature if multinomial else GramCurvature
+    if batch == "growing":
+        return growing(problem, W, metric, refresh, rng)
+    return majorize(problem, problem.evaluate(W), metric(problem), refresh)
+
+
+def majorize(problem, point, curvature, refresh):
+    """The recursion of bound majorization: theta - curvature^-1 gradient, again and again.
+
+    A curvature older than one iteration need not majorize any more: if the objective rises, it
+    is renewed and the step is taken again.
+    """
+    follows = not isinstance(curvature, KroneckerCurvature)
+    age, previous = 0, np.inf
+    while True:
+        fresh = follows and age % refresh == 0
+        if fresh:
+            curvature.refresh(point)
+        direction = -curvature.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        new = problem.evaluate(point.W + direction)
+        if not new.objective <= (1 + ROUNDING) * point.objective:
+            if fresh or not follows:
+                return
+            age = 0
+            continue
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return
+        point, age, previous = new, age + 1, decrement
+        yield Step(point, curvature.solve)
+
+
+def accelerated(problem, W, curvature):
+    """Nesterov's extrapolation in a fixed metric; restarts when the objective would rise."""
+    point = ahead = problem.evaluate(W)
+    t = 1.0
+    while True:
+        new = problem.evaluate(ahead.W - curvature.solve(ahead.gradient))
+        if new.objective > point.objective:
+            if ahead is point:
+                return
+            ahead, t = point, 1.0
+            continue
+        t_next = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
+        ahead = problem.evaluate(new.W + (t - 1.0) / t_next * (new.W - point.W))
+        point, t = new, t_next
+        yield Step(point, curvature.solve)
+
+
+def growing(problem, W, metric, refresh, rng):
+    """The semi-stochastic method: a majorization step on a batch, and the batch grows.
+
+    The curvature of a batch of m rows gets a ridge of d/m of the bound's diagonal: the error that a
+    sample leaves in directions it has not seen. From the whole data on it is `majorize`.
+    """
+    n, d = problem.n_samples, problem.n_features
+    order = rng.permutation(n)
+    size = max(10 * problem.n_classes, n // FIRST_BATCHES[0])
+    while size < n:
+        sample = problem.sample(np.sort(order[:size]))
+        point = sample.evaluate(W)
+        curvature = metric(sample, ridge=_sampling_ridge(problem, size, metric))
+        if metric is not KroneckerCurvature:
+            curvature.refresh(point)
+        W = W - curvature.solve(point.gradient)
+        problem.passes += sample.passes * size / n
+        yield Step(Point(W, point.Z, point.objective, point.gradient), curvature.solve, full=False)
+        size = int(np.ceil(GROWTH * size))
+    yield from majorize(problem, problem.evaluate(W), metric(problem), refresh)
+
+
+def _sampling_ridge(problem, size, metric):
+    """What a sample of `size` rows may miss of the curvature, for each column."""
+    ridge = 0.25 * min(1.0, problem.n_features / size) * problem.column_squares
+    if not problem.fit_intercept:
+        ridge[-1] = 0.0
+    return ridge.mean() if metric is KroneckerCurvature else ridge
+
+
+def quasi_newton_from_batches(problem, W, rng):
+    """Few columns, two classes: `quasi_newton`, started on samples of the data.
+
+    The samples find the region where Newton's curvature holds, and the last one's curvature
+    serves the whole data until it slows the descent.
+    """
+    n, d = problem.n_samples, problem.n_features
+    curvature = GramCurvature(problem)
+    fresh = False
+    if not W.any():
+        order = rng.permutation(n)
+        for part in FIRST_BATCHES:
+            size = n // part
+            if size < 5 * d:
+                continue
+            sample = problem.sample(np.sort(order[:size]))
+            curvature.problem = sample
+            curvature.ridge = _sampling_ridge(problem, size, GramCurvature)
+            fresh = True
+            descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
+            for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
+                W = step.point.W
+                # about the distance between the optimum of a sample and that of the data
+                if _decrement(step) <= 0.1 * d / size * step.point.objective:
+                    break
+            problem.passes += sample.passes * size / n
+        curvature.problem, curvature.ridge = problem, 0.0
+    point = problem.evaluate(W)
+    zero = problem.c.sum() * np.log(2.0)
+    if not point.objective <= zero:
+        point, fresh = problem.evaluate(problem.zeros()), False
+    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+
+
+def quasi_newton(problem, point, curvature, *, fresh):
+    """L-BFGS on a factored curvature, which is renewed when the decrement falls less than 4 times.
+
+    The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
+    step would have moved too far: after a step that had to be cut, each row's radius is what it
+    moved. If a fresh curvature gives no descent either, the last resort is a pure JC12 step, which
+    cannot raise the objective.
+
+    `fresh`: the curvature holds something to start with.
+    """
+    memory, radius, renew = [], 0.0, not fresh
+    previous = np.inf
+    while True:
+        direction = None
+        if not renew:
+            direction = -_lbfgs(memory, curvature.solve, point.gradient)
+            renew = -np.vdot(point.gradient, direction) > previous / 4
+        if renew:
+            curvature.refresh(point, radius)
+            memory, direction = [], -curvature.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return
+        previous = decrement
+        new, t = problem.search(point, direction)
+        if new is None:
+            curvature.refresh(point)
+            memory = []
+            new = problem.evaluate(point.W - curvature.solve(point.gradient))
+            if not new.objective < point.objective:
+                return
+            t = 1.0
+        renew = t < 1.0
+        radius = np.abs(new.Z - point.Z)[:, 0] * (max(t, 0.25) / t) if renew else 0.0
+        s, y = new.W - point.W, new.gradient - point.gradient
+        # At the end rounding may leave no curvature in a pair.
+        if not renew and np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
+            memory = [*memory[1 - LBFGS_MEMORY :], (s, y)]
+        point = new
+        yield Step(point, curvature.solve)
+
+
+def _lbfgs(memory, solve, gradient):
+    """Two-loop recursion around `solve`."""
+    q, shares = gradient, []
+    for s, y in reversed(memory):
+        share = np.vdot(s, q) / np.vdot(s, y)
+        q = q - share * y
+        shares.append(share)
+    q = solve(q)
+    for (s, y), share in zip(memory, reversed(shares), strict=True):
+        q = q + (share - np.vdot(y, q) / np.vdot(s, y)) * s
+    return q
+
+
+def newton_cg(problem, W, curvature):
+    """Truncated Newton steps; the last resort is a step of Boehning's bound."""
+    point = problem.evaluate(W)
+    previous = np.inf
+    while True:
+        direction = point.newton
+        if direction is None:
+            curvature.refresh(point)
+            direction = problem.newton_direction(point, curvature.solve, certify=False)
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return
+        previous = decrement
+        new, _ = problem.search(point, direction)
+        if new is None:
+            curvature.bohning()
+            new = problem.evaluate(point.W - curvature.solve(point.gradient))
+            if not new.objective < point.objective:
+                return
+        point = new
+        yield Step(point, curvature.solve)
+
+
+def _decrement(step):
+    """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
+    gradient = step.point.gradient
+    return 0.5 * np.vdot(gradient, step.solve(gradient))
+
+
+class CertifiedDescent:
+    """Runs an algorithm and bounds its distance from the optimum.
+
+    The bound costs a few passes, so it is computed when the metric expects it to be within
+    `tol` of the objective. A lower bound on the optimum serves all points of the run, the
+    earlier ones too. Without a penalty no dual point is known to be feasible: then the norm of the
+    gradient is measured, against `tol` times its norm at zero.
+
+    Attributes
+    ----------
+    point : Point
+        The latest.
+    lower_bound : float
+        The best so far; 0 at first, since the loss is not negative.
+    """
+
+    def __init__(self, problem, W, steps, tol):
+        self.problem, self.W, self.steps, self.tol = problem, W, steps, tol
+        self.point, self.solve, self.full = None, None, []
+        self.lower_bound = 0.0
+        if not problem.l2:
+            start = problem.evaluate(problem.zeros())
+            self.gradient_tolerance = tol * np.linalg.norm(start.gradient)
+
+    def certificate(self):
+        """Certificate of the latest point."""
+        if not self.problem.l2:
+            norm = np.linalg.norm(self.point.gradient)
+            return Certificate("gradient norm", norm, self.gradient_tolerance, "stationary")
+        objective = self.point.objective
+        gap = objective - self.lower_bound
+        return Certificate("duality gap", gap, self.tol * objective, "global")
+
+    def iterations(self, attributes):
+        """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
+        trigger = 1.0
+        for step in self.steps:
+            self.point, self.solve = step.point, step.solve
+            self.full.append(step.full)
+            if step.full and self.problem.l2:
+                target, expected = self.tol * step.point.objective, _decrement(step)
+                if expected <= trigger * target:
+                    self._bound()
+                    gap = self.certificate().value
+                    if gap > target:
+                        trigger = 0.8 * expected / gap
+            done = step.full and self.certificate().reached
+            yield self._iteration(attributes, done)
+        if self.point is None:
+            self.point = self.problem.evaluate(self.W)
+        self.full.append(True)
+        yield self._iteration(attributes, True)
+
+    def _iteration(self, attributes, done):
+        point, problem = self.point, self.problem
+        curves = {"objective": point.objective, "passes": problem.passes}
+        if not problem.l2:
+            curves["certificate"] = np.linalg.norm(point.gradient)
+        return Iteration(curves, partial(attributes, point.W), done)
+
+    def _bound(self):
+        problem, point = self.problem, self.point
+        if point.newton is None:
+            solve = self.solve or (lambda G: G)
+            if problem.k == 1 and problem.n_features <= MAX_GRAM_COLUMNS:
+                # Boehning's bound is a poor guide to Newton's direction.
+                newton = GramCurvature(problem)
+                newton.refresh(point, 0.0)
+                solve = newton.solve
+            point.newton = problem.newton_direction(point, solve, certify=True)
+        self.lower_bound = max(self.lower_bound, problem.lower_bound(point, point.newton))
+
+    def finish(self, W, history):
+        """Certify the parameters that the estimator keeps, perhaps rounded to float32.
+
+        Returns the certificate, and completes the history: with the bound that is known at the
+        end, and with infinity for iterations that were measured on a sample of the rows.
+        """
+        if not (self.full[-1] and np.array_equal(W, self.point.W)):
+            newton = self.point.newton
+            self.point = self.problem.evaluate(W)
+            self.point.newton = newton if self.full[-1] else None
+        if self.problem.l2:
+            if not self.certificate().reached:
+                self._bound()
+            history["certificate"] = history["objective"] - self.lower_bound
+        history["certificate"] = np.where(self.full, history["certificate"], np.inf)
+        return self.certificate()

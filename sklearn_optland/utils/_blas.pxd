@@ -1,0 +1,34 @@
+# BLAS for row-major (C-order) arrays, by way of SciPy's own library: the one place that knows
+# about Fortran order. A C-order matrix is its transpose in Fortran order, so operands swap.
+from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
+
+
+cdef inline void gemm(
+    bint transpose_a, int m, int n, int k, const double* a, const double* b, double* c, double beta
+) noexcept nogil:
+    """C (m x n) = op(A) B + beta C, where op(A) is m x k and B is k x n."""
+    cdef char* trans_b = "N"
+    cdef char* trans_a = "T" if transpose_a else "N"
+    cdef int lda = m if transpose_a else k
+    cdef double one = 1.0
+    dgemm(trans_b, trans_a, &n, &m, &k, &one, <double*>b, &n, <double*>a, &lda, &beta, c, &n)
+
+
+cdef inline void gemv(
+    bint transpose, int m, int n, const double* a, const double* x, double* y, double beta
+) noexcept nogil:
+    """y = op(A) x + beta y, where A is m x n."""
+    cdef char* trans = "N" if transpose else "T"
+    cdef int inc = 1
+    cdef double one = 1.0
+    dgemv(trans, &n, &m, &one, <double*>a, &n, <double*>x, &inc, &beta, y, &inc)
+
+
+cdef inline void syrk(
+    int m, int n, double alpha, const double* a, double* c, int ldc
+) noexcept nogil:
+    """Lower triangle of C (n x n, rows ldc apart) += alpha A' A, where A is m x n."""
+    cdef char* uplo = "U"
+    cdef char* trans = "N"
+    cdef double one = 1.0
+    dsyrk(uplo, trans, &n, &m, &alpha, <double*>a, &n, &one, c, &ldc)

@@ -1,0 +1,17 @@
+cdef class Rows:
+    cdef readonly Py_ssize_t n_rows, n_columns
+    # Rows that a kernel handles at a time, so that their working set stays in the L2 cache.
+    cdef readonly Py_ssize_t block_size
+
+    # Z (rows x k) += X W
+    cdef void forward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
+    ) noexcept nogil
+    # G (columns x k) += X' R
+    cdef void backward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
+    ) noexcept nogil
+    # Lower triangle of C (rows ldc apart) += X' diag(weights) X; signed weights allowed
+    cdef void gram(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
+    ) noexcept nogil

@@ -1,0 +1,239 @@
+"""Rows of a design matrix, dense or CSR, float32 or float64, behind three products.
+
+Kernels are written once against `Rows`: they walk over blocks of rows and ask for X W, X' R and
+X' diag(h) X of a block. All arithmetic is in float64; float32 rows are converted a block at a
+time, so they cost no second copy of the data.
+"""
+from cython cimport floating
+from libc.math cimport sqrt
+from scipy import sparse
+import numpy as np
+
+from sklearn_optland.utils._blas cimport gemm, gemv, syrk
+
+cdef enum:
+    BLOCK_VALUES = 1 << 16  # 512 KiB of float64: half of a common L2 cache
+    MIN_BLOCK_ROWS = 64
+    MAX_BLOCK_ROWS = 2048
+
+
+cdef class Rows:
+    cdef void forward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
+    ) noexcept nogil:
+        pass
+
+    cdef void backward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
+    ) noexcept nogil:
+        pass
+
+    cdef void gram(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
+    ) noexcept nogil:
+        pass
+
+
+def as_rows(X):
+    """Wrap a validated array for the kernels.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns), C-contiguous, or CSR matrix or array
+        float32 or float64. Nothing is copied, unless a CSR matrix has unsorted or repeated
+        entries.
+
+    Returns
+    -------
+    rows : Rows
+    """
+    if not sparse.issparse(X):
+        return DenseRows(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    # A column number always fits 32 bits, a position among the non-zeros may not.
+    return CSRRows(
+        X.data,
+        X.indices.astype(np.int32, copy=False),
+        X.indptr.astype(np.int64, copy=False),
+        X.shape[1],
+    )
+
+
+cdef class DenseRows(Rows):
+    cdef const double[:, ::1] X64
+    cdef const float[:, ::1] X32
+    cdef bint is_float32
+    cdef double[:, ::1] block, scaled
+
+    def __init__(self, X):
+        self.n_rows, self.n_columns = X.shape
+        self.block_size = min(
+            max(BLOCK_VALUES // max(self.n_columns, 1), MIN_BLOCK_ROWS), MAX_BLOCK_ROWS
+        )
+        self.is_float32 = X.dtype == np.float32
+        shape = (min(self.block_size, self.n_rows), self.n_columns)
+        self.scaled = np.empty(shape)
+        if self.is_float32:
+            self.X32 = X
+            self.block = np.empty(shape)
+        else:
+            self.X64 = X
+
+    cdef const double* rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef const float* source
+        cdef double* target
+        if not self.is_float32:
+            return &self.X64[start, 0]
+        source = &self.X32[start, 0]
+        target = &self.block[0, 0]
+        for i in range((stop - start) * self.n_columns):
+            target[i] = source[i]
+        return target
+
+    cdef void forward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
+    ) noexcept nogil:
+        cdef const double* X = self.rows(start, stop)
+        if k == 1:
+            gemv(False, stop - start, self.n_columns, X, W, Z, 1.0)
+        else:
+            gemm(False, stop - start, k, self.n_columns, X, W, Z, 1.0)
+
+    cdef void backward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
+    ) noexcept nogil:
+        cdef const double* X = self.rows(start, stop)
+        if k == 1:
+            gemv(True, stop - start, self.n_columns, X, R, G, 1.0)
+        else:
+            gemm(True, self.n_columns, k, stop - start, X, R, G, 1.0)
+
+    cdef void gram(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
+    ) noexcept nogil:
+        # Rows of positive weight go through syrk scaled by its root, then those of negative
+        # weight the same way with C's sign turned: half the work of X' (weights X), and the
+        # usual case, no negative weight, is one call.
+        cdef const double* X = self.rows(start, stop)
+        cdef double* scaled = &self.scaled[0, 0]
+        cdef Py_ssize_t i, j, m, sign, d = self.n_columns
+        cdef double root
+        for sign in range(1, -2, -2):
+            m = 0
+            for i in range(stop - start):
+                if sign * weights[i] > 0:
+                    root = sqrt(sign * weights[i])
+                    for j in range(d):
+                        scaled[m * d + j] = root * X[i * d + j]
+                    m += 1
+            if m:
+                syrk(m, d, sign, scaled, C, ldc)
+
+
+cdef class CSRRows(Rows):
+    cdef const double[::1] data64
+    cdef const float[::1] data32
+    cdef const int[::1] indices
+    cdef const long long[::1] indptr
+    cdef bint is_float32
+
+    def __init__(self, data, indices, indptr, n_columns):
+        self.n_rows, self.n_columns = len(indptr) - 1, n_columns
+        self.block_size = MAX_BLOCK_ROWS
+        self.indices, self.indptr = indices, indptr
+        self.is_float32 = data.dtype == np.float32
+        if self.is_float32:
+            self.data32 = data
+        else:
+            self.data64 = data
+
+    cdef void forward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
+    ) noexcept nogil:
+        if self.is_float32:
+            csr_forward(self.data32, self.indices, self.indptr, start, stop, W, k, Z)
+        else:
+            csr_forward(self.data64, self.indices, self.indptr, start, stop, W, k, Z)
+
+    cdef void backward(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
+    ) noexcept nogil:
+        if self.is_float32:
+            csr_backward(self.data32, self.indices, self.indptr, start, stop, R, k, G)
+        else:
+            csr_backward(self.data64, self.indices, self.indptr, start, stop, R, k, G)
+
+    cdef void gram(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
+    ) noexcept nogil:
+        if self.is_float32:
+            csr_gram(self.data32, self.indices, self.indptr, start, stop, weights, C, ldc)
+        else:
+            csr_gram(self.data64, self.indices, self.indptr, start, stop, weights, C, ldc)
+
+
+cdef void csr_forward(
+    const floating[::1] data, const int[::1] indices, const long long[::1] indptr,
+    Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z,
+) noexcept nogil:
+    cdef Py_ssize_t i, c
+    cdef long long p
+    cdef double value
+    cdef const double* w
+    cdef double* z
+    for i in range(start, stop):
+        z = Z + (i - start) * k
+        if k == 1:
+            value = z[0]
+            for p in range(indptr[i], indptr[i + 1]):
+                value += data[p] * W[indices[p]]
+            z[0] = value
+            continue
+        for p in range(indptr[i], indptr[i + 1]):
+            value = data[p]
+            w = W + indices[p] * k
+            for c in range(k):
+                z[c] += value * w[c]
+
+
+cdef void csr_backward(
+    const floating[::1] data, const int[::1] indices, const long long[::1] indptr,
+    Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G,
+) noexcept nogil:
+    cdef Py_ssize_t i, c
+    cdef long long p
+    cdef double value
+    cdef const double* r
+    cdef double* g
+    for i in range(start, stop):
+        r = R + (i - start) * k
+        if k == 1:
+            value = r[0]
+            for p in range(indptr[i], indptr[i + 1]):
+                G[indices[p]] += data[p] * value
+            continue
+        for p in range(indptr[i], indptr[i + 1]):
+            value = data[p]
+            g = G + indices[p] * k
+            for c in range(k):
+                g[c] += value * r[c]
+
+
+cdef void csr_gram(
+    const floating[::1] data, const int[::1] indices, const long long[::1] indptr,
+    Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc,
+) noexcept nogil:
+    # Columns are sorted within a row, so the inner loop stays in the lower triangle.
+    cdef Py_ssize_t i
+    cdef long long p, q
+    cdef double value
+    cdef double* row
+    for i in range(start, stop):
+        for p in range(indptr[i], indptr[i + 1]):
+            value = weights[i - start] * data[p]
+            row = C + indices[p] * ldc
+            for q in range(indptr[i], p + 1):
+                row[indices[q]] += value * data[q]

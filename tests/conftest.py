@@ -1,0 +1,55 @@
+"""Fixtures and settings for all tests.
+
+Run ``pytest``, not ``python -m pytest``: the latter puts the checkout first on ``sys.path``, where
+the source tree, which has no compiled extensions, hides the installed package. pytest's own default
+import mode changes ``sys.path`` too; ``--import-mode=importlib`` in pyproject.toml does not.
+After ``pip install -e .`` both work.
+
+Environment variables widen a run:
+
+OPTLAND_TESTS_GLOBAL_RANDOM_SEED   a number (default 42), a range such as 0-9, or all (0-99)
+OPTLAND_TESTS_GLOBAL_DTYPE         float64 (default), float32, or all
+HYPOTHESIS_PROFILE                 ci (default) or nightly
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci",
+    max_examples=200,
+    derandomize=True,  # a red run can be repeated
+    deadline=None,  # sanitizers and busy machines are slow
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "nightly", settings.get_profile("ci"), max_examples=10_000, derandomize=False
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def _seeds(text):
+    first, _, last = text.replace("all", "0-99").partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _dtypes(text):
+    return ["float32", "float64"] if text == "all" else [text]
+
+
+@pytest.fixture(
+    scope="session", params=_seeds(os.environ.get("OPTLAND_TESTS_GLOBAL_RANDOM_SEED", "42"))
+)
+def global_random_seed(request):
+    """A seed that a test must pass with, whatever it is."""
+    return request.param
+
+
+@pytest.fixture(
+    scope="session", params=_dtypes(os.environ.get("OPTLAND_TESTS_GLOBAL_DTYPE", "float64"))
+)
+def global_dtype(request):
+    """Name of a floating-point type that a test must pass with."""
+    return request.param
