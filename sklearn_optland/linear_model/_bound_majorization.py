@@ -296,6 +296,8 @@ class BoundMajorizationLogisticRegression(
             if W.shape == shape and np.array_equal(self.classes_, classes):
                 if not self.fit_intercept:
                     W[-1] = 0.0
+                if W.shape[1] > 1:
+                    W -= W.mean(axis=1, keepdims=True)
                 return np.ascontiguousarray(W)
         return np.zeros(shape)
 

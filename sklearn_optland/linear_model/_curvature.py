@@ -6,10 +6,11 @@ objective.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, helmert
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model._log_loss_problem import EPS
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
 MAX_SIDE = 5000
@@ -58,19 +59,22 @@ class JC12Curvature:
                 for b in range(a + 1):
                     C = part.gram(np.ascontiguousarray(S[:, a, b]))
                     C += np.tril(C, -1).T
+                    if not problem.fit_intercept:
+                        C[-1] = C[:, -1] = 0.0
                     matrix[:, a, :, b] += C
                     if a != b:
                         matrix[:, b, :, a] += C
-        matrix = matrix.reshape(d * k, d * k)
-        diagonal = np.repeat(problem.penalty[:, 0] + self.ridge, k)
-        if not problem.fit_intercept:
-            matrix[-k:] = matrix[:, -k:] = 0.0
-            diagonal[-k:] = 1.0
-        matrix[np.diag_indices_from(matrix)] += diagonal
-        self._factor = _factor(matrix)
+        # S_i has no curvature along (1, ..., 1), and nothing moves along it. It gets the size of
+        # the others, so that the matrix is not singular for that reason.
+        j = np.arange(d)
+        diagonal = np.einsum("jaja->j", matrix) / k
+        matrix[j, :, j, :] += np.where(diagonal > 0, diagonal, 1.0)[:, None, None] / k
+        matrix[j, :, j, :] += (problem.penalty[:, 0] + self.ridge)[:, None, None] * np.eye(k)
+        self._factor = _factor(matrix.reshape(d * k, d * k))
 
     def solve(self, G):
-        return self._factor(G.reshape(-1, 1)).reshape(G.shape)
+        out = self._factor(G.reshape(-1, 1)).reshape(G.shape)
+        return out - out.mean(axis=1, keepdims=True)
 
 
 class KroneckerCurvature:
@@ -92,7 +96,9 @@ class KroneckerCurvature:
             C[:-1, :-1] -= self.total * np.outer(self.mean, self.mean)
         else:
             self.mean = np.zeros(problem.n_features)
-        self.eigenvalues, self.V = eigh(_finite(C[:-1, :-1]), lower=True, check_finite=False)
+        s, self.V = eigh(C[:-1, :-1], lower=True, check_finite=False)
+        # What rounding may have taken from an eigenvalue, it gets back: a bound must not be less.
+        self.eigenvalues = np.maximum(s, 0.0) + len(s) * EPS * s[-1]
         self.shrinkage = problem.l2 + ridge
         self.bohning()
 
@@ -103,11 +109,8 @@ class KroneckerCurvature:
         self._set_classes(_mean_class_curvature(self.problem, point))
 
     def _set_classes(self, H):
-        h, self.Q = np.linalg.eigh(H)
-        h = np.maximum(h, 0.0)
-        self.inverse = _reciprocal(
-            np.outer(np.maximum(self.eigenvalues, 0.0), h) + self.shrinkage
-        )
+        h, self.Q = _eigh_classes(H)
+        self.inverse = _reciprocal(np.outer(self.eigenvalues, h) + self.shrinkage)
         self.inverse_intercept = _reciprocal(self.total * h)
 
     def solve(self, G):
@@ -144,9 +147,8 @@ class DiagonalCurvature:
         self._set(self.problem.column_squares, _mean_class_curvature(self.problem, point))
 
     def _set(self, columns, H):
-        h, self.Q = np.linalg.eigh(H)
-        h = np.maximum(h, 0.0)
-        self.inverse = _reciprocal(np.outer(_finite(columns), h) + self.problem.penalty)
+        h, self.Q = _eigh_classes(H)
+        self.inverse = _reciprocal(np.outer(columns, h) + self.problem.penalty)
         if not self.problem.fit_intercept:
             self.inverse[-1] = 0.0
 
@@ -179,18 +181,20 @@ def _mean_class_curvature(problem, point):
     return np.diag(C @ P) - (P * C[:, None]).T @ P
 
 
+def _eigh_classes(H):
+    """Eigenvalues and vectors of a class curvature, without the direction (1, ..., 1).
+
+    Nothing moves along it: parameters stay centred over the classes.
+    """
+    k = len(H)
+    basis = helmert(k).T if k > 1 else np.ones((1, 1))
+    h, Q = np.linalg.eigh(basis.T @ H @ basis)
+    return np.maximum(h, 0.0), basis @ Q
+
+
 def _reciprocal(x):
-    """1 / x, and 0 where x is 0 but for rounding: directions that change nothing."""
-    return np.divide(1.0, x, out=np.zeros_like(x), where=x > 1e-14 * x.max(initial=0.0))
-
-
-def _finite(matrix):
-    if not np.isfinite(matrix).all():
-        raise ValueError(
-            "X: its products overflow float64. Allowed are values whose squares, times C and the "
-            "sample weights, can be summed; rescale the columns, with StandardScaler for example."
-        )
-    return matrix
+    """1 / x, and 0 for 0: directions that change nothing."""
+    return np.divide(1.0, x, out=np.zeros_like(x), where=x > 0)
 
 
 def _factor(matrix):
@@ -199,8 +203,7 @@ def _factor(matrix):
     The matrix is scaled to a unit diagonal. One that is singular to rounding (collinear columns
     without a penalty) gets the smallest ridge that helps: a larger curvature is still a majorizer.
     """
-    diagonal = _finite(np.diag(matrix)).copy()
-    _finite(matrix)
+    diagonal = np.diag(matrix)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     matrix = matrix * scale[:, None] * scale
     matrix[np.diag_indices_from(matrix)] = 1.0

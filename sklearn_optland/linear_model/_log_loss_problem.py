@@ -35,6 +35,9 @@ class Point:
 class LogLossProblem:
     """Minimise l2/2 ||w||^2 + sum_i c_i [logsumexp(z_i) - z_i,y_i], z_i = W'x_i + b.
 
+    With several classes, parameters are centred: w and b sum to 0 over the classes. The optimum
+    is, and a step between centred points is.
+
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
@@ -86,7 +89,7 @@ class LogLossProblem:
                 return X.multiply(X).T @ c
             return np.einsum("i,ij,ij->j", c, X, X, dtype=float)
 
-        return np.append(self._sum(statistic), self.c.sum())
+        return _finite(np.append(self._sum(statistic), self.c.sum()))
 
     def zeros(self):
         """Return parameters that are all zero."""
@@ -99,21 +102,31 @@ class LogLossProblem:
     def evaluate(self, W):
         """Objective, gradient and scores at W: one pass."""
         Z = np.empty((self.n_samples, self.k))
-        G = self.penalty * W
+        G = self.zeros()
         loss = self._sum(
             lambda first, last: kernels.loss_gradient(
                 self.rows, first, last, self.y, self.c, W, Z, G
             )
         )
-        self._clear_intercept(G)
+        with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
+            G = self._project(G + self.penalty * W)
         return Point(W, Z, loss + self._half_norm(W), G)
 
     def _half_norm(self, W):
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
 
-    def _clear_intercept(self, G):
+    def _project(self, G):
+        """Remove from a gradient what is 0 but for rounding.
+
+        With several classes parameters stay centred over the classes, and residuals sum to 0:
+        so do gradients. Beside large columns the rounding would outweigh the penalty, which is
+        alone in that direction.
+        """
+        if self.k > 1:
+            G -= G.mean(axis=1, keepdims=True)
         if not self.fit_intercept:
             G[-1] = 0.0
+        return G
 
     def forward(self, V):
         """Scores that V adds, X V: one pass."""
@@ -122,20 +135,19 @@ class LogLossProblem:
         return Z
 
     def backward(self, R):
-        """X'R: one pass."""
+        """X'R for residuals R: one pass."""
         G = self.zeros()
         self._sum(lambda first, last: kernels.backward(self.rows, first, last, R, G))
-        self._clear_intercept(G)
-        return G
+        return self._project(G)
 
     def gram(self, h):
-        """[X 1]' diag(h) [X 1], lower triangle."""
+        """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
         C = np.zeros((self.n_features + 1, self.n_features + 1))
         self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
         if not self.fit_intercept:
             C[-1] = 0.0
             C[-1, -1] = 1.0
-        return C
+        return _finite(C)
 
     def binary_curvature(self, point, radius):
         """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
@@ -156,12 +168,11 @@ class LogLossProblem:
             kernels.softmax(point.Z, P)
 
         def product(V):
-            out = self.penalty * V
+            out = self.zeros()
             self._sum(
                 lambda first, last: kernels.hessian_product(self.rows, first, last, h, P, V, out)
             )
-            self._clear_intercept(out)
-            return out
+            return self._project(out + self.penalty * V)
 
         return product
 
@@ -181,7 +192,10 @@ class LogLossProblem:
             if rho <= 0:  # a zero gradient, or the end of float64
                 break
             Q = product(P)
-            step = rho / np.vdot(P, Q)
+            curvature = np.vdot(P, Q)
+            if not curvature > 0:
+                break
+            step = rho / curvature
             V = V + step * P
             residual = residual - step * Q
             S = solve(residual)
@@ -243,17 +257,16 @@ class LogLossProblem:
         - sum_i c_i KL(p'_i || p_i), with b the best intercept for w. The probabilities of
         the point itself lose a factor that grows with the condition number. A Newton step for the
         scores, p' = p + (diag p - pp') dz, makes the first term ||dw||^2 / 2, and the bound is
-        then as far below the optimum as the objective is above it, or closer.
+        then as far below the optimum as the objective is above it, or closer. Far from the
+        optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
         """
         Z, y, c = point.Z, self.y, self.c
         dZ = self.forward(direction)
         if self.k == 1:
             Z, dZ = (np.column_stack([np.zeros(self.n_samples), A]) for A in (Z, dZ))
-        else:
-            Z = Z.copy()
-        if self.fit_intercept:
-            Z += self._best_intercept(Z)
+        Z = Z + self._best_intercept(Z)
         loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
+        objective = loss + self._half_norm(point.W)
         P = np.empty_like(Z)
         kernels.softmax(Z, P)
 
@@ -261,31 +274,45 @@ class LogLossProblem:
         if self.fit_intercept:
             shift = _solve_classes(P, c, -np.sum(c[:, None] * P * change, axis=0))
             change += shift - P @ shift[:, None]
-        # 1 + t change >= 0 keeps the probabilities in the simplex
-        change *= min(1.0, 1.0 / max(-change.min(), 1e-300))
+        cut = min(1.0, 1.0 / max(-change.min(), 1e-300))
+        change *= cut  # now 1 + change >= 0
         divergence = np.vdot(c[:, None] * P, _xlogx_minus(change))
+        bound = objective - self._dual_gap(point, P * (1.0 + change), divergence)
+        if cut < 1.0:
+            moved = Z + dZ
+            moved += self._best_intercept(moved)
+            kernels.softmax(moved, P)
+            # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
+            moved_loss, _ = kernels.loss_along(y, c, moved, Z, 0.0)
+            divergence = loss - moved_loss + np.vdot(self._residuals(P), moved - Z)
+            bound = max(bound, objective - self._dual_gap(point, P, divergence))
+        # float64 knows the objective to a few ulp
+        bound -= 8 * EPS * objective
+        return max(0.0, bound) if np.isfinite(bound) else 0.0
 
-        # residuals p' - y, the row's own class as minus the others: no cancellation
-        R = P * (1.0 + change)
-        own = (np.arange(self.n_samples), y)
+    def _residuals(self, P):
+        """c (P - Y); the row's own class is minus the sum of the others: no cancellation."""
+        R = P * self.c[:, None]
+        own = (np.arange(self.n_samples), self.y)
         R[own] = 0.0
         R[own] = -R.sum(axis=1)
-        R *= c[:, None]
-        balance = R.sum(axis=0)
+        return R
+
+    def _dual_gap(self, point, P, divergence):
+        """Objective minus dual objective of probabilities P with that divergence."""
+        R = self._residuals(P)
         G = self.l2 * point.W + self.backward(np.ascontiguousarray(R[:, -self.k :]))
-        objective = loss + self._half_norm(point.W)
         gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
-        # float64 knows the objective to a few ulp, and the balance holds to rounding only
-        rounding = 8 * EPS * objective
-        if self.fit_intercept:
-            rounding += np.abs(balance).sum() * (1.0 + np.ptp(point.W[-1]))
-        bound = objective - gap - rounding
-        return max(0.0, bound) if np.isfinite(bound) else 0.0
+        if self.fit_intercept:  # balanced but for rounding
+            gap += np.abs(R.sum(axis=0)).sum() * (1.0 + np.ptp(point.W[-1]))
+        return gap
 
     def _best_intercept(self, Z):
         """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
         y, c = self.y, self.c
         shift = np.zeros(Z.shape[1])
+        if not self.fit_intercept:
+            return shift
         targets = np.bincount(y, weights=c, minlength=Z.shape[1])
         P = np.empty_like(Z)
         loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
@@ -305,6 +332,15 @@ class LogLossProblem:
                 break
             loss = new
         return shift
+
+
+def _finite(statistic):
+    if not np.isfinite(statistic).all():
+        raise ValueError(
+            "X: its products overflow float64. Allowed are values whose squares, times C and the "
+            "sample weights, can be summed; rescale the columns, with StandardScaler for example."
+        )
+    return statistic
 
 
 def _solve_classes(P, c, rhs):

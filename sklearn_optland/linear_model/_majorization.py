@@ -114,7 +114,7 @@ def growing(problem, W, metric, refresh, rng):
     The curvature of a batch of m rows gets a ridge of d/m of the bound's diagonal: the error that a
     sample leaves in directions it has not seen. From the whole data on it is `majorize`.
     """
-    n, d = problem.n_samples, problem.n_features
+    n = problem.n_samples
     order = rng.permutation(n)
     size = max(10 * problem.n_classes, n // FIRST_BATCHES[0])
     while size < n:
@@ -127,7 +127,14 @@ def growing(problem, W, metric, refresh, rng):
         problem.passes += sample.passes * size / n
         yield Step(Point(W, point.Z, point.objective, point.gradient), curvature.solve, full=False)
         size = int(np.ceil(GROWTH * size))
-    yield from majorize(problem, problem.evaluate(W), metric(problem), refresh)
+    yield from majorize(problem, _after_samples(problem, W), metric(problem), refresh)
+
+
+def _after_samples(problem, W):
+    """Evaluate where samples have led, or zero if that is better."""
+    point = problem.evaluate(W)
+    at_zero = problem.c.sum() * np.log(problem.n_classes)
+    return point if point.objective <= at_zero else problem.evaluate(problem.zeros())
 
 
 def _sampling_ridge(problem, size, metric):
@@ -165,11 +172,7 @@ def quasi_newton_from_batches(problem, W, rng):
                     break
             problem.passes += sample.passes * size / n
         curvature.problem, curvature.ridge = problem, 0.0
-    point = problem.evaluate(W)
-    zero = problem.c.sum() * np.log(2.0)
-    if not point.objective <= zero:
-        point, fresh = problem.evaluate(problem.zeros()), False
-    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+    yield from quasi_newton(problem, _after_samples(problem, W), curvature, fresh=fresh)
 
 
 def quasi_newton(problem, point, curvature, *, fresh):
@@ -278,14 +281,14 @@ class CertifiedDescent:
         self.lower_bound = 0.0
         if not problem.l2:
             start = problem.evaluate(problem.zeros())
-            self.gradient_tolerance = tol * np.linalg.norm(start.gradient)
+            self.gradient_tolerance = tol * float(np.linalg.norm(start.gradient))
 
     def certificate(self):
         """Certificate of the latest point."""
         if not self.problem.l2:
-            norm = np.linalg.norm(self.point.gradient)
+            norm = float(np.linalg.norm(self.point.gradient))
             return Certificate("gradient norm", norm, self.gradient_tolerance, "stationary")
-        objective = self.point.objective
+        objective = float(self.point.objective)
         gap = objective - self.lower_bound
         return Certificate("duality gap", gap, self.tol * objective, "global")
 
@@ -304,8 +307,8 @@ class CertifiedDescent:
                         trigger = 0.8 * expected / gap
             done = step.full and self.certificate().reached
             yield self._iteration(attributes, done)
-        if self.point is None:
-            self.point = self.problem.evaluate(self.W)
+        if not (self.full and self.full[-1]):
+            self.point = self.problem.evaluate(self.point.W if self.point else self.W)
         self.full.append(True)
         yield self._iteration(attributes, True)
 
@@ -326,7 +329,7 @@ class CertifiedDescent:
                 newton.refresh(point, 0.0)
                 solve = newton.solve
             point.newton = problem.newton_direction(point, solve, certify=True)
-        self.lower_bound = max(self.lower_bound, problem.lower_bound(point, point.newton))
+        self.lower_bound = max(self.lower_bound, float(problem.lower_bound(point, point.newton)))
 
     def finish(self, W, history):
         """Certify the parameters that the estimator keeps, perhaps rounded to float32.
