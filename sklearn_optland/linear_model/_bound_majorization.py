@@ -65,7 +65,8 @@ class BoundMajorizationLogisticRegression(
         renewed at once.
     tol : float, default=1e-6
         The fit stops when the duality gap is at most `tol` times the objective; without a penalty,
-        when the norm of the gradient is at most `tol` times that at zero.
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until no step
+        lowers the objective in float64, and does not warn there.
     max_iter : int, default=1000
         The most iterations.
     fit_intercept : bool, default=True
@@ -251,14 +252,12 @@ class BoundMajorizationLogisticRegression(
             kept = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
             self.certificate_ = descent.finish(np.ascontiguousarray(kept), history)
         self.history_, self.n_iter_ = history, len(history["objective"])
-        warn_unless_reached(
-            self,
-            self.certificate_,
-            self.n_iter_,
-            "Increase max_iter or tol, or scale the data"
-            if self.n_iter_ == self.max_iter
-            else f"That is as far as {X.dtype} goes: increase tol"
-        )
+        if self.n_iter_ == self.max_iter:
+            advice = "Increase max_iter or tol, or scale the data."
+        else:
+            advice = f"That is as far as {X.dtype} goes: increase tol, or set it to 0."
+        if self.tol > 0 or self.n_iter_ == self.max_iter:
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
         return self
 
     def _weights(self, X, y, classes, codes, sample_weight):

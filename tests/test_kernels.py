@@ -1,0 +1,441 @@
+"""Every kernel against plain NumPy or exact arithmetic; also run with bounds checks and sanitizers."""
+
+from decimal import Decimal, localcontext
+from itertools import pairwise, product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from scipy.special import expit, log_expit, logsumexp, softmax
+
+from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.utils._rows import as_rows
+
+TINY = np.exp(-708.0)  # the kernels hold exp above this
+SEEDS = st.integers(0, 2**32 - 1)
+# Rows, given those of a block, and columns: 1100 make a dense block small, 1 is the narrowest.
+SHAPES = {
+    "one value": (lambda block: 1, 1),
+    "a few rows": (lambda block: 7, 3),
+    "a block but one row": (lambda block: block - 1, 2),
+    "a block, one column": (lambda block: block, 1),
+    "a block and a row": (lambda block: block + 1, 3),
+    "a block and a row, wide": (lambda block: block + 1, 1100),
+}
+scores = pytest.mark.parametrize("k", [1, 2, 5])
+
+
+def read_only(*arrays):
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def assert_close(actual, expected, rtol=1e-12):
+    """Close relative to the largest entry."""
+    assert_allclose(actual, expected, rtol=0, atol=rtol * np.abs(expected).max(initial=1e-300))
+
+
+@pytest.fixture(
+    params=product(["dense", "csr"], ["float32", "float64"], SHAPES),
+    ids=lambda param: "-".join(param).replace(" ", "_"),
+)
+def data(request, global_random_seed):
+    """Read-only data: X as rows, A = [X 1] in float64, and bounds of pieces, one of them empty."""
+    layout, dtype, shape = request.param
+    rng = np.random.default_rng(global_random_seed)
+    n, d = SHAPES[shape]
+    n = n(as_rows(sparse.csr_array((1, d)) if layout == "csr" else np.ones((1, d))).block_size)
+    X = rng.normal(size=(n, d)).astype(dtype)
+    if layout == "csr":
+        X *= rng.random((n, d)) < 0.3
+        if n > 1:
+            X[0] = X[n // 2] = 0
+        if d > 1:
+            X[:, 0] = X[:, d // 2] = 0
+    A = np.column_stack([X, np.ones(n)]).astype(float)
+    if layout == "csr":
+        X = sparse.csr_array(X)
+    read_only(*((X.data, X.indices, X.indptr) if layout == "csr" else (X,)))
+    cuts = [0, n // 3, n // 3, n]
+    return SimpleNamespace(rows=as_rows(X), A=A, n=n, d=d, rng=rng, pieces=list(pairwise(cuts)))
+
+
+def classes(rng, n, k):
+    """Class numbers and positive weights."""
+    return read_only(rng.integers(0, max(k, 2), n, dtype=np.int32), rng.random(n) + 0.1)
+
+
+def residuals(Z, y, c):
+    """c (P - Y) in NumPy."""
+    if Z.shape[1] == 1:
+        return c[:, None] * (expit(Z) - y[:, None])
+    return c[:, None] * (softmax(Z, axis=1) - np.eye(Z.shape[1])[y])
+
+
+def loss(Z, y, c):
+    """Log-loss in NumPy."""
+    if Z.shape[1] == 1:
+        return -c @ log_expit(np.where(y, 1, -1) * Z[:, 0])
+    return c @ (logsumexp(Z, axis=1) - np.take_along_axis(Z, y[:, None], axis=1)[:, 0])
+
+
+# Passes over the data
+
+
+def test_rows_know_their_shape(data):
+    assert (data.rows.n_rows, data.rows.n_columns) == (data.n, data.d)
+
+
+@scores
+def test_loss_gradient(data, k):
+    y, c = classes(data.rng, data.n, k)
+    W, start = data.rng.normal(size=(2, data.d + 1, k))
+    Z, G = np.full((data.n, k), np.nan), start.copy()
+    value = sum(
+        kernels.loss_gradient(data.rows, first, last, y, c, *read_only(W), Z, G)
+        for first, last in data.pieces
+    )
+    assert_close(Z, data.A @ W)
+    assert value == pytest.approx(loss(Z, y, c), rel=1e-13)
+    assert_close(G, start + data.A.T @ residuals(Z, y, c))
+
+
+@scores
+def test_forward_and_backward(data, k):
+    W, start = data.rng.normal(size=(2, data.d + 1, k))
+    (R,) = read_only(data.rng.normal(size=(data.n, k)))
+    Z, G = np.full((data.n, k), np.nan), start.copy()
+    for first, last in data.pieces:
+        kernels.forward(data.rows, first, last, *read_only(W), Z)
+        kernels.backward(data.rows, first, last, R, G)
+    assert_close(Z, data.A @ W)
+    assert_close(G, start + data.A.T @ R)
+
+
+@scores
+def test_a_piece_leaves_other_rows_alone(data, k):
+    y, c = classes(data.rng, data.n, k)
+    W = data.rng.normal(size=(data.d + 1, k))
+    first, last = data.n // 3, data.n - data.n // 4
+    inside = np.zeros(data.n, bool)
+    inside[first:last] = True
+    for kernel in ("forward", "loss_gradient"):
+        Z, G = np.full((data.n, k), 7.0), np.zeros((data.d + 1, k))
+        if kernel == "forward":
+            kernels.forward(data.rows, first, last, W, Z)
+        else:
+            kernels.loss_gradient(data.rows, first, last, y, c, W, Z, G)
+            assert_close(G, data.A[inside].T @ residuals(Z, y, c)[inside])
+        assert (Z[~inside] == 7.0).all()
+        assert_close(Z[inside], (data.A @ W)[inside])
+
+
+@scores
+def test_hessian_product(data, k):
+    V, start = data.rng.normal(size=(2, data.d + 1, k))
+    P = softmax(data.rng.normal(size=(data.n, k)), axis=1)
+    h, out = data.rng.random(data.n), start.copy()
+    for first, last in data.pieces:
+        kernels.hessian_product(data.rows, first, last, *read_only(h, P, V), out)
+    T = data.A @ V
+    if k > 1:
+        T = P * (T - np.sum(P * T, axis=1, keepdims=True))
+    assert_close(out, start + data.A.T @ (h[:, None] * T))
+
+
+@pytest.mark.parametrize("signs", ["positive", "negative", "mixed", "zero"])
+def test_weighted_gram(data, signs):
+    h = {
+        "positive": data.rng.random(data.n) + 0.1,
+        "negative": -data.rng.random(data.n) - 0.1,
+        "mixed": data.rng.normal(size=data.n) * (data.rng.random(data.n) < 0.7),
+        "zero": np.zeros(data.n),
+    }[signs]
+    start = data.rng.normal(size=(data.d + 1, data.d + 1))
+    C = start.copy()
+    for first, last in data.pieces:
+        kernels.weighted_gram(data.rows, first, last, *read_only(h), C)
+    assert_close(np.tril(C), np.tril(start + data.A.T @ (h[:, None] * data.A)))
+    assert_array_equal(np.triu(C, 1), np.triu(start, 1))  # the caller's
+
+
+# Rows
+
+
+@given(
+    seed=SEEDS,
+    n=st.integers(1, 40),
+    d=st.integers(1, 40),
+    density=st.floats(0, 1),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    index=st.sampled_from([np.int32, np.int64]),
+    container=st.sampled_from([sparse.csr_array, sparse.csr_matrix]),
+)
+def test_any_csr(seed, n, d, density, dtype, index, container):
+    # entries in any order, some repeated, some stored zeros; the caller's matrix stays as it is
+    rng = np.random.default_rng(seed)
+    counts = rng.binomial(2 * d, density / 2, size=n)
+    indptr = np.append(0, np.cumsum(counts)).astype(index)
+    indices = rng.integers(0, d, indptr[-1]).astype(index)
+    values = rng.integers(-2, 3, indptr[-1]).astype(dtype)
+    X = container((values, indices, indptr), shape=(n, d))
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    before = [array.copy() for array in (X.data, X.indices, X.indptr)]
+    read_only(X.data, X.indices, X.indptr)
+
+    rows = as_rows(X)
+    for array, copy in zip((X.data, X.indices, X.indptr), before, strict=True):
+        assert_array_equal(array, copy)
+        assert array.dtype == copy.dtype
+
+    A = np.zeros((n, d + 1))
+    np.add.at(A, (np.repeat(np.arange(n), counts), indices), values)
+    A[:, d] = 1.0
+    W, h = rng.integers(-3, 4, (d + 1, 2)).astype(float), rng.integers(-3, 4, n).astype(float)
+    Z, G, C = np.empty((n, 2)), np.zeros((d + 1, 2)), np.zeros((d + 1, d + 1))
+    kernels.forward(rows, 0, n, W, Z)
+    kernels.backward(rows, 0, n, Z, G)
+    kernels.weighted_gram(rows, 0, n, h, C)
+    assert_array_equal(Z, A @ W)  # integers: exact
+    assert_array_equal(G, A.T @ Z)
+    assert_array_equal(C, np.tril(A.T @ (h[:, None] * A)))
+
+
+def test_missing_rows_are_refused():
+    with pytest.raises(TypeError, match="rows"):
+        kernels.forward(None, 0, 1, np.zeros((2, 1)), np.zeros((1, 1)))
+
+
+# Scores without data
+
+
+@scores
+@pytest.mark.parametrize("n", [1, 1023, 1024, 1025])
+def test_loss_along(n, k, global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    y, c = classes(rng, n, k)
+    Z, dZ = read_only(*rng.normal(size=(2, n, k)))
+    t = 0.37
+    value, slope = kernels.loss_along(y, c, Z, dZ, t)
+    assert value == pytest.approx(loss(Z + t * dZ, y, c), rel=1e-13)
+    expected = residuals(Z + t * dZ, y, c) * dZ
+    assert slope == pytest.approx(expected.sum(), abs=1e-13 * np.abs(expected).sum())
+
+
+@pytest.mark.parametrize("k", [2, 3, 50])
+@pytest.mark.parametrize("n", [1, 1024, 1025])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_softmax(n, k, scale, global_random_seed):
+    (Z,) = read_only(scale * np.random.default_rng(global_random_seed).normal(size=(n, k)))
+    P = np.full((n, k), np.nan)
+    kernels.softmax(Z, P)
+    assert_allclose(P, softmax(Z, axis=1), rtol=1e-13)
+
+
+# Accuracy and extreme scores
+
+
+def exact(margins):
+    """Log-loss and its share exp(-m) / (1 + exp(-m)) of margins m, by 400 digits."""
+    with localcontext() as context:
+        context.prec = 400
+        e = [(-Decimal(float(m))).exp() for m in margins]
+        values = [float((1 + x).ln()) for x in e], [float(x / (1 + x)) for x in e]
+    return np.array(values)
+
+
+def row_losses(Z, y):
+    """The loss of each row by itself, computed in the company of the others."""
+    return np.array([kernels.loss_along(y, one, Z, Z, 0.0)[0] for one in np.eye(len(y))])
+
+
+def row_residuals(Z, y):
+    """The residuals of each row: the gradient for X = I."""
+    n, k = Z.shape
+    G, scores = np.zeros((n + 1, k)), np.empty((n, k))
+    rows = as_rows(sparse.eye_array(n, format="csr"))
+    W = np.vstack([Z, np.zeros((1, k))])
+    kernels.loss_gradient(rows, 0, n, y, np.ones(n), W, scores, G)
+    assert_array_equal(scores, Z)
+    return G[:-1]
+
+
+def as_scores(margins, k):
+    """Rows of scores with these margins: y = 1 or a class against one other, the rest far below."""
+    n = len(margins)
+    if k == 1:
+        y = np.arange(n, dtype=np.int32) % 2
+        return (np.where(y, 1.0, -1.0) * margins)[:, None], y
+    Z, y = np.full((n, k), -2000.0), np.arange(n, dtype=np.int32) % k
+    Z[np.arange(n), y], Z[np.arange(n), (y + 1) % k] = margins, 0.0
+    return Z, y
+
+
+MARGINS = np.concatenate(
+    [-np.geomspace(1e-300, 700, 200), [0.0], np.geomspace(1e-300, 700, 200), np.arange(-40, 40, 0.3)]
+)
+
+
+def test_binary_loss_is_log_expit_to_4_ulp():
+    Z, y = as_scores(np.concatenate([MARGINS, np.linspace(-700, 700, 1001)]), 1)
+    expected = -log_expit(np.where(y, 1, -1) * Z[:, 0])
+    assert_array_equal(np.abs(row_losses(Z, y) - expected) <= 4 * np.spacing(expected), True)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_losses_and_residuals_keep_their_relative_accuracy(k):
+    # also of rows that are classified perfectly, whose residual is exp(-margin)
+    Z, y = as_scores(MARGINS, k)
+    expected_loss, share = exact(MARGINS)
+    assert_allclose(row_losses(Z, y), expected_loss, rtol=2e-15)
+    R = row_residuals(Z, y)
+    if k == 1:
+        assert_allclose(R[:, 0], np.where(y, -share, share), rtol=2e-15)
+    else:
+        own, other = np.arange(len(y)), (y + 1) % k
+        assert_allclose(R[own, y], -share, rtol=2e-15)
+        assert_allclose(R[own, other], share, rtol=2e-15)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("size", [500.0, 709.0, 1e5, 1e300, 1.7e308])
+def test_extreme_scores(k, size):
+    margins = np.array([size, -size] * 3)
+    Z, y = as_scores(margins, k)
+    if size > 2000 and k > 2:
+        Z[Z == -2000.0] = -size
+    losses, R = row_losses(Z, y), row_residuals(Z, y)
+    right = margins > 0
+    assert_allclose(losses[~right], size, rtol=1e-15)
+    # a right row: exp(-margin), or what stands for it where that underflows
+    tiny = np.maximum(np.exp(-size), TINY)
+    assert_allclose(losses[right], tiny, rtol=1e-12 if size == 500 else k)
+    own = R[np.arange(len(y)), y if k > 1 else 0]
+    assert_allclose(np.abs(own[~right]), 1.0, rtol=1e-15)
+    assert_allclose(np.abs(own[right]), tiny, rtol=1e-12 if size == 500 else k)
+    assert_array_equal(np.sign(own), -1 if k > 1 else np.where(y, -1, 1))
+    if k > 1:
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+        assert_allclose(P.sum(axis=1), 1, rtol=1e-15)
+        assert_array_equal(P.argmax(axis=1), Z.argmax(axis=1))
+        assert (P > 0).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 500.0, 1e5, 1e300, 1.7e308])
+def test_curvatures_at_extreme_scores(size):
+    Z = np.array([[size], [-size]])
+    h = np.full(2, np.nan)
+    for radius, limit in ((0.0, TINY), (1.0, TINY), (np.inf, 1.0 / max(size, 1.0))):
+        kernels.binary_curvature(Z, np.ones(2), np.full(2, radius), h)
+        assert h[0] == h[1]
+        assert 0 < h[0] <= 0.25
+        if size >= 1e5:
+            assert h[0] <= limit
+    for row in ([size, -size, 0.0], [size, size, -size]):
+        Z, S = np.array([row]), np.full((1, 3, 3), np.nan)
+        kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
+        assert np.isfinite(S).all()
+        assert_allclose(S.sum(axis=2), 0, atol=1e-15)
+
+
+# Curvatures that majorize
+
+
+def test_binary_curvature(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    z = np.concatenate([[0.0, 1e-300], rng.normal(size=500) * np.geomspace(1e-6, 100, 500)])
+    c, radius, h = rng.random(z.size), rng.exponential(size=z.size), np.empty(z.size)
+    read_only(z, c, radius)
+
+    def newton(z):
+        return expit(z) * expit(-z)
+
+    with np.errstate(invalid="ignore"):
+        jc12 = np.where(np.abs(z) > 1e-8, np.tanh(z / 2) / (2 * z), 0.25)
+    reached = newton(np.maximum(np.abs(z) - radius, 0.0))
+    for r, expected in (
+        (np.zeros(z.size), newton(z)),
+        (np.full(z.size, np.inf), jc12),
+        (radius, np.minimum(jc12, reached)),
+    ):
+        kernels.binary_curvature(z[:, None], c, r, h)
+        assert_allclose(h, c * expected, rtol=2e-12)
+
+
+@given(
+    z=st.floats(-50, 50) | st.floats(-1e-3, 1e-3),
+    radius=st.floats(0, 100) | st.just(np.inf),
+    part=st.floats(-1, 1) | st.sampled_from([-1.0, 1.0]),
+)
+def test_binary_curvature_majorizes_within_its_radius(z, radius, part):
+    h = np.empty(1)
+    kernels.binary_curvature(np.array([[z]]), np.ones(1), np.array([radius]), h)
+    moves = [part * radius] if radius < np.inf else [part, 1e3 * part, -2 * z]
+    with localcontext() as context:
+        context.prec = 60
+        z, h = Decimal(z), Decimal(float(h[0]))
+        for move in map(Decimal, moves):  # at -2 z, the bound of JC12 touches once more
+            model = (1 + z.exp()).ln() + move / (1 + (-z).exp()) + h * move * move / 2
+            rounding = Decimal(2e-12) * h * move * move / 2
+            assert (1 + (z + move).exp()).ln() <= model + rounding + Decimal("1e-50")
+
+
+@given(seed=SEEDS, k=st.integers(2, 8), scale=st.floats(-3, 2), descending=st.booleans())
+def test_jc12_curvature_is_partition_bound_with_unit_features(seed, k, scale, descending):
+    rng = np.random.default_rng(seed)
+    n = 3
+    Z = 10**scale * rng.normal(size=(n, k))
+    Z[0] = np.round(Z[0])  # ties
+    order = np.argsort(-Z if descending else rng.random((n, k)), axis=1)
+    S = np.full((n, k, k), np.nan)
+    kernels.jc12_curvature(*read_only(Z, order), S)
+    for i in range(n):
+        mu, sigma = np.zeros(k), np.zeros((k, k))
+        log_z = kernels.partition_bound(np.eye(k), Z[i], order[i], mu, sigma)
+        assert log_z == pytest.approx(logsumexp(Z[i]), rel=1e-14, abs=1e-14)
+        assert_allclose(mu, softmax(Z[i]), atol=1e-14)
+        assert_allclose(S[i], sigma, atol=1e-14)
+
+
+@given(
+    seed=SEEDS,
+    k=st.integers(2, 8),
+    scale=st.floats(-3, 2),
+    move=st.floats(-2, 4),
+    descending=st.booleans(),
+)
+def test_jc12_curvature_majorizes(seed, k, scale, move, descending):
+    rng = np.random.default_rng(seed)
+    z, dz = 10**scale * rng.normal(size=k), 10**move * rng.normal(size=k)
+    S = np.full((1, k, k), np.nan)
+    order = np.argsort(-z if descending else rng.random(k))
+    kernels.jc12_curvature(z[None], order[None], S)
+    S = S[0]
+    assert_array_equal(S, S.T)
+    assert np.linalg.eigvalsh(S)[0] >= -1e-15 * k
+    assert_allclose(S.sum(axis=1), 0, atol=1e-15 * k)
+    p = softmax(z)
+    assert np.linalg.eigvalsh(S - np.diag(p) + np.outer(p, p))[0] >= -1e-14  # for small moves
+    change, model = logsumexp(z + dz) - logsumexp(z) - p @ dz, dz @ S @ dz / 2
+    scale = np.abs(z).max() + np.abs(dz).max() + np.abs(dz) @ np.abs(S) @ np.abs(dz)
+    assert change <= model + 1e-14 * (1 + scale)
+
+
+def test_partition_bound_skips_what_has_no_weight(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    features, log_alpha = read_only(rng.normal(size=(6, 2)), rng.normal(size=6))
+    weightless = np.array([-np.inf, *log_alpha, -np.inf])
+    padded = np.vstack([np.full(2, 9.0), features, np.full(2, 9.0)])
+    results = []
+    for f, a in ((features, log_alpha), (padded, weightless)):
+        mu, sigma = np.zeros(2), np.zeros((2, 2))
+        order = np.argsort(-a)
+        results.append((kernels.partition_bound(f, a, *read_only(order), mu, sigma), mu, sigma))
+    for some, all_of_them in zip(*results, strict=True):
+        assert_array_equal(some, all_of_them)
