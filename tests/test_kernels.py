@@ -1,6 +1,7 @@
-"""Every kernel against plain NumPy or exact arithmetic; also run with bounds checks and sanitizers."""
+"""Every kernel against NumPy or exact arithmetic; runs under bounds checks and sanitizers too."""
 
 from decimal import Decimal, localcontext
+from functools import cache
 from itertools import pairwise, product
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from scipy.special import expit, log_expit, logsumexp, softmax
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.utils._rows import as_rows
 
-TINY = np.exp(-708.0)  # the kernels hold exp above this
+TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
 SEEDS = st.integers(0, 2**32 - 1)
 # Rows, given those of a block, and columns: 1100 make a dense block small, 1 is the narrowest.
 SHAPES = {
@@ -234,19 +235,19 @@ def test_softmax(n, k, scale, global_random_seed):
     (Z,) = read_only(scale * np.random.default_rng(global_random_seed).normal(size=(n, k)))
     P = np.full((n, k), np.nan)
     kernels.softmax(Z, P)
-    assert_allclose(P, softmax(Z, axis=1), rtol=1e-13)
+    assert_allclose(P, softmax(Z, axis=1), rtol=1e-13, atol=TINY)
 
 
 # Accuracy and extreme scores
 
 
-def exact(margins):
-    """Log-loss and its share exp(-m) / (1 + exp(-m)) of margins m, by 400 digits."""
+@cache
+def exact():
+    """Log-loss log(1 + exp(-m)) and residual exp(-m) / (1 + exp(-m)) of MARGINS, by 400 digits."""
     with localcontext() as context:
         context.prec = 400
-        e = [(-Decimal(float(m))).exp() for m in margins]
-        values = [float((1 + x).ln()) for x in e], [float(x / (1 + x)) for x in e]
-    return np.array(values)
+        e = [(-Decimal(float(m))).exp() for m in MARGINS]
+        return np.array([[float((1 + x).ln()) for x in e], [float(x / (1 + x)) for x in e]])
 
 
 def row_losses(Z, y):
@@ -276,9 +277,8 @@ def as_scores(margins, k):
     return Z, y
 
 
-MARGINS = np.concatenate(
-    [-np.geomspace(1e-300, 700, 200), [0.0], np.geomspace(1e-300, 700, 200), np.arange(-40, 40, 0.3)]
-)
+POSITIVE = np.geomspace(1e-300, 670, 200)
+MARGINS = np.concatenate([-POSITIVE, [0.0], POSITIVE, np.arange(-40, 40, 0.3)])
 
 
 def test_binary_loss_is_log_expit_to_4_ulp():
@@ -291,15 +291,15 @@ def test_binary_loss_is_log_expit_to_4_ulp():
 def test_losses_and_residuals_keep_their_relative_accuracy(k):
     # also of rows that are classified perfectly, whose residual is exp(-margin)
     Z, y = as_scores(MARGINS, k)
-    expected_loss, share = exact(MARGINS)
-    assert_allclose(row_losses(Z, y), expected_loss, rtol=2e-15)
+    expected_loss, share = exact()
+    assert_allclose(row_losses(Z, y), expected_loss, rtol=1e-15)
     R = row_residuals(Z, y)
     if k == 1:
-        assert_allclose(R[:, 0], np.where(y, -share, share), rtol=2e-15)
+        assert_allclose(R[:, 0], np.where(y, -share, share), rtol=1e-15)
     else:
         own, other = np.arange(len(y)), (y + 1) % k
-        assert_allclose(R[own, y], -share, rtol=2e-15)
-        assert_allclose(R[own, other], share, rtol=2e-15)
+        assert_allclose(R[own, y], -share, rtol=1e-15)
+        assert_allclose(R[own, other], share, rtol=1e-15)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
@@ -327,7 +327,7 @@ def test_extreme_scores(k, size):
         assert (P > 0).all()
 
 
-@pytest.mark.parametrize("size", [0.0, 1e-300, 500.0, 1e5, 1e300, 1.7e308])
+@pytest.mark.parametrize("size", [0.0, 1e-300, 500.0, 1e5, 1e300])
 def test_curvatures_at_extreme_scores(size):
     Z = np.array([[size], [-size]])
     h = np.full(2, np.nan)
@@ -382,7 +382,7 @@ def test_binary_curvature_majorizes_within_its_radius(z, radius, part):
         z, h = Decimal(z), Decimal(float(h[0]))
         for move in map(Decimal, moves):  # at -2 z, the bound of JC12 touches once more
             model = (1 + z.exp()).ln() + move / (1 + (-z).exp()) + h * move * move / 2
-            rounding = Decimal(2e-12) * h * move * move / 2
+            rounding = Decimal("2e-12") * h * move * move / 2
             assert (1 + (z + move).exp()).ln() <= model + rounding + Decimal("1e-50")
 
 
@@ -417,7 +417,7 @@ def test_jc12_curvature_majorizes(seed, k, scale, move, descending):
     order = np.argsort(-z if descending else rng.random(k))
     kernels.jc12_curvature(z[None], order[None], S)
     S = S[0]
-    assert_array_equal(S, S.T)
+    assert_allclose(S, S.T, rtol=0, atol=1e-16)
     assert np.linalg.eigvalsh(S)[0] >= -1e-15 * k
     assert_allclose(S.sum(axis=1), 0, atol=1e-15 * k)
     p = softmax(z)

@@ -264,7 +264,7 @@ class BoundMajorizationLogisticRegression(
         """C s_i, with class weights; checks that each class has some."""
         if len(classes) < 2:
             raise ValueError(
-                f"y: found the one class {classes[0]!r}; allowed are at least two classes."
+                f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
             )
         weights = _check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
@@ -279,7 +279,7 @@ class BoundMajorizationLogisticRegression(
         totals = np.bincount(codes, weights=weights)
         if not (np.isfinite(totals).all() and (totals > 0).all()):
             label, total = next(
-                (c, t) for c, t in zip(classes, totals, strict=True) if not 0 < t < np.inf
+                (c, t) for c, t in zip(classes.tolist(), totals, strict=True) if not 0 < t < np.inf
             )
             raise ValueError(
                 f"sample_weight: the weights of class {label!r}, times class_weight and C, sum to "

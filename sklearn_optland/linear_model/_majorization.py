@@ -94,17 +94,20 @@ def majorize(problem, point, curvature, refresh):
 def accelerated(problem, W, curvature):
     """Nesterov's extrapolation in a fixed metric; restarts when the objective would rise."""
     point = ahead = problem.evaluate(W)
-    t = 1.0
+    t, previous = 1.0, np.inf
     while True:
-        new = problem.evaluate(ahead.W - curvature.solve(ahead.gradient))
-        if new.objective > point.objective:
+        direction = -curvature.solve(ahead.gradient)
+        decrement = -np.vdot(ahead.gradient, direction)
+        new = problem.evaluate(ahead.W + direction)
+        rises = not new.objective <= (1 + ROUNDING) * point.objective
+        if rises or (decrement <= ROUNDING * point.objective and not decrement < previous):
             if ahead is point:
                 return
             ahead, t = point, 1.0
             continue
         t_next = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
         ahead = problem.evaluate(new.W + (t - 1.0) / t_next * (new.W - point.W))
-        point, t = new, t_next
+        point, t, previous = new, t_next, decrement
         yield Step(point, curvature.solve)
 
 
