@@ -79,17 +79,18 @@ ENTRIES = [
 
 FOLDS = 5
 # The width where the output is no terminal, which has its own.
-WIDTH = 110
-# The slowest variant takes a few seconds for so many on digits.
+WIDTH = 120
+# Even the slowest variant takes only a few seconds for so many, on digits.
 FIGURE_ITERATIONS = 300
 # Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
 # without any colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 NOTES = """\
-score: on the quarter of the rows that was kept for it. seconds: the whole grid search, on one \
-thread, each estimator at its own tol. certificate: how far the best model, refitted, can be from \
-the optimum. Every best model was pickled and reloaded, and predicted the same.\
+score: on a quarter of the rows, kept out of the search.
+seconds: the whole grid search, on one thread, each estimator at its default tol.
+certificate: how far the best model, refitted, can be from the optimum, in units of its objective.
+Every best model was pickled and reloaded, and predicted the same.\
 """
 
 
@@ -110,6 +111,8 @@ def main(argv=None):
     for library in ["rich", "matplotlib"] if arguments.plots else ["rich"]:
         if find_spec(library) is None:
             sys.exit(f'The tour needs {library}: pip install "sklearn-optland[tour]" brings it.')
+    if arguments.plots:
+        arguments.plots.mkdir(parents=True, exist_ok=True)
     # Where nothing can be redrawn, finished bars would only pile up in the output.
     progress = arguments.progress and sys.stdout.isatty()
 
@@ -126,7 +129,6 @@ def main(argv=None):
         ]
         _print_table(rows)
         if arguments.plots:
-            arguments.plots.mkdir(parents=True, exist_ok=True)
             for data, entry in stops:
                 if entry.variants:
                     print(_write_figure(data, entry, arguments.plots))
@@ -181,7 +183,7 @@ def _search(data, name, estimator, grid, progress):
         name,
         f"{best.score(X_test, y_test):.3f}",
         f"{seconds:.2f}",
-        "–" if certificate is None else str(certificate),
+        "-" if certificate is None else str(certificate),
     )
 
 
@@ -191,17 +193,16 @@ def _print_table(rows):
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    # Where a terminal is too narrow, nothing is cut off.
-    table.add_column("data", overflow="fold")
-    table.add_column("estimator", overflow="fold")
+    table = Table(box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("data", no_wrap=True)
+    table.add_column("estimator", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
-    table.add_column("certificate", overflow="fold")
+    table.add_column("certificate")  # the one that wraps in a narrow terminal
     for i, row in enumerate(rows):
         table.add_row(*row, end_section=i + 1 < len(rows) and rows[i + 1][0] != row[0])
     console.print(table)
-    console.print(NOTES)
+    console.print(f"\n{NOTES}")
 
 
 def _write_figure(data, entry, directory):
@@ -228,7 +229,9 @@ def _write_figure(data, entry, directory):
             markevery=0.1,
             label=", ".join(f"{parameter}={value!r}" for parameter, value in variant.items()),
         )
+    axes.set_xscale("log")  # variants differ by orders of magnitude
     axes.set_yscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("iteration")
     axes.set_ylabel("(objective − best lower bound) / objective")
     axes.set_title(f"{entry.name} on {data}")

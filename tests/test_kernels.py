@@ -14,7 +14,7 @@ from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
-from sklearn_optland.utils._rows import as_rows
+from sklearn_optland.utils import _rows
 
 TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
 SEEDS = st.integers(0, 2**32 - 1)
@@ -49,8 +49,9 @@ def data(request, global_random_seed):
     """Read-only data: X as rows, A = [X 1] in float64, and bounds of pieces, one of them empty."""
     layout, dtype, shape = request.param
     rng = np.random.default_rng(global_random_seed)
-    n, d = SHAPES[shape]
-    n = n(as_rows(sparse.csr_array((1, d)) if layout == "csr" else np.ones((1, d))).block_size)
+    rows_of, d = SHAPES[shape]
+    one_row = sparse.csr_array((1, d)) if layout == "csr" else np.ones((1, d))
+    n = rows_of(_rows.as_rows(one_row).block_size)
     X = rng.normal(size=(n, d)).astype(dtype)
     if layout == "csr":
         X *= rng.random((n, d)) < 0.3
@@ -62,8 +63,8 @@ def data(request, global_random_seed):
     if layout == "csr":
         X = sparse.csr_array(X)
     read_only(*((X.data, X.indices, X.indptr) if layout == "csr" else (X,)))
-    cuts = [0, n // 3, n // 3, n]
-    return SimpleNamespace(rows=as_rows(X), A=A, n=n, d=d, rng=rng, pieces=list(pairwise(cuts)))
+    pieces = list(pairwise([0, n // 3, n // 3, n]))
+    return SimpleNamespace(rows=_rows.as_rows(X), A=A, n=n, d=d, rng=rng, pieces=pieces)
 
 
 def classes(rng, n, k):
@@ -189,7 +190,7 @@ def test_any_csr(seed, n, d, density, dtype, index, container):
     before = [array.copy() for array in (X.data, X.indices, X.indptr)]
     read_only(X.data, X.indices, X.indptr)
 
-    rows = as_rows(X)
+    rows = _rows.as_rows(X)
     for array, copy in zip((X.data, X.indices, X.indptr), before, strict=True):
         assert_array_equal(array, copy)
         assert array.dtype == copy.dtype
@@ -259,7 +260,7 @@ def row_residuals(Z, y):
     """The residuals of each row: the gradient for X = I."""
     n, k = Z.shape
     G, scores = np.zeros((n + 1, k)), np.empty((n, k))
-    rows = as_rows(sparse.eye_array(n, format="csr"))
+    rows = _rows.as_rows(sparse.eye_array(n, format="csr"))
     W = np.vstack([Z, np.zeros((1, k))])
     kernels.loss_gradient(rows, 0, n, y, np.ones(n), W, scores, G)
     assert_array_equal(scores, Z)

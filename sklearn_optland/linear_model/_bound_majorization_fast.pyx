@@ -13,10 +13,11 @@ only score belongs to class 1. A pass walks over blocks of rows that fit the L2 
 
 Every call adds into its outputs, so that a caller may cut the rows in pieces.
 """
-from libc.math cimport INFINITY, exp, fabs, log1p, tanh
+from libc.math cimport INFINITY, exp, log1p
 
 import numpy as np
 
+from sklearn_optland.utils._losses cimport log_loss_bound, log_loss_derivative
 from sklearn_optland.utils._rows cimport Rows
 
 
@@ -230,17 +231,6 @@ def weighted_gram(
             start += size
 
 
-cdef inline double bound_ratio(double r) noexcept nogil:
-    """tanh(r / 2) / (2 r), continuous at 0 and at infinity."""
-    if fabs(r) < 1e-4:
-        return 0.25 - r * r / 48
-    return tanh(0.5 * r) / (2 * r)
-
-
-cdef inline double sigmoid(double r) noexcept nogil:
-    return 1 / (1 + exp(-r)) if r > 0 else exp(r) / (1 + exp(r))
-
-
 cdef inline double log_add(double a, double b) noexcept nogil:
     """log(exp(a) + exp(b)); a may be -infinity."""
     return b + log1p(exp(a - b)) if b > a else a + log1p(exp(b - a))
@@ -268,7 +258,7 @@ def partition_bound(
             if log_alpha[y] == -INFINITY:
                 continue
             r = log_alpha[y] - log_z
-            ratio, share = bound_ratio(r), sigmoid(r)
+            ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
             for a in range(d):
                 l[a] = features[y, a] - mu[a]
             for a in range(d):
@@ -299,7 +289,7 @@ def jc12_curvature(
             for a in range(k):
                 y = order[i, a]
                 r = Z[i, y] - log_z
-                ratio, share = bound_ratio(r), sigmoid(r)
+                ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
                 mu[y] = -1  # l = e_y - mu, so -mu holds l, up to sign, on the classes met
                 for b in range(a + 1):
                     u = order[i, b]

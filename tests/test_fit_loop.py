@@ -1,0 +1,329 @@
+"""The iteration loop under callbacks and Ctrl-C, what a fit proves, and rows in blocks."""
+
+import dataclasses
+import pickle
+import re
+import signal
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin, ProgressBar
+from sklearn.callback._callback_context import CallbackContext
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_optland import Certificate
+from sklearn_optland._blocks import BLOCK_VALUES, row_blocks, sum_over_blocks
+from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+
+X, Y = np.zeros((3, 2)), np.ones(3)
+
+
+class Halving(CallbackSupportMixin, BaseEstimator):
+    """Halves a number until it is small; `before` is called before each halving."""
+
+    _parameter_constraints = {}
+
+    def __init__(self, max_iter=100, small=2.0**-5, before=None):
+        self.max_iter, self.small, self.before = max_iter, small, before
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        self.asked, self.reconstructed = 0, []
+        iterations = self.halve()
+        self.history_ = fit_loop(
+            self, iterations, max_iter=self.max_iter, X=X, y=y, metadata={"key": 1}
+        )
+        self.value_ = self.history_["objective"][-1]
+        return self
+
+    def halve(self):
+        value = 1.0
+        while True:
+            self.asked += 1
+            if self.before:
+                self.before(self.asked)
+            value /= 2
+            yield Iteration(
+                {"objective": value, "passes": 2 * self.asked},
+                lambda value=value: self.reconstructed.append(value) or {"value_": value},
+                done=value <= self.small,
+            )
+
+    def predict(self, X):
+        return np.full(len(X), self.value_)
+
+
+class Listener:
+    """Records every call, and asks to stop after some iterations."""
+
+    def __init__(self, stop_after=None, error=None):
+        self.calls, self.stop_after, self.error = [], stop_after, error
+
+    def setup(self, estimator, context):
+        self.calls.append(SimpleNamespace(hook="setup", task=context.task_name))
+
+    def teardown(self, estimator, context):
+        self.calls.append(SimpleNamespace(hook="teardown", task=context.task_name))
+
+    def on_fit_task_begin(self, estimator, context, *, X, y, metadata):
+        self.record("begin", context, X=X, y=y, metadata=metadata)
+
+    def record(self, hook, context, **data):
+        self.calls.append(
+            SimpleNamespace(hook=hook, task=context.task_name, number=context.task_id, **data)
+        )
+
+    def on_fit_task_end(self, estimator, context, *, X, y, metadata):
+        self.record("end", context, X=X, y=y, metadata=metadata)
+        return context.task_name == "iteration" and context.task_id + 1 == self.stop_after
+
+
+class Predictor(Listener):
+    """Predicts with the estimator as it would be if the fit stopped here."""
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        self.record("end", context, predicted=fitted_estimator.predict(X))
+        assert fitted_estimator is not estimator
+
+
+# The loop
+
+
+def test_history_is_one_array_a_curve():
+    history = Halving().fit(X).history_
+    assert list(history) == ["objective", "passes", "seconds"]
+    np.testing.assert_array_equal(history["objective"], 0.5 ** np.arange(1, 6))
+    np.testing.assert_array_equal(history["passes"], 2 * np.arange(1, 6))
+    assert history["seconds"].shape == (5,)
+    assert (np.diff(history["seconds"], prepend=0.0) >= 0).all()
+
+
+@pytest.mark.parametrize(("max_iter", "iterations"), [(1, 1), (4, 4), (5, 5), (6, 5)])
+def test_it_stops_when_done_or_at_max_iter(max_iter, iterations):
+    halving = Halving(max_iter).fit(X)
+    assert len(halving.history_["objective"]) == halving.asked == iterations
+
+
+def test_callbacks_see_the_fit_and_each_iteration():
+    listener = Listener()
+    Halving(max_iter=2).set_callbacks(listener).fit(X, Y)
+    calls = [(call.hook, call.task) for call in listener.calls]
+    one = [("begin", "iteration"), ("end", "iteration")]
+    expected = [("begin", "fit"), *one, *one, ("end", "fit")]
+    assert calls == [("setup", "fit"), *expected, ("teardown", "fit")]
+    numbers = [call.number for call in listener.calls if call.task == "iteration"]
+    assert numbers == [0, 0, 1, 1]
+    for call in listener.calls[1:-1]:
+        assert call.X is X
+        assert call.y is Y
+        assert call.metadata == {"key": 1}
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_callback_stops_the_fit(stop_after):
+    listener = Listener(stop_after)
+    halving = Halving().set_callbacks(listener, Listener()).fit(X)
+    assert len(halving.history_["objective"]) == halving.asked == stop_after
+    assert (listener.calls[-2].hook, listener.calls[-2].task) == ("end", "fit")
+
+
+def test_a_callback_gets_an_estimator_that_predicts():
+    predictor = Predictor()
+    halving = Halving(max_iter=3).set_callbacks(predictor).fit(X)
+    predicted = [call.predicted for call in predictor.calls if call.hook == "end"]
+    np.testing.assert_array_equal(predicted, np.repeat([[0.5], [0.25], [0.125], [0.125]], 3, 1))
+    np.testing.assert_array_equal(halving.predict(X), predicted[-1])
+
+
+@pytest.mark.parametrize("callbacks", [[], [Listener()]])
+def test_attributes_are_built_only_if_a_callback_asks(callbacks):
+    assert Halving().set_callbacks(*callbacks).fit(X).reconstructed == []
+
+
+def test_no_context_for_an_iteration_that_nobody_watches(monkeypatch):
+    made = []
+    original = CallbackContext.subcontext
+    monkeypatch.setattr(
+        CallbackContext,
+        "subcontext",
+        lambda self, **options: made.append(1) or original(self, **options),
+    )
+    Halving().fit(X)
+    assert len(made) == 0
+    Halving().set_callbacks(Listener()).fit(X)
+    assert len(made) == 5
+
+
+def test_progress_bar(capsys):
+    Halving(max_iter=4, small=0.0).set_callbacks(ProgressBar()).fit(X)
+    assert re.search(r"Halving - fit .*100%", capsys.readouterr().out)
+
+
+# Ctrl-C
+
+
+def interrupt(at, by):
+    def before(iteration):
+        if iteration == at:
+            by()
+
+    return before
+
+
+def raise_it():
+    raise KeyboardInterrupt
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("by", [raise_it, press_ctrl_c])
+@pytest.mark.parametrize("listening", [True, False])
+def test_ctrl_c_says_how_far_the_fit_had_come(listening, by):
+    listener = Listener()
+    halving = Halving(before=interrupt(4, by)).set_callbacks(*[listener] * listening)
+    message = (
+        r"Halving\.fit was interrupted after 3 iterations "
+        r"\(objective 0\.125, passes 6, seconds \S+\); the estimator keeps what it had before"
+    )
+    with pytest.raises(KeyboardInterrupt, match=message):
+        halving.fit(X)
+    assert not hasattr(halving, "history_")
+    if listening:
+        assert listener.calls[-1].hook == "teardown"
+
+
+def test_ctrl_c_in_the_first_iteration():
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 0 iterations; the estimator"):
+        Halving(before=interrupt(1, raise_it)).fit(X)
+
+
+def test_ctrl_c_keeps_the_previous_fit():
+    halving = Halving().fit(X)
+    history, value = halving.history_, halving.value_
+    with pytest.raises(KeyboardInterrupt):
+        halving.set_params(small=0.0, before=interrupt(9, raise_it)).fit(X)
+    assert halving.history_ is history
+    assert halving.value_ == value
+    assert halving.set_params(before=None, max_iter=7).fit(X).value_ == 2.0**-7
+
+
+def test_ctrl_c_in_a_callback():
+    class Interrupter(Listener):
+        def on_fit_task_end(self, estimator, context):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="after 1 iterations"):
+        Halving().set_callbacks(Interrupter()).fit(X)
+
+
+def test_other_errors_pass_through():
+    listener = Listener()
+    with pytest.raises(ZeroDivisionError):
+        Halving(before=interrupt(2, lambda: 1 / 0)).set_callbacks(listener).fit(X)
+    assert listener.calls[-1].hook == "teardown"
+
+
+# Certificate
+
+
+@pytest.mark.parametrize(
+    ("value", "tolerance", "reached", "text"),
+    [
+        (2e-7, 1e-6, True, "duality gap 2.00e-07 <= 1.00e-06 (global)"),
+        (1e-6, 1e-6, True, "duality gap 1.00e-06 <= 1.00e-06 (global)"),
+        (0.0, 0.0, True, "duality gap 0.00e+00 <= 0.00e+00 (global)"),
+        (1.5, 1e-6, False, "duality gap 1.50e+00 > 1.00e-06 (global)"),
+        (np.inf, 1e-6, False, "duality gap inf > 1.00e-06 (global)"),
+        (np.nan, 1e-6, False, "duality gap nan > 1.00e-06 (global)"),
+    ],
+)
+def test_certificate(value, tolerance, reached, text):
+    certificate = Certificate("duality gap", value, tolerance, "global")
+    assert certificate.reached is reached
+    assert str(certificate) == text
+    assert str(pickle.loads(pickle.dumps(certificate))) == text
+
+
+def test_certificate_is_frozen():
+    certificate = Certificate("gradient norm", 1.0, 0.1, "stationary")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        certificate.value = 0.0
+    assert certificate == Certificate("gradient norm", 1.0, 0.1, "stationary")
+
+
+def test_warning_says_value_tolerance_and_what_to_change():
+    missed = Certificate("duality gap", 0.25, 1e-6, "global")
+    with pytest.warns(ConvergenceWarning) as caught:
+        warn_unless_reached(Halving(), missed, 17, "Increase max_iter.")
+    assert [str(warning.message) for warning in caught] == [
+        "Halving stopped after 17 iterations with duality gap 2.50e-01 > 1.00e-06 (global). "
+        "Increase max_iter."
+    ]
+
+
+def test_no_warning_if_reached():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unless_reached(Halving(), Certificate("duality gap", 0.0, 1e-6, "global"), 17, "?")
+
+
+# Blocks
+
+
+@given(n=st.integers(0, 5000), values_per_row=st.floats(BLOCK_VALUES / 6000, BLOCK_VALUES))
+def test_blocks_cover_all_rows_once(n, values_per_row):
+    blocks = list(row_blocks(n, values_per_row))
+    assert [row for bounds in blocks for row in range(*bounds)] == list(range(n))
+    values = [(last - first) * values_per_row for first, last in blocks]
+    assert all(0 < part <= BLOCK_VALUES for part in values)
+    # no more blocks than needed
+    assert all(part + 1.001 * values_per_row > BLOCK_VALUES for part in values[:-1])
+
+
+@pytest.mark.parametrize("values_per_row", [2 * BLOCK_VALUES, 1e300])
+def test_a_row_larger_than_a_block_is_a_block(values_per_row):
+    assert list(row_blocks(3, values_per_row)) == [(0, 1), (1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize("values_per_row", [0, 0.5, 1])
+def test_rows_without_values_are_one_block(values_per_row):
+    assert list(row_blocks(1000, values_per_row)) == [(0, 1000)]
+
+
+@pytest.mark.parametrize(("size", "n_blocks"), [(1, 10), (4, 3), (5, 2), (10, 1), (11, 1)])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_sum_over_blocks(size, n_blocks, mapped, tmp_path, global_random_seed):
+    A = np.random.default_rng(global_random_seed).normal(size=(10, 4))
+    if mapped:
+        np.save(tmp_path / "A.npy", A)
+        A = np.load(tmp_path / "A.npy", mmap_mode="r")
+    seen = []
+
+    def gram(first, last):
+        seen.append((first, last))
+        return A[first:last].T @ A[first:last]
+
+    total = sum_over_blocks(gram, 10, BLOCK_VALUES // size)
+    assert len(seen) == n_blocks
+    np.testing.assert_allclose(total, A.T @ A, atol=1e-14)
+    assert sum_over_blocks(lambda first, last: last - first, 10, BLOCK_VALUES // size) == 10
+
+
+def test_sum_over_blocks_of_a_statistic_that_adds_for_itself():
+    rows = []
+    assert sum_over_blocks(lambda *bounds: rows.extend(range(*bounds)), 5, BLOCK_VALUES) is None
+    assert rows == [0, 1, 2, 3, 4]
+
+
+def test_the_parts_of_a_sum_are_not_changed():
+    parts = [np.ones(2), np.ones(2), np.ones(2)]
+    total = sum_over_blocks(lambda first, last: parts[first], 3, BLOCK_VALUES)
+    np.testing.assert_array_equal(total, [3.0, 3.0])
+    np.testing.assert_array_equal(parts, np.ones((3, 2)))
