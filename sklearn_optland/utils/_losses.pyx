@@ -49,6 +49,7 @@ cpdef double log_loss_prox(double m, double q) noexcept nogil:
     where they leave the bracket or fail to halve the slope. Newton alone cycles for large q.
     """
     cdef double low = m, high = m + q, u = m, pull, slope, before = INFINITY
+    cdef bint halved
     cdef Py_ssize_t i
     for i in range(MAX_PROX_STEPS):
         pull = q * log_loss_derivative(u)
@@ -59,8 +60,8 @@ cpdef double log_loss_prox(double m, double q) noexcept nogil:
             high = u
         else:
             low = u
+        halved, before = fabs(slope) <= 0.5 * before, fabs(slope)
         u -= slope / (1 + q * log_loss_curvature(u))
-        if not low <= u <= high or fabs(slope) > 0.5 * before:
-            u = 0.5 * (low + high)
-        before = fabs(slope)
+        if not (halved and low <= u <= high):
+            u, before = 0.5 * (low + high), INFINITY
     return u
