@@ -1,9 +1,9 @@
 """The log-loss of one margin: value, derivatives, bound, conjugate and prox, all overflow-safe."""
 
-from libc.math cimport INFINITY, exp, fabs, log, log1p, tanh
+from libc.math cimport exp, fabs, log, log1p, tanh
 
 cdef enum:
-    MAX_PROX_STEPS = 60  # of bisection, if Newton never helps: full precision
+    MAX_PROX_STEPS = 1000  # log(q) + 5 are needed
 
 cdef double EPS = 2.220446049250313e-16
 
@@ -45,23 +45,17 @@ cpdef double log_loss_conjugate(double a) noexcept nogil:
 cpdef double log_loss_prox(double m, double q) noexcept nogil:
     """argmin_u (u - m)^2 / 2 + q log_loss(u) for q >= 0.
 
-    The root of u - m + q log_loss'(u), which lies in [m, m + q]: Newton's steps, and bisection
-    where they leave the bracket or fail to halve the slope. Newton alone cycles for large q.
+    Newton on u - m + q log_loss'(u), which is convex for u < 0 and concave for u > 0: from the
+    end nearest to 0 of the root's bracket, [m, m + q] on its side of 0, the steps never overshoot.
+    From other starts they may cycle when q is large.
     """
-    cdef double low = m, high = m + q, u = m, pull, slope, before = INFINITY
-    cdef bint halved
+    cdef double u, pull, slope
     cdef Py_ssize_t i
+    u = max(m, 0.0) if m + 0.5 * q > 0 else min(m + q, 0.0)
     for i in range(MAX_PROX_STEPS):
         pull = q * log_loss_derivative(u)
         slope = u - m + pull
         if fabs(slope) <= EPS * (fabs(u - m) + fabs(pull) + fabs(u)):  # nothing but rounding
             break
-        if slope > 0:
-            high = u
-        else:
-            low = u
-        halved, before = fabs(slope) <= 0.5 * before, fabs(slope)
         u -= slope / (1 + q * log_loss_curvature(u))
-        if not (halved and low <= u <= high):
-            u, before = 0.5 * (low + high), INFINITY
     return u
