@@ -165,7 +165,7 @@ def test_many_columns_few_rows():
         exact = LogisticRegression(solver="newton-cg", tol=1e-12, C=10, max_iter=1000).fit(X, y)
         np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-3)
         assert model.certificate_.reached
-        with pytest.raises(ValueError, match="side .* at most 5000"):
+        with pytest.raises(ValueError, match=r"side .* at most 5000"):
             BoundMajorizationLogisticRegression(curvature="jc12").fit(sparse.hstack([X, X]), y)
 
 
@@ -195,9 +195,7 @@ def test_growing_batches_converge_linearly(global_random_seed):
 
 
 def test_without_penalty(global_random_seed):
-    X, y = make_classification(
-        300, 5, n_redundant=0, flip_y=0.3, random_state=global_random_seed
-    )
+    X, y = make_classification(300, 5, n_redundant=0, flip_y=0.3, random_state=global_random_seed)
     model = BoundMajorizationLogisticRegression(C=np.inf, tol=1e-9).fit(X, y)
     exact = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(X, y)
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
@@ -302,7 +300,7 @@ def test_one_sample_a_class_and_string_labels():
 @given(
     n_classes=st.integers(2, 4),
     n_features=st.integers(1, 6),
-    scale=st.integers(-150, 140),
+    scale=st.integers(-150, 130),
     C=st.integers(-10, 10),
     fit_intercept=st.booleans(),
     curvature=st.sampled_from(["auto", "jc12", "bohning", "bohning-nesterov"]),
@@ -321,11 +319,7 @@ def test_any_fit_is_finite_monotone_and_certified(
     model = BoundMajorizationLogisticRegression(
         C=10.0**C, curvature=curvature, fit_intercept=fit_intercept, max_iter=60
     )
-    try:
-        fit_quietly(model, storage(X), y)
-    except ValueError as error:
-        assert "overflow" in str(error)
-        return
+    fit_quietly(model, storage(X), y)
     assert model.coef_.dtype == dtype
     assert np.isfinite(model.coef_).all()
     assert_monotone(model)
@@ -374,7 +368,9 @@ def test_same_seed_same_bits(mode):
     X, y = load("digits")
     one, two = (
         fit_quietly(
-            BoundMajorizationLogisticRegression(max_iter=15, **{**mode, "random_state": 3}), X, y == 3
+            BoundMajorizationLogisticRegression(max_iter=15, **{**mode, "random_state": 3}),
+            X,
+            y == 3,
         )
         for _ in range(2)
     )

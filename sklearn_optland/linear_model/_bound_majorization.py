@@ -266,9 +266,7 @@ class BoundMajorizationLogisticRegression(
             raise ValueError(
                 f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
             )
-        weights = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if self.class_weight is not None:
             per_class = compute_class_weight(
                 self.class_weight, classes=classes, y=y, sample_weight=weights
@@ -314,9 +312,7 @@ class BoundMajorizationLogisticRegression(
             With two classes, the score of `classes_[1]` against `classes_[0]`.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
@@ -334,7 +330,8 @@ class BoundMajorizationLogisticRegression(
             The class of the highest score.
         """
         scores = self.decision_function(X)
-        return self.classes_[scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(int)]
+        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[codes]
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -395,16 +392,16 @@ def partition_function_bound(features, weights, theta):
     Parameters
     ----------
     features : array-like of shape (n_values, n_features)
-        f(y), a row for each y.
+        Rows f(y), one for each y.
     weights : array-like of shape (n_values,)
-        h(y), non-negative, not all zero.
+        Values h(y), non-negative, not all zero.
     theta : array-like of shape (n_features,)
         The point :math:`\tilde\theta` at which the bound touches.
 
     Returns
     -------
     log_z : float
-        log Z at theta.
+        The value log Z at theta.
     mu : ndarray of shape (n_features,)
         The gradient of log Z at theta.
     sigma : ndarray of shape (n_features, n_features)

@@ -251,7 +251,7 @@ def partition_bound(
     """
     cdef Py_ssize_t i, y, a, b, d = features.shape[1]
     cdef double log_z = -INFINITY, r, ratio, share
-    cdef double[::1] l = np.empty(d)
+    cdef double[::1] step = np.empty(d)  # l = f(y) - mu
     with nogil:
         for i in range(order.shape[0]):
             y = order[i]
@@ -260,11 +260,11 @@ def partition_bound(
             r = log_alpha[y] - log_z
             ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
             for a in range(d):
-                l[a] = features[y, a] - mu[a]
+                step[a] = features[y, a] - mu[a]
             for a in range(d):
                 for b in range(d):
-                    sigma[a, b] += ratio * l[a] * l[b]
-                mu[a] += share * l[a]
+                    sigma[a, b] += ratio * step[a] * step[b]
+                mu[a] += share * step[a]
             log_z = log_add(log_z, log_alpha[y])
     return log_z
 

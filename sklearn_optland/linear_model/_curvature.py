@@ -157,7 +157,7 @@ class DiagonalCurvature:
 
 
 def bohning_classes(k):
-    """Boehning's bound on diag p - pp': (I - 11'/k) / 2, or 1/4 for the one score of two classes."""
+    """Boehning's bound on diag p - pp': (I - 11'/k) / 2; 1/4 for the one score of two classes."""
     return np.array([[0.25]]) if k == 1 else (np.eye(k) - 1.0 / k) / 2
 
 

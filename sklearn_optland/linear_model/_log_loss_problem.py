@@ -10,7 +10,6 @@ from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.utils._rows import as_rows
 
-
 EPS = np.finfo(float).eps
 ARMIJO = 1e-4
 # What float64 leaves open of an objective, relative to it: a sum of many terms.
@@ -223,7 +222,9 @@ class LogLossProblem:
         if new.objective <= point.objective + ARMIJO * slope + ROUNDING * point.objective:
             return new, 1.0
         if not np.isfinite(new.objective):
-            return self.search(point, direction / 1024) if np.isfinite(direction).all() else (None, 0)
+            return (
+                self.search(point, direction / 1024) if np.isfinite(direction).all() else (None, 0)
+            )
         slope = np.vdot(point.gradient, direction)
         dZ = new.Z - point.Z
         low, high, t, slope_low = 0.0, 1.0, 0.5, slope

@@ -50,9 +50,9 @@ cpdef double log_loss_prox(double m, double q) noexcept nogil:
     From other starts they may cycle when q is large.
     """
     cdef double u, pull, slope
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _step
     u = max(m, 0.0) if m + 0.5 * q > 0 else min(m + q, 0.0)
-    for i in range(MAX_PROX_STEPS):
+    for _step in range(MAX_PROX_STEPS):
         pull = q * log_loss_derivative(u)
         slope = u - m + pull
         if fabs(slope) <= EPS * (fabs(u - m) + fabs(pull) + fabs(u)):  # nothing but rounding
