@@ -1,7 +1,8 @@
-"""The objective of logistic regression, its lower bounds and its curvatures, against dense NumPy."""
+"""The log-loss objective, its lower bounds and its curvatures, against dense NumPy."""
 
 import warnings
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model import _curvature
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
 
@@ -83,11 +85,10 @@ def objective(case, W):
 
 def gradient(case, W):
     Z = case.A @ W
-    if case.k == 1:
-        R = expit(Z) - case.y[:, None]
-    else:
-        R = softmax(Z, axis=1) - np.eye(case.k)[case.y]
-    return case.A.T @ (case.c[:, None] * R) + case.penalty * W
+    P, Y = (
+        (softmax(Z, axis=1), np.eye(case.k)[case.y]) if case.k > 1 else (expit(Z), case.y[:, None])
+    )
+    return case.A.T @ (case.c[:, None] * (P - Y)) + case.penalty * W
 
 
 def dense_curvature(case, S):
@@ -230,7 +231,8 @@ def test_hessian_product(settings):
     W, V = random_W(case), random_W(case)
     product = case.problem.hessian_operator(case.problem.evaluate(W))(V)
     H = dense_curvature(case, newton_classes(case, W))
-    tolerance = 1e-13 * (np.abs(H) @ np.abs(V).ravel()).max() + 1e-12 * np.abs(case.penalty).max()
+    A = np.abs(case.A)
+    tolerance = 1e-13 * np.max(A.T @ (case.c[:, None] * (A @ np.abs(V))) + case.penalty)
     assert_allclose(product.ravel(), H @ V.ravel(), rtol=0, atol=tolerance)
 
 
@@ -266,8 +268,7 @@ def test_newton_direction(n_classes, fit_intercept, metric, global_random_seed):
     assert np.vdot(R, solve(R)) <= 1.001e-2 * start
 
     V = case.problem.newton_direction(point, solve, certify=True)
-    R = residual(V)
-    assert R @ R <= -0.1001 * np.vdot(point.gradient, V)
+    assert np.sum(residual(V) ** 2) <= -0.1001 * np.vdot(point.gradient, V)
 
 
 def test_newton_direction_at_a_stationary_point():
@@ -305,28 +306,48 @@ def test_search_never_returns_a_higher_point(settings, start, kind, scale):
         assert t == 0
         return
     assert 0 < t <= 1
-    assert_allclose(new.W, point.W + t * scale * direction, rtol=1e-12, atol=1e-300)
+    rounding = 1e-15 * np.abs(point.W).max()
+    assert_allclose(new.W, point.W + t * scale * direction, rtol=1e-12, atol=rounding)
     assert new.objective <= point.objective * (1 + 1e-15)
     assert new.objective == pytest.approx(objective(case, new.W), rel=1e-11)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6, 1e100, 1e200, 1e300])
-def test_search_finds_a_step_along_minus_the_gradient(n_classes, scale, global_random_seed):
-    case = make_problem(global_random_seed, n_classes)
+@pytest.mark.parametrize("weights", [0.0, 303.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6, 1e12])
+def test_search_finds_a_step_on_a_line_of_descent(n_classes, weights, scale, global_random_seed):
+    # BUG: where the far end is less steep than the start, a trial shortens the step by 0.9 only, and
+    # after 40 trials it gives up. If the whole step overflows, t counts in a shortened direction.
+    case = make_problem(global_random_seed, n_classes, weights=weights, l2=0.0)
     point = case.problem.evaluate(case.problem.zeros())
-    with np.errstate(over="ignore"):
-        new, t = case.problem.search(point, -scale * point.gradient)
+    direction = -scale * point.gradient / np.abs(point.gradient).max()
+    new, t = case.problem.search(point, direction)
     assert new.objective < point.objective
-    # BUG: t counts in a shortened direction if the whole one overflows.
-    assert_allclose(new.W, -t * scale * point.gradient, rtol=1e-12)
+    assert_allclose(new.W, t * direction, rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e200, 1e308, np.inf, np.nan])
+def test_search_far_out_gives_a_lower_point_or_none(size, global_random_seed):
+    case = make_problem(global_random_seed)
+    point = case.problem.evaluate(case.problem.zeros())
+    with np.errstate(all="ignore"):
+        new, t = case.problem.search(point, np.full_like(point.W, size))
+    assert (new is None and t == 0) or new.objective < point.objective
 
 
 # Lower bounds
 
 
 def check_bound(case, point, direction, best):
-    bound = case.problem.lower_bound(point, direction)
+    calls = iter(range(5000))
+
+    def counted(*args):  # an endless loop becomes an error
+        next(calls)
+        return loss_along(*args)
+
+    loss_along = kernels.loss_along
+    with mock.patch.object(kernels, "loss_along", counted):
+        bound = case.problem.lower_bound(point, direction)
     assert 0 <= bound <= best * (1 + 1e-13)
     return bound
 
@@ -406,8 +427,7 @@ def set_curvature(name, case, point, **options):
 def expected_matrix(name, case, W):
     """The same as a dense matrix."""
     if name == "gram":
-        z = (case.A @ W)[:, 0]
-        return dense_curvature(case, (np.tanh(z / 2) / (2 * z))[:, None, None])
+        return dense_curvature(case, ratio(case.A @ W)[:, :, None])
     if name == "jc12":
         S = np.array([jc12_classes(z) for z in case.A @ W])
         return dense_curvature(case, S)
@@ -424,6 +444,10 @@ def expected_matrix(name, case, W):
     return np.kron(np.diag(columns), classes[0]) + np.diag(np.repeat(case.penalty, case.k))
 
 
+def ratio(r):
+    return np.where(r == 0, 0.25, np.tanh(r / 2) / (2 * np.where(r == 0, 1.0, r)))
+
+
 def jc12_classes(z):
     """Algorithm 1 for unit vectors, classes in descending order of their scores."""
     k = len(z)
@@ -432,7 +456,7 @@ def jc12_classes(z):
     for y in order[1:]:
         r = z[y] - log_z
         step = np.eye(k)[y] - mu
-        S += np.tanh(r / 2) / (2 * r) * np.outer(step, step)
+        S += ratio(r) * np.outer(step, step)
         mu = mu + expit(r) * step
         log_z = np.logaddexp(log_z, z[y])
     return S
@@ -505,7 +529,7 @@ def test_majorizers_bound_the_objective_everywhere(name, settings, start, move):
     assert objective(case, point.W - S) <= point.objective - linear + quadratic + rounding
 
 
-@given(settings=PROBLEMS, radius=st.sampled_from([1e-3, 0.1, 1.0, 5.0]))
+@given(settings=PENALISED, radius=st.sampled_from([1e-3, 0.1, 1.0, 5.0]))
 def test_gram_curvature_majorizes_within_its_radius(settings, radius):
     case = make_problem(**{**settings, "n_classes": 2})
     point = case.problem.evaluate(random_W(case))

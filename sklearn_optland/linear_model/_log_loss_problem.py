@@ -222,10 +222,10 @@ class LogLossProblem:
         if new.objective <= point.objective + ARMIJO * slope + ROUNDING * point.objective:
             return new, 1.0
         if not np.isfinite(new.objective):
-            return (
-                self.search(point, direction / 1024) if np.isfinite(direction).all() else (None, 0)
-            )
-        slope = np.vdot(point.gradient, direction)
+            if not np.isfinite(direction).all():
+                return None, 0.0
+            new, t = self.search(point, direction / 1024)
+            return new, t / 1024
         dZ = new.Z - point.Z
         low, high, t, slope_low = 0.0, 1.0, 0.5, slope
         best, best_t = point.objective, None
@@ -233,18 +233,21 @@ class LogLossProblem:
             W = point.W + t * direction
             loss, slope_t = kernels.loss_along(self.y, self.c, point.Z, dZ, t)
             slope_t += np.vdot(self.penalty * W, direction)
-            objective = loss + self._half_norm(W)
-            if objective <= point.objective + ARMIJO * t * slope and objective < best:
-                best, best_t = objective, t
+            rise = loss + self._half_norm(W) - point.objective
+            falls = rise <= ARMIJO * t * slope
+            if falls and point.objective + rise < best:
+                best, best_t = point.objective + rise, t
                 if abs(slope_t) <= -0.3 * slope:
                     break
-            if slope_t > 0:
-                high = t
+            if slope_t <= 0:
+                low, slope_low, fraction = t, slope_t, 0.5
             else:
-                low, slope_low = t, slope_t
-            # false position on the slope, held away from the ends of the bracket
-            fraction = slope_low / (slope_low - slope_t) if slope_t > 0 else 0.5
-            t = low + (high - low) * min(max(fraction, 0.1), 0.9)
+                high = t
+                if falls:  # false position on the slope
+                    fraction = slope_low / (slope_low - slope_t)
+                else:  # minimum of the parabola through the start and t
+                    fraction = (0.5 * slope * t * t / (slope * t - rise) - low) / (high - low)
+            t = low + (high - low) * min(0.9, max(0.01, fraction))
         if best_t is None:
             return None, 0.0
         new = self.evaluate(point.W + best_t * direction)
@@ -321,14 +324,15 @@ class LogLossProblem:
             kernels.softmax(Z + shift, P)
             imbalance = c @ P - targets
             step = _solve_classes(P, c, -imbalance)
-            while True:
+            for _ in range(MAX_LINE_TRIALS):
                 new = kernels.loss_along(y, c, Z + (shift + step), Z, 0.0)[0]
-                if new <= loss:
+                # on a flat that float64 does not resolve Newton's step is right all the same
+                if new <= loss * (1 + ROUNDING):
                     break
-                if np.abs(step).max() <= 1e-9:
-                    return shift + step  # the loss is flat to rounding: Newton's step is right
-                step /= 4
-            shift += step
+                step = step / 4
+            else:
+                break
+            shift = shift + step
             if np.abs(imbalance).max() <= 1e-6 * EPS**0.5 * targets.sum():
                 break
             loss = new
