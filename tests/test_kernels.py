@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.special import expit, log_expit, logsumexp, softmax
+from scipy.special import expit, log_expit, logsumexp, softmax, xlogy
 
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.utils import _rows
@@ -237,6 +237,62 @@ def test_softmax(n, k, scale, global_random_seed):
     P = np.full((n, k), np.nan)
     kernels.softmax(Z, P)
     assert_allclose(P, softmax(Z, axis=1), rtol=1e-13, atol=TINY)
+
+
+def newton_dual(z, dz):
+    """The largest cut <= 1 that keeps p + cut p (1 - p) dz in [0, 1], and the KL of each row."""
+    p, q = expit(z), expit(-z)
+    cut = 1 / max(1.0, np.max(-q * dz), np.max(p * dz))
+    up, down = 1 + cut * q * dz, 1 - cut * p * dz  # relative to p and q
+    return cut, p * up, xlogy(p * up, up) + xlogy(q * down, down)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 1025])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@pytest.mark.parametrize("move", [0.0, 0.3, 3.0, 1e3])
+def test_logistic_dual(n, scale, move, global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    y, c = classes(rng, n, 1)
+    z, dz = read_only(scale * rng.normal(size=n), move * rng.normal(size=n))
+    R = np.full((n, 1), np.nan)
+    cut, divergence = kernels.logistic_dual(z[:, None], dz[:, None], y, c, R)
+    expected_cut, p, terms = newton_dual(z, dz)
+    assert cut == pytest.approx(expected_cut, rel=1e-13)
+    assert_allclose(R[:, 0], c * (p - y), rtol=0, atol=1e-13)
+    assert divergence == pytest.approx(c @ terms, rel=1e-11, abs=1e-15 * n)
+    assert (np.abs(R[:, 0]) <= c * (1 + 1e-13)).all()  # p' in [0, 1]: the bound is proven by that
+    assert (R[:, 0] * (0.5 - y) >= -1e-16).all()
+
+
+@pytest.mark.parametrize("dz", [1e-8, 1e-4, 1e-3, 2e-3, 0.5, 1.0, -0.9, -1e-3])
+@pytest.mark.parametrize("z", [-40.0, -1.0, 0.0, 2.0, 40.0])
+def test_the_divergence_of_a_small_step_keeps_its_relative_accuracy(z, dz):
+    R = np.empty((1, 1))
+    column = np.array([[dz]])
+    cut, divergence = kernels.logistic_dual(
+        np.array([[z]]), column, np.ones(1, np.int32), np.ones(1), R
+    )
+    assert cut == 1.0
+    with localcontext() as context:
+        context.prec = 60
+        p, dz = 1 / (1 + (-Decimal(z)).exp()), Decimal(dz)
+        up, down = 1 + (1 - p) * dz, 1 - p * dz
+        expected = float(
+            p * up * up.ln() + (1 - p) * down * down.ln() if down else p * up * up.ln()
+        )
+    assert divergence == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize("size", [500.0, 1e5, 1e300])
+def test_logistic_dual_at_extreme_scores(size):
+    z = np.array([size, -size, size, -size])[:, None]
+    y, c = np.array([0, 1, 1, 0], np.int32), np.ones(4)
+    for dz in (np.zeros(4), np.full(4, 1e-3), np.array([-1e3, 1e3, 1e3, -1e3]), np.full(4, 1e300)):
+        R = np.full((4, 1), np.nan)
+        cut, divergence = kernels.logistic_dual(z, dz[:, None], y, c, R)
+        assert 0 < cut <= 1
+        assert 0 <= divergence < np.inf
+        assert (np.abs(R) <= 1).all()
 
 
 # Accuracy and extreme scores

@@ -29,20 +29,20 @@ SETTINGS = {
     "signal": st.sampled_from([0.0, 1.0, 100.0]),
 }
 PROBLEMS = st.fixed_dictionaries({**SETTINGS, "l2": st.sampled_from([1.0, 1.0, 0.0])})
-PENALISED = st.fixed_dictionaries({**SETTINGS, "l2": st.just(1.0)})
+PENALISED = st.fixed_dictionaries({**SETTINGS, "offset": st.sampled_from([0.0, 1.0, 1e4])})
 
 
 def make_problem(
     seed, n_classes=2, fit_intercept=True, csr=False, n=40, d=4, weights=0.0, spread=0.0,
-    signal=1.0, l2=1.0, dtype=float,
+    signal=1.0, offset=1.0, l2=1.0, dtype=float,
 ):  # fmt: skip
     """A random problem and its pieces in NumPy.
 
-    weights: log10 of their size; spread: columns from 10^-spread to 10^spread; signal: how far
-    apart the classes are, 100 is separable.
+    weights: log10 of their size; spread: columns from 10^-spread to 10^spread; offset: of their
+    means; signal: how far apart the classes are, 100 is separable.
     """
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d)) + rng.normal(size=d)
+    X = rng.normal(size=(n, d)) + offset * rng.normal(size=d)
     scores = signal * X @ rng.normal(size=(d, n_classes)) + rng.gumbel(size=(n, n_classes))
     y = scores.argmax(axis=1).astype(np.int32)
     y[:n_classes] = np.arange(n_classes)
@@ -313,15 +313,15 @@ def test_search_never_returns_a_higher_point(settings, start, kind, scale):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("weights", [0.0, 303.0])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6, 1e12])
+@pytest.mark.parametrize("weights", [0.0, 300.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6, 1e9])
 def test_search_finds_a_step_on_a_line_of_descent(n_classes, weights, scale, global_random_seed):
-    # BUG: where the far end is less steep than the start, a trial shortens the step by 0.9 only, and
-    # after 40 trials it gives up. If the whole step overflows, t counts in a shortened direction.
+    # however far the whole step overshoots, also if its objective overflows
     case = make_problem(global_random_seed, n_classes, weights=weights, l2=0.0)
     point = case.problem.evaluate(case.problem.zeros())
     direction = -scale * point.gradient / np.abs(point.gradient).max()
-    new, t = case.problem.search(point, direction)
+    with np.errstate(over="ignore"):
+        new, t = case.problem.search(point, direction)
     assert new.objective < point.objective
     assert_allclose(new.W, t * direction, rtol=1e-12)
 
@@ -338,7 +338,8 @@ def test_search_far_out_gives_a_lower_point_or_none(size, global_random_seed):
 # Lower bounds
 
 
-def check_bound(case, point, direction, best):
+def check_bound(case, point, direction, best, W):
+    """A bound is at most the best objective, known to the rounding of its scores."""
     calls = iter(range(5000))
 
     def counted(*args):  # an endless loop becomes an error
@@ -348,7 +349,8 @@ def check_bound(case, point, direction, best):
     loss_along = kernels.loss_along
     with mock.patch.object(kernels, "loss_along", counted):
         bound = case.problem.lower_bound(point, direction)
-    assert 0 <= bound <= best * (1 + 1e-13)
+    rounding = 1e-15 * np.max(case.c @ (np.abs(case.A) @ np.abs(W)))
+    assert 0 <= bound <= best * (1 + 1e-13) + rounding
     return bound
 
 
@@ -366,7 +368,8 @@ def test_lower_bound_is_below_the_optimum(settings, start, near, kind):
     if case.k > 1:
         W -= W.mean(axis=1, keepdims=True)
     point = problem.evaluate(W * near + random_W(case, start))
-    best = min(best, objective(case, point.W))
+    if point.objective < best:
+        best, W = point.objective, point.W
     solve = _curvature.KroneckerCurvature(problem).solve if kind == "kronecker" else lambda G: G
     direction = {
         "newton": lambda: problem.newton_direction(point, solve, certify=True),
@@ -375,7 +378,7 @@ def test_lower_bound_is_below_the_optimum(settings, start, near, kind):
         "random": lambda: random_W(case),
         "huge": lambda: random_W(case, 1e6),
     }[kind]()
-    check_bound(case, point, direction, best)
+    check_bound(case, point, direction, best, W)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -395,7 +398,7 @@ def test_lower_bound_is_tight(n_classes, fit_intercept, csr, signal, weights, gl
     for distance in (0.0, 1e-6, 1e-4):
         point = problem.evaluate(W + random_W(case, distance))
         direction = problem.newton_direction(point, solve, certify=True)
-        bound = check_bound(case, point, direction, best)
+        bound = check_bound(case, point, direction, best, W)
         true_gap = point.objective - best
         assert point.objective - bound <= 3 * true_gap + 1e-12 * best
 
@@ -496,15 +499,16 @@ def test_newton_gram_is_the_inverse_of_the_hessian(global_random_seed):
     assert_allclose(curvature.solve(G), np.linalg.solve(H, G), rtol=1e-10)
 
 
-def majorizer_and_case(draw_seed, name, settings):
-    n_classes = CURVATURES[name][1][draw_seed % len(CURVATURES[name][1])]
-    return make_problem(**{**settings, "n_classes": n_classes})
+def case_for(name, settings):
+    """A problem with a number of classes that the curvature is for."""
+    n_classes = CURVATURES[name][1]
+    return make_problem(**{**settings, "n_classes": n_classes[settings["seed"] % len(n_classes)]})
 
 
 @pytest.mark.parametrize("name", MAJORIZERS)
 @given(settings=PROBLEMS, start=st.sampled_from([0.0, 0.1, 1.0, 10.0]))
 def test_a_majorization_step_never_raises_the_objective(name, settings, start):
-    case = majorizer_and_case(settings["seed"], name, settings)
+    case = case_for(name, settings)
     point = case.problem.evaluate(random_W(case, start))
     step = set_curvature(name, case, point).solve(point.gradient)
     assert np.vdot(point.gradient, step) >= 0
@@ -519,7 +523,7 @@ def test_a_majorization_step_never_raises_the_objective(name, settings, start):
 )
 def test_majorizers_bound_the_objective_everywhere(name, settings, start, move):
     # F(W - S) <= F(W) - <gradient, S> + 1/2 <S, M S>, for S = M^-1 G with any G
-    case = majorizer_and_case(settings["seed"], name, settings)
+    case = case_for(name, settings)
     point = case.problem.evaluate(random_W(case, start))
     G = np.abs(point.gradient).max() * move * random_W(case)
     S = set_curvature(name, case, point).solve(G)
@@ -529,9 +533,9 @@ def test_majorizers_bound_the_objective_everywhere(name, settings, start, move):
     assert objective(case, point.W - S) <= point.objective - linear + quadratic + rounding
 
 
-@given(settings=PENALISED, radius=st.sampled_from([1e-3, 0.1, 1.0, 5.0]))
+@given(settings=PROBLEMS, radius=st.sampled_from([1e-3, 0.1, 1.0, 5.0]))
 def test_gram_curvature_majorizes_within_its_radius(settings, radius):
-    case = make_problem(**{**settings, "n_classes": 2})
+    case = make_problem(**{**settings, "n_classes": 2, "spread": 0.0})
     point = case.problem.evaluate(random_W(case))
     curvature = _curvature.GramCurvature(case.problem)
     curvature.refresh(point, radius)

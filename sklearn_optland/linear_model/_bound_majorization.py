@@ -410,7 +410,8 @@ def partition_function_bound(features, weights, theta):
     Raises
     ------
     ValueError
-        If shapes do not match, a value is not finite, or no weight is positive.
+        If shapes do not match, a value is not finite or so large that the bound is not, or no
+        weight is positive.
 
     References
     ----------
@@ -442,9 +443,14 @@ def partition_function_bound(features, weights, theta):
             f"weights: found values from {weights.min()} to {weights.max()}; allowed are "
             "non-negative ones, not all zero."
         )
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         log_alpha = np.log(weights) + features @ theta
     mu = np.zeros(features.shape[1])
     sigma = np.zeros((features.shape[1], features.shape[1]))
     log_z = kernels.partition_bound(features, log_alpha, np.argsort(-log_alpha), mu, sigma)
+    if not (np.isfinite(log_z) and np.isfinite(mu).all() and np.isfinite(sigma).all()):
+        raise ValueError(
+            f"features: found magnitudes up to {np.abs(features).max():.3g}, whose squares or scores "
+            "overflow; allowed are those for which both are finite."
+        )
     return log_z, mu, sigma

@@ -28,6 +28,11 @@ cdef extern from "_log_loss.h" nogil:
     void optland_logistic_curvature(
         long long n, const double* z, const double* c, const double* radius, double* h
     )
+    double optland_logistic_smallest_change(long long n, const double* z, const double* dz)
+    double optland_logistic_dual(
+        long long n, const double* z, const double* dz, double cut, const int* y, const double* c,
+        double* r, double* terms
+    )
     double optland_softmax_residual(
         long long n, long long k, const double* z, const int* y, const double* c, double* r,
         double* tops, double* total
@@ -133,6 +138,30 @@ def binary_curvature(
     """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between."""
     with nogil:
         optland_logistic_curvature(z.shape[0], &z[0, 0], &c[0], &radius[0], &h[0])
+
+
+def logistic_dual(
+    const double[:, ::1] z,
+    const double[:, ::1] dz,
+    const int[::1] y,
+    const double[::1] c,
+    double[:, ::1] R,  # OUT
+):
+    """Dual point of the Newton step dz for two classes, p' = p + cut p (1 - p) dz.
+
+    cut <= 1 is the largest that keeps the probabilities in [0, 1]. R becomes c (p' - y); returns
+    cut and sum_i c_i KL(p'_i || p_i).
+    """
+    cdef Py_ssize_t n = z.shape[0]
+    cdef double[::1] terms = np.empty(n)
+    cdef double smallest, cut, divergence
+    with nogil:
+        smallest = optland_logistic_smallest_change(n, &z[0, 0], &dz[0, 0])
+        cut = -1 / smallest if smallest < -1 else 1
+        divergence = optland_logistic_dual(
+            n, &z[0, 0], &dz[0, 0], cut, &y[0], &c[0], &R[0, 0], &terms[0]
+        )
+    return cut, divergence
 
 
 def softmax(const double[:, ::1] Z, double[:, ::1] P):  # OUT

@@ -29,7 +29,7 @@ class GramCurvature:
 
     def refresh(self, point, radius=np.inf):
         problem = self.problem
-        matrix = problem.gram(problem.binary_curvature(point, radius))
+        matrix = problem.gram(problem.binary_curvature(point.Z, radius))
         matrix[np.diag_indices_from(matrix)] += problem.penalty[:, 0] + self.ridge
         self._factor = _factor(matrix)
 
@@ -174,7 +174,7 @@ def check_side(side):
 def _mean_class_curvature(problem, point):
     """Mean over rows of diag p - pp', with the rows' weights."""
     if problem.k == 1:
-        return np.array([[problem.binary_curvature(point, 0.0).sum() / problem.c.sum()]])
+        return np.array([[problem.binary_curvature(point.Z, 0.0).sum() / problem.c.sum()]])
     P = np.empty_like(point.Z)
     kernels.softmax(point.Z, P)
     C = problem.c / problem.c.sum()

@@ -18,6 +18,8 @@ ROUNDING = 4 * EPS
 MAX_CG_ITERATIONS = 50
 MAX_LINE_TRIALS = 40
 MAX_INTERCEPT_STEPS = 50
+# An imbalance of the residuals, relative to their size, that one more Newton step takes to rounding.
+BALANCED = 1e-10
 
 
 @dataclass
@@ -148,20 +150,20 @@ class LogLossProblem:
             C[-1, -1] = 1.0
         return _finite(C)
 
-    def binary_curvature(self, point, radius):
+    def binary_curvature(self, Z, radius):
         """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
 
         `radius`, a number or one for each row, is how far a score may move.
         """
         h = np.empty(self.n_samples)
         radius = np.full(self.n_samples, radius) if np.isscalar(radius) else radius
-        kernels.binary_curvature(point.Z, self.c, radius, h)
+        kernels.binary_curvature(Z, self.c, radius, h)
         return h
 
     def hessian_operator(self, point):
         """Return a function V -> H V with the Hessian at a point; each product is one pass."""
         if self.k == 1:
-            h, P = self.binary_curvature(point, 0.0), np.empty((1, 1))
+            h, P = self.binary_curvature(point.Z, 0.0), np.empty((1, 1))
         else:
             h, P = self.c, np.empty_like(point.Z)
             kernels.softmax(point.Z, P)
@@ -264,68 +266,102 @@ class LogLossProblem:
         then as far below the optimum as the objective is above it, or closer. Far from the
         optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
         """
-        Z, y, c = point.Z, self.y, self.c
+        Z = point.Z
         dZ = self.forward(direction)
-        if self.k == 1:
-            Z, dZ = (np.column_stack([np.zeros(self.n_samples), A]) for A in (Z, dZ))
-        Z = Z + self._best_intercept(Z)
-        loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
-        objective = loss + self._half_norm(point.W)
-        P = np.empty_like(Z)
-        kernels.softmax(Z, P)
-
-        change = dZ - np.sum(P * dZ, axis=1, keepdims=True)
         if self.fit_intercept:
-            shift = _solve_classes(P, c, -np.sum(c[:, None] * P * change, axis=0))
-            change += shift - P @ shift[:, None]
-        cut = min(1.0, 1.0 / max(-change.min(), 1e-300))
-        change *= cut  # now 1 + change >= 0
-        divergence = np.vdot(c[:, None] * P, _xlogx_minus(change))
-        bound = objective - self._dual_gap(point, P * (1.0 + change), divergence)
+            Z = Z + self._best_intercept(Z)
+            *_, hessian = self._intercept_derivatives(Z)
+            dZ += _solve(hessian, -self._column_sums(Z, dZ))
+        loss = self._loss(Z)
+        objective = loss + self._half_norm(point.W)
+        cut, R, divergence = self._newton_dual(Z, dZ)
+        bound = objective - self._dual_gap(point, R, divergence)
         if cut < 1.0:
             moved = Z + dZ
-            moved += self._best_intercept(moved)
-            kernels.softmax(moved, P)
+            if self.fit_intercept:
+                moved += self._best_intercept(moved)
+            R = self._residuals(moved)
             # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-            moved_loss, _ = kernels.loss_along(y, c, moved, Z, 0.0)
-            divergence = loss - moved_loss + np.vdot(self._residuals(P), moved - Z)
-            bound = max(bound, objective - self._dual_gap(point, P, divergence))
+            divergence = loss - self._loss(moved) + np.vdot(R, moved - Z)
+            bound = max(bound, objective - self._dual_gap(point, R, divergence))
         # float64 knows the objective to a few ulp
         bound -= 8 * EPS * objective
         return max(0.0, bound) if np.isfinite(bound) else 0.0
 
-    def _residuals(self, P):
-        """c (P - Y); the row's own class is minus the sum of the others: no cancellation."""
-        R = P * self.c[:, None]
-        own = (np.arange(self.n_samples), self.y)
-        R[own] = 0.0
-        R[own] = -R.sum(axis=1)
-        return R
+    def _newton_dual(self, Z, dZ):
+        """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
 
-    def _dual_gap(self, point, P, divergence):
-        """Objective minus dual objective of probabilities P with that divergence."""
-        R = self._residuals(P)
-        G = self.l2 * point.W + self.backward(np.ascontiguousarray(R[:, -self.k :]))
+        Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
+        """
+        R = np.empty_like(Z)
+        if self.k == 1:
+            cut, divergence = kernels.logistic_dual(Z, dZ, self.y, self.c, R)
+            return cut, R, divergence
+        kernels.softmax(Z, R)
+        change = dZ - np.sum(R * dZ, axis=1, keepdims=True)
+        cut = min(1.0, 1.0 / max(-change.min(), 1e-300))
+        change *= cut  # now 1 + change >= 0
+        R *= self.c[:, None]
+        divergence = np.vdot(R, _xlogx_minus(change))
+        R *= 1.0 + change
+        return cut, _less_own_class(R, self.y), divergence
+
+    def _loss(self, Z):
+        return kernels.loss_along(self.y, self.c, Z, Z, 0.0)[0]
+
+    def _residuals(self, Z):
+        """c (P - Y) at scores Z."""
+        R = np.empty_like(Z)
+        if self.k == 1:
+            kernels.logistic_dual(Z, np.zeros_like(Z), self.y, self.c, R)
+            return R
+        kernels.softmax(Z, R)
+        R *= self.c[:, None]
+        return _less_own_class(R, self.y)
+
+    def _dual_gap(self, point, R, divergence):
+        """Objective minus dual objective of probabilities with these residuals and divergence."""
+        G = self.l2 * point.W + self.backward(R)
         gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
-        if self.fit_intercept:  # balanced but for rounding
-            gap += np.abs(R.sum(axis=0)).sum() * (1.0 + np.ptp(point.W[-1]))
+        if self.fit_intercept:
+            imbalance = np.abs(R.sum(axis=0)).max()
+            if not imbalance <= 1e-12 * np.abs(R).sum():
+                return np.inf  # no dual point: the intercept could not be balanced
+            gap += imbalance * self.k * (1.0 + np.abs(point.W[-1]).max())  # rounding
         return gap
+
+    def _intercept_derivatives(self, Z):
+        """Derivatives of the loss in a shift of the scores.
+
+        Returns the gradient relative to the sum of the residuals' magnitudes, that sum, and the
+        Hessian.
+        """
+        R = self._residuals(Z)
+        size = max(np.abs(R).sum(), 1e-300)
+        if self.k == 1:
+            return R.sum(axis=0) / size, size, np.array([[self.binary_curvature(Z, 0.0).sum()]])
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+        hessian = np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
+        return R.sum(axis=0) / size, size, hessian
+
+    def _column_sums(self, Z, dZ):
+        """Sum over rows of c (diag p - pp') dz."""
+        if self.k == 1:
+            return self.binary_curvature(Z, 0.0) @ dZ
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+        return self.c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
 
     def _best_intercept(self, Z):
         """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
-        y, c = self.y, self.c
-        shift = np.zeros(Z.shape[1])
-        if not self.fit_intercept:
-            return shift
-        targets = np.bincount(y, weights=c, minlength=Z.shape[1])
-        P = np.empty_like(Z)
-        loss, _ = kernels.loss_along(y, c, Z, Z, 0.0)
+        shift = np.zeros(self.k)
+        loss = self._loss(Z)
         for _ in range(MAX_INTERCEPT_STEPS):
-            kernels.softmax(Z + shift, P)
-            imbalance = c @ P - targets
-            step = _solve_classes(P, c, -imbalance)
+            imbalance, size, hessian = self._intercept_derivatives(Z + shift)
+            step = _solve(hessian, -imbalance * size)
             for _ in range(MAX_LINE_TRIALS):
-                new = kernels.loss_along(y, c, Z + (shift + step), Z, 0.0)[0]
+                new = self._loss(Z + (shift + step))
                 # on a flat that float64 does not resolve Newton's step is right all the same
                 if new <= loss * (1 + ROUNDING):
                     break
@@ -333,10 +369,18 @@ class LogLossProblem:
             else:
                 break
             shift = shift + step
-            if np.abs(imbalance).max() <= 1e-6 * EPS**0.5 * targets.sum():
+            if np.abs(imbalance).max() <= BALANCED:
                 break
             loss = new
         return shift
+
+
+def _less_own_class(R, y):
+    """Put minus the sum of the others in each row's own class: no cancellation."""
+    own = (np.arange(len(y)), y)
+    R[own] = 0.0
+    R[own] = -R.sum(axis=1)
+    return R
 
 
 def _finite(statistic):
@@ -348,9 +392,8 @@ def _finite(statistic):
     return statistic
 
 
-def _solve_classes(P, c, rhs):
-    """Solve sum_i c_i (diag p_i - p_i p_i') u = rhs; u is free up to a constant."""
-    A = np.diag(c @ P) - (P * c[:, None]).T @ P
+def _solve(A, rhs):
+    """Solve A u = rhs for a semi-definite A, free up to a constant with several classes."""
     scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
     return np.linalg.lstsq(A / np.outer(scale, scale), rhs / scale)[0] / scale
 

@@ -44,6 +44,53 @@ static void optland_logistic_curvature(
     }
 }
 
+/* Binary: dual point of the Newton step dz, p' = p + cut p (1 - p) dz, i.e. p (1 + cut change) with
+ * change = (1 - p) dz, and (1 - p)(1 - cut p dz) for the other class. The first call finds the
+ * smallest change of a probability, the second writes c (p' - y) to r and returns the sum of
+ * c KL(p' || p), KL being p f(change) + (1 - p) f(-p dz) with f(x) = (1 + x) log(1 + x) - x. */
+OPTLAND_CLONES
+static double optland_logistic_smallest_change(int64_t n, const double *z, const double *dz)
+{
+    double lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (int64_t i = 0; i < n; i += 8)
+        for (int64_t j = i; j < (i + 8 < n ? i + 8 : n); j++) {
+            double e = optland_exp_negative(z[j] < 0 ? z[j] : -z[j]);
+            double q = 1.0 / (1.0 + e);
+            /* the change of the class that the step takes from */
+            double share = (z[j] < 0) == (dz[j] < 0) ? q : e * q;
+            double change = dz[j] < 0 ? share * dz[j] : -share * dz[j];
+            lane[j - i] = change < lane[j - i] ? change : lane[j - i];
+        }
+    double smallest = 0;
+    for (int j = 0; j < 8; j++)
+        smallest = lane[j] < smallest ? lane[j] : smallest;
+    return smallest;
+}
+
+/* f(x) = (1 + x) log(1 + x) - x for x >= -1; near 0 the difference would cancel. */
+static inline double optland_divergence_term(double x)
+{
+    double series = x * x * (0.5 - x * (1.0 / 6 - x * (1.0 / 12 - x * (0.05 - x * (1.0 / 30)))));
+    double direct = (1.0 + x) * optland_log1p(x) - x;
+    return x < 1e-3 && x > -1e-3 ? series : direct;
+}
+
+OPTLAND_CLONES
+static double optland_logistic_dual(
+    int64_t n, const double *z, const double *dz, double cut, const int *y, const double *c,
+    double *r, double *terms)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double e = optland_exp_negative(z[i] < 0 ? z[i] : -z[i]);
+        double large = 1.0 / (1.0 + e), small = e * large;
+        double p = z[i] < 0 ? small : large, q = z[i] < 0 ? large : small;
+        double up = cut * q * dz[i], down = -cut * p * dz[i];
+        r[i] = c[i] * (y[i] ? -q * (1.0 + down) : p * (1.0 + up));
+        terms[i] = c[i] * (p * optland_divergence_term(up) + q * optland_divergence_term(down));
+    }
+    return optland_sum(n, terms);
+}
+
 /* p = exp(z - top), top and total the maximum of a row of z and the sum of one of p. */
 OPTLAND_CLONES
 static void optland_exp_rows(

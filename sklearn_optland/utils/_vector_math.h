@@ -45,10 +45,9 @@ static inline double optland_exp_negative(double x)
     return scaled.value;
 }
 
-/* log(1 + e) for 0 <= e <= 1, to full relative accuracy: 2 atanh(e / (2 + e)). */
-static inline double optland_log1p_unit(double e)
+/* 2 atanh(t), the logarithm of (1 + t) / (1 - t), for |t| <= 1/3. */
+static inline double optland_log_ratio(double t)
 {
-    double t = e / (2.0 + e);
     double s = t * t;
     double p = 0.088903819130566514469;
     p = p * s + 0.049403945243823931204;
@@ -60,6 +59,26 @@ static inline double optland_log1p_unit(double e)
     p = p * s + 0.19999999997643800004;
     p = p * s + 0.33333333333341287164;
     return 2.0 * t * (p * s + 1.0);
+}
+
+/* log(1 + e) for 0 <= e <= 1, to full relative accuracy. */
+static inline double optland_log1p_unit(double e)
+{
+    return optland_log_ratio(e / (2.0 + e));
+}
+
+/* log(1 + x) for x > -1; finite at -1. With 1 + x = 2^n m, m in [sqrt(1/2), sqrt(2)); where n = 0
+ * m - 1 is x itself, without the rounding of 1 + x. */
+static inline double optland_log1p(double x)
+{
+    union { double value; int64_t bits; } y, n;
+    y.value = 1.0 + x;
+    int64_t whole = (y.bits - 0x3fe6a09e667f3bcd) >> 52;
+    n.bits = whole + 0x4338000000000000; /* 1.5 * 2^52 + n, as in optland_exp_negative */
+    y.bits -= whole << 52;
+    double above = whole == 0 ? x : y.value - 1.0;
+    return (n.value - 6755399441055744.0) * 0.69314718055994530942
+        + optland_log_ratio(above / (2.0 + above));
 }
 
 /* Sum in eight lanes: vectorisable without leave to reorder, and more accurate than one lane. */
