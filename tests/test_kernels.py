@@ -243,7 +243,7 @@ def newton_dual(z, dz):
     """The largest cut <= 1 that keeps p + cut p (1 - p) dz in [0, 1], and the KL of each row."""
     p, q = expit(z), expit(-z)
     cut = 1 / max(1.0, np.max(-q * dz), np.max(p * dz))
-    up, down = 1 + cut * q * dz, 1 - cut * p * dz  # relative to p and q
+    up, down = np.maximum(0.0, [1 + cut * q * dz, 1 - cut * p * dz])  # relative to p and q
     return cut, p * up, xlogy(p * up, up) + xlogy(q * down, down)
 
 

@@ -305,7 +305,7 @@ def test_search_never_returns_a_higher_point(settings, start, kind, scale):
     if new is None:
         assert t == 0
         return
-    assert 0 < t <= 1
+    assert t > 0
     rounding = 1e-15 * np.abs(point.W).max()
     assert_allclose(new.W, point.W + t * scale * direction, rtol=1e-12, atol=rounding)
     assert new.objective <= point.objective * (1 + 1e-15)
@@ -313,15 +313,14 @@ def test_search_never_returns_a_higher_point(settings, start, kind, scale):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("weights", [0.0, 300.0])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("weights", [0.0, 290.0])
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6, 1e12])
 def test_search_finds_a_step_on_a_line_of_descent(n_classes, weights, scale, global_random_seed):
-    # however far the whole step overshoots, also if its objective overflows
+    # however far the whole step overshoots
     case = make_problem(global_random_seed, n_classes, weights=weights, l2=0.0)
     point = case.problem.evaluate(case.problem.zeros())
     direction = -scale * point.gradient / np.abs(point.gradient).max()
-    with np.errstate(over="ignore"):
-        new, t = case.problem.search(point, direction)
+    new, t = case.problem.search(point, direction)
     assert new.objective < point.objective
     assert_allclose(new.W, t * direction, rtol=1e-12)
 
@@ -414,7 +413,12 @@ CURVATURES = {
     "diagonal-mean": (_curvature.DiagonalCurvature, [2, 4]),
 }
 MAJORIZERS = [name for name in CURVATURES if not name.endswith("mean")]
-METRICS = [(name, k) for name, (_, ks) in CURVATURES.items() for k in ks]
+METRICS = [
+    (name, k, ridge)
+    for name, (_, ks) in CURVATURES.items()
+    for k in ks
+    for ridge in ([0.0] if name.startswith("diagonal") else [0.0, 0.3])
+]
 
 
 def set_curvature(name, case, point, **options):
@@ -465,19 +469,16 @@ def jc12_classes(z):
     return S
 
 
-@pytest.mark.parametrize(("name", "n_classes"), METRICS)
+@pytest.mark.parametrize(("name", "n_classes", "ridge"), METRICS)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("csr", [False, True])
 @pytest.mark.parametrize("l2", [1.0, 0.0])
-@pytest.mark.parametrize("ridge", [0.0, 0.3])
 def test_solve_is_the_inverse_of_the_dense_matrix(
-    name, n_classes, fit_intercept, csr, l2, ridge, global_random_seed
+    name, n_classes, ridge, fit_intercept, csr, l2, global_random_seed
 ):
     case = make_problem(global_random_seed, n_classes, fit_intercept, csr, l2=l2, weights=-1.0)
     W, G = random_W(case), random_W(case)
     M, options = expected_matrix(name, case, W), {}
-    if ridge and name.startswith("diagonal"):
-        pytest.skip("it has no ridge")
     if ridge:  # of the columns, not of the intercept
         columns = np.append(np.full(case.A.shape[1] - 1, ridge), 0.0)
         M += np.diag(np.repeat(columns, case.k))

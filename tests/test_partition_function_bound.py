@@ -152,17 +152,12 @@ def test_errors_name_the_array(features, weights, theta, message):
         partition_function_bound(features, weights, theta)
 
 
-# BUG: products that overflow give NaN; the contract is a result or a ValueError.
 @pytest.mark.parametrize("theta", [1e200, 0.0])
 @pytest.mark.parametrize("features", [[[1e200], [-1e200]], [[1e200], [1e200]]])
 def test_huge_values_give_a_result_or_an_error(features, theta):
     try:
-        log_z, mu, sigma = partition_function_bound(features, [1.0, 1.0], [theta])
+        result = partition_function_bound(features, [1.0, 1.0], [theta])
     except ValueError as error:
-        found = str(error)
-    else:
-        found = None
-        assert np.isfinite(log_z)
-        assert np.isfinite(mu).all()
-        assert np.isfinite(sigma).all()
-    assert found is None or found.startswith(("features:", "theta:"))
+        result = []
+        assert str(error).startswith(("features", "theta"))  # noqa: PT017, it may or may not raise
+    assert all(np.isfinite(value).all() for value in result)

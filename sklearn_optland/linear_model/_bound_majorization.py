@@ -450,7 +450,7 @@ def partition_function_bound(features, weights, theta):
     log_z = kernels.partition_bound(features, log_alpha, np.argsort(-log_alpha), mu, sigma)
     if not (np.isfinite(log_z) and np.isfinite(mu).all() and np.isfinite(sigma).all()):
         raise ValueError(
-            f"features: found magnitudes up to {np.abs(features).max():.3g}, whose squares or scores "
-            "overflow; allowed are those for which both are finite."
+            f"features: found magnitudes up to {np.abs(features).max():.3g}, whose squares or "
+            "scores overflow; allowed are those for which both are finite."
         )
     return log_z, mu, sigma

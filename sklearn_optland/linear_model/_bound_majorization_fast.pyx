@@ -260,6 +260,38 @@ def weighted_gram(
             start += size
 
 
+def column_squares(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[::1] weights,
+    double[::1] out,  # IN / OUT
+):
+    """out_j += sum_i weights_i x_ij^2 over rows first to last."""
+    cdef Py_ssize_t start, size = rows.block_size
+    with nogil:
+        start = first
+        while start < last:
+            rows.column_squares(start, min(start + size, last), &weights[start], &out[0])
+            start += size
+
+
+def row_squares(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[::1] weights,
+    double[::1] out,  # OUT, rows first to last
+):
+    """out_i = sum_j weights_j x_ij^2 for rows first to last."""
+    cdef Py_ssize_t start, size = rows.block_size
+    with nogil:
+        start = first
+        while start < last:
+            rows.row_squares(start, min(start + size, last), &weights[0], &out[start])
+            start += size
+
+
 cdef inline double log_add(double a, double b) noexcept nogil:
     """log(exp(a) + exp(b)); a may be -infinity."""
     return b + log1p(exp(a - b)) if b > a else a + log1p(exp(b - a))

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
@@ -18,7 +17,7 @@ ROUNDING = 4 * EPS
 MAX_CG_ITERATIONS = 50
 MAX_LINE_TRIALS = 40
 MAX_INTERCEPT_STEPS = 50
-# An imbalance of the residuals, relative to their size, that one more Newton step takes to rounding.
+# An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
 BALANCED = 1e-10
 
 
@@ -84,13 +83,34 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
 
-        def statistic(first, last):
-            X, c = self.X[first:last], self.c[first:last]
-            if sparse.issparse(X):
-                return X.multiply(X).T @ c
-            return np.einsum("i,ij,ij->j", c, X, X, dtype=float)
+        out = np.zeros(self.n_features)
+        self._sum(lambda first, last: kernels.column_squares(self.rows, first, last, self.c, out))
+        return _finite(np.append(out, self.c.sum()))
 
-        return _finite(np.append(self._sum(statistic), self.c.sum()))
+    @cached_property
+    def shares(self):
+        """Probabilities of rows for samples that know the curvature, shape (n_samples,).
+
+        Half uniform, half by the row's squares relative to its columns': a column that is 0 in
+        most rows is sampled where it is not.
+        """
+        squares = self.column_squares[:-1]
+        weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
+        out = np.empty(self.n_samples)
+        self._sum(lambda first, last: kernels.row_squares(self.rows, first, last, weights, out))
+        total = self.c @ out
+        by_squares = self.c * out / total if total > 0 else self.c / self.c.sum()
+        return 0.5 * self.c / self.c.sum() + 0.5 * by_squares
+
+    def importance_sample(self, size, uniform):
+        """Return the problem on about `size` rows, drawn by `shares` and weighted back.
+
+        `uniform` holds a random number for each row; with the same ones, a larger sample contains
+        the smaller.
+        """
+        chance = np.minimum(1.0, size * self.shares)
+        index = np.flatnonzero(uniform < chance)
+        return self.restrict(index, self.c[index] / chance[index])
 
     def zeros(self):
         """Return parameters that are all zero."""

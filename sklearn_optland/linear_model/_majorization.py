@@ -4,7 +4,6 @@ A generator computes one iteration each time it is asked, and ends where float64
 step lowers the objective any more.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +25,7 @@ from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 GROWTH = 1.5
 # "auto": parts of the data for the first steps, and the most steps on each.
 FIRST_BATCHES = (64, 16, 4)
-MAX_BATCH_STEPS = 8
+MAX_BATCH_STEPS = 3
 # "auto": a d x d matrix pays for itself up to here.
 MAX_GRAM_COLUMNS = 2000
 LBFGS_MEMORY = 10
@@ -37,7 +36,7 @@ class Step:
     """A point and the metric it was reached in; `full` if it was measured on all rows."""
 
     point: Point
-    solve: Callable
+    curvature: object
     full: bool = True
 
 
@@ -88,7 +87,7 @@ def majorize(problem, point, curvature, refresh):
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return
         point, age, previous = new, age + 1, decrement
-        yield Step(point, curvature.solve)
+        yield Step(point, curvature)
 
 
 def accelerated(problem, W, curvature):
@@ -108,7 +107,7 @@ def accelerated(problem, W, curvature):
         t_next = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
         ahead = problem.evaluate(new.W + (t - 1.0) / t_next * (new.W - point.W))
         point, t, previous = new, t_next, decrement
-        yield Step(point, curvature.solve)
+        yield Step(point, curvature)
 
 
 def growing(problem, W, metric, refresh, rng):
@@ -128,7 +127,7 @@ def growing(problem, W, metric, refresh, rng):
             curvature.refresh(point)
         W = W - curvature.solve(point.gradient)
         problem.passes += sample.passes * size / n
-        yield Step(Point(W, point.Z, point.objective, point.gradient), curvature.solve, full=False)
+        yield Step(Point(W, point.Z, point.objective, point.gradient), curvature, full=False)
         size = int(np.ceil(GROWTH * size))
     yield from majorize(problem, _after_samples(problem, W), metric(problem), refresh)
 
@@ -158,12 +157,12 @@ def quasi_newton_from_batches(problem, W, rng):
     curvature = GramCurvature(problem)
     fresh = False
     if not W.any():
-        order = rng.permutation(n)
+        uniform = rng.uniform(size=n)
         for part in FIRST_BATCHES:
             size = n // part
             if size < 5 * d:
                 continue
-            sample = problem.sample(np.sort(order[:size]))
+            sample = problem.importance_sample(size, uniform)
             curvature.problem = sample
             curvature.ridge = _sampling_ridge(problem, size, GramCurvature)
             fresh = True
@@ -217,7 +216,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
         if not renew and np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
             memory = [*memory[1 - LBFGS_MEMORY :], (s, y)]
         point = new
-        yield Step(point, curvature.solve)
+        yield Step(point, curvature)
 
 
 def _lbfgs(memory, solve, gradient):
@@ -253,13 +252,13 @@ def newton_cg(problem, W, curvature):
             if not new.objective < point.objective:
                 return
         point = new
-        yield Step(point, curvature.solve)
+        yield Step(point, curvature)
 
 
 def _decrement(step):
     """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
     gradient = step.point.gradient
-    return 0.5 * np.vdot(gradient, step.solve(gradient))
+    return 0.5 * np.vdot(gradient, step.curvature.solve(gradient))
 
 
 class CertifiedDescent:
@@ -280,7 +279,7 @@ class CertifiedDescent:
 
     def __init__(self, problem, W, steps, tol):
         self.problem, self.W, self.steps, self.tol = problem, W, steps, tol
-        self.point, self.solve, self.full = None, None, []
+        self.point, self.curvature, self.full = None, None, []
         self.lower_bound = 0.0
         if not problem.l2:
             start = problem.evaluate(problem.zeros())
@@ -299,7 +298,7 @@ class CertifiedDescent:
         """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
         trigger = 1.0
         for step in self.steps:
-            self.point, self.solve = step.point, step.solve
+            self.point, self.curvature = step.point, step.curvature
             self.full.append(step.full)
             if step.full and self.problem.l2:
                 target, expected = self.tol * step.point.objective, _decrement(step)
@@ -325,12 +324,12 @@ class CertifiedDescent:
     def _bound(self):
         problem, point = self.problem, self.point
         if point.newton is None:
-            solve = self.solve or (lambda G: G)
-            if problem.k == 1 and problem.n_features <= MAX_GRAM_COLUMNS:
+            curvature = self.curvature
+            if isinstance(curvature, KroneckerCurvature) and problem.k == 1:
                 # Boehning's bound is a poor guide to Newton's direction.
-                newton = GramCurvature(problem)
-                newton.refresh(point, 0.0)
-                solve = newton.solve
+                curvature = GramCurvature(problem)
+                curvature.refresh(point, 0.0)
+            solve = curvature.solve if curvature else lambda G: G
             point.newton = problem.newton_direction(point, solve, certify=True)
         self.lower_bound = max(self.lower_bound, float(problem.lower_bound(point, point.newton)))
 

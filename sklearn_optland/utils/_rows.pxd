@@ -15,3 +15,11 @@ cdef class Rows:
     cdef void gram(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
     ) noexcept nogil
+    # out (columns) += sum over rows of weights_i x_ij^2
+    cdef void column_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil
+    # out (rows) = sum over columns of weights_j x_ij^2
+    cdef void row_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil

@@ -33,6 +33,16 @@ cdef class Rows:
     ) noexcept nogil:
         pass
 
+    cdef void column_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        pass
+
+    cdef void row_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        pass
+
 
 def as_rows(X):
     """Wrap a validated array for the kernels.
@@ -132,6 +142,32 @@ cdef class DenseRows(Rows):
             if m:
                 syrk(m, d, sign, scaled, C, ldc)
 
+    cdef void column_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        cdef const double* X = self.rows(start, stop)
+        cdef Py_ssize_t i, j, d = self.n_columns
+        for i in range(stop - start):
+            for j in range(d):
+                out[j] += weights[i] * X[i * d + j] * X[i * d + j]
+
+    cdef void row_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        cdef const double* X = self.rows(start, stop)
+        cdef Py_ssize_t i, j, e, d = self.n_columns
+        cdef double lanes[4]
+        for i in range(stop - start):
+            lanes[0] = lanes[1] = lanes[2] = lanes[3] = 0
+            j = 0
+            while j + 4 <= d:
+                for e in range(4):
+                    lanes[e] += weights[j + e] * X[i * d + j + e] * X[i * d + j + e]
+                j += 4
+            for j in range(j, d):
+                lanes[0] += weights[j] * X[i * d + j] * X[i * d + j]
+            out[i] = lanes[0] + lanes[1] + lanes[2] + lanes[3]
+
 
 cdef class CSRRows(Rows):
     cdef const double[::1] data64
@@ -173,6 +209,26 @@ cdef class CSRRows(Rows):
             csr_gram(self.data32, self.indices, self.indptr, start, stop, weights, C, ldc)
         else:
             csr_gram(self.data64, self.indices, self.indptr, start, stop, weights, C, ldc)
+
+    cdef void column_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        if self.is_float32:
+            csr_column_squares(
+                self.data32, self.indices, self.indptr, start, stop, weights, out
+            )
+        else:
+            csr_column_squares(
+                self.data64, self.indices, self.indptr, start, stop, weights, out
+            )
+
+    cdef void row_squares(
+        self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
+    ) noexcept nogil:
+        if self.is_float32:
+            csr_row_squares(self.data32, self.indices, self.indptr, start, stop, weights, out)
+        else:
+            csr_row_squares(self.data64, self.indices, self.indptr, start, stop, weights, out)
 
 
 cdef void csr_forward(
@@ -237,3 +293,31 @@ cdef void csr_gram(
             row = C + indices[p] * ldc
             for q in range(indptr[i], p + 1):
                 row[indices[q]] += value * data[q]
+
+
+cdef void csr_column_squares(
+    const floating[::1] data, const int[::1] indices, const long long[::1] indptr,
+    Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef long long p
+    cdef double value
+    for i in range(start, stop):
+        for p in range(indptr[i], indptr[i + 1]):
+            value = data[p]
+            out[indices[p]] += weights[i - start] * value * value
+
+
+cdef void csr_row_squares(
+    const floating[::1] data, const int[::1] indices, const long long[::1] indptr,
+    Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef long long p
+    cdef double value, total
+    for i in range(start, stop):
+        total = 0
+        for p in range(indptr[i], indptr[i + 1]):
+            value = data[p]
+            total += weights[indices[p]] * value * value
+        out[i - start] = total
