@@ -17,8 +17,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-# NumPy is not imported yet; processes that tests start inherit this. On a busy machine BLAS' threads
-# wait for each other, and a minute becomes ten.
+# NumPy is not imported yet, and processes that tests start inherit this: on a busy machine BLAS'
+# threads wait for each other, and a minute becomes ten.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 

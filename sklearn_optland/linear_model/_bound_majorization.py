@@ -47,8 +47,9 @@ class BoundMajorizationLogisticRegression(
 
         - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
-          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise truncated
-          Newton steps with a step of Böhning's bound as the last resort.
+          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
+          a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
+          last resort.
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
           the classes of a row in descending order of their scores. With k > 2 classes its
           curvature is a matrix of side (n_features + 1) k; a side above 5000 is refused.
@@ -106,8 +107,9 @@ class BoundMajorizationLogisticRegression(
 
     Notes
     -----
-    All arithmetic is in float64; float32 data are converted a block of rows at a time. BLAS runs
-    on one thread during a fit.
+    Objectives, gradients and certificates are computed in float64; float32 data are converted a
+    block of rows at a time. With several classes and 64 dense columns or more the conjugate
+    gradients run in float32, on a float32 copy of X. BLAS runs on one thread during a fit.
 
     The certificate: the scores' Newton step gives probabilities p' in the simplex whose dual
     objective bounds the optimum from below. Near the optimum the gap is the distance itself times

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
-from sklearn_optland._blocks import sum_over_blocks
+from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.utils._rows import as_rows
 
@@ -197,13 +198,53 @@ class LogLossProblem:
 
         return product
 
+    @cached_property
+    def _scaled_float32(self):
+        """Dense X in float32, columns scaled to a root mean square of 1, and their scales."""
+        total = self.column_squares[-1]
+        scale = np.sqrt(np.where(self.column_squares > 0, self.column_squares, total) / total)[:-1]
+        X = np.empty(self.X.shape, dtype=np.float32)
+        for first, last in row_blocks(self.n_samples, self.n_features):
+            np.divide(self.X[first:last], scale, out=X[first:last], casting="unsafe")
+        return X, scale[:, None]
+
+    def float32_hessian_operator(self, point):
+        """The same with products in float32, for several classes and dense rows.
+
+        Half the time of float64. Its error, about 1e-6 of the product, is far below what
+        conjugate gradients leave of a step.
+        """
+        X, scale = self._scaled_float32
+        P = np.empty_like(point.Z)
+        kernels.softmax(point.Z, P)
+        weighted = (P * (self.c / self.c.max())[:, None]).astype(np.float32)
+        P = P.astype(np.float32)
+
+        def product(V):
+            self.passes += 1
+            V_scaled = V[:-1] * scale
+            size = max(np.abs(V_scaled).max(), np.abs(V[-1]).max(), 1e-300)
+            U = X @ (V_scaled / size).astype(np.float32)
+            U += (V[-1] / size).astype(np.float32)
+            U -= np.einsum("ij,ij->i", P, U)[:, None]
+            U *= weighted
+            out = np.vstack([scale * (X.T @ U), U.sum(axis=0, dtype=float)])
+            out *= size * self.c.max()
+            return self._project(out + self.penalty * V)
+
+        return product
+
     def newton_direction(self, point, solve, *, certify):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         It stops early: for a step, when the residual is a tenth of the gradient in the
         preconditioner's norm; to certify, when the residual adds less than a tenth to the gap.
         """
-        product = self.hessian_operator(point)
+        float32_pays = self.k > 1 and self.n_features >= 64 and not sparse.issparse(self.X)
+        if float32_pays and not certify:
+            product = self.float32_hessian_operator(point)
+        else:
+            product = self.hessian_operator(point)
         V = np.zeros_like(point.W)
         residual = -point.gradient
         S = solve(residual)

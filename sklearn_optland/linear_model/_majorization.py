@@ -6,6 +6,7 @@ step lowers the objective any more.
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import numpy as np
 
@@ -29,6 +30,11 @@ MAX_BATCH_STEPS = 3
 # "auto": a d x d matrix pays for itself up to here.
 MAX_GRAM_COLUMNS = 2000
 LBFGS_MEMORY = 10
+# Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS, and
+# the decrement, relative to the objective, from which on Newton steps pay.
+CLASS_REFRESHES = 1, 2, 4, 7
+KRONECKER_MEMORY = 15
+NEAR = 3e-3
 
 
 @dataclass
@@ -48,7 +54,7 @@ def steps(problem, W, *, curvature, batch, refresh, rng):
         if small and not multinomial:
             return quasi_newton_from_batches(problem, W, rng)
         metric = KroneckerCurvature if small else DiagonalCurvature
-        return newton_cg(problem, W, metric(problem))
+        return kronecker_quasi_newton(problem, W, metric(problem))
 
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
@@ -219,22 +225,48 @@ def quasi_newton(problem, point, curvature, *, fresh):
         yield Step(point, curvature)
 
 
-def _lbfgs(memory, solve, gradient):
-    """Two-loop recursion around `solve`."""
+def _lbfgs(memory, solve, gradient, scale=1.0):
+    """Two-loop recursion around scale * `solve`."""
     q, shares = gradient, []
     for s, y in reversed(memory):
         share = np.vdot(s, q) / np.vdot(s, y)
         q = q - share * y
         shares.append(share)
-    q = solve(q)
+    q = scale * solve(q)
     for (s, y), share in zip(memory, reversed(shares), strict=True):
         q = q + (share - np.vdot(y, q) / np.vdot(s, y)) * s
     return q
 
 
-def newton_cg(problem, W, curvature):
-    """Truncated Newton steps; the last resort is a step of Boehning's bound."""
+def kronecker_quasi_newton(problem, W, curvature):
+    """Several classes: L-BFGS in the Kronecker metric while far, then `newton_cg`.
+
+    Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
+    also moves. The classes' curvature is renewed often at first, then seldom: it settles.
+    """
     point = problem.evaluate(W)
+    memory, scale = [], 1.0
+    for n_steps in count():
+        if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
+            curvature.refresh(point)
+        direction = -_lbfgs(memory, curvature.solve, point.gradient, scale)
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= NEAR * point.objective:
+            break
+        new, _ = problem.search(point, direction)
+        if new is None:
+            break
+        s, y = new.W - point.W, new.gradient - point.gradient
+        if np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
+            memory = [*memory[1 - KRONECKER_MEMORY :], (s, y)]
+            scale = np.clip(np.vdot(s, y) / np.vdot(y, curvature.solve(y)), 0.05, 1.0)
+        point = new
+        yield Step(point, curvature)
+    yield from newton_cg(problem, point, curvature)
+
+
+def newton_cg(problem, point, curvature):
+    """Truncated Newton steps; the last resort is a step of Boehning's bound."""
     previous = np.inf
     while True:
         direction = point.newton
