@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import sklearn_optland
 from sklearn_optland.utils.discovery import all_estimators
 
 # Algorithms behind an estimator's parameters that its defaults do not reach.
@@ -44,4 +46,6 @@ for _, estimator in all_estimators():
     check_estimator(estimator(tol=0.0))
 """
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    # Python puts the working directory first on its path: where the package is that is tested.
+    folder = Path(sklearn_optland.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=folder, check=True)

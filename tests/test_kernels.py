@@ -150,6 +150,17 @@ def test_hessian_product(data, k):
     assert_close(out, start + data.A.T @ (h[:, None] * T))
 
 
+def test_squares(data):
+    X = data.A[:, :-1]
+    rows, columns = read_only(data.rng.random(data.n), data.rng.random(data.d))
+    by_column, by_row = np.ones(data.d), np.full(data.n, np.nan)
+    for first, last in data.pieces:
+        kernels.column_squares(data.rows, first, last, rows, by_column)
+        kernels.row_squares(data.rows, first, last, columns, by_row)
+    assert_close(by_column, 1 + rows @ X**2)
+    assert_close(by_row, X**2 @ columns)
+
+
 @pytest.mark.parametrize("signs", ["positive", "negative", "mixed", "zero"])
 def test_weighted_gram(data, signs):
     h = {

@@ -578,3 +578,42 @@ def test_large_matrices_are_refused(name, n_classes, d, side):
     case = make_problem(0, n_classes, csr=True, n=5, d=d)
     with pytest.raises(ValueError, match=f"side {side}.* at most 5000"):
         CURVATURES[name][0](case.problem)
+
+
+# Samples and single precision
+
+
+def rows_of(problem):
+    return problem.X.toarray() if sparse.issparse(problem.X) else problem.X
+
+
+@pytest.mark.parametrize("csr", [False, True])
+def test_importance_samples(csr, global_random_seed):
+    # Rows that alone hold a column come with certainty; all others in proportion; weights undo it.
+    case = make_problem(global_random_seed, n=4000, d=3, csr=csr)
+    problem = case.problem
+    assert problem.shares.sum() == pytest.approx(1.0)
+    assert (problem.shares >= 0.5 * case.c / case.c.sum() * (1 - 1e-12)).all()
+    uniform = case.rng.random(4000)
+    small, large = (problem.importance_sample(size, uniform) for size in (400, 2000))
+    assert {row.tobytes() for row in rows_of(small)} <= {row.tobytes() for row in rows_of(large)}
+    assert large.c.sum() == pytest.approx(case.c.sum(), rel=0.2)
+    whole = problem.importance_sample(1e9, uniform)
+    assert_allclose(whole.c, case.c)
+    gram = large.gram(large.c)
+    assert_allclose(np.diag(gram)[:-1], problem.column_squares[:-1], rtol=0.2)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("spread", [0.0, 20.0])
+def test_float32_hessian_products(fit_intercept, spread, global_random_seed):
+    case = make_problem(
+        global_random_seed, n_classes=4, fit_intercept=fit_intercept, spread=spread, n=300, d=20
+    )
+    scale = np.sqrt(case.problem.column_squares)[:, None]
+    point = case.problem.evaluate(random_W(case) / scale)
+    V = random_W(case) / scale
+    exact = case.problem.hessian_operator(point)(V)
+    rounded = case.problem.float32_hessian_operator(point)(V)
+    error = np.abs(rounded - exact) / scale
+    assert error.max() <= 1e-5 * np.abs(exact / scale).max()

@@ -324,7 +324,7 @@ def partition_bound(
                 step[a] = features[y, a] - mu[a]
             for a in range(d):
                 for b in range(d):
-                    sigma[a, b] += ratio * step[a] * step[b]
+                    sigma[a, b] += ratio * (step[a] * step[b])
                 mu[a] += share * step[a]
             log_z = log_add(log_z, log_alpha[y])
     return log_z
@@ -356,7 +356,7 @@ def jc12_curvature(
                     u = order[i, b]
                     for e in range(a + 1):
                         v = order[i, e]
-                        S[i, u, v] += ratio * mu[u] * mu[v]
+                        S[i, u, v] += ratio * (mu[u] * mu[v])
                 mu[y] = 0
                 for b in range(a):
                     mu[order[i, b]] *= 1 - share

@@ -306,10 +306,11 @@ class LogLossProblem:
                 low, slope_low, fraction = t, slope_t, 0.5
             else:
                 high = t
-                if falls:  # false position on the slope
-                    fraction = slope_low / (slope_low - slope_t)
-                else:  # minimum of the parabola through the start and t
-                    fraction = (0.5 * slope * t * t / (slope * t - rise) - low) / (high - low)
+                with np.errstate(all="ignore"):  # a fraction that is not finite becomes 0.01
+                    if falls:  # false position on the slope
+                        fraction = slope_low / (slope_low - slope_t)
+                    else:  # minimum of the parabola through the start and t
+                        fraction = (0.5 * slope * t * t / (slope * t - rise) - low) / (high - low)
             t = low + (high - low) * min(0.9, max(0.01, fraction))
         if best_t is None:
             return None, 0.0
@@ -456,7 +457,9 @@ def _finite(statistic):
 def _solve(A, rhs):
     """Solve A u = rhs for a semi-definite A, free up to a constant with several classes."""
     scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
-    return np.linalg.lstsq(A / np.outer(scale, scale), rhs / scale)[0] / scale
+    with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
+        rhs = np.clip(rhs / scale, -1e300, 1e300)
+        return np.linalg.lstsq(A / np.outer(scale, scale), rhs)[0] / scale
 
 
 def _xlogx_minus(x):
