@@ -364,6 +364,32 @@ def test_data_frames(library):
 
 
 @by_mode
+def test_plan_is_shown(mode):
+    X, y = load("digits")
+    binary, several = (
+        fit_quietly(BoundMajorizationLogisticRegression(max_iter=1, **mode), X, labels).plan_
+        for labels in (y == 3, y % 3)
+    )
+    if not mode:
+        assert binary == ("quasi-newton from samples", "gram")
+        assert several == ("quasi-newton, newton-cg", "kronecker")
+    if mode.get("curvature") == "jc12":
+        assert (binary[1], several[1]) == ("gram", "jc12")
+    assert ("growing" in binary[0]) == ("batch" in mode)
+
+
+def test_dense_data_of_mostly_zeros_are_fitted_as_sparse(global_dtype, global_random_seed):
+    X, y = make_classification(500, 30, random_state=global_random_seed)
+    X[np.random.RandomState(global_random_seed).rand(*X.shape) < 0.9] = 0.0
+    X = X.astype(global_dtype)
+    dense, csr = (
+        BoundMajorizationLogisticRegression(random_state=0).fit(A, y)
+        for A in (X, sparse.csr_array(X))
+    )
+    np.testing.assert_array_equal(dense.coef_, csr.coef_)
+
+
+@by_mode
 def test_same_seed_same_bits(mode):
     X, y = load("digits")
     one, two = (

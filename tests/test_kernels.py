@@ -150,6 +150,19 @@ def test_hessian_product(data, k):
     assert_close(out, start + data.A.T @ (h[:, None] * T))
 
 
+@given(seed=SEEDS, n=st.integers(1, 9), d=st.integers(1, 9), share=st.sampled_from([0, 0.2, 1]))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_copy(dtype, seed, n, d, share):
+    rng = np.random.default_rng(seed)
+    X = (rng.normal(size=(n, d)) * (rng.random((n, d)) < share)).astype(dtype)
+    read_only(X)
+    copy = _rows.sparse_copy(X)
+    assert copy.dtype == dtype
+    assert copy.has_canonical_format
+    assert copy.nnz == np.count_nonzero(X)
+    assert_array_equal(copy.toarray(), X)
+
+
 def test_squares(data):
     X = data.A[:, :-1]
     rows, columns = read_only(data.rng.random(data.n), data.rng.random(data.d))

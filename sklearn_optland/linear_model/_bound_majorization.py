@@ -4,6 +4,7 @@ from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
@@ -19,7 +20,11 @@ from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
-from sklearn_optland.linear_model._majorization import CertifiedDescent, steps
+from sklearn_optland.linear_model._majorization import CertifiedDescent, plan, steps
+from sklearn_optland.utils._rows import sparse_copy
+
+# Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
+MOSTLY_ZEROS = 0.15
 
 
 class BoundMajorizationLogisticRegression(
@@ -94,6 +99,9 @@ class BoundMajorizationLogisticRegression(
         "objective", "certificate", "seconds" and "passes" (over the data) after each iteration.
     n_iter_ : int
         Number of iterations.
+    plan_ : tuple of str
+        The algorithm that ran and the curvature it used, as `curvature` and the shape of the data
+        made them.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -109,7 +117,8 @@ class BoundMajorizationLogisticRegression(
     -----
     Objectives, gradients and certificates are computed in float64; float32 data are converted a
     block of rows at a time. With several classes and 64 dense columns or more the conjugate
-    gradients run in float32, on a float32 copy of X. BLAS runs on one thread during a fit.
+    gradients run in float32, on a float32 copy of X. With two classes a dense X that is mostly
+    zeros is copied to CSR. BLAS runs on one thread during a fit.
 
     The certificate: the scores' Newton step gives probabilities p' in the simplex whose dual
     objective bounds the optimum from below. Near the optimum the gap is the distance itself times
@@ -218,8 +227,9 @@ class BoundMajorizationLogisticRegression(
         weights = self._weights(X, y, classes, codes, sample_weight)
         W = self._start(X, classes)
         used = weights > 0
+        rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
         problem = LogLossProblem(
-            X if used.all() else X[used],
+            rows if used.all() else rows[used],
             codes[used].astype(np.int32),
             weights[used],
             n_classes=len(classes),
@@ -232,14 +242,9 @@ class BoundMajorizationLogisticRegression(
             return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
 
         with _controller().limit(limits=1, user_api="blas"):
-            algorithm = steps(
-                problem,
-                W,
-                curvature=self.curvature,
-                batch=self.batch,
-                refresh=self.refresh,
-                rng=check_random_state(self.random_state),
-            )
+            self.plan_ = plan(problem, self.curvature, self.batch)
+            rng = check_random_state(self.random_state)
+            algorithm = steps(problem, W, *self.plan_, refresh=self.refresh, rng=rng)
             descent = CertifiedDescent(problem, W, algorithm, self.tol)
             history = fit_loop(
                 self,
@@ -370,6 +375,14 @@ class BoundMajorizationLogisticRegression(
         if scores.ndim == 1:
             return np.column_stack([log_expit(-scores), log_expit(scores)])
         return log_softmax(scores, axis=1)
+
+
+def _is_mostly_zeros(X):
+    """Whether about a thousand rows of a dense array hold few non-zeros."""
+    if issparse(X):
+        return False
+    rows = X[:: len(X) // 1000 + 1]
+    return np.count_nonzero(rows) < MOSTLY_ZEROS * rows.size
 
 
 @cache

@@ -46,27 +46,53 @@ class Step:
     full: bool = True
 
 
-def steps(problem, W, *, curvature, batch, refresh, rng):
-    """Choose the algorithm."""
-    multinomial = problem.k > 1
-    if curvature == "auto" and batch == "full":
-        small = problem.n_features <= min(MAX_GRAM_COLUMNS, 2 * problem.n_samples)
-        if small and not multinomial:
-            return quasi_newton_from_batches(problem, W, rng)
-        metric = KroneckerCurvature if small else DiagonalCurvature
-        return kronecker_quasi_newton(problem, W, metric(problem))
+def plan(problem, curvature, batch):
+    """Choose an algorithm and its curvature; the estimator shows the choice as `plan_`.
 
+    Returns
+    -------
+    algorithm : {"quasi-newton from samples", "quasi-newton, newton-cg", "majorization", \
+            "accelerated majorization", "majorization on growing batches"}
+    metric : {"gram", "jc12", "kronecker", "diagonal"}
+    """
+    multinomial = problem.k > 1
+    # For fewer rows than half the columns a d x d matrix costs more than it tells.
+    small = problem.n_features <= min(MAX_GRAM_COLUMNS, 2 * problem.n_samples)
+    if curvature == "auto" and batch == "full":
+        if small and not multinomial:
+            return "quasi-newton from samples", "gram"
+        return "quasi-newton, newton-cg", "kronecker" if small else "diagonal"
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
         curvature = "jc12" if fits else "bohning"
     if curvature == "bohning-nesterov":
-        return accelerated(problem, W, KroneckerCurvature(problem))
+        return "accelerated majorization", "kronecker"
+    algorithm = "majorization" if batch == "full" else "majorization on growing batches"
     if curvature == "bohning":
-        metric = KroneckerCurvature
-    else:
-        metric = JC12Curvature if multinomial else GramCurvature
-    if batch == "growing":
-        return growing(problem, W, metric, refresh, rng)
+        return algorithm, "kronecker"
+    return algorithm, "jc12" if multinomial else "gram"
+
+
+METRICS = {
+    "gram": GramCurvature,
+    "jc12": JC12Curvature,
+    "kronecker": KroneckerCurvature,
+    "diagonal": DiagonalCurvature,
+}
+
+
+def steps(problem, W, algorithm, metric, *, refresh, rng):
+    """Start the algorithm that `plan` chose."""
+    metric = METRICS[metric]
+    match algorithm:
+        case "quasi-newton from samples":
+            return quasi_newton_from_samples(problem, W, rng)
+        case "quasi-newton, newton-cg":
+            return quasi_newton_then_newton_cg(problem, W, metric(problem))
+        case "accelerated majorization":
+            return accelerated(problem, W, metric(problem))
+        case "majorization on growing batches":
+            return growing(problem, W, metric, refresh, rng)
     return majorize(problem, problem.evaluate(W), metric(problem), refresh)
 
 
@@ -153,7 +179,7 @@ def _sampling_ridge(problem, size, metric):
     return ridge.mean() if metric is KroneckerCurvature else ridge
 
 
-def quasi_newton_from_batches(problem, W, rng):
+def quasi_newton_from_samples(problem, W, rng):
     """Few columns, two classes: `quasi_newton`, started on samples of the data.
 
     The samples find the region where Newton's curvature holds, and the last one's curvature
@@ -238,8 +264,8 @@ def _lbfgs(memory, solve, gradient, scale=1.0):
     return q
 
 
-def kronecker_quasi_newton(problem, W, curvature):
-    """Several classes: L-BFGS in the Kronecker metric while far, then `newton_cg`.
+def quasi_newton_then_newton_cg(problem, W, curvature):
+    """L-BFGS in the metric of `curvature` while far from the optimum, then `newton_cg`.
 
     Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
     also moves. The classes' curvature is renewed often at first, then seldom: it settles.
