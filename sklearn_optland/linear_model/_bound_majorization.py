@@ -222,8 +222,9 @@ class BoundMajorizationLogisticRegression(
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
         )
-        check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
+        if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
+            check_classification_targets(y)  # as slow as a pass over small data
         weights = self._weights(X, y, classes, codes, sample_weight)
         W = self._start(X, classes)
         used = weights > 0

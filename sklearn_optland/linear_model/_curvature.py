@@ -5,6 +5,8 @@ have `refresh(point)`. A curvature is called a majorizer if a step -solve(gradie
 objective.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, helmert
 
@@ -181,13 +183,18 @@ def _mean_class_curvature(problem, point):
     return np.diag(C @ P) - (P * C[:, None]).T @ P
 
 
+@cache
+def _centred_basis(k):
+    """Orthonormal columns that span what is orthogonal to (1, ..., 1); a 1 for one score."""
+    return helmert(k).T if k > 1 else np.ones((1, 1))
+
+
 def _eigh_classes(H):
     """Eigenvalues and vectors of a class curvature, without the direction (1, ..., 1).
 
     Nothing moves along it: parameters stay centred over the classes.
     """
-    k = len(H)
-    basis = helmert(k).T if k > 1 else np.ones((1, 1))
+    basis = _centred_basis(len(H))
     h, Q = np.linalg.eigh(basis.T @ H @ basis)
     return np.maximum(h, 0.0), basis @ Q
 

@@ -192,7 +192,7 @@ def quasi_newton_from_samples(problem, W, rng):
         uniform = rng.uniform(size=n)
         for part in FIRST_BATCHES:
             size = n // part
-            if size < 5 * d:
+            if size < 10 * d:
                 continue
             sample = problem.importance_sample(size, uniform)
             curvature.problem = sample
