@@ -243,9 +243,9 @@ class BoundMajorizationLogisticRegression(
             return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
 
         with _controller().limit(limits=1, user_api="blas"):
-            self.plan_ = plan(problem, self.curvature, self.batch)
+            chosen = plan(problem, self.curvature, self.batch)
             rng = check_random_state(self.random_state)
-            algorithm = steps(problem, W, *self.plan_, refresh=self.refresh, rng=rng)
+            algorithm = steps(problem, W, *chosen, refresh=self.refresh, rng=rng)
             descent = CertifiedDescent(problem, W, algorithm, self.tol)
             history = fit_loop(
                 self,
@@ -259,7 +259,7 @@ class BoundMajorizationLogisticRegression(
                 setattr(self, name, value)
             kept = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
             self.certificate_ = descent.finish(np.ascontiguousarray(kept), history)
-        self.history_, self.n_iter_ = history, len(history["objective"])
+        self.plan_, self.history_, self.n_iter_ = chosen, history, len(history["objective"])
         if self.n_iter_ == self.max_iter:
             advice = "Increase max_iter or tol, or scale the data."
         else:
