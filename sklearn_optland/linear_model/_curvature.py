@@ -108,7 +108,7 @@ class KroneckerCurvature:
         self._set_classes(bohning_classes(self.problem.k))
 
     def refresh(self, point):
-        self._set_classes(_mean_class_curvature(self.problem, point))
+        self._set_classes(self.problem.class_curvature(point.Z) / self.total)
 
     def _set_classes(self, H):
         h, self.Q = _eigh_classes(H)
@@ -146,7 +146,10 @@ class DiagonalCurvature:
         self._set(row_sums, bohning_classes(k))
 
     def refresh(self, point):
-        self._set(self.problem.column_squares, _mean_class_curvature(self.problem, point))
+        self._set(
+            self.problem.column_squares,
+            self.problem.class_curvature(point.Z) / self.problem.c.sum(),
+        )
 
     def _set(self, columns, H):
         h, self.Q = _eigh_classes(H)
@@ -171,16 +174,6 @@ def check_side(side):
             f"n_features + 1; allowed is at most {MAX_SIDE} ({8 * MAX_SIDE**2 / 1e6:.0f} MB). "
             "Use curvature='auto', which never builds it."
         )
-
-
-def _mean_class_curvature(problem, point):
-    """Mean over rows of diag p - pp', with the rows' weights."""
-    if problem.k == 1:
-        return np.array([[problem.binary_curvature(point.Z, 0.0).sum() / problem.c.sum()]])
-    P = np.empty_like(point.Z)
-    kernels.softmax(point.Z, P)
-    C = problem.c / problem.c.sum()
-    return np.diag(C @ P) - (P * C[:, None]).T @ P
 
 
 @cache

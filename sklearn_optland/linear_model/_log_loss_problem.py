@@ -83,7 +83,6 @@ class LogLossProblem:
     @cached_property
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
-
         out = np.zeros(self.n_features)
         self._sum(lambda first, last: kernels.column_squares(self.rows, first, last, self.c, out))
         return _finite(np.append(out, self.c.sum()))
@@ -180,6 +179,14 @@ class LogLossProblem:
         radius = np.full(self.n_samples, radius) if np.isscalar(radius) else radius
         kernels.binary_curvature(Z, self.c, radius, h)
         return h
+
+    def class_curvature(self, Z):
+        """Sum over rows of c (diag p - pp'), shape (k, k): the Hessian in a shift of the scores."""
+        if self.k == 1:
+            return np.array([[self.binary_curvature(Z, 0.0).sum()]])
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+        return np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
 
     def hessian_operator(self, point):
         """Return a function V -> H V with the Hessian at a point; each product is one pass."""
@@ -332,8 +339,7 @@ class LogLossProblem:
         dZ = self.forward(direction)
         if self.fit_intercept:
             Z = Z + self._best_intercept(Z)
-            *_, hessian = self._intercept_derivatives(Z)
-            dZ += _solve(hessian, -self._column_sums(Z, dZ))
+            dZ += _solve(self.class_curvature(Z), -self._column_sums(Z, dZ))
         loss = self._loss(Z)
         objective = loss + self._half_norm(point.W)
         cut, R, divergence = self._newton_dual(Z, dZ)
@@ -400,12 +406,7 @@ class LogLossProblem:
         """
         R = self._residuals(Z)
         size = max(np.abs(R).sum(), 1e-300)
-        if self.k == 1:
-            return R.sum(axis=0) / size, size, np.array([[self.binary_curvature(Z, 0.0).sum()]])
-        P = np.empty_like(Z)
-        kernels.softmax(Z, P)
-        hessian = np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
-        return R.sum(axis=0) / size, size, hessian
+        return R.sum(axis=0) / size, size, self.class_curvature(Z)
 
     def _column_sums(self, Z, dZ):
         """Sum over rows of c (diag p - pp') dz."""

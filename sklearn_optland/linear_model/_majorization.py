@@ -243,12 +243,18 @@ def quasi_newton(problem, point, curvature, *, fresh):
             t = 1.0
         renew = t < 1.0
         radius = np.abs(new.Z - point.Z)[:, 0] * (max(t, 0.25) / t) if renew else 0.0
-        s, y = new.W - point.W, new.gradient - point.gradient
-        # At the end rounding may leave no curvature in a pair.
-        if not renew and np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
-            memory = [*memory[1 - LBFGS_MEMORY :], (s, y)]
+        if not renew:
+            memory = _remember(memory, point, new, LBFGS_MEMORY)
         point = new
         yield Step(point, curvature)
+
+
+def _remember(memory, point, new, size):
+    """The memory of L-BFGS with the latest step, unless rounding left no curvature in it."""
+    s, y = new.W - point.W, new.gradient - point.gradient
+    if np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
+        return [*memory[1 - size :], (s, y)]
+    return memory
 
 
 def _lbfgs(memory, solve, gradient, scale=1.0):
@@ -282,9 +288,9 @@ def quasi_newton_then_newton_cg(problem, W, curvature):
         new, _ = problem.search(point, direction)
         if new is None:
             break
-        s, y = new.W - point.W, new.gradient - point.gradient
-        if np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
-            memory = [*memory[1 - KRONECKER_MEMORY :], (s, y)]
+        memory = _remember(memory, point, new, KRONECKER_MEMORY)
+        if memory:
+            s, y = memory[-1]
             scale = np.clip(np.vdot(s, y) / np.vdot(y, curvature.solve(y)), 0.05, 1.0)
         point = new
         yield Step(point, curvature)
