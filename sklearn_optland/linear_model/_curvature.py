@@ -12,10 +12,16 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, helmert
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.linear_model._log_loss_problem import EPS
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
 MAX_SIDE = 5000
+# Preconditioners: rows of a class block, in units of the columns; pairs of a row and a direction of
+# its classes, and power steps that find them.
+BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
+PAIRS = 1200
+POWER_STEPS = 12
 
 
 class GramCurvature:
@@ -98,9 +104,13 @@ class KroneckerCurvature:
             C[:-1, :-1] -= self.total * np.outer(self.mean, self.mean)
         else:
             self.mean = np.zeros(problem.n_features)
-        s, self.V = eigh(C[:-1, :-1], lower=True, check_finite=False)
+        C = C[:-1, :-1]
+        size = max(np.abs(np.diag(C)).max(initial=0.0), 1e-300)
+        s, self.V = eigh((C / size).astype(problem.precision), lower=True, check_finite=False)
+        s = s.astype(float) * size
         # What rounding may have taken from an eigenvalue, it gets back: a bound must not be less.
-        self.eigenvalues = np.maximum(s, 0.0) + len(s) * EPS * s[-1]
+        eps = np.finfo(problem.precision).eps
+        self.eigenvalues = np.maximum(s, 0.0) + len(s) * eps * s[-1:]
         self.shrinkage = problem.l2 + ridge
         self.bohning()
 
@@ -161,6 +171,92 @@ class DiagonalCurvature:
         return ((G @ self.Q) * self.inverse) @ self.Q.T
 
 
+class ClassBlocksCurvature:
+    """The Hessian without what it says between classes: k matrices of side d + 1, by Cholesky.
+
+    A preconditioner, from the rows that are least certain about each class.
+    """
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def refresh(self, point):
+        problem = self.problem
+        k, n_rows = problem.k, MIN_BLOCK_ROWS + BLOCK_ROWS * problem.n_features
+        P = problem.probabilities(point.Z)
+        self._factors = []
+        for h in np.ascontiguousarray((P * (1.0 - P) * problem.c[:, None]).T):
+            part = problem
+            if n_rows < problem.n_samples:
+                index = np.sort(np.argpartition(-h, n_rows)[:n_rows])
+                part, h = problem.restrict(index), h[index]
+            matrix = part.gram(h * (k / (k - 1)))
+            matrix[np.diag_indices_from(matrix)] += problem.penalty[:, 0]
+            self._factors.append(_factor(matrix))
+
+    def solve(self, G):
+        columns = zip(self._factors, G.T, strict=True)
+        out = np.hstack([factor(g[:, None]) for factor, g in columns])
+        return out - out.mean(axis=1, keepdims=True)
+
+
+class PairCurvature:
+    """The penalty and the Hessian's largest parts, by Woodbury's formula.
+
+    A preconditioner for many classes. Few rows are uncertain, and in a row diag p - pp' has few
+    large eigenvalues e: H is about l2 I + sum e (x kron u)(x kron u)' over such pairs of a row
+    and a direction u of the classes. The inverse takes one matrix with a side of their number.
+    """
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def refresh(self, point):
+        problem = self.problem
+        uncertain = problem.uncertainty(point.Z)
+        n_rows = min(PAIRS, problem.n_samples)
+        index = np.argpartition(-uncertain, n_rows - 1)[:n_rows]
+        e, U = _top_eigenpairs(problem.probabilities(point.Z[index]))
+        e *= problem.c[index, None]
+        kept = np.argsort(-e, axis=None)[:PAIRS]
+        rows = index[kept // e.shape[1]]
+        # The intercept has no penalty: it gets the curvature of the other rows.
+        rest = max(uncertain.sum() - uncertain[index].sum(), 1e-3 * uncertain.sum()) / problem.k
+        self.base = problem.penalty + np.append(np.zeros(problem.n_features), rest)[:, None]
+        size = max(e.max(), 1e-300)
+        U = U.reshape(-1, problem.k)[kept] * np.sqrt(e.ravel()[kept] / size)[:, None]
+        self.A = tile_kernels.scaled_rows(problem.X, rows, np.sqrt(size / self.base[:, 0]))
+        self.U = U.astype(np.float32)
+        K = (self.A @ self.A.T) * (self.U @ self.U.T)
+        K[np.diag_indices_from(K)] += 1.0
+        self._factor = _factor(K)
+
+    def solve(self, G):
+        root = np.sqrt(self.base)
+        G = G / root
+        size = max(np.abs(G).max(), 1e-300)
+        G = (G / size).astype(np.float32)
+        share = self._factor(np.einsum("ij,ij->i", self.A @ G, self.U)[:, None])
+        out = size * (G - self.A.T @ (self.U * share)) / root
+        return out - out.mean(axis=1, keepdims=True)
+
+
+def _top_eigenpairs(P):
+    """The two largest eigenvalues, (n, 2), and their vectors, (n, 2, k), of diag p - pp'."""
+    n, k = P.shape
+    U = np.zeros((n, 2, k))
+    order = np.argsort(-P, axis=1)
+    U[np.arange(n), 0, order[:, 0]] = U[np.arange(n), 1, order[:, min(2, k - 1)]] = 1.0
+    U[np.arange(n), 0, order[:, 1]] -= 1.0
+    for _ in range(POWER_STEPS):
+        U = P[:, None, :] * (U - (U @ P[:, :, None]))
+        U[:, 0] /= np.maximum(np.linalg.norm(U[:, 0], axis=1), 1e-300)[:, None]
+        U[:, 1] -= np.einsum("ij,ij->i", U[:, 0], U[:, 1])[:, None] * U[:, 0]
+        U[:, 1] /= np.maximum(np.linalg.norm(U[:, 1], axis=1), 1e-300)[:, None]
+    e = np.einsum("iaj,iaj->ia", P[:, None, :] * U, U) - (U @ P[:, :, None])[:, :, 0] ** 2
+    return np.maximum(e, 0.0), U
+
+
 def bohning_classes(k):
     """Boehning's bound on diag p - pp': (I - 11'/k) / 2; 1/4 for the one score of two classes."""
     return np.array([[0.25]]) if k == 1 else (np.eye(k) - 1.0 / k) / 2
@@ -207,7 +303,7 @@ def _factor(matrix):
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     matrix = matrix * scale[:, None] * scale
     matrix[np.diag_indices_from(matrix)] = 1.0
-    ridge = 1e-14
+    ridge = 50 * np.finfo(matrix.dtype).eps
     while True:
         try:
             factor = cho_factor(matrix, lower=True, check_finite=False)

@@ -1,13 +1,14 @@
 """The objective of logistic regression: passes over the data, Newton directions, duality gap."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
 
 EPS = np.finfo(float).eps
@@ -51,12 +52,16 @@ class LogLossProblem:
     l2 : float
         1, or 0 for no penalty.
     fit_intercept : bool
+    scale : ndarray of float64 of shape (n_features,), default=None
+        If given, X is dense and products run in float32, on columns divided by this.
+    whole : LogLossProblem, default=None
+        The problem whose `passes` count the work on this one, a part of it. Default: itself.
     """
 
-    def __init__(self, X, y, c, *, n_classes, l2, fit_intercept):
-        self.X, self.y, self.c = X, y, c
+    def __init__(self, X, y, c, *, n_classes, l2, fit_intercept, scale=None, whole=None):
+        self.X, self.y, self.c, self.scale = X, y, c, scale
         self.n_classes, self.l2, self.fit_intercept = n_classes, l2, fit_intercept
-        self.rows = as_rows(X)
+        self.whole = self if whole is None else whole
         self.n_samples, self.n_features = X.shape
         self.k = 1 if n_classes == 2 else n_classes
         self.values_per_row = max(X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1], self.k)
@@ -64,16 +69,46 @@ class LogLossProblem:
         self.penalty[-1] = 0.0
         self.passes = 0.0
 
+    @cached_property
+    def rows(self):
+        """The rows as the kernels see them."""
+        return as_rows(self.X)
+
+    @property
+    def precision(self):
+        """The type that products run in."""
+        return np.float64 if self.scale is None else np.float32
+
+    @cached_property
+    def tiles(self):
+        """The rows in float32, as the kernels see them."""
+        return tile_kernels.Tiles(self.X, self.scale, self.k)
+
     def restrict(self, index, c=None):
         """Return the problem on some of the rows, a slice or an index array."""
+        c = self.c[index] if c is None else c
+        return self._with(self.X[index], self.y[index], c, self.scale)
+
+    def _with(self, X, y, c, scale):
         return LogLossProblem(
-            self.X[index],
-            self.y[index],
-            self.c[index] if c is None else c,
+            X,
+            y,
+            c,
             n_classes=self.n_classes,
             l2=self.l2,
             fit_intercept=self.fit_intercept,
+            scale=scale,
+            whole=self.whole,
         )
+
+    @cached_property
+    def in_float32(self):
+        """The same problem with products in float32 if that is faster, else this one."""
+        if self.k == 1 or self.scale is not None or sparse.issparse(self.X):
+            return self
+        squares, total = self.column_squares[:-1], self.column_squares[-1]
+        scale = np.sqrt(np.where(squares > 0, squares / total, 1.0))
+        return self._with(self.X, self.y, self.c, scale)
 
     def sample(self, index):
         """Return the problem on a sample of the rows, weighted up to the same total."""
@@ -117,18 +152,25 @@ class LogLossProblem:
         return np.zeros((self.n_features + 1, self.k))
 
     def _sum(self, kernel):
-        self.passes += 1
+        self._count_pass()
         return sum_over_blocks(kernel, self.n_samples, self.values_per_row)
+
+    def _count_pass(self):
+        self.whole.passes += self.n_samples / self.whole.n_samples
 
     def evaluate(self, W):
         """Objective, gradient and scores at W: one pass."""
         Z = np.empty((self.n_samples, self.k))
         G = self.zeros()
-        loss = self._sum(
-            lambda first, last: kernels.loss_gradient(
-                self.rows, first, last, self.y, self.c, W, Z, G
+        if self.scale is None:
+            loss = self._sum(
+                lambda first, last: kernels.loss_gradient(
+                    self.rows, first, last, self.y, self.c, W, Z, G
+                )
             )
-        )
+        else:
+            self._count_pass()
+            loss = tile_kernels.loss_gradient(self.tiles, self.y, self.c, W, Z, G)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
         return Point(W, Z, loss + self._half_norm(W), G)
@@ -163,12 +205,28 @@ class LogLossProblem:
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
-        C = np.zeros((self.n_features + 1, self.n_features + 1))
-        self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
+        if self.scale is None:
+            C = np.zeros((self.n_features + 1, self.n_features + 1))
+            self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
+        else:
+            C = self._gram_float32(h)
         if not self.fit_intercept:
             C[-1] = 0.0
             C[-1, -1] = 1.0
         return _finite(C)
+
+    def _gram_float32(self, h):
+        """The same in float32 within blocks of rows, for h >= 0."""
+        top = max(h.max(), 1e-300)
+        roots = np.sqrt(h / top).astype(np.float32)[:, None]
+        scale = np.append(self.scale, 1.0)
+
+        def statistic(first, last):
+            A = tile_kernels.scaled_rows(self.X, np.arange(first, last), 1.0 / scale)
+            A *= roots[first:last]
+            return (A.T @ A).astype(float)
+
+        return top * scale[:, None] * scale * self._sum(statistic)
 
     def binary_curvature(self, Z, radius):
         """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
@@ -180,21 +238,32 @@ class LogLossProblem:
         kernels.binary_curvature(Z, self.c, radius, h)
         return h
 
+    def probabilities(self, Z):
+        """Class probabilities of rows of scores, for several classes."""
+        P = np.empty_like(Z)
+        kernels.softmax(Z, P)
+        return P
+
+    def uncertainty(self, Z):
+        """c (1 - ||p||^2) of each row, the trace of its share in the Hessian."""
+        P = self.probabilities(Z)
+        return self.c * (1.0 - np.einsum("ij,ij->i", P, P))
+
     def class_curvature(self, Z):
         """Sum over rows of c (diag p - pp'), shape (k, k): the Hessian in a shift of the scores."""
         if self.k == 1:
             return np.array([[self.binary_curvature(Z, 0.0).sum()]])
-        P = np.empty_like(Z)
-        kernels.softmax(Z, P)
+        P = self.probabilities(Z)
         return np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
 
-    def hessian_operator(self, point):
-        """Return a function V -> H V with the Hessian at a point; each product is one pass."""
+    def hessian_operator(self, Z):
+        """Return a function V -> H V with the Hessian at these scores; each product is one pass."""
+        if self.scale is not None:
+            return self._hessian_operator_float32(Z)
         if self.k == 1:
-            h, P = self.binary_curvature(point.Z, 0.0), np.empty((1, 1))
+            h, P = self.binary_curvature(Z, 0.0), np.empty((1, 1))
         else:
-            h, P = self.c, np.empty_like(point.Z)
-            kernels.softmax(point.Z, P)
+            h, P = self.c, self.probabilities(Z)
 
         def product(V):
             out = self.zeros()
@@ -205,60 +274,45 @@ class LogLossProblem:
 
         return product
 
-    @cached_property
-    def _scaled_float32(self):
-        """Dense X in float32, columns scaled to a root mean square of 1, and their scales."""
-        total = self.column_squares[-1]
-        scale = np.sqrt(np.where(self.column_squares > 0, self.column_squares, total) / total)[:-1]
-        X = np.empty(self.X.shape, dtype=np.float32)
-        for first, last in row_blocks(self.n_samples, self.n_features):
-            np.divide(self.X[first:last], scale, out=X[first:last], casting="unsafe")
-        return X, scale[:, None]
-
-    def float32_hessian_operator(self, point):
-        """The same with products in float32, for several classes and dense rows.
-
-        Half the time of float64. Its error, about 1e-6 of the product, is far below what
-        conjugate gradients leave of a step.
-        """
-        X, scale = self._scaled_float32
-        P = np.empty_like(point.Z)
-        kernels.softmax(point.Z, P)
-        weighted = (P * (self.c / self.c.max())[:, None]).astype(np.float32)
-        P = P.astype(np.float32)
+    def _hessian_operator_float32(self, Z):
+        P, scale = tile_kernels.softmax(Z), self.scale[:, None]
 
         def product(V):
-            self.passes += 1
-            V_scaled = V[:-1] * scale
-            size = max(np.abs(V_scaled).max(), np.abs(V[-1]).max(), 1e-300)
-            U = X @ (V_scaled / size).astype(np.float32)
-            U += (V[-1] / size).astype(np.float32)
-            U -= np.einsum("ij,ij->i", P, U)[:, None]
-            U *= weighted
-            out = np.vstack([scale * (X.T @ U), U.sum(axis=0, dtype=float)])
-            out *= size * self.c.max()
-            return self._project(out + self.penalty * V)
+            self._count_pass()
+            size = max(np.abs(V[:-1] * scale).max(initial=1e-300), np.abs(V[-1]).max())
+            out = self.zeros()
+            tile_kernels.hessian_product(self.tiles, self.c, P, V / size, out)
+            return self._project(size * out + self.penalty * V)
 
         return product
 
-    def newton_direction(self, point, solve, *, certify):
+    def newton_direction(self, point, solve, *, share=1.0, tolerance=None, start=None):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
-        It stops early: for a step, when the residual is a tenth of the gradient in the
-        preconditioner's norm; to certify, when the residual adds less than a tenth to the gap.
+        For a step they stop when the residual is `tolerance` of the gradient in the
+        preconditioner's norm. The products take the rows that hold `share` of the Hessian's trace.
+        Without a tolerance V is there to certify: they stop when the residual adds less than a
+        tenth to the gap. `start` is a V to start from.
         """
-        float32_pays = self.k > 1 and self.n_features >= 64 and not sparse.issparse(self.X)
-        if float32_pays and not certify:
-            product = self.float32_hessian_operator(point)
-        else:
-            product = self.hessian_operator(point)
-        V = np.zeros_like(point.W)
-        residual = -point.gradient
+        part, Z = self, point.Z
+        if share < 1.0:
+            index = _largest(self.uncertainty(Z), share)
+            part, Z = self.restrict(index), Z[index]
+        product = part.hessian_operator(Z)
+        V = np.zeros_like(point.W) if start is None else start
+        residual = -point.gradient if start is None else -point.gradient - product(start)
+        certify = tolerance is None
+
+        def small(residual):
+            return np.vdot(residual, residual) <= -0.1 * np.vdot(point.gradient, V)
+
+        if start is not None and small(residual):
+            return V
         S = solve(residual)
         P = S
-        rho = start = np.vdot(residual, S)
+        rho = first = np.vdot(residual, S)
         for _ in range(MAX_CG_ITERATIONS):
-            if rho <= 0:  # a zero gradient, or the end of float64
+            if rho <= 0:  # a zero gradient, or the end of the arithmetic
                 break
             Q = product(P)
             curvature = np.vdot(P, Q)
@@ -269,10 +323,7 @@ class LogLossProblem:
             residual = residual - step * Q
             S = solve(residual)
             previous, rho = rho, np.vdot(residual, S)
-            if certify:
-                if np.vdot(residual, residual) <= -0.1 * np.vdot(point.gradient, V):
-                    break
-            elif rho <= 1e-2 * start:
+            if small(residual) if certify else rho <= tolerance**2 * first:
                 break
             P = S + (rho / previous) * P
         return V
@@ -412,8 +463,7 @@ class LogLossProblem:
         """Sum over rows of c (diag p - pp') dz."""
         if self.k == 1:
             return self.binary_curvature(Z, 0.0) @ dZ
-        P = np.empty_like(Z)
-        kernels.softmax(Z, P)
+        P = self.probabilities(Z)
         return self.c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
 
     def _best_intercept(self, Z):
@@ -436,6 +486,13 @@ class LogLossProblem:
                 break
             loss = new
         return shift
+
+
+def _largest(values, share):
+    """Index of the largest values, which sum to `share` of all, in ascending order."""
+    order = np.argsort(-values)
+    total = np.cumsum(values[order])
+    return np.sort(order[: np.searchsorted(total, share * total[-1]) + 1])
 
 
 def _less_own_class(R, y):

@@ -13,11 +13,15 @@ import numpy as np
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration
 from sklearn_optland.linear_model._curvature import (
+    BLOCK_ROWS,
     MAX_SIDE,
+    PAIRS,
+    ClassBlocksCurvature,
     DiagonalCurvature,
     GramCurvature,
     JC12Curvature,
     KroneckerCurvature,
+    PairCurvature,
 )
 from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 
@@ -34,7 +38,13 @@ LBFGS_MEMORY = 10
 # the decrement, relative to the objective, from which on Newton steps pay.
 CLASS_REFRESHES = 1, 2, 4, 7
 KRONECKER_MEMORY = 15
-NEAR = 3e-3
+NEAR = 1e-2
+# What products in float32 leave open of an objective, relative to it, with a margin.
+FLOAT32_ROUNDING = 1e-6
+# Newton steps: shares of the Hessian's trace whose rows its products take, one after the other, and
+# the decrement, relative to the objective, from which on the Hessian hardly changes.
+HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
+SETTLED = 1e-3
 
 
 @dataclass
@@ -88,7 +98,7 @@ def steps(problem, W, algorithm, metric, *, refresh, rng):
         case "quasi-newton from samples":
             return quasi_newton_from_samples(problem, W, rng)
         case "quasi-newton, newton-cg":
-            return quasi_newton_then_newton_cg(problem, W, metric(problem))
+            return quasi_newton_then_newton_cg(problem, W, metric)
         case "accelerated majorization":
             return accelerated(problem, W, metric(problem))
         case "majorization on growing batches":
@@ -158,7 +168,6 @@ def growing(problem, W, metric, refresh, rng):
         if metric is not KroneckerCurvature:
             curvature.refresh(point)
         W = W - curvature.solve(point.gradient)
-        problem.passes += sample.passes * size / n
         yield Step(Point(W, point.Z, point.objective, point.gradient), curvature, full=False)
         size = int(np.ceil(GROWTH * size))
     yield from majorize(problem, _after_samples(problem, W), metric(problem), refresh)
@@ -204,7 +213,6 @@ def quasi_newton_from_samples(problem, W, rng):
                 # about the distance between the optimum of a sample and that of the data
                 if _decrement(step) <= 0.1 * d / size * step.point.objective:
                     break
-            problem.passes += sample.passes * size / n
         curvature.problem, curvature.ridge = problem, 0.0
     yield from quasi_newton(problem, _after_samples(problem, W), curvature, fresh=fresh)
 
@@ -270,13 +278,17 @@ def _lbfgs(memory, solve, gradient, scale=1.0):
     return q
 
 
-def quasi_newton_then_newton_cg(problem, W, curvature):
-    """L-BFGS in the metric of `curvature` while far from the optimum, then `newton_cg`.
+def quasi_newton_then_newton_cg(problem, W, metric):
+    """L-BFGS in the metric `metric` while far from the optimum, then `newton_cg`.
 
     Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
-    also moves. The classes' curvature is renewed often at first, then seldom: it settles.
+    also moves. The classes' curvature is renewed often at first, then seldom: it settles. Products
+    run in float32 where that is faster: each step lowers the objective by far more than that
+    rounds.
     """
-    point = problem.evaluate(W)
+    fast = problem.in_float32
+    point = fast.evaluate(W)
+    curvature = metric(fast)
     memory, scale = [], 1.0
     for n_steps in count():
         if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
@@ -285,8 +297,8 @@ def quasi_newton_then_newton_cg(problem, W, curvature):
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= NEAR * point.objective:
             break
-        new, _ = problem.search(point, direction)
-        if new is None:
+        new, _ = fast.search(point, direction)
+        if new is None or new.objective > (1 - FLOAT32_ROUNDING) * point.objective:
             break
         memory = _remember(memory, point, new, KRONECKER_MEMORY)
         if memory:
@@ -297,22 +309,57 @@ def quasi_newton_then_newton_cg(problem, W, curvature):
     yield from newton_cg(problem, point, curvature)
 
 
-def newton_cg(problem, point, curvature):
-    """Truncated Newton steps; the last resort is a step of Boehning's bound."""
-    previous = np.inf
+def preconditioner(problem, curvature):
+    """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
+    k, d = problem.k, problem.n_features + 1
+    if isinstance(curvature, DiagonalCurvature) or not problem.l2:
+        return curvature
+    blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
+    pairs = PAIRS * PAIRS * (d + PAIRS / 3)
+    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem.in_float32)
+
+
+def newton_cg(problem, point, metric):
+    """Truncated Newton steps; the last resort is a step of Boehning's bound.
+
+    Objectives and gradients are in float64 from the point on where float32 would leave something
+    open. The Hessian's products begin on the rows that are least certain and take in more of them
+    as the steps gain less, or as the optimum comes near.
+    """
+    here = problem.in_float32
+    curvature = preconditioner(here, metric)
+    previous, level, settled = np.inf, 0, False
     while True:
         direction = point.newton
         if direction is None:
-            curvature.refresh(point)
-            direction = problem.newton_direction(point, curvature.solve, certify=False)
+            if not settled:
+                curvature.refresh(point)
+            tolerance = 0.2 if level < 2 else 0.1
+            share = HESSIAN_SHARES[level]
+            direction = here.newton_direction(
+                point, curvature.solve, share=share, tolerance=tolerance
+            )
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return
+        settled = decrement <= SETTLED * point.objective
+        if settled or decrement > previous / 20:
+            level = min(level + 1, len(HESSIAN_SHARES) - 1)
         previous = decrement
-        new, _ = problem.search(point, direction)
+        exact = here is problem
+        if settled and not exact:
+            here = problem
+            if decrement <= FLOAT32_ROUNDING * point.objective:
+                point = problem.evaluate(point.W)
+                continue
+        new, _ = here.search(point, direction)
+        if new is None and not exact:
+            here, point = problem, problem.evaluate(point.W)
+            continue
         if new is None:
-            curvature.bohning()
-            new = problem.evaluate(point.W - curvature.solve(point.gradient))
+            bound = type(metric)(problem)
+            bound.bohning()
+            new = problem.evaluate(point.W - bound.solve(point.gradient))
             if not new.objective < point.objective:
                 return
         point = new
@@ -393,8 +440,15 @@ class CertifiedDescent:
                 # Boehning's bound is a poor guide to Newton's direction.
                 curvature = GramCurvature(problem)
                 curvature.refresh(point, 0.0)
-            solve = curvature.solve if curvature else lambda G: G
-            point.newton = problem.newton_direction(point, solve, certify=True)
+            self.solve = curvature.solve if curvature else lambda G: G
+            point.newton = problem.in_float32.newton_direction(point, self.solve)
+        self._raise_bound()
+        if problem.in_float32 is not problem and not self.certificate().reached:
+            point.newton = problem.newton_direction(point, self.solve, start=point.newton)
+            self._raise_bound()
+
+    def _raise_bound(self):
+        problem, point = self.problem, self.point
         self.lower_bound = max(self.lower_bound, float(problem.lower_bound(point, point.newton)))
 
     def finish(self, W, history):

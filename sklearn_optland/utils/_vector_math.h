@@ -95,4 +95,19 @@ static inline double optland_sum(int64_t n, const double *x)
     return ((lane[0] + lane[4]) + (lane[1] + lane[5]))
         + ((lane[2] + lane[6]) + (lane[3] + lane[7])) + rest;
 }
+
+/* Largest magnitude. */
+static inline double optland_largest(int64_t n, const double *x)
+{
+    double lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    for (int64_t i = 0; i < n; i += 8)
+        for (int64_t j = i; j < (i + 8 < n ? i + 8 : n); j++) {
+            double size = x[j] < 0 ? -x[j] : x[j];
+            lane[j - i] = size > lane[j - i] ? size : lane[j - i];
+        }
+    double top = 0;
+    for (int j = 0; j < 8; j++)
+        top = lane[j] > top ? lane[j] : top;
+    return top;
+}
 #endif
