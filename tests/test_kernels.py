@@ -24,6 +24,7 @@ SHAPES = {
     "a few rows": (lambda block: 7, 3),
     "a block but one row": (lambda block: block - 1, 2),
     "a block, one column": (lambda block: block, 1),
+    "two panels and a row, three tiles": (lambda block: 129, 21),
     "a block and a row": (lambda block: block + 1, 3),
     "a block and a row, wide": (lambda block: block + 1, 1100),
 }
@@ -137,7 +138,16 @@ def test_a_piece_leaves_other_rows_alone(data, k):
         assert_close(Z[inside], (data.A @ W)[inside])
 
 
-@scores
+def test_binary_hessian_product(data):
+    V, start = data.rng.normal(size=(2, data.d + 1, 1))
+    h, Z, out = data.rng.random(data.n), np.full((data.n, 1), np.nan), start.copy()
+    for first, last in data.pieces:
+        kernels.binary_hessian_product(data.rows, first, last, *read_only(h, V), Z, out)
+    assert_close(Z, data.A @ V)
+    assert_close(out, start + data.A.T @ (h[:, None] * Z))
+
+
+@pytest.mark.parametrize("k", [2, 5])
 def test_hessian_product(data, k):
     V, start = data.rng.normal(size=(2, data.d + 1, k))
     P = softmax(data.rng.normal(size=(data.n, k)), axis=1)
@@ -145,8 +155,7 @@ def test_hessian_product(data, k):
     for first, last in data.pieces:
         kernels.hessian_product(data.rows, first, last, *read_only(h, P, V), out)
     T = data.A @ V
-    if k > 1:
-        T = P * (T - np.sum(P * T, axis=1, keepdims=True))
+    T = P * (T - np.sum(P * T, axis=1, keepdims=True))
     assert_close(out, start + data.A.T @ (h[:, None] * T))
 
 

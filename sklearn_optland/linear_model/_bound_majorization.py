@@ -1,6 +1,6 @@
 """Logistic regression by bound majorization, and the bound itself."""
 
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -222,17 +222,19 @@ class BoundMajorizationLogisticRegression(
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
         )
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = _encode(y)
         if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
             check_classification_targets(y)  # as slow as a pass over small data
         weights = self._weights(X, y, classes, codes, sample_weight)
         W = self._start(X, classes)
-        used = weights > 0
         rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
+        used = weights > 0
+        if not used.all():
+            rows, codes, weights = rows[used], codes[used], weights[used]
         problem = LogLossProblem(
-            rows if used.all() else rows[used],
-            codes[used].astype(np.int32),
-            weights[used],
+            rows,
+            codes,
+            weights,
             n_classes=len(classes),
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
@@ -244,7 +246,7 @@ class BoundMajorizationLogisticRegression(
 
         with _controller().limit(limits=1, user_api="blas"):
             chosen = plan(problem, self.curvature, self.batch)
-            rng = check_random_state(self.random_state)
+            rng = partial(check_random_state, self.random_state)
             algorithm = steps(problem, W, *chosen, refresh=self.refresh, rng=rng)
             descent = CertifiedDescent(problem, W, algorithm, self.tol)
             history = fit_loop(
@@ -376,6 +378,19 @@ class BoundMajorizationLogisticRegression(
         if scores.ndim == 1:
             return np.column_stack([log_expit(-scores), log_expit(scores)])
         return log_softmax(scores, axis=1)
+
+
+def _encode(y):
+    """Sorted class labels, and the number of each row's label as int32."""
+    # Sorting many rows is slow, and two classes need no sort: compare with the first label and
+    # with the first other one.
+    is_other = y != y[0]
+    pair = [0, is_other.argmax()]
+    if (is_other == (y == y[pair[1]])).all():
+        classes, (code, other_code) = np.unique(y[pair], return_inverse=True)
+        return classes, np.where(is_other, np.int32(other_code), np.int32(code))
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int32)
 
 
 def _is_mostly_zeros(X):

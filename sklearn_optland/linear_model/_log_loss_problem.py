@@ -31,6 +31,8 @@ class Point:
     objective: float
     gradient: np.ndarray  # (n_features + 1, k)
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
+    # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
+    image: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 class LogLossProblem:
@@ -188,18 +190,35 @@ class LogLossProblem:
         kernels.softmax(Z, P)
         return np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
 
-    def hessian_operator(self, point):
-        """Return a function V -> H V with the Hessian at a point; each product is one pass."""
+    def hessian_operator(self, point, scores=None):
+        """Return a function V -> H V with the Hessian at a point; each product is one pass.
+
+        With two classes it leaves the scores that V adds in `scores`.
+        """
         if self.k == 1:
-            h, P = self.binary_curvature(point.Z, 0.0), np.empty((1, 1))
-        else:
-            h, P = self.c, np.empty_like(point.Z)
-            kernels.softmax(point.Z, P)
+            scores = np.empty_like(point.Z) if scores is None else scores
+            return self._binary_hessian_operator(point, scores)
+        h, P = self.c, np.empty_like(point.Z)
+        kernels.softmax(point.Z, P)
 
         def product(V):
             out = self.zeros()
             self._sum(
                 lambda first, last: kernels.hessian_product(self.rows, first, last, h, P, V, out)
+            )
+            return self._project(out + self.penalty * V)
+
+        return product
+
+    def _binary_hessian_operator(self, point, scores):
+        h = self.binary_curvature(point.Z, 0.0)
+
+        def product(V):
+            out = self.zeros()
+            self._sum(
+                lambda first, last: kernels.binary_hessian_product(
+                    self.rows, first, last, h, V, scores, out
+                )
             )
             return self._project(out + self.penalty * V)
 
@@ -241,14 +260,18 @@ class LogLossProblem:
 
         return product
 
-    def newton_direction(self, point, solve, *, certify):
+    def newton_direction(self, point, solve, *, certify, target=0.0):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         It stops early: for a step, when the residual is a tenth of the gradient in the
-        preconditioner's norm; to certify, when the residual adds less than a tenth to the gap.
+        preconditioner's norm; to certify, when the residual adds less than a tenth to the gap, or
+        the gap is below `target`. With two classes `point.image` is filled.
         """
         float32_pays = self.k > 1 and self.n_features >= 64 and not sparse.issparse(self.X)
-        if float32_pays and not certify:
+        if self.k == 1:
+            scores, added = np.empty_like(point.Z), np.zeros_like(point.Z)
+            product = self.hessian_operator(point, scores)
+        elif float32_pays and not certify:
             product = self.float32_hessian_operator(point)
         else:
             product = self.hessian_operator(point)
@@ -267,14 +290,20 @@ class LogLossProblem:
             step = rho / curvature
             V = V + step * P
             residual = residual - step * Q
+            if self.k == 1:
+                added += step * scores
             S = solve(residual)
             previous, rho = rho, np.vdot(residual, S)
             if certify:
-                if np.vdot(residual, residual) <= -0.1 * np.vdot(point.gradient, V):
+                excess, decrement = np.vdot(residual, residual), -np.vdot(point.gradient, V)
+                gap = 0.5 * (decrement + np.vdot(residual, V) + excess)  # to second order
+                if excess <= 0.1 * decrement or gap <= 0.9 * target:
                     break
             elif rho <= 1e-2 * start:
                 break
             P = S + (rho / previous) * P
+        if self.k == 1:
+            point.image = V, added, residual
         return V
 
     def search(self, point, direction):
@@ -335,6 +364,10 @@ class LogLossProblem:
         then as far below the optimum as the objective is above it, or closer. Far from the
         optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
         """
+        if point.image is not None and point.image[0] is direction:
+            bound = self._bound_from_image(point)
+            if bound is not None:
+                return bound
         Z = point.Z
         dZ = self.forward(direction)
         if self.fit_intercept:
@@ -343,7 +376,7 @@ class LogLossProblem:
         loss = self._loss(Z)
         objective = loss + self._half_norm(point.W)
         cut, R, divergence = self._newton_dual(Z, dZ)
-        bound = objective - self._dual_gap(point, R, divergence)
+        bound = objective - self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
         if cut < 1.0:
             moved = Z + dZ
             if self.fit_intercept:
@@ -351,10 +384,28 @@ class LogLossProblem:
             R = self._residuals(moved)
             # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
             divergence = loss - self._loss(moved) + np.vdot(R, moved - Z)
-            bound = max(bound, objective - self._dual_gap(point, R, divergence))
-        # float64 knows the objective to a few ulp
-        bound -= 8 * EPS * objective
-        return max(0.0, bound) if np.isfinite(bound) else 0.0
+            gap = self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
+            bound = max(bound, objective - gap)
+        return _less_rounding(bound, objective)
+
+    def _bound_from_image(self, point):
+        """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
+
+        While the step need not be cut, p' is linear in it: X'c (p' - y) = -w - direction - residual.
+        Only balancing the classes costs a pass back. Returns None if the step has to be cut.
+        """
+        direction, scores, residual = point.image
+        if self.fit_intercept:
+            h = self.binary_curvature(point.Z, 0.0)
+            total = h.sum()
+            shift = residual[-1] / total if total > 0 else 0.0
+            scores = scores + shift
+            residual = residual - shift * self.backward(h[:, None])
+        cut, R, divergence = self._newton_dual(point.Z, scores)
+        if cut < 1.0:
+            return None
+        gap = self._dual_gap(point, R, divergence, self.l2 * direction + residual)
+        return _less_rounding(point.objective - gap, point.objective)
 
     def _newton_dual(self, Z, dZ):
         """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
@@ -387,9 +438,15 @@ class LogLossProblem:
         R *= self.c[:, None]
         return _less_own_class(R, self.y)
 
-    def _dual_gap(self, point, R, divergence):
-        """Objective minus dual objective of probabilities with these residuals and divergence."""
-        G = self.l2 * point.W + self.backward(R)
+    def _dual_gradient(self, point, R):
+        """Penalty's gradient plus X'R: 0 at the optimum."""
+        return self.l2 * point.W + self.backward(R)
+
+    def _dual_gap(self, point, R, divergence, G):
+        """Objective minus dual objective of probabilities with these residuals and divergence.
+
+        G is their `_dual_gradient`.
+        """
         gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
         if self.fit_intercept:
             imbalance = np.abs(R.sum(axis=0)).max()
@@ -444,6 +501,12 @@ def _less_own_class(R, y):
     R[own] = 0.0
     R[own] = -R.sum(axis=1)
     return R
+
+
+def _less_rounding(bound, objective):
+    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
+    bound -= 8 * EPS * objective
+    return max(0.0, bound) if np.isfinite(bound) else 0.0
 
 
 def _finite(statistic):

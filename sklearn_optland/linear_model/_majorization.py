@@ -27,6 +27,9 @@ GROWTH = 1.5
 # "auto": parts of the data for the first steps, and the most steps on each.
 FIRST_BATCHES = (64, 16, 4)
 MAX_BATCH_STEPS = 3
+# "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
+# ridge would hold up the directions of little curvature.
+SAMPLE_RIDGE = 0.01
 # "auto": a d x d matrix pays for itself up to here.
 MAX_GRAM_COLUMNS = 2000
 LBFGS_MEMORY = 10
@@ -82,7 +85,10 @@ METRICS = {
 
 
 def steps(problem, W, algorithm, metric, *, refresh, rng):
-    """Start the algorithm that `plan` chose."""
+    """Start the algorithm that `plan` chose.
+
+    `rng` returns a random number generator; seeding one takes longer than a step on small data.
+    """
     metric = METRICS[metric]
     match algorithm:
         case "quasi-newton from samples":
@@ -149,7 +155,7 @@ def growing(problem, W, metric, refresh, rng):
     sample leaves in directions it has not seen. From the whole data on it is `majorize`.
     """
     n = problem.n_samples
-    order = rng.permutation(n)
+    order = rng().permutation(n)
     size = max(10 * problem.n_classes, n // FIRST_BATCHES[0])
     while size < n:
         sample = problem.sample(np.sort(order[:size]))
@@ -189,14 +195,15 @@ def quasi_newton_from_samples(problem, W, rng):
     curvature = GramCurvature(problem)
     fresh = False
     if not W.any():
-        uniform = rng.uniform(size=n)
+        uniform = None
         for part in FIRST_BATCHES:
             size = n // part
             if size < 10 * d:
                 continue
+            uniform = rng().uniform(size=n) if uniform is None else uniform
             sample = problem.importance_sample(size, uniform)
             curvature.problem = sample
-            curvature.ridge = _sampling_ridge(problem, size, GramCurvature)
+            curvature.ridge = SAMPLE_RIDGE * _sampling_ridge(problem, size, GramCurvature)
             fresh = True
             descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
             for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
@@ -394,7 +401,9 @@ class CertifiedDescent:
                 curvature = GramCurvature(problem)
                 curvature.refresh(point, 0.0)
             solve = curvature.solve if curvature else lambda G: G
-            point.newton = problem.newton_direction(point, solve, certify=True)
+            point.newton = problem.newton_direction(
+                point, solve, certify=True, target=self.tol * point.objective
+            )
         self.lower_bound = max(self.lower_bound, float(problem.lower_bound(point, point.newton)))
 
     def finish(self, W, history):
