@@ -391,7 +391,7 @@ class LogLossProblem:
     def _bound_from_image(self, point):
         """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
 
-        While the step need not be cut, p' is linear in it: X'c (p' - y) = -w - direction - residual.
+        Without a cut p' is linear in the step: X'c (p' - y) = -w - direction - residual.
         Only balancing the classes costs a pass back. Returns None if the step has to be cut.
         """
         direction, scores, residual = point.image
