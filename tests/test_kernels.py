@@ -183,6 +183,29 @@ def test_squares(data):
     assert_close(by_row, X**2 @ columns)
 
 
+def test_draw_rows(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    n = 20_000
+    c, squares = read_only(rng.random(n) + 0.1, rng.exponential(size=n))
+    index, probability = kernels.draw_rows(c, squares, 0.1, 0.2, global_random_seed)
+    expected = np.minimum(1.0, c * (0.1 + 0.2 * squares))
+    assert (np.diff(index) > 0).all()
+    assert_close(probability, expected[index])
+    deviation = np.sqrt(np.sum(expected * (1 - expected)))
+    assert abs(len(index) - expected.sum()) <= 5 * deviation
+    # unbiased: a sum over the rows, from those drawn and weighted back
+    values = np.cos(np.arange(n))
+    deviation = np.sqrt(np.sum(values**2 * (1 - expected) / expected))
+    assert abs(np.sum(values[index] / probability) - values.sum()) <= 5 * deviation
+    more, _ = kernels.draw_rows(c, squares, 0.3, 0.2, global_random_seed)
+    assert set(index) <= set(more)
+    everything, ones = kernels.draw_rows(c, squares, 1e9, 0.0, global_random_seed)
+    assert_array_equal(everything, np.arange(n))
+    assert (ones == 1).all()
+    nothing, _ = kernels.draw_rows(c, squares, 0.0, 0.0, global_random_seed)
+    assert len(nothing) == 0
+
+
 @pytest.mark.parametrize("signs", ["positive", "negative", "mixed", "zero"])
 def test_weighted_gram(data, signs):
     h = {

@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
@@ -220,7 +220,13 @@ class BoundMajorizationLogisticRegression(
                 "'auto', 'jc12' and 'bohning': acceleration needs exact gradients."
             )
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite=False,  # _refuse_infinite looks at X
         )
         classes, codes = _encode(y)
         if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
@@ -239,6 +245,7 @@ class BoundMajorizationLogisticRegression(
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
         )
+        self._refuse_infinite(X, problem)
 
         def attributes(W):
             coef = W[:-1].T.astype(X.dtype)
@@ -269,6 +276,20 @@ class BoundMajorizationLogisticRegression(
         if self.tol > 0 or self.n_iter_ == self.max_iter:
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
         return self
+
+    def _refuse_infinite(self, X, problem):
+        """Raise scikit-learn's error for NaN and infinity, or one for squares that overflow.
+
+        The squares of the columns are needed anyway and show both: that saves a pass.
+        """
+        check = partial(assert_all_finite, input_name="X", estimator_name=type(self).__name__)
+        if problem.n_samples < X.shape[0]:
+            check(X)  # rows without weight are not in the problem
+        try:
+            _ = problem.column_squares
+        except ValueError:
+            check(X)
+            raise
 
     def _weights(self, X, y, classes, codes, sample_weight):
         """C s_i, with class weights; checks that each class has some."""

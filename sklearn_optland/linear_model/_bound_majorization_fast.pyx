@@ -313,6 +313,36 @@ def row_squares(
             start += size
 
 
+def draw_rows(
+    const double[::1] c, const double[::1] squares, double even, double by_squares,
+    unsigned long long seed,
+):
+    """Draw row i with probability min(1, c_i (even + by_squares squares_i)), each on its own.
+
+    A row's random number is a hash of the seed and its number, so that with the same seed more
+    likely rows are added to those already drawn: splitmix64 of Steele, Lea and Flood (2014).
+    Returns the rows' numbers and probabilities.
+    """
+    cdef Py_ssize_t i, m = 0, n = c.shape[0]
+    index, probability = np.empty(n, dtype=np.intp), np.empty(n)
+    cdef Py_ssize_t[::1] row = index
+    cdef double[::1] p = probability
+    cdef unsigned long long bits
+    cdef double chance
+    with nogil:
+        for i in range(n):
+            bits = seed + (<unsigned long long>i + 1) * 0x9E3779B97F4A7C15ULL
+            bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ULL
+            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
+            bits ^= bits >> 31
+            chance = min(1.0, c[i] * (even + by_squares * squares[i]))
+            if (bits >> 11) * 2.0**-53 < chance:
+                row[m] = i
+                p[m] = chance
+                m += 1
+    return index[:m], probability[:m]
+
+
 cdef inline double log_add(double a, double b) noexcept nogil:
     """log(exp(a) + exp(b)); a may be -infinity."""
     return b + log1p(exp(a - b)) if b > a else a + log1p(exp(b - a))

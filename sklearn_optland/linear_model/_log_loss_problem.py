@@ -90,29 +90,29 @@ class LogLossProblem:
         return _finite(np.append(out, self.c.sum()))
 
     @cached_property
-    def shares(self):
-        """Probabilities of rows for samples that know the curvature, shape (n_samples,).
-
-        Half uniform, half by the row's squares relative to its columns': a column that is 0 in
-        most rows is sampled where it is not.
-        """
+    def row_squares(self):
+        """Squares of each row relative to its columns', shape (n_samples,)."""
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         out = np.empty(self.n_samples)
         self._sum(lambda first, last: kernels.row_squares(self.rows, first, last, weights, out))
-        total = self.c @ out
-        by_squares = self.c * out / total if total > 0 else self.c / self.c.sum()
-        return 0.5 * self.c / self.c.sum() + 0.5 * by_squares
+        return out
 
-    def importance_sample(self, size, uniform):
-        """Return the problem on about `size` rows, drawn by `shares` and weighted back.
+    def importance_sample(self, size, seed):
+        """Return the problem on about `size` rows that know the curvature, weighted back.
 
-        `uniform` holds a random number for each row; with the same ones, a larger sample contains
-        the smaller.
+        Half are drawn evenly, half by their `row_squares`: a column that is 0 in most rows is
+        sampled where it is not. With the same seed, a larger sample contains the smaller.
         """
-        chance = np.minimum(1.0, size * self.shares)
-        index = np.flatnonzero(uniform < chance)
-        return self.restrict(index, self.c[index] / chance[index])
+        even, by_squares = self.c.sum(), self.c @ self.row_squares
+        index, probability = kernels.draw_rows(
+            self.c,
+            self.row_squares,
+            0.5 * size / even,
+            0.5 * size / by_squares if by_squares > 0 else 0.0,
+            seed,
+        )
+        return self.restrict(index, self.c[index] / probability)
 
     def zeros(self):
         """Return parameters that are all zero."""

@@ -21,12 +21,16 @@ from sklearn_optland.linear_model._curvature import (
 )
 from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 
-# "growing": factor between two batches. The error of a batch gradient falls with the root of its
-# size, so 1.5 a step follows a linear rate of 0.8 without an extra pass.
+# "growing": part of the data for the first batch, and the factor between two batches. The error of
+# a batch gradient falls with the root of its size, so 1.5 a step follows a linear rate of 0.8
+# without an extra pass.
+FIRST_BATCH = 64
 GROWTH = 1.5
 # "auto": parts of the data for the first steps, and the most steps on each.
-FIRST_BATCHES = (64, 16, 4)
-MAX_BATCH_STEPS = 3
+FIRST_BATCHES = (32, 8)
+MAX_BATCH_STEPS = 4
+# "auto": a curvature is renewed once the decrement falls less than that many times in a step.
+SLOW = 16
 # "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
 # ridge would hold up the directions of little curvature.
 SAMPLE_RIDGE = 0.01
@@ -156,7 +160,7 @@ def growing(problem, W, metric, refresh, rng):
     """
     n = problem.n_samples
     order = rng().permutation(n)
-    size = max(10 * problem.n_classes, n // FIRST_BATCHES[0])
+    size = max(10 * problem.n_classes, n // FIRST_BATCH)
     while size < n:
         sample = problem.sample(np.sort(order[:size]))
         point = sample.evaluate(W)
@@ -195,13 +199,13 @@ def quasi_newton_from_samples(problem, W, rng):
     curvature = GramCurvature(problem)
     fresh = False
     if not W.any():
-        uniform = None
+        seed = None
         for part in FIRST_BATCHES:
             size = n // part
             if size < 10 * d:
                 continue
-            uniform = rng().uniform(size=n) if uniform is None else uniform
-            sample = problem.importance_sample(size, uniform)
+            seed = int(rng().randint(2**31)) if seed is None else seed
+            sample = problem.importance_sample(size, seed)
             curvature.problem = sample
             curvature.ridge = SAMPLE_RIDGE * _sampling_ridge(problem, size, GramCurvature)
             fresh = True
@@ -217,7 +221,7 @@ def quasi_newton_from_samples(problem, W, rng):
 
 
 def quasi_newton(problem, point, curvature, *, fresh):
-    """L-BFGS on a factored curvature, which is renewed when the decrement falls less than 4 times.
+    """L-BFGS on a factored curvature, which is renewed when the decrement falls too slowly.
 
     The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
     step would have moved too far: after a step that had to be cut, each row's radius is what it
@@ -232,7 +236,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
         direction = None
         if not renew:
             direction = -_lbfgs(memory, curvature.solve, point.gradient)
-            renew = -np.vdot(point.gradient, direction) > previous / 4
+            renew = -np.vdot(point.gradient, direction) > previous / SLOW
         if renew:
             curvature.refresh(point, radius)
             memory, direction = [], -curvature.solve(point.gradient)
