@@ -297,7 +297,12 @@ class BoundMajorizationLogisticRegression(
             raise ValueError(
                 f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
             )
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if sample_weight is None:
+            weights = np.ones(len(codes))
+        else:
+            weights = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
         if self.class_weight is not None:
             per_class = compute_class_weight(
                 self.class_weight, classes=classes, y=y, sample_weight=weights
@@ -406,10 +411,10 @@ def _encode(y):
     # Sorting many rows is slow, and two classes need no sort: compare with the first label and
     # with the first other one.
     is_other = y != y[0]
-    pair = [0, is_other.argmax()]
-    if (is_other == (y == y[pair[1]])).all():
-        classes, (code, other_code) = np.unique(y[pair], return_inverse=True)
-        return classes, np.where(is_other, np.int32(other_code), np.int32(code))
+    other = is_other.argmax()
+    if other and (is_other == (y == y[other])).all():
+        classes = np.sort(y[[0, other]])
+        return classes, (is_other == (classes[1] != y[0])).astype(np.int32)
     classes, codes = np.unique(y, return_inverse=True)
     return classes, codes.astype(np.int32)
 

@@ -263,7 +263,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
 def _remember(memory, point, new, size):
     """The memory of L-BFGS with the latest step, unless rounding left no curvature in it."""
     s, y = new.W - point.W, new.gradient - point.gradient
-    if np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
+    if np.vdot(s, y) > 1e-10 * np.sqrt(np.vdot(s, s)) * np.sqrt(np.vdot(y, y)):
         return [*memory[1 - size :], (s, y)]
     return memory
 
