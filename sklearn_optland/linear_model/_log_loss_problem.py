@@ -66,6 +66,12 @@ class LogLossProblem:
         self.penalty[-1] = 0.0
         self.passes = 0.0
 
+    @property
+    def gram_price(self):
+        """What a Gram matrix and its factor cost, about, in passes over the data."""
+        d, values = self.n_features, self.values_per_row
+        return 1 + values / 12 + d**3 / (60 * values * self.n_samples)
+
     def restrict(self, index, c=None):
         """Return the problem on some of the rows, a slice or an index array."""
         return LogLossProblem(

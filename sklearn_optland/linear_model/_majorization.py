@@ -31,6 +31,11 @@ FIRST_BATCHES = (32, 8)
 MAX_BATCH_STEPS = 4
 # "auto": a curvature is renewed once the decrement falls less than that many times in a step.
 SLOW = 16
+# "auto": from this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
+# steps; and what a fit takes from the decrement, as a logarithm.
+EXPENSIVE = 15
+TRIAL_STEPS = 5
+DIGITS = np.log(1e10)
 # "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
 # ridge would hold up the directions of little curvature.
 SAMPLE_RIDGE = 0.01
@@ -51,6 +56,7 @@ class Step:
     point: Point
     curvature: object
     full: bool = True
+    decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
 
 
 def plan(problem, curvature, batch):
@@ -217,7 +223,50 @@ def quasi_newton_from_samples(problem, W, rng):
                     break
             problem.passes += sample.passes * size / n
         curvature.problem, curvature.ridge = problem, 0.0
-    yield from quasi_newton(problem, _after_samples(problem, W), curvature, fresh=fresh)
+    point = _after_samples(problem, W)
+    if not fresh and problem.gram_price > EXPENSIVE:
+        point = yield from limited_memory(problem, point)
+    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+
+
+class LimitedMemory:
+    """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
+
+    def __init__(self, curvature):
+        self.curvature, self.memory, self.scale = curvature, [], 1.0
+
+    def add(self, point, new):
+        self.memory = _remember(self.memory, point, new, LBFGS_MEMORY)
+        if self.memory:
+            s, y = self.memory[-1]
+            self.scale = np.vdot(s, y) / np.vdot(y, self.curvature.solve(y))
+
+    def solve(self, G):
+        return _lbfgs(self.memory, self.curvature.solve, G, self.scale)
+
+
+def limited_memory(problem, point):
+    """L-BFGS on the diagonal, until the rest would take more steps than a Gram matrix costs passes.
+
+    Yields steps and returns the last point.
+    """
+    diagonal = DiagonalCurvature(problem)
+    diagonal.refresh(point)
+    metric, first = LimitedMemory(diagonal), None
+    for n_steps in count():
+        direction = -metric.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if n_steps > 0:
+            yield Step(point, metric, decrement=decrement)
+        first = decrement if first is None else first
+        gained = np.log(first / decrement) if 0 < decrement < first else 0.0
+        if n_steps >= TRIAL_STEPS and (DIGITS - gained) * n_steps > problem.gram_price * gained:
+            return point
+        new, _ = problem.search(point, direction)
+        if new is None:
+            return point
+        metric.add(point, new)
+        point = new
 
 
 def quasi_newton(problem, point, curvature, *, fresh):
@@ -332,6 +381,8 @@ def newton_cg(problem, point, curvature):
 
 def _decrement(step):
     """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
+    if step.decrement is not None:
+        return 0.5 * step.decrement
     gradient = step.point.gradient
     return 0.5 * np.vdot(gradient, step.curvature.solve(gradient))
 
