@@ -52,7 +52,8 @@ class BoundMajorizationLogisticRegression(
 
         - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
-          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
+          the rows, with L-BFGS on top and a pure JC12 step as the last resort; L-BFGS alone comes
+          first where that curvature would cost many passes. Otherwise L-BFGS in
           a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
           last resort.
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
