@@ -194,6 +194,28 @@ def test_growing_batches_converge_linearly(global_random_seed):
     assert not on_batches[-1]
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("kind", ["easy", "ill-conditioned", "sparse"])
+def test_many_columns(kind, fit_intercept, global_random_seed):
+    # L-BFGS comes before the Gram matrix, which costs many passes here, and may suffice
+    rng = np.random.default_rng(global_random_seed)
+    X = rng.normal(size=(400, 250))
+    if kind == "ill-conditioned":
+        X = X @ (rng.normal(size=(250, 250)) * np.geomspace(1, 1e-3, 250)[:, None])
+    elif kind == "sparse":
+        X = sparse.csr_array(X * (rng.random(X.shape) < 0.1))
+    y = (X @ rng.normal(size=250) + rng.normal(size=400) > 0).astype(int)
+    model = BoundMajorizationLogisticRegression(tol=1e-10, fit_intercept=fit_intercept)
+    assert_monotone(model.fit(X, y))
+    assert model.certificate_.reached
+    assert model.plan_ == ("quasi-newton from samples", "gram")
+    exact = LogisticRegression(solver="newton-cholesky", tol=1e-12, fit_intercept=fit_intercept)
+    exact.fit(X, y)
+    scale = np.abs(exact.coef_).max()
+    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-3 * scale)
+    np.testing.assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=1e-4)
+
+
 def test_without_penalty(global_random_seed):
     X, y = make_classification(300, 5, n_redundant=0, flip_y=0.3, random_state=global_random_seed)
     model = BoundMajorizationLogisticRegression(C=np.inf, tol=1e-9).fit(X, y)

@@ -24,6 +24,7 @@ SHAPES = {
     "a few rows": (lambda block: 7, 3),
     "a block but one row": (lambda block: block - 1, 2),
     "a block, one column": (lambda block: block, 1),
+    "two panels and a row, three tiles": (lambda block: 129, 21),
     "a block and a row": (lambda block: block + 1, 3),
     "a block and a row, wide": (lambda block: block + 1, 1100),
 }
@@ -137,7 +138,16 @@ def test_a_piece_leaves_other_rows_alone(data, k):
         assert_close(Z[inside], (data.A @ W)[inside])
 
 
-@scores
+def test_binary_hessian_product(data):
+    V, start = data.rng.normal(size=(2, data.d + 1, 1))
+    h, Z, out = data.rng.random(data.n), np.full((data.n, 1), np.nan), start.copy()
+    for first, last in data.pieces:
+        kernels.binary_hessian_product(data.rows, first, last, *read_only(h, V), Z, out)
+    assert_close(Z, data.A @ V)
+    assert_close(out, start + data.A.T @ (h[:, None] * Z))
+
+
+@pytest.mark.parametrize("k", [2, 5])
 def test_hessian_product(data, k):
     V, start = data.rng.normal(size=(2, data.d + 1, k))
     P = softmax(data.rng.normal(size=(data.n, k)), axis=1)
@@ -145,8 +155,7 @@ def test_hessian_product(data, k):
     for first, last in data.pieces:
         kernels.hessian_product(data.rows, first, last, *read_only(h, P, V), out)
     T = data.A @ V
-    if k > 1:
-        T = P * (T - np.sum(P * T, axis=1, keepdims=True))
+    T = P * (T - np.sum(P * T, axis=1, keepdims=True))
     assert_close(out, start + data.A.T @ (h[:, None] * T))
 
 
@@ -172,6 +181,29 @@ def test_squares(data):
         kernels.row_squares(data.rows, first, last, columns, by_row)
     assert_close(by_column, 1 + rows @ X**2)
     assert_close(by_row, X**2 @ columns)
+
+
+def test_draw_rows(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    n = 20_000
+    c, squares = read_only(rng.random(n) + 0.1, rng.exponential(size=n))
+    index, probability = kernels.draw_rows(c, squares, 0.1, 0.2, global_random_seed)
+    expected = np.minimum(1.0, c * (0.1 + 0.2 * squares))
+    assert (np.diff(index) > 0).all()
+    assert_close(probability, expected[index])
+    deviation = np.sqrt(np.sum(expected * (1 - expected)))
+    assert abs(len(index) - expected.sum()) <= 5 * deviation
+    # unbiased: a sum over the rows, from those drawn and weighted back
+    values = np.cos(np.arange(n))
+    deviation = np.sqrt(np.sum(values**2 * (1 - expected) / expected))
+    assert abs(np.sum(values[index] / probability) - values.sum()) <= 5 * deviation
+    more, _ = kernels.draw_rows(c, squares, 0.3, 0.2, global_random_seed)
+    assert set(index) <= set(more)
+    everything, ones = kernels.draw_rows(c, squares, 1e9, 0.0, global_random_seed)
+    assert_array_equal(everything, np.arange(n))
+    assert (ones == 1).all()
+    nothing, _ = kernels.draw_rows(c, squares, 0.0, 0.0, global_random_seed)
+    assert len(nothing) == 0
 
 
 @pytest.mark.parametrize("signs", ["positive", "negative", "mixed", "zero"])

@@ -1,6 +1,6 @@
 """Logistic regression by bound majorization, and the bound itself."""
 
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
@@ -52,7 +52,8 @@ class BoundMajorizationLogisticRegression(
 
         - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
-          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
+          the rows, with L-BFGS on top and a pure JC12 step as the last resort; L-BFGS alone comes
+          first where that curvature would cost many passes. Otherwise L-BFGS in
           a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
           last resort.
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
@@ -220,23 +221,32 @@ class BoundMajorizationLogisticRegression(
                 "'auto', 'jc12' and 'bohning': acceleration needs exact gradients."
             )
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite=False,  # _refuse_infinite looks at X
         )
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = _encode(y)
         if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
             check_classification_targets(y)  # as slow as a pass over small data
         weights = self._weights(X, y, classes, codes, sample_weight)
         W = self._start(X, classes)
-        used = weights > 0
         rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
+        used = weights > 0
+        if not used.all():
+            rows, codes, weights = rows[used], codes[used], weights[used]
         problem = LogLossProblem(
-            rows if used.all() else rows[used],
-            codes[used].astype(np.int32),
-            weights[used],
+            rows,
+            codes,
+            weights,
             n_classes=len(classes),
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
         )
+        self._refuse_infinite(X, problem)
 
         def attributes(W):
             coef = W[:-1].T.astype(X.dtype)
@@ -244,7 +254,7 @@ class BoundMajorizationLogisticRegression(
 
         with _controller().limit(limits=1, user_api="blas"):
             chosen = plan(problem, self.curvature, self.batch)
-            rng = check_random_state(self.random_state)
+            rng = partial(check_random_state, self.random_state)
             algorithm = steps(problem, W, *chosen, refresh=self.refresh, rng=rng)
             descent = CertifiedDescent(problem, W, algorithm, self.tol)
             history = fit_loop(
@@ -268,13 +278,32 @@ class BoundMajorizationLogisticRegression(
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
         return self
 
+    def _refuse_infinite(self, X, problem):
+        """Raise scikit-learn's error for NaN and infinity, or one for squares that overflow.
+
+        The squares of the columns are needed anyway and show both: that saves a pass.
+        """
+        check = partial(assert_all_finite, input_name="X", estimator_name=type(self).__name__)
+        if problem.n_samples < X.shape[0]:
+            check(X)  # rows without weight are not in the problem
+        try:
+            _ = problem.column_squares
+        except ValueError:
+            check(X)
+            raise
+
     def _weights(self, X, y, classes, codes, sample_weight):
         """C s_i, with class weights; checks that each class has some."""
         if len(classes) < 2:
             raise ValueError(
                 f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
             )
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if sample_weight is None:
+            weights = np.ones(len(codes))
+        else:
+            weights = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
         if self.class_weight is not None:
             per_class = compute_class_weight(
                 self.class_weight, classes=classes, y=y, sample_weight=weights
@@ -376,6 +405,19 @@ class BoundMajorizationLogisticRegression(
         if scores.ndim == 1:
             return np.column_stack([log_expit(-scores), log_expit(scores)])
         return log_softmax(scores, axis=1)
+
+
+def _encode(y):
+    """Sorted class labels, and the number of each row's label as int32."""
+    # Sorting many rows is slow, and two classes need no sort: compare with the first label and
+    # with the first other one.
+    is_other = y != y[0]
+    other = is_other.argmax()
+    if other and (is_other == (y == y[other])).all():
+        classes = np.sort(y[[0, other]])
+        return classes, (is_other == (classes[1] != y[0])).astype(np.int32)
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int32)
 
 
 def _is_mostly_zeros(X):

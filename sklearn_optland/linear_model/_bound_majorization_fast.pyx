@@ -22,6 +22,7 @@ from sklearn_optland.utils._rows cimport Rows
 
 
 cdef extern from "_log_loss.h" nogil:
+    double optland_sum(long long n, const double* x)
     double optland_logistic(
         long long n, const double* z, const int* y, const double* c, double* r, double* loss
     )
@@ -57,9 +58,10 @@ cdef void scores(
 ) noexcept nogil:
     """Z = X W + b for a block."""
     cdef Py_ssize_t i, j, k = W.shape[1], d = rows.n_columns
+    cdef const double* b = &W[d, 0]
     for i in range(stop - start):
         for j in range(k):
-            Z[i * k + j] = W[d, j]
+            Z[i * k + j] = b[j]
     rows.forward(start, stop, &W[0, 0], k, Z)
 
 
@@ -69,6 +71,9 @@ cdef void add_gradient(
     """G += [X 1]'R for a block."""
     cdef Py_ssize_t i, j, k = G.shape[1], d = rows.n_columns
     rows.backward(start, stop, R, k, &G[0, 0])
+    if k == 1:
+        G[d, 0] += optland_sum(stop - start, R)
+        return
     for i in range(stop - start):
         for j in range(k):
             G[d, j] += R[i * k + j]
@@ -213,10 +218,7 @@ def hessian_product(
     const double[:, ::1] V,
     double[:, ::1] out,  # IN / OUT
 ):
-    """out += [X 1]' D [X 1] V for rows first to last.
-
-    D is diag(h) in the binary case, h_i (diag p_i - p_i p_i') for several classes.
-    """
+    """out += [X 1]' D [X 1] V for rows first to last, D = h_i (diag p_i - p_i p_i')."""
     cdef Py_ssize_t start, stop, i, j, size = rows.block_size, k = V.shape[1]
     cdef double[:, ::1] T = np.empty((size, k))
     cdef double* t
@@ -228,15 +230,35 @@ def hessian_product(
             scores(rows, start, stop, V, &T[0, 0])
             for i in range(stop - start):
                 t = &T[i, 0]
-                if k == 1:
-                    t[0] *= h[start + i]
-                    continue
                 mean = 0
                 for j in range(k):
                     mean += P[start + i, j] * t[j]
                 for j in range(k):
                     t[j] = h[start + i] * P[start + i, j] * (t[j] - mean)
             add_gradient(rows, start, stop, &T[0, 0], out)
+            start += size
+
+
+def binary_hessian_product(
+    Rows rows not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    const double[::1] h,
+    const double[:, ::1] V,
+    double[:, ::1] Z,  # OUT, rows first to last
+    double[:, ::1] out,  # IN / OUT
+):
+    """Z = [X 1] V and out += [X 1]' diag(h) Z for rows first to last."""
+    cdef Py_ssize_t start, stop, i, size = rows.block_size
+    cdef double[::1] R = np.empty(size)
+    with nogil:
+        start = first
+        while start < last:
+            stop = min(start + size, last)
+            scores(rows, start, stop, V, &Z[start, 0])
+            for i in range(stop - start):
+                R[i] = h[start + i] * Z[start + i, 0]
+            add_gradient(rows, start, stop, &R[0], out)
             start += size
 
 
@@ -248,15 +270,14 @@ def weighted_gram(
     double[:, ::1] C,  # IN / OUT, lower triangle
 ):
     """Lower triangle of C += [X 1]' diag(h) [X 1] for rows first to last."""
-    cdef Py_ssize_t start, stop, i, d = rows.n_columns, size = rows.block_size
+    cdef Py_ssize_t start, stop, d = rows.n_columns, size = rows.block_size
     with nogil:
         start = first
         while start < last:
             stop = min(start + size, last)
             rows.gram(start, stop, &h[start], &C[0, 0], d + 1)
             rows.backward(start, stop, &h[start], 1, &C[d, 0])
-            for i in range(start, stop):
-                C[d, d] += h[i]
+            C[d, d] += optland_sum(stop - start, &h[start])
             start += size
 
 
@@ -290,6 +311,36 @@ def row_squares(
         while start < last:
             rows.row_squares(start, min(start + size, last), &weights[0], &out[start])
             start += size
+
+
+def draw_rows(
+    const double[::1] c, const double[::1] squares, double even, double by_squares,
+    unsigned long long seed,
+):
+    """Draw row i with probability min(1, c_i (even + by_squares squares_i)), each on its own.
+
+    A row's random number is a hash of the seed and its number, so that with the same seed more
+    likely rows are added to those already drawn: splitmix64 of Steele, Lea and Flood (2014).
+    Returns the rows' numbers and probabilities.
+    """
+    cdef Py_ssize_t i, m = 0, n = c.shape[0]
+    index, probability = np.empty(n, dtype=np.intp), np.empty(n)
+    cdef Py_ssize_t[::1] row = index
+    cdef double[::1] p = probability
+    cdef unsigned long long bits
+    cdef double chance
+    with nogil:
+        for i in range(n):
+            bits = seed + (<unsigned long long>i + 1) * 0x9E3779B97F4A7C15ULL
+            bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ULL
+            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
+            bits ^= bits >> 31
+            chance = min(1.0, c[i] * (even + by_squares * squares[i]))
+            if (bits >> 11) * 2.0**-53 < chance:
+                row[m] = i
+                p[m] = chance
+                m += 1
+    return index[:m], probability[:m]
 
 
 cdef inline double log_add(double a, double b) noexcept nogil:

@@ -8,7 +8,8 @@ objective.
 from functools import cache
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, helmert
+from scipy.linalg import eigh, helmert
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
@@ -38,7 +39,7 @@ class GramCurvature:
     def refresh(self, point, radius=np.inf):
         problem = self.problem
         matrix = problem.gram(problem.binary_curvature(point.Z, radius))
-        matrix[np.diag_indices_from(matrix)] += problem.penalty[:, 0] + self.ridge
+        _diagonal(matrix)[:] += problem.penalty[:, 0] + self.ridge
         self._factor = _factor(matrix)
 
     def solve(self, G):
@@ -299,16 +300,21 @@ def _factor(matrix):
     The matrix is scaled to a unit diagonal. One that is singular to rounding (collinear columns
     without a penalty) gets the smallest ridge that helps: a larger curvature is still a majorizer.
     """
-    diagonal = np.diag(matrix)
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    matrix = matrix * scale[:, None] * scale
-    matrix[np.diag_indices_from(matrix)] = 1.0
-    ridge = 50 * np.finfo(matrix.dtype).eps
+    diagonal = _diagonal(matrix)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))[:, None]
+    matrix = matrix * scale * scale.T
+    _diagonal(matrix)[:] = 1.0
+    ridge = 50 * np.finfo(float).eps
     while True:
-        try:
-            factor = cho_factor(matrix, lower=True, check_finite=False)
-            break
-        except LinAlgError:
-            matrix[np.diag_indices_from(matrix)] += ridge
-            ridge *= 10
-    return lambda G: scale[:, None] * cho_solve(factor, scale[:, None] * G, check_finite=False)
+        # LAPACK itself: SciPy's functions around it take longer than a small matrix does. A lower
+        # triangle in C order is an upper one in Fortran's.
+        factor, failed = dpotrf(matrix.T, lower=0, clean=0)
+        if not failed:
+            return lambda G: scale * dpotrs(factor, scale * G, lower=0)[0]
+        _diagonal(matrix)[:] += ridge
+        ridge *= 10
+
+
+def _diagonal(matrix):
+    """The diagonal of a square matrix in C order, writable."""
+    return matrix.reshape(-1)[:: len(matrix) + 1]

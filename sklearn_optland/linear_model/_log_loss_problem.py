@@ -32,6 +32,8 @@ class Point:
     objective: float
     gradient: np.ndarray  # (n_features + 1, k)
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
+    # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
+    image: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 class LogLossProblem:
@@ -84,6 +86,12 @@ class LogLossProblem:
         """The rows in float32, as the kernels see them."""
         return tile_kernels.Tiles(self.X, self.scale, self.k)
 
+    @property
+    def gram_price(self):
+        """What a Gram matrix and its factor cost, about, in passes over the data."""
+        d, values = self.n_features, self.values_per_row
+        return 1 + values / 12 + d**3 / (60 * values * self.n_samples)
+
     def restrict(self, index, c=None):
         """Return the problem on some of the rows, a slice or an index array."""
         c = self.c[index] if c is None else c
@@ -123,29 +131,29 @@ class LogLossProblem:
         return _finite(np.append(out, self.c.sum()))
 
     @cached_property
-    def shares(self):
-        """Probabilities of rows for samples that know the curvature, shape (n_samples,).
-
-        Half uniform, half by the row's squares relative to its columns': a column that is 0 in
-        most rows is sampled where it is not.
-        """
+    def row_squares(self):
+        """Squares of each row relative to its columns', shape (n_samples,)."""
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         out = np.empty(self.n_samples)
         self._sum(lambda first, last: kernels.row_squares(self.rows, first, last, weights, out))
-        total = self.c @ out
-        by_squares = self.c * out / total if total > 0 else self.c / self.c.sum()
-        return 0.5 * self.c / self.c.sum() + 0.5 * by_squares
+        return out
 
-    def importance_sample(self, size, uniform):
-        """Return the problem on about `size` rows, drawn by `shares` and weighted back.
+    def importance_sample(self, size, seed):
+        """Return the problem on about `size` rows that know the curvature, weighted back.
 
-        `uniform` holds a random number for each row; with the same ones, a larger sample contains
-        the smaller.
+        Half are drawn evenly, half by their `row_squares`: a column that is 0 in most rows is
+        sampled where it is not. With the same seed, a larger sample contains the smaller.
         """
-        chance = np.minimum(1.0, size * self.shares)
-        index = np.flatnonzero(uniform < chance)
-        return self.restrict(index, self.c[index] / chance[index])
+        even, by_squares = self.c.sum(), self.c @ self.row_squares
+        index, probability = kernels.draw_rows(
+            self.c,
+            self.row_squares,
+            0.5 * size / even,
+            0.5 * size / by_squares if by_squares > 0 else 0.0,
+            seed,
+        )
+        return self.restrict(index, self.c[index] / probability)
 
     def zeros(self):
         """Return parameters that are all zero."""
@@ -256,14 +264,16 @@ class LogLossProblem:
         P = self.probabilities(Z)
         return np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
 
-    def hessian_operator(self, Z):
-        """Return a function V -> H V with the Hessian at these scores; each product is one pass."""
+    def hessian_operator(self, Z, scores=None):
+        """Return a function V -> H V with the Hessian at scores Z; each product is one pass.
+
+        With two classes it leaves the scores that V adds in `scores`.
+        """
         if self.scale is not None:
-            return self._hessian_operator_float32(Z)
+            return self._float32_hessian_operator(Z)
         if self.k == 1:
-            h, P = self.binary_curvature(Z, 0.0), np.empty((1, 1))
-        else:
-            h, P = self.c, self.probabilities(Z)
+            return self._binary_hessian_operator(Z, np.empty_like(Z) if scores is None else scores)
+        h, P = self.c, self.probabilities(Z)
 
         def product(V):
             out = self.zeros()
@@ -274,7 +284,21 @@ class LogLossProblem:
 
         return product
 
-    def _hessian_operator_float32(self, Z):
+    def _binary_hessian_operator(self, Z, scores):
+        h = self.binary_curvature(Z, 0.0)
+
+        def product(V):
+            out = self.zeros()
+            self._sum(
+                lambda first, last: kernels.binary_hessian_product(
+                    self.rows, first, last, h, V, scores, out
+                )
+            )
+            return self._project(out + self.penalty * V)
+
+        return product
+
+    def _float32_hessian_operator(self, Z):
         P, scale = tile_kernels.softmax(Z), self.scale[:, None]
 
         def product(V):
@@ -286,27 +310,31 @@ class LogLossProblem:
 
         return product
 
-    def newton_direction(self, point, solve, *, share=1.0, tolerance=None, start=None):
+    def newton_direction(self, point, solve, *, share=1.0, tolerance=None, target=0.0, start=None):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         For a step they stop when the residual is `tolerance` of the gradient in the
-        preconditioner's norm. The products take the rows that hold `share` of the Hessian's trace.
-        Without a tolerance V is there to certify: they stop when the residual adds less than a
-        tenth to the gap. `start` is a V to start from.
+        preconditioner's norm. Without a tolerance V is there to certify: they stop when the residual
+        adds less than a tenth to the gap, or the gap is below `target`. The products take the rows
+        that hold `share` of the Hessian's trace. `start` is a V to start from. With two classes
+        `point.image` is filled.
         """
         part, Z = self, point.Z
         if share < 1.0:
             index = _largest(self.uncertainty(Z), share)
             part, Z = self.restrict(index), Z[index]
-        product = part.hessian_operator(Z)
-        V = np.zeros_like(point.W) if start is None else start
-        residual = -point.gradient if start is None else -point.gradient - product(start)
-        certify = tolerance is None
+        scores, added = (np.empty_like(Z), np.zeros_like(Z)) if self.k == 1 else (None, None)
+        product = part.hessian_operator(Z, scores)
+        V, residual = np.zeros_like(point.W), -point.gradient
+        if start is not None:
+            V, residual = start, residual - product(start)
 
-        def small(residual):
-            return np.vdot(residual, residual) <= -0.1 * np.vdot(point.gradient, V)
+        def certifies():
+            excess, decrement = np.vdot(residual, residual), -np.vdot(point.gradient, V)
+            gap = 0.5 * (decrement + np.vdot(residual, V) + excess)  # to second order
+            return excess <= 0.1 * decrement or gap <= 0.9 * target
 
-        if start is not None and small(residual):
+        if start is not None and certifies():
             return V
         S = solve(residual)
         P = S
@@ -321,11 +349,15 @@ class LogLossProblem:
             step = rho / curvature
             V = V + step * P
             residual = residual - step * Q
+            if self.k == 1:
+                added += step * scores
             S = solve(residual)
             previous, rho = rho, np.vdot(residual, S)
-            if small(residual) if certify else rho <= tolerance**2 * first:
+            if certifies() if tolerance is None else rho <= tolerance**2 * first:
                 break
             P = S + (rho / previous) * P
+        if self.k == 1:
+            point.image = V, added, residual
         return V
 
     def search(self, point, direction):
@@ -386,6 +418,10 @@ class LogLossProblem:
         then as far below the optimum as the objective is above it, or closer. Far from the
         optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
         """
+        if point.image is not None and point.image[0] is direction:
+            bound = self._bound_from_image(point)
+            if bound is not None:
+                return bound
         Z = point.Z
         dZ = self.forward(direction)
         if self.fit_intercept:
@@ -394,7 +430,7 @@ class LogLossProblem:
         loss = self._loss(Z)
         objective = loss + self._half_norm(point.W)
         cut, R, divergence = self._newton_dual(Z, dZ)
-        bound = objective - self._dual_gap(point, R, divergence)
+        bound = objective - self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
         if cut < 1.0:
             moved = Z + dZ
             if self.fit_intercept:
@@ -402,10 +438,28 @@ class LogLossProblem:
             R = self._residuals(moved)
             # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
             divergence = loss - self._loss(moved) + np.vdot(R, moved - Z)
-            bound = max(bound, objective - self._dual_gap(point, R, divergence))
-        # float64 knows the objective to a few ulp
-        bound -= 8 * EPS * objective
-        return max(0.0, bound) if np.isfinite(bound) else 0.0
+            gap = self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
+            bound = max(bound, objective - gap)
+        return _less_rounding(bound, objective)
+
+    def _bound_from_image(self, point):
+        """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
+
+        Without a cut p' is linear in the step: X'c (p' - y) = -w - direction - residual.
+        Only balancing the classes costs a pass back. Returns None if the step has to be cut.
+        """
+        direction, scores, residual = point.image
+        if self.fit_intercept:
+            h = self.binary_curvature(point.Z, 0.0)
+            total = h.sum()
+            shift = residual[-1] / total if total > 0 else 0.0
+            scores = scores + shift
+            residual = residual - shift * self.backward(h[:, None])
+        cut, R, divergence = self._newton_dual(point.Z, scores)
+        if cut < 1.0:
+            return None
+        gap = self._dual_gap(point, R, divergence, self.l2 * direction + residual)
+        return _less_rounding(point.objective - gap, point.objective)
 
     def _newton_dual(self, Z, dZ):
         """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
@@ -438,9 +492,15 @@ class LogLossProblem:
         R *= self.c[:, None]
         return _less_own_class(R, self.y)
 
-    def _dual_gap(self, point, R, divergence):
-        """Objective minus dual objective of probabilities with these residuals and divergence."""
-        G = self.l2 * point.W + self.backward(R)
+    def _dual_gradient(self, point, R):
+        """Penalty's gradient plus X'R: 0 at the optimum."""
+        return self.l2 * point.W + self.backward(R)
+
+    def _dual_gap(self, point, R, divergence, G):
+        """Objective minus dual objective of probabilities with these residuals and divergence.
+
+        G is their `_dual_gradient`.
+        """
         gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
         if self.fit_intercept:
             imbalance = np.abs(R.sum(axis=0)).max()
@@ -501,6 +561,12 @@ def _less_own_class(R, y):
     R[own] = 0.0
     R[own] = -R.sum(axis=1)
     return R
+
+
+def _less_rounding(bound, objective):
+    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
+    bound -= 8 * EPS * objective
+    return max(0.0, bound) if np.isfinite(bound) else 0.0
 
 
 def _finite(statistic):

@@ -25,12 +25,24 @@ from sklearn_optland.linear_model._curvature import (
 )
 from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 
-# "growing": factor between two batches. The error of a batch gradient falls with the root of its
-# size, so 1.5 a step follows a linear rate of 0.8 without an extra pass.
+# "growing": part of the data for the first batch, and the factor between two batches. The error of
+# a batch gradient falls with the root of its size, so 1.5 a step follows a linear rate of 0.8
+# without an extra pass.
+FIRST_BATCH = 64
 GROWTH = 1.5
 # "auto": parts of the data for the first steps, and the most steps on each.
-FIRST_BATCHES = (64, 16, 4)
-MAX_BATCH_STEPS = 3
+FIRST_BATCHES = (32, 8)
+MAX_BATCH_STEPS = 4
+# "auto": a curvature is renewed once the decrement falls less than that many times in a step.
+SLOW = 16
+# "auto": from this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
+# steps; and what a fit takes from the decrement, as a logarithm.
+EXPENSIVE = 15
+TRIAL_STEPS = 5
+DIGITS = np.log(1e10)
+# "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
+# ridge would hold up the directions of little curvature.
+SAMPLE_RIDGE = 0.01
 # "auto": a d x d matrix pays for itself up to here.
 MAX_GRAM_COLUMNS = 2000
 LBFGS_MEMORY = 10
@@ -54,6 +66,7 @@ class Step:
     point: Point
     curvature: object
     full: bool = True
+    decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
 
 
 def plan(problem, curvature, batch):
@@ -92,7 +105,10 @@ METRICS = {
 
 
 def steps(problem, W, algorithm, metric, *, refresh, rng):
-    """Start the algorithm that `plan` chose."""
+    """Start the algorithm that `plan` chose.
+
+    `rng` returns a random number generator; seeding one takes longer than a step on small data.
+    """
     metric = METRICS[metric]
     match algorithm:
         case "quasi-newton from samples":
@@ -159,8 +175,8 @@ def growing(problem, W, metric, refresh, rng):
     sample leaves in directions it has not seen. From the whole data on it is `majorize`.
     """
     n = problem.n_samples
-    order = rng.permutation(n)
-    size = max(10 * problem.n_classes, n // FIRST_BATCHES[0])
+    order = rng().permutation(n)
+    size = max(10 * problem.n_classes, n // FIRST_BATCH)
     while size < n:
         sample = problem.sample(np.sort(order[:size]))
         point = sample.evaluate(W)
@@ -198,14 +214,15 @@ def quasi_newton_from_samples(problem, W, rng):
     curvature = GramCurvature(problem)
     fresh = False
     if not W.any():
-        uniform = rng.uniform(size=n)
+        seed = None
         for part in FIRST_BATCHES:
             size = n // part
             if size < 10 * d:
                 continue
-            sample = problem.importance_sample(size, uniform)
+            seed = int(rng().randint(2**31)) if seed is None else seed
+            sample = problem.importance_sample(size, seed)
             curvature.problem = sample
-            curvature.ridge = _sampling_ridge(problem, size, GramCurvature)
+            curvature.ridge = SAMPLE_RIDGE * _sampling_ridge(problem, size, GramCurvature)
             fresh = True
             descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
             for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
@@ -214,11 +231,54 @@ def quasi_newton_from_samples(problem, W, rng):
                 if _decrement(step) <= 0.1 * d / size * step.point.objective:
                     break
         curvature.problem, curvature.ridge = problem, 0.0
-    yield from quasi_newton(problem, _after_samples(problem, W), curvature, fresh=fresh)
+    point = _after_samples(problem, W)
+    if not fresh and problem.gram_price > EXPENSIVE:
+        point = yield from limited_memory(problem, point)
+    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+
+
+class LimitedMemory:
+    """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
+
+    def __init__(self, curvature):
+        self.curvature, self.memory, self.scale = curvature, [], 1.0
+
+    def add(self, point, new):
+        self.memory = _remember(self.memory, point, new, LBFGS_MEMORY)
+        if self.memory:
+            s, y = self.memory[-1]
+            self.scale = np.vdot(s, y) / np.vdot(y, self.curvature.solve(y))
+
+    def solve(self, G):
+        return _lbfgs(self.memory, self.curvature.solve, G, self.scale)
+
+
+def limited_memory(problem, point):
+    """L-BFGS on the diagonal, until the rest would take more steps than a Gram matrix costs passes.
+
+    Yields steps and returns the last point.
+    """
+    diagonal = DiagonalCurvature(problem)
+    diagonal.refresh(point)
+    metric, first = LimitedMemory(diagonal), None
+    for n_steps in count():
+        direction = -metric.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if n_steps > 0:
+            yield Step(point, metric, decrement=decrement)
+        first = decrement if first is None else first
+        gained = np.log(first / decrement) if 0 < decrement < first else 0.0
+        if n_steps >= TRIAL_STEPS and (DIGITS - gained) * n_steps > problem.gram_price * gained:
+            return point
+        new, _ = problem.search(point, direction)
+        if new is None:
+            return point
+        metric.add(point, new)
+        point = new
 
 
 def quasi_newton(problem, point, curvature, *, fresh):
-    """L-BFGS on a factored curvature, which is renewed when the decrement falls less than 4 times.
+    """L-BFGS on a factored curvature, which is renewed when the decrement falls too slowly.
 
     The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
     step would have moved too far: after a step that had to be cut, each row's radius is what it
@@ -233,7 +293,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
         direction = None
         if not renew:
             direction = -_lbfgs(memory, curvature.solve, point.gradient)
-            renew = -np.vdot(point.gradient, direction) > previous / 4
+            renew = -np.vdot(point.gradient, direction) > previous / SLOW
         if renew:
             curvature.refresh(point, radius)
             memory, direction = [], -curvature.solve(point.gradient)
@@ -260,7 +320,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
 def _remember(memory, point, new, size):
     """The memory of L-BFGS with the latest step, unless rounding left no curvature in it."""
     s, y = new.W - point.W, new.gradient - point.gradient
-    if np.vdot(s, y) > 1e-10 * np.linalg.norm(s) * np.linalg.norm(y):
+    if np.vdot(s, y) > 1e-10 * np.sqrt(np.vdot(s, s)) * np.sqrt(np.vdot(y, y)):
         return [*memory[1 - size :], (s, y)]
     return memory
 
@@ -368,6 +428,8 @@ def newton_cg(problem, point, metric):
 
 def _decrement(step):
     """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
+    if step.decrement is not None:
+        return 0.5 * step.decrement
     gradient = step.point.gradient
     return 0.5 * np.vdot(gradient, step.curvature.solve(gradient))
 
@@ -441,7 +503,9 @@ class CertifiedDescent:
                 curvature = GramCurvature(problem)
                 curvature.refresh(point, 0.0)
             self.solve = curvature.solve if curvature else lambda G: G
-            point.newton = problem.in_float32.newton_direction(point, self.solve)
+            point.newton = problem.in_float32.newton_direction(
+                point, self.solve, target=self.tol * point.objective
+            )
         self._raise_bound()
         if problem.in_float32 is not problem and not self.certificate().reached:
             point.newton = problem.newton_direction(point, self.solve, start=point.newton)

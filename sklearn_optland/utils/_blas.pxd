@@ -1,6 +1,6 @@
 # BLAS for row-major (C-order) arrays, by way of SciPy's own library: the one place that knows
 # about Fortran order. A C-order matrix is its transpose in Fortran order, so operands swap.
-from scipy.linalg.cython_blas cimport dgemm, dgemv, dsyrk
+from scipy.linalg.cython_blas cimport dgemm, dsyrk
 
 
 cdef inline void gemm(
@@ -12,16 +12,6 @@ cdef inline void gemm(
     cdef int lda = m if transpose_a else k
     cdef double one = 1.0
     dgemm(trans_b, trans_a, &n, &m, &k, &one, <double*>b, &n, <double*>a, &lda, &beta, c, &n)
-
-
-cdef inline void gemv(
-    bint transpose, int m, int n, const double* a, const double* x, double* y, double beta
-) noexcept nogil:
-    """y = op(A) x + beta y, where A is m x n."""
-    cdef char* trans = "N" if transpose else "T"
-    cdef int inc = 1
-    cdef double one = 1.0
-    dgemv(trans, &n, &m, &one, <double*>a, &n, <double*>x, &inc, &beta, y, &inc)
 
 
 cdef inline void syrk(

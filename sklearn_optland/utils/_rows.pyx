@@ -9,12 +9,29 @@ from libc.math cimport sqrt
 from scipy import sparse
 import numpy as np
 
-from sklearn_optland.utils._blas cimport gemm, gemv, syrk
+from sklearn_optland.utils._blas cimport gemm, syrk
+
+
+cdef extern from "_dense_rows.h" nogil:
+    enum:
+        OPTLAND_GRAM_ROWS
+    Py_ssize_t optland_panel_stride(Py_ssize_t d)
+    void optland_forward(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* w, double* z
+    )
+    void optland_backward(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* r, double* g
+    )
+    void optland_gram(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* h, double* c, Py_ssize_t ldc,
+        double* plain, double* weighted
+    )
 
 cdef enum:
     BLOCK_VALUES = 1 << 16  # 512 KiB of float64: half of a common L2 cache
     MIN_BLOCK_ROWS = 64
     MAX_BLOCK_ROWS = 2048
+    MAX_TILED_COLUMNS = 128  # BLAS needs longer rows than that to be faster
 
 
 cdef class Rows:
@@ -113,7 +130,7 @@ cdef class DenseRows(Rows):
     cdef const double[:, ::1] X64
     cdef const float[:, ::1] X32
     cdef bint is_float32
-    cdef double[:, ::1] block, scaled
+    cdef double[:, ::1] block, plain, scaled
 
     def __init__(self, X):
         self.n_rows, self.n_columns = X.shape
@@ -122,7 +139,11 @@ cdef class DenseRows(Rows):
         )
         self.is_float32 = X.dtype == np.float32
         shape = (min(self.block_size, self.n_rows), self.n_columns)
-        self.scaled = np.empty(shape)
+        if self.n_columns <= MAX_TILED_COLUMNS:
+            panel = OPTLAND_GRAM_ROWS, optland_panel_stride(self.n_columns)
+            self.plain, self.scaled = np.zeros(panel), np.zeros(panel)
+        else:
+            self.scaled = np.empty(shape)
         if self.is_float32:
             self.X32 = X
             self.block = np.empty(shape)
@@ -146,7 +167,7 @@ cdef class DenseRows(Rows):
     ) noexcept nogil:
         cdef const double* X = self.rows(start, stop)
         if k == 1:
-            gemv(False, stop - start, self.n_columns, X, W, Z, 1.0)
+            optland_forward(stop - start, self.n_columns, X, W, Z)
         else:
             gemm(False, stop - start, k, self.n_columns, X, W, Z, 1.0)
 
@@ -155,20 +176,23 @@ cdef class DenseRows(Rows):
     ) noexcept nogil:
         cdef const double* X = self.rows(start, stop)
         if k == 1:
-            gemv(True, stop - start, self.n_columns, X, R, G, 1.0)
+            optland_backward(stop - start, self.n_columns, X, R, G)
         else:
             gemm(True, self.n_columns, k, stop - start, X, R, G, 1.0)
 
     cdef void gram(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
     ) noexcept nogil:
-        # Rows of positive weight go through syrk scaled by its root, then those of negative
-        # weight the same way with C's sign turned: half the work of X' (weights X), and the
-        # usual case, no negative weight, is one call.
+        # Of long rows, those of positive weight go through syrk scaled by its root, then those of
+        # negative weight the same way with C's sign turned: half the work of X' (weights X), and
+        # the usual case, no negative weight, is one call.
         cdef const double* X = self.rows(start, stop)
         cdef double* scaled = &self.scaled[0, 0]
         cdef Py_ssize_t i, j, m, sign, d = self.n_columns
         cdef double root
+        if d <= MAX_TILED_COLUMNS:
+            optland_gram(stop - start, d, X, weights, C, ldc, &self.plain[0, 0], scaled)
+            return
         for sign in range(1, -2, -2):
             m = 0
             for i in range(stop - start):
