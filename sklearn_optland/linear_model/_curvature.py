@@ -14,7 +14,6 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
-from sklearn_optland.linear_model._log_loss_problem import EPS
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
 MAX_SIDE = 5000
@@ -226,7 +225,9 @@ class PairCurvature:
         self.base = problem.penalty + np.append(np.zeros(problem.n_features), rest)[:, None]
         size = max(e.max(), 1e-300)
         U = U.reshape(-1, problem.k)[kept] * np.sqrt(e.ravel()[kept] / size)[:, None]
-        self.A = tile_kernels.scaled_rows(problem.X, rows, np.sqrt(size / self.base[:, 0]))
+        factors = np.sqrt(size / self.base[:, 0])
+        factors[-1] *= problem.fit_intercept
+        self.A = tile_kernels.scaled_rows(problem.X, rows, factors)
         self.U = U.astype(np.float32)
         K = (self.A @ self.A.T) * (self.U @ self.U.T)
         K[np.diag_indices_from(K)] += 1.0

@@ -1,12 +1,12 @@
 """The objective of logistic regression: passes over the data, Newton directions, duality gap."""
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._blocks import row_blocks, sum_over_blocks
+from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
@@ -314,10 +314,10 @@ class LogLossProblem:
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         For a step they stop when the residual is `tolerance` of the gradient in the
-        preconditioner's norm. Without a tolerance V is there to certify: they stop when the residual
-        adds less than a tenth to the gap, or the gap is below `target`. The products take the rows
-        that hold `share` of the Hessian's trace. `start` is a V to start from. With two classes
-        `point.image` is filled.
+        preconditioner's norm. Without a tolerance V is there to certify: they stop when the
+        residual adds less than a tenth to the gap, or the gap is below `target`. The products take
+        the rows that hold `share` of the Hessian's trace. `start` is a V to start from. With two
+        classes `point.image` is filled.
         """
         part, Z = self, point.Z
         if share < 1.0:
