@@ -20,6 +20,8 @@ MAX_SIDE = 5000
 # Preconditioners: rows of a class block, in units of the columns; pairs of a row and a direction of
 # its classes, and power steps that find them.
 BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
+MAX_HESSIAN_SIDE = 500
+SAMPLE_ROWS, SAMPLE_PASSES = 5, 16
 PAIRS = 1200
 POWER_STEPS = 12
 
@@ -169,6 +171,59 @@ class DiagonalCurvature:
 
     def solve(self, G):
         return ((G @ self.Q) * self.inverse) @ self.Q.T
+
+
+class HessianCurvature:
+    """The Hessian of a sample of the rows, a matrix of side (d + 1) k, by Cholesky.
+
+    A preconditioner for few columns and classes. Rows are drawn by their uncertainty, half of them
+    also by their squares, and weighted back.
+    """
+
+    def __init__(self, problem):
+        self.problem = problem
+
+    def refresh(self, point):
+        problem = self.problem
+        k, d = problem.k, problem.n_features + 1
+        side = k * d
+        uncertain, squares = problem.uncertainty(point.Z), problem.row_squares
+        size = max(SAMPLE_ROWS * side, SAMPLE_PASSES * problem.n_samples / side)
+        even, by_squares = uncertain.sum(), uncertain @ squares
+        index, probability = kernels.draw_rows(
+            uncertain,
+            squares,
+            0.5 * size / max(even, 1e-300),
+            0.5 * size / by_squares if by_squares > 0 else 0.0,
+            0,
+        )
+        scale = np.append(problem.scale, 1.0)
+        inverse = 1.0 / scale
+        inverse[-1] = problem.fit_intercept
+        A = tile_kernels.scaled_rows(problem.X, index, inverse)
+        weights = problem.c[index] / probability
+        total = max(weights.max(initial=0.0), 1e-300)
+        P = problem.probabilities(point.Z[index])
+        matrix = np.empty((k, d, k, d))
+        roots = np.sqrt(weights / total)[:, None]
+        PA = ((P * roots).astype(np.float32)[:, :, None] * A[:, None, :]).reshape(-1, side)
+        matrix.reshape(side, side)[:] = -(PA.T @ PA)
+        roots = (np.sqrt(P) * roots).astype(np.float32)
+        for a in range(k):
+            B = A * roots[:, a, None]
+            matrix[a, :, a] += B.T @ B
+        matrix *= total * scale[:, None, None] * scale
+        j = np.arange(d)
+        # Nothing moves along (1, ..., 1): it gets the size of the others.
+        diagonal = np.einsum("ajaj->j", matrix) / k
+        matrix[:, j, :, j] += (np.where(diagonal > 0, diagonal, 1.0) / k)[:, None, None]
+        matrix = matrix.reshape(side, side)
+        matrix[np.diag_indices(side)] += np.tile(problem.penalty[:, 0], k)
+        self._factor = _factor(matrix)
+
+    def solve(self, G):
+        out = np.ascontiguousarray(self._factor(G.T.reshape(-1, 1)).reshape(G.T.shape).T)
+        return out - out.mean(axis=1, keepdims=True)
 
 
 class ClassBlocksCurvature:

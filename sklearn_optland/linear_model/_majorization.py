@@ -14,11 +14,13 @@ from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration
 from sklearn_optland.linear_model._curvature import (
     BLOCK_ROWS,
+    MAX_HESSIAN_SIDE,
     MAX_SIDE,
     PAIRS,
     ClassBlocksCurvature,
     DiagonalCurvature,
     GramCurvature,
+    HessianCurvature,
     JC12Curvature,
     KroneckerCurvature,
     PairCurvature,
@@ -374,6 +376,8 @@ def preconditioner(problem, curvature):
     k, d = problem.k, problem.n_features + 1
     if isinstance(curvature, DiagonalCurvature) or not problem.l2:
         return curvature
+    if k * d <= MAX_HESSIAN_SIDE:
+        return HessianCurvature(problem.in_float32)
     blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
     pairs = PAIRS * PAIRS * (d + PAIRS / 3)
     return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem.in_float32)
