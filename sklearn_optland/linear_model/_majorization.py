@@ -374,13 +374,13 @@ def quasi_newton_then_newton_cg(problem, W, metric):
 def preconditioner(problem, curvature):
     """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
     k, d = problem.k, problem.n_features + 1
-    if isinstance(curvature, DiagonalCurvature) or not problem.l2:
+    if isinstance(curvature, DiagonalCurvature) or problem.scale is None or not problem.l2:
         return curvature
     if k * d <= MAX_HESSIAN_SIDE:
-        return HessianCurvature(problem.in_float32)
+        return HessianCurvature(problem)
     blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
     pairs = PAIRS * PAIRS * (d + PAIRS / 3)
-    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem.in_float32)
+    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem)
 
 
 def newton_cg(problem, point, metric):
