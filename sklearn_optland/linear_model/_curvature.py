@@ -138,16 +138,17 @@ class KroneckerCurvature:
 
 
 class DiagonalCurvature:
-    """diag(X'CX) kron H + penalty, for more columns than a d x d matrix can have.
+    """The Hessian's diagonal, for more columns than a d x d matrix can have.
 
-    `bohning` takes row sums of |X|'C|X| instead, which is a majorizer.
+    `refresh` takes diag(X'CX) and the classes' mean p (1 - p), which is no majorizer. `bohning` is
+    one: row sums of |X|'C|X| instead, and Boehning's bound for the classes.
     """
 
     def __init__(self, problem):
         self.problem = problem
 
     def bohning(self):
-        problem, k = self.problem, self.problem.k
+        problem = self.problem
 
         def statistic(first, last):
             A, c = abs(problem.X[first:last]), problem.c[first:last]
@@ -155,22 +156,27 @@ class DiagonalCurvature:
             return np.append(A.T @ t, t.sum())
 
         row_sums = sum_over_blocks(statistic, problem.n_samples, problem.values_per_row)
-        self._set(row_sums, bohning_classes(k))
+        self._set(row_sums, np.full(problem.k, 0.25 if problem.k == 1 else 0.5))
 
     def refresh(self, point):
-        self._set(
-            self.problem.column_squares,
-            self.problem.class_curvature(point.Z) / self.problem.c.sum(),
-        )
+        problem = self.problem
+        if problem.k == 1:
+            h = problem.class_curvature(point.Z)[0]
+        else:
+            P = problem.probabilities(point.Z)
+            h = problem.c @ (P * (1.0 - P))
+        self._set(problem.column_squares, h / problem.c.sum())
 
-    def _set(self, columns, H):
-        h, self.Q = _eigh_classes(H)
+    def _set(self, columns, h):
         self.inverse = _reciprocal(np.outer(columns, h) + self.problem.penalty)
         if not self.problem.fit_intercept:
             self.inverse[-1] = 0.0
 
     def solve(self, G):
-        return ((G @ self.Q) * self.inverse) @ self.Q.T
+        out = G * self.inverse
+        if self.problem.k > 1:
+            out -= out.mean(axis=1, keepdims=True)
+        return out
 
 
 class HessianCurvature:

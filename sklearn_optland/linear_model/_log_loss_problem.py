@@ -8,6 +8,7 @@ from scipy import sparse
 
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _sparse_float32_fast as sparse_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
 
@@ -18,6 +19,7 @@ ROUNDING = 4 * EPS
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
 MAX_CG_ITERATIONS = 50
 MAX_LINE_TRIALS = 40
+MAX_GRAM_COLUMNS = 2000
 MAX_INTERCEPT_STEPS = 50
 # An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
 BALANCED = 1e-10
@@ -69,6 +71,9 @@ class LogLossProblem:
         self.values_per_row = max(X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1], self.k)
         self.penalty = np.full((self.n_features + 1, 1), float(l2))
         self.penalty[-1] = 0.0
+        self.is_sparse = sparse.issparse(X)
+        # A d x d matrix pays for itself; for few rows it costs more than it tells.
+        self.has_few_columns = self.n_features <= min(MAX_GRAM_COLUMNS, 2 * self.n_samples)
         self.passes = 0.0
 
     @cached_property
@@ -82,9 +87,10 @@ class LogLossProblem:
         return np.float64 if self.scale is None else np.float32
 
     @cached_property
-    def tiles(self):
+    def float32_rows(self):
         """The rows in float32, as the kernels see them."""
-        return tile_kernels.Tiles(self.X, self.scale, self.k)
+        kind = sparse_kernels.SparseFloat32 if self.is_sparse else tile_kernels.Tiles
+        return kind(self.X, self.scale, self.k)
 
     @property
     def gram_price(self):
@@ -112,7 +118,7 @@ class LogLossProblem:
     @cached_property
     def in_float32(self):
         """The same problem with products in float32 if that is faster, else this one."""
-        if self.k == 1 or self.scale is not None or sparse.issparse(self.X):
+        if self.k == 1 or self.scale is not None or (self.is_sparse and self.has_few_columns):
             return self
         squares, total = self.column_squares[:-1], self.column_squares[-1]
         scale = np.sqrt(np.where(squares > 0, squares / total, 1.0))
@@ -178,7 +184,8 @@ class LogLossProblem:
             )
         else:
             self._count_pass()
-            loss = tile_kernels.loss_gradient(self.tiles, self.y, self.c, W, Z, G)
+            kernels32 = sparse_kernels if self.is_sparse else tile_kernels
+            loss = kernels32.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
         return Point(W, Z, loss + self._half_norm(W), G)
@@ -213,7 +220,7 @@ class LogLossProblem:
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
-        if self.scale is None:
+        if self.scale is None or self.is_sparse:
             C = np.zeros((self.n_features + 1, self.n_features + 1))
             self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
         else:
@@ -305,7 +312,7 @@ class LogLossProblem:
             self._count_pass()
             size = max(np.abs(V[:-1] * scale).max(initial=1e-300), np.abs(V[-1]).max())
             out = self.zeros()
-            tile_kernels.hessian_product(self.tiles, self.c, P, V / size, out)
+            tile_kernels.hessian_product(self.float32_rows, self.c, P, V / size, out)
             return self._project(size * out + self.penalty * V)
 
         return product
@@ -323,6 +330,8 @@ class LogLossProblem:
         if share < 1.0:
             index = _largest(self.uncertainty(Z), share)
             part, Z = self.restrict(index), Z[index]
+        if self.scale is not None and self.is_sparse:
+            return part._sparse_newton_direction(Z, point.gradient, tolerance)
         scores, added = (np.empty_like(Z), np.zeros_like(Z)) if self.k == 1 else (None, None)
         product = part.hessian_operator(Z, scores)
         V, residual = np.zeros_like(point.W), -point.gradient
@@ -358,6 +367,21 @@ class LogLossProblem:
             P = S + (rho / previous) * P
         if self.k == 1:
             point.image = V, added, residual
+        return V
+
+    def _sparse_newton_direction(self, Z, gradient, tolerance):
+        """`newton_direction` in float32 for CSR rows, with a preconditioner of its own."""
+        V, n_products = sparse_kernels.newton_direction(
+            self.float32_rows,
+            np.ascontiguousarray(Z),
+            self.c,
+            gradient,
+            self.l2,
+            self.fit_intercept,
+            tolerance or 0.0,
+            MAX_CG_ITERATIONS,
+        )
+        self.whole.passes += n_products * self.n_samples / self.whole.n_samples
         return V
 
     def search(self, point, direction):

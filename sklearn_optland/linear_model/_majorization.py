@@ -45,8 +45,6 @@ DIGITS = np.log(1e10)
 # "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
 # ridge would hold up the directions of little curvature.
 SAMPLE_RIDGE = 0.01
-# "auto": a d x d matrix pays for itself up to here.
-MAX_GRAM_COLUMNS = 2000
 LBFGS_MEMORY = 10
 # Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS, and
 # the decrement, relative to the objective, from which on Newton steps pay.
@@ -81,8 +79,7 @@ def plan(problem, curvature, batch):
     metric : {"gram", "jc12", "kronecker", "diagonal"}
     """
     multinomial = problem.k > 1
-    # For fewer rows than half the columns a d x d matrix costs more than it tells.
-    small = problem.n_features <= min(MAX_GRAM_COLUMNS, 2 * problem.n_samples)
+    small = problem.has_few_columns
     if curvature == "auto" and batch == "full":
         if small and not multinomial:
             return "quasi-newton from samples", "gram"
@@ -374,7 +371,7 @@ def quasi_newton_then_newton_cg(problem, W, metric):
 def preconditioner(problem, curvature):
     """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
     k, d = problem.k, problem.n_features + 1
-    if isinstance(curvature, DiagonalCurvature) or problem.scale is None or not problem.l2:
+    if problem.is_sparse or isinstance(curvature, DiagonalCurvature) or not problem.l2:
         return curvature
     if k * d <= MAX_HESSIAN_SIDE:
         return HessianCurvature(problem)
@@ -390,8 +387,8 @@ def newton_cg(problem, point, metric):
     open. The Hessian's products begin on the rows that are least certain and take in more of them
     as the steps gain less, or as the optimum comes near.
     """
-    here = problem.in_float32
-    curvature = preconditioner(here, metric)
+    here = fast = problem.in_float32
+    curvature = preconditioner(fast, metric)
     previous, level, settled = np.inf, 0, False
     while True:
         direction = point.newton
@@ -400,7 +397,7 @@ def newton_cg(problem, point, metric):
                 curvature.refresh(point)
             tolerance = 0.2 if level < 2 else 0.1
             share = HESSIAN_SHARES[level]
-            direction = here.newton_direction(
+            direction = fast.newton_direction(
                 point, curvature.solve, share=share, tolerance=tolerance
             )
         decrement = -np.vdot(point.gradient, direction)
