@@ -38,6 +38,14 @@ cdef extern from "_log_loss.h" nogil:
         long long n, long long k, const double* z, const int* y, const double* c, double* r,
         double* tops, double* total
     )
+    double optland_softmax_changes(
+        long long n, long long k, const double* z, const double* dz, double* p, double* change,
+        double* tops, double* total
+    )
+    double optland_softmax_dual(
+        long long n, long long k, double cut, const int* y, const double* c, const double* p,
+        const double* change, double* r, double* terms
+    )
     void optland_softmax(
         long long n, long long k, const double* z, double* p, double* tops, double* total
     )
@@ -166,6 +174,40 @@ def logistic_dual(
         divergence = optland_logistic_dual(
             n, &z[0, 0], &dz[0, 0], cut, &y[0], &c[0], &R[0, 0], &terms[0]
         )
+    return cut, divergence
+
+
+def softmax_dual(
+    const double[:, ::1] Z,
+    const double[:, ::1] dZ,
+    const int[::1] y,
+    const double[::1] c,
+    double[:, ::1] R,  # OUT
+):
+    """`logistic_dual` for several classes, p' = p + cut (diag p - pp') dz."""
+    cdef Py_ssize_t sweep, start, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] P = np.empty((size, k)), change = np.empty((size, k))
+    cdef double[:, ::1] terms = np.empty((size, k)), scratch = np.empty((2, size))
+    cdef double smallest = 0, cut = 1, divergence = 0, block
+    with nogil:
+        for sweep in range(2):
+            start = 0
+            while start < Z.shape[0]:
+                n = min(size, Z.shape[0] - start)
+                block = optland_softmax_changes(
+                    n, k, &Z[start, 0], &dZ[start, 0], &P[0, 0], &change[0, 0], &scratch[0, 0],
+                    &scratch[1, 0],
+                )
+                if sweep == 0:
+                    smallest = min(smallest, block)
+                else:
+                    divergence += optland_softmax_dual(
+                        n, k, cut, &y[start], &c[start], &P[0, 0], &change[0, 0], &R[start, 0],
+                        &terms[0, 0],
+                    )
+                start += size
+            if sweep == 0 and smallest < -1:
+                cut = -1 / smallest
     return cut, divergence
 
 

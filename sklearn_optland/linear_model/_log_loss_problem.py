@@ -382,7 +382,7 @@ class LogLossProblem:
             MAX_CG_ITERATIONS,
         )
         self.whole.passes += n_products * self.n_samples / self.whole.n_samples
-        return V
+        return self._project(V)  # float32 leaves it centred to 1e-7
 
     def search(self, point, direction):
         """Evaluate point + t direction for a good t <= 1; returns the new point and t.
@@ -491,30 +491,16 @@ class LogLossProblem:
         Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
         """
         R = np.empty_like(Z)
-        if self.k == 1:
-            cut, divergence = kernels.logistic_dual(Z, dZ, self.y, self.c, R)
-            return cut, R, divergence
-        kernels.softmax(Z, R)
-        change = dZ - np.sum(R * dZ, axis=1, keepdims=True)
-        cut = min(1.0, 1.0 / max(-change.min(), 1e-300))
-        change *= cut  # now 1 + change >= 0
-        R *= self.c[:, None]
-        divergence = np.vdot(R, _xlogx_minus(change))
-        R *= 1.0 + change
-        return cut, _less_own_class(R, self.y), divergence
+        kernel = kernels.logistic_dual if self.k == 1 else kernels.softmax_dual
+        cut, divergence = kernel(Z, dZ, self.y, self.c, R)
+        return cut, R, divergence
 
     def _loss(self, Z):
         return kernels.loss_along(self.y, self.c, Z, Z, 0.0)[0]
 
     def _residuals(self, Z):
         """c (P - Y) at scores Z."""
-        R = np.empty_like(Z)
-        if self.k == 1:
-            kernels.logistic_dual(Z, np.zeros_like(Z), self.y, self.c, R)
-            return R
-        kernels.softmax(Z, R)
-        R *= self.c[:, None]
-        return _less_own_class(R, self.y)
+        return self._newton_dual(Z, np.zeros_like(Z))[1]
 
     def _dual_gradient(self, point, R):
         """Penalty's gradient plus X'R: 0 at the optimum."""
@@ -579,14 +565,6 @@ def _largest(values, share):
     return np.sort(order[: np.searchsorted(total, share * total[-1]) + 1])
 
 
-def _less_own_class(R, y):
-    """Put minus the sum of the others in each row's own class: no cancellation."""
-    own = (np.arange(len(y)), y)
-    R[own] = 0.0
-    R[own] = -R.sum(axis=1)
-    return R
-
-
 def _less_rounding(bound, objective):
     """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
     bound -= 8 * EPS * objective
@@ -608,11 +586,3 @@ def _solve(A, rhs):
     with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
         rhs = np.clip(rhs / scale, -1e300, 1e300)
         return np.linalg.lstsq(A / np.outer(scale, scale), rhs)[0] / scale
-
-
-def _xlogx_minus(x):
-    """(1 + x) log(1 + x) - x for x >= -1, without cancellation near 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
-    series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
-    return np.where(np.abs(x) < 1e-3, series, direct)

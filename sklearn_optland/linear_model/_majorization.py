@@ -349,7 +349,8 @@ def quasi_newton_then_newton_cg(problem, W, metric):
     point = fast.evaluate(W)
     curvature = metric(fast)
     memory, scale = [], 1.0
-    for n_steps in count():
+    # Many sparse columns: vectors of the parameters cost as much as a pass.
+    for n_steps in count() if not (fast.is_sparse and fast is not problem) else ():
         if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
             curvature.refresh(point)
         direction = -_lbfgs(memory, curvature.solve, point.gradient, scale)
@@ -383,46 +384,59 @@ def preconditioner(problem, curvature):
 def newton_cg(problem, point, metric):
     """Truncated Newton steps; the last resort is a step of Boehning's bound.
 
-    Objectives and gradients are in float64 from the point on where float32 would leave something
-    open. The Hessian's products begin on the rows that are least certain and take in more of them
-    as the steps gain less, or as the optimum comes near.
+    First all of it is in float32, then the directions are, and at the end nothing: each stage
+    lasts as long as it serves.
     """
-    here = fast = problem.in_float32
-    curvature = preconditioner(fast, metric)
-    previous, level, settled = np.inf, 0, False
+    fast = problem.in_float32
+    settled = fast is not problem
+    if settled:
+        curvature = preconditioner(fast, metric)
+        point = yield from _newton_steps(fast, fast, point, curvature, until=SETTLED)
+        point = problem.evaluate(point.W)
+        point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
+    while point is not None:
+        point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
+        if point is not None:
+            bound = type(metric)(problem)
+            bound.bohning()
+            new = problem.evaluate(point.W - bound.solve(point.gradient))
+            point = new if new.objective < point.objective else None
+            if point is not None:
+                yield Step(point, metric)
+
+
+def _newton_steps(problem, products, point, curvature, *, settled=False, until=0.0, stall=0.0):
+    """Newton steps of `problem`, with the Hessian's products of `products`.
+
+    The products begin on the rows that are least certain and take in more of them as the steps
+    gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement is
+    `until` of the objective, or has fallen less than `stall` times, or no step lowers the
+    objective. Returns the last point; None at the end of the arithmetic.
+    """
+    previous, level = np.inf, len(HESSIAN_SHARES) - 1 if settled else 0
     while True:
         direction = point.newton
         if direction is None:
             if not settled:
                 curvature.refresh(point)
-            tolerance = 0.2 if level < 2 else 0.1
-            share = HESSIAN_SHARES[level]
-            direction = fast.newton_direction(
-                point, curvature.solve, share=share, tolerance=tolerance
+            direction = products.newton_direction(
+                point,
+                curvature.solve,
+                share=HESSIAN_SHARES[level],
+                tolerance=0.2 if level < 2 else 0.1,
             )
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
-            return
-        settled = decrement <= SETTLED * point.objective
+            return point if stall else None
+        if decrement <= until * point.objective or stall * decrement > previous:
+            return point
+        settled = settled or decrement <= SETTLED * point.objective
         if settled or decrement > previous / 20:
             level = min(level + 1, len(HESSIAN_SHARES) - 1)
         previous = decrement
-        exact = here is problem
-        if settled and not exact:
-            here = problem
-            if decrement <= FLOAT32_ROUNDING * point.objective:
-                point = problem.evaluate(point.W)
-                continue
-        new, _ = here.search(point, direction)
-        if new is None and not exact:
-            here, point = problem, problem.evaluate(point.W)
-            continue
+        new, _ = problem.search(point, direction)
         if new is None:
-            bound = type(metric)(problem)
-            bound.bohning()
-            new = problem.evaluate(point.W - bound.solve(point.gradient))
-            if not new.objective < point.objective:
-                return
+            return point
         point = new
         yield Step(point, curvature)
 

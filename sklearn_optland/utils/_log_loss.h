@@ -146,4 +146,52 @@ static inline void optland_softmax(
         for (int64_t j = 0; j < k; j++)
             p[i * k + j] /= total[i];
 }
+
+/* Multinomial: dual point of the Newton step dz, p' = p (1 + cut change), change = dz - p'dz. */
+OPTLAND_CLONES
+static double optland_softmax_changes(
+    int64_t n, int64_t k, const double *z, const double *dz, double *p, double *change,
+    double *tops, double *total)
+{
+    double smallest = 0;
+    optland_exp_rows(n, k, z, p, tops, total);
+    for (int64_t i = 0; i < n; i++) {
+        double mean = 0;
+        for (int64_t j = 0; j < k; j++) {
+            p[i * k + j] /= total[i];
+            mean += p[i * k + j] * dz[i * k + j];
+        }
+        for (int64_t j = 0; j < k; j++) {
+            change[i * k + j] = dz[i * k + j] - mean;
+            smallest = change[i * k + j] < smallest ? change[i * k + j] : smallest;
+        }
+    }
+    return smallest;
+}
+
+/* r = c (p' - onehot(y)), and the sum of c KL(p' || p). `terms` has room for n k values. */
+OPTLAND_CLONES
+static double optland_softmax_dual(
+    int64_t n, int64_t k, double cut, const int *y, const double *c, const double *p,
+    const double *change, double *r, double *terms)
+{
+    for (int64_t i = 0; i < n * k; i++) {
+        double x = cut * change[i];
+        terms[i] = p[i] * optland_divergence_term(x);
+        r[i] = p[i] * (1.0 + x);
+    }
+    double divergence = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double *row = r + i * k, others = 0, sum = 0;
+        row[y[i]] = 0;
+        for (int64_t j = 0; j < k; j++) {
+            row[j] *= c[i];
+            others += row[j];
+            sum += terms[i * k + j];
+        }
+        row[y[i]] = -others;
+        divergence += c[i] * sum;
+    }
+    return divergence;
+}
 #endif
