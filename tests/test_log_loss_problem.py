@@ -630,6 +630,29 @@ def test_float32(n_classes, n, d, spread, fit_intercept, global_random_seed):
     assert_allclose(np.tril(gram), np.tril(exact), atol=1e-5 * np.abs(exact).max())
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("n_classes", "n", "d"), [(3, 20, 45), (21, 90, 200)])
+def test_float32_of_sparse_rows(n_classes, n, d, fit_intercept, global_random_seed):
+    case = make_problem(global_random_seed, n_classes, fit_intercept, csr=True, n=n, d=d)
+    problem = case.problem
+    W = random_W(case, 0.1)
+    rounded, point = problem.in_float32.evaluate(W), problem.evaluate(W)
+    assert rounded.objective == pytest.approx(point.objective, rel=1e-6)
+    assert_allclose(rounded.Z, point.Z, atol=1e-5 * np.abs(point.Z).max())
+    assert_allclose(rounded.gradient, point.gradient, atol=1e-5 * np.abs(point.gradient).max())
+    H = dense_curvature(case, newton_classes(case, W))
+
+    def residual(V):
+        return H @ V.ravel() + point.gradient.ravel()
+
+    V = problem.in_float32.newton_direction(point, None, tolerance=1e-3)
+    assert_allclose(V.sum(axis=1), 0.0, atol=1e-14)
+    assert_allclose(V[-1] * (not fit_intercept), 0.0)
+    assert np.linalg.norm(residual(V)) <= 0.01 * np.linalg.norm(point.gradient)
+    V = problem.in_float32.newton_direction(point, None)
+    assert np.sum(residual(V) ** 2) <= -0.11 * np.vdot(point.gradient, V)
+
+
 def test_float32_keeps_small_losses_and_takes_ties():
     X = np.array([[0.0], [20.0], [-20.0]])
     problem = LogLossProblem(

@@ -176,13 +176,14 @@ def newton_direction(
 
     In columns that are divided by their scale the Hessian's diagonal is about the same for all,
     sum_i c_i p_ij (1 - p_ij) for class j: the preconditioner is its inverse, with the penalty,
-    centred. They stop when the residual is `tolerance` of the gradient in its norm; if `tolerance` is 0, when the
-    squared residual is a tenth of the decrement -gradient' V.
+    centred. They stop when the residual is `tolerance` of the gradient in its norm; if `tolerance`
+    is 0, when the squared residual is a tenth of the decrement -gradient' V.
     """
-    cdef Py_ssize_t i, j, n = X.n, d = X.d + 1, k = X.k, iteration
+    cdef Py_ssize_t i, j, n = X.n, d = X.d + 1, k = X.k
+    cdef int products = 0
     cdef double unit, size, rho, first, previous, curvature, step, norm = 0, decrement
-    P_, V_ = np.empty((n, k), dtype=np.float32), np.zeros((d, k), dtype=np.float32)
-    cdef float[:, ::1] P = P_, V = V_
+    cdef float[:, ::1] P = np.empty((n, k), dtype=np.float32)
+    cdef float[:, ::1] V = np.zeros((d, k), dtype=np.float32)
     cdef float[:, ::1] G = np.empty((d, k), dtype=np.float32), R = np.empty_like(G)
     cdef float[:, ::1] D = np.zeros_like(G), Q = np.empty_like(G)
     cdef float[::1] penalty = np.empty(d, dtype=np.float32), s = np.empty(k, dtype=np.float32)
@@ -212,10 +213,9 @@ def newton_direction(
         optland_cg_direction(
             d, k, 0, &penalty[0], &diagonal[0], &R[0, 0], &D[0, 0], &s[0]
         )
-        for iteration in range(max_iter):
-            if not rho > 0:
-                break
+        while rho > 0 and products < max_iter:
             hessian_product(X, c, unit, P, D, Q)
+            products += 1
             curvature = optland_cg_curvature(
                 d, k, fit_intercept, &penalty[0], &D[0, 0], &Q[0, 0]
             )
@@ -237,4 +237,4 @@ def newton_direction(
             optland_cg_direction(
                 d, k, rho / previous, &penalty[0], &diagonal[0], &R[0, 0], &D[0, 0], &s[0]
             )
-    return V_ * (size / unit / X.scale.base)[:, None], iteration + 1
+    return V.base * (size / unit / X.scale.base)[:, None], products
