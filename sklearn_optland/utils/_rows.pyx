@@ -43,6 +43,9 @@ cdef class Rows:
     ) noexcept nogil:
         pass
 
+    cdef RowPointers pointers(self) noexcept nogil:
+        return RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
+
 
 def as_rows(X):
     """Wrap a validated array for the kernels.
@@ -206,6 +209,14 @@ cdef class DenseRows(Rows):
                 lanes[0] += weights[j] * X[i * d + j] * X[i * d + j]
             out[i] = lanes[0] + lanes[1] + lanes[2] + lanes[3]
 
+    cdef RowPointers pointers(self) noexcept nogil:
+        cdef RowPointers x = RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
+        if self.is_float32:
+            x.values32 = &self.X32[0, 0]
+        else:
+            x.values64 = &self.X64[0, 0]
+        return x
+
 
 cdef class CSRRows(Rows):
     cdef const double[::1] data64
@@ -267,6 +278,19 @@ cdef class CSRRows(Rows):
             csr_row_squares(self.data32, self.indices, self.indptr, start, stop, weights, out)
         else:
             csr_row_squares(self.data64, self.indices, self.indptr, start, stop, weights, out)
+
+    cdef RowPointers pointers(self) noexcept nogil:
+        cdef RowPointers x = RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
+        x.indptr = &self.indptr[0]
+        if self.indices.shape[0] == 0:  # nothing to point at, and nothing that is read
+            x.values64, x.indices = <const double*>x.indptr, <const int*>x.indptr
+            return x
+        x.indices = &self.indices[0]
+        if self.is_float32:
+            x.values32 = &self.data32[0]
+        else:
+            x.values64 = &self.data64[0]
+        return x
 
 
 cdef void csr_forward(
