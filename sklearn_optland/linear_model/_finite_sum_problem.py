@@ -140,6 +140,13 @@ class FiniteSum:
         return out
 
     @cached_property
+    def largest_column(self):
+        """The largest of the columns' mean squares."""
+        out = np.zeros(self.n_features)
+        self._sum(lambda first, last: passes.column_squares(self.rows, first, last, self.c, out))
+        return out.max()
+
+    @cached_property
     def unit(self):
         """Value of the intercept's column: the rows' mean length; 0 without an intercept.
 

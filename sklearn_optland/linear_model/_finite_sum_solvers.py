@@ -326,7 +326,10 @@ class Sdca(Solver):
     The intercept is not penalised, so the dual has the constraint sum_i c_i theta_i = 0, which
     no single coordinate can keep. It is moved into the objective as an augmented Lagrangian with
     the intercept as its multiplier: rho/2 (b - anchor)^2 is added to the primal, and after each
-    pass the anchor moves to b. With rho = l'' / n that costs at most a doubling of the passes.
+    pass the anchor moves to b. rho is the smaller of l'' / n, with which the intercept's share of
+    the condition number is n, and l2 / mean |x_i|^2, with which it is the rows' own: it at most
+    doubles the passes. The anchor's own rate is rho / (rho + curvature in b), and where w can
+    stand in for the intercept that curvature is as small as the latter.
     """
 
     has_steps = False
@@ -336,7 +339,9 @@ class Sdca(Solver):
         problem = self.problem
         self.l2 = problem.penalty.l2 + self.kappa
         curvature = problem.curvature if problem.is_smooth else 1.0
-        self.rho = curvature / problem.n_samples if problem.fit_intercept else 0.0
+        self.rho = 0.0
+        if problem.fit_intercept:
+            self.rho = min(curvature / problem.n_samples, self.l2 / problem.unit**2)
         lengths = problem.row_squares / self.l2
         self.q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
         self.delta = self.steps()
@@ -393,13 +398,19 @@ class Sdca(Solver):
                 self.b,
             ),
         )
-        shift = self.b - self.anchor
-        self.anchor = self.b
-        self.b = self.b + shift
+        self.move_centers()
         self.age += 1
         if self.age % REFRESH_PASSES == 0:
             self._refresh()
         return moved
+
+    def move_centers(self):
+        """Move the intercept's anchor to where the pass has taken it."""
+        self._move_anchor(self.b)
+
+    def _move_anchor(self, b):
+        self.b = self.b + (b - self.anchor)
+        self.anchor = b
 
     def point(self):
         return self.parameters(), self.theta
@@ -426,8 +437,9 @@ class Miso(Sdca):
 class Catalyst(Sdca):
     """Catalyst (Lin, Mairal and Harchaoui 2015) around SDCA, one pass a subproblem.
 
-    Subproblems add kappa/2 |w - center|^2, which also makes up for a penalty without an L2 part.
-    The center is extrapolated; the momentum starts anew where it points uphill.
+    Subproblems add kappa/2 |w - center|^2, which also makes up for a penalty without an L2 part,
+    and rho/2 (b - anchor)^2. Center and anchor are extrapolated; the momentum starts anew where
+    it points uphill.
     """
 
     def start(self, W):
@@ -437,34 +449,31 @@ class Catalyst(Sdca):
         self.kappa = max(longest - l2, 0.0 if l2 else 1.0 / problem.n_samples)
         self.share = l2 / (l2 + self.kappa)
         self.momentum = np.sqrt(self.share) if self.share else 1.0
-        self.last = W[:-1].copy()
+        self.last = self.solved = W.copy()
         super().start(W)
 
-    def run(self):
-        moved = super().run()
-        if not self.kappa:
-            return moved
+    def move_centers(self):
         old, share = self.momentum, self.share
         new = 0.5 * (share - old**2 + np.sqrt((share - old**2) ** 2 + 4 * old**2))
-        step = self.w - self.last
-        if np.vdot(self.center - self.w, step) > 0:
+        self.solved = np.concatenate([self.w, self.b.reshape((1, *self.w.shape[1:]))])
+        step = self.solved - self.last
+        ahead = np.vdot(self.center - self.w, step[:-1]) * self.kappa
+        ahead += np.vdot(self.anchor - self.b, step[-1:]) * self.rho
+        if ahead > 0:
             new, beta = (np.sqrt(share) if share else 1.0), 0.0
         else:
             beta = old * (1 - old) / (old**2 + new)
-        center = self.w + beta * step
-        self.last, self.momentum = self.w.copy(), new
-        # v is kept only if the penalty is not quadratic
-        self.solved = self.parameters()
-        if self.problem.penalty.is_quadratic:
+        self.last, self.momentum = self.solved, new
+        center = self.w + beta * step[:-1]
+        if self.problem.penalty.is_quadratic:  # the kernel has not kept v
             self.v = self.l2 * self.w
         self.v = self.v + self.kappa * (center - self.center)
         self.center = center
+        self._move_anchor(self.b + beta * step[-1:].ravel())
         self._follow()
-        return moved
 
     def point(self):
-        W = self.solved if self.kappa else self.parameters()
-        return W, None if self.problem.is_smooth else self.theta
+        return self.solved, None if self.problem.is_smooth else self.theta
 
 
 @dataclass(frozen=True)
@@ -506,7 +515,8 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
-        return next(other for other in ("sdca", "catalyst") if not SOLVERS[other].lacks(problem))
+        can_sdca = not SOLVERS["sdca"].lacks(problem)
+        return "sdca" if can_sdca and not _is_ill_conditioned(problem) else "catalyst"
     lack = SOLVERS[name].lacks(problem)
     if lack:
         able = [other for other, needs in SOLVERS.items() if not needs.lacks(problem)]
@@ -538,6 +548,17 @@ def rate(problem, name, sampling):
     kappa = float(L / l2) if l2 > 0 else np.inf
     passes = float(RATES[row](problem.n_samples, kappa))
     return {"row": row, "n": problem.n_samples, "kappa": kappa, "passes_per_e": passes}
+
+
+def _is_ill_conditioned(problem):
+    """Whether a single column makes the problem hard: its second derivative is above l2 n / 10.
+
+    The dual of sparse rows of many columns is well conditioned even where the largest row alone
+    would give a condition number far above n: their products are small.
+    """
+    if not problem.is_smooth:
+        return False
+    return problem.curvature * problem.largest_column > 0.1 * problem.penalty.l2 * problem.n_samples
 
 
 class Descent:
