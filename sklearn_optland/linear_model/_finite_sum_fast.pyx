@@ -4,13 +4,14 @@
 
 with w >= 0 if asked. theta_i = -l_i'(f_i) is the pull of row i, and the dual variable of the row:
 v = sum_i c_i theta_i x_i is minus the gradient of the losses, w = grad g*(v) at the optimum.
-Which rows are visited, in which order, the caller says in `order`. The intercept is one more
-column of constant value `unit`, free of the penalty.
+Which rows are visited, in which order, the caller says in `order`. In the primal methods the
+intercept is one more column of constant value `unit`, free of the penalty.
 
 sdca   Dual coordinate ascent (Shalev-Shwartz and Zhang 2013; with g not quadratic, their
        Prox-SDCA of 2014). A step makes theta_i the maximiser of the dual's lower model
            -c_i l_i*(-theta_i) - c_i theta_i f_i - c_i q_i/2 (theta_i - old)^2,
-       q_i = c_i (|x_i|^2 / l2 + unit^2 / rho), and w follows v. Only the support of x_i moves.
+       q_i = c_i (|x_i|^2 / l2 + 1 / rho), and v follows. Only the support of x_i moves. Of the
+       intercept, rho/2 (b - anchor)^2 is added to the objective: b = anchor + sum c theta / rho.
        MISO (Mairal 2015; Lin, Mairal and Harchaoui 2015) is the same with a short step towards
        the pull at the current w, theta_i += delta_i (-l_i'(f_i) - theta_i), in place of the
        maximiser: its surrogates' linear terms are l2 z_i = theta_i x_i.
@@ -233,20 +234,34 @@ cdef inline double penalty_prox(
 
 
 cdef struct Sdca:
-    double l1, l2, rho, unit
-    bint positive, smooth_penalty
+    double l1, l2, rho
+    bint positive, is_quadratic
+
+
+cdef inline double thresholded_dot(
+    const floating* x, const int* index, Py_ssize_t size, const double* v, double l1, bint positive
+) noexcept nogil:
+    """x' soft(v, l1): w is never stored, which halves what a step reads and writes."""
+    cdef double a = 0, b = 0
+    cdef Py_ssize_t p, last = size - size % 2
+    for p in range(0, last, 2):
+        a += x[p] * penalty_prox(v[p if index == NULL else index[p]], l1, positive)
+        b += x[p + 1] * penalty_prox(v[p + 1 if index == NULL else index[p + 1]], l1, positive)
+    for p in range(last, size):
+        a += x[p] * penalty_prox(v[p if index == NULL else index[p]], l1, positive)
+    return a + b
 
 
 cdef double sdca_steps(
     const RowPointers* x, floating kind, Loss loss, Sdca g, const int* order, Py_ssize_t n_steps,
     const double* y, const double* c, const double* q, const double* delta,
-    double* theta, double* v, double* w, double* b,
+    double* theta, double* v, double* b,
 ) noexcept nogil:
     cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
-    cdef Py_ssize_t t, i, j, p, start, size
-    cdef double f, new, change, moved = 0, per_l2 = 1 / g.l2
+    cdef Py_ssize_t t, i, start, size
+    cdef double f, new, change, moved = 0
     for t in range(n_steps):
         i = order[t]
         if t + AHEAD < n_steps:
@@ -255,7 +270,11 @@ cdef double sdca_steps(
         row = values + start
         if x.indices != NULL:
             index = x.indices + start
-        f = b[0] * g.unit + row_dot(row, index, size, w, 1)
+        if g.is_quadratic:
+            f = row_dot(row, index, size, v, 1)
+        else:
+            f = thresholded_dot(row, index, size, v, g.l1, g.positive)
+        f = b[0] + f / g.l2
         if delta == NULL:
             new = loss_implicit(loss, y[i], f, q[i], theta[i], COARSE)
         else:
@@ -266,14 +285,8 @@ cdef double sdca_steps(
         if change == 0:
             continue
         if g.rho > 0:
-            b[0] += change * g.unit / g.rho
-        if g.smooth_penalty:  # v = l2 w is not kept
-            row_add(row, index, size, change * per_l2, w)
-            continue
-        for p in range(size):
-            j = p if index == NULL else index[p]
-            v[j] += change * row[p]
-            w[j] = penalty_prox(v[j], g.l1, g.positive) * per_l2
+            b[0] += change / g.rho
+        row_add(row, index, size, change, v)
     return moved
 
 
@@ -290,28 +303,26 @@ def sdca(
     double l2,
     bint positive,
     double rho,  # 0: no intercept
-    double unit,
     double[::1] theta,  # IN / OUT
-    double[::1] v,  # IN / OUT; not used if l1 == 0 and not positive
-    double[::1] w,  # IN / OUT
+    double[::1] v,  # IN / OUT, l2 w before the threshold
     double[::1] b,  # IN / OUT, one entry
 ):
     """Steps of SDCA or MISO; returns the sum of c_i (change of theta_i)^2."""
     cdef RowPointers x = rows.pointers()
     cdef Loss loss = Loss(loss_kind, epsilon)
-    cdef Sdca g = Sdca(l1, l2, rho, unit, positive, l1 == 0 and not positive)
+    cdef Sdca g = Sdca(l1, l2, rho, positive, l1 == 0 and not positive)
     cdef const double* deltas = &delta[0] if delta.shape[0] else NULL
     cdef double moved
     with nogil:
         if x.values32 != NULL:
             moved = sdca_steps(
                 &x, <float>0, loss, g, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0], &v[0], &w[0], &b[0],
+                &theta[0], &v[0], &b[0],
             )
         else:
             moved = sdca_steps(
                 &x, <double>0, loss, g, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0], &v[0], &w[0], &b[0],
+                &theta[0], &v[0], &b[0],
             )
     return moved
 
@@ -571,7 +582,7 @@ def point_saga(
 
 
 # Several classes: SDCA, MISO, SAG, SAGA and SVRG with the multinomial log-loss. A row has k scores,
-# its dual variable is theta_i = e_y - p with probabilities p, and its conjugate is finite for those.
+# its dual variable is theta_i = e_y - p, p probabilities, and its conjugate is finite for those.
 
 
 cdef void softmax_pull(double* z, Py_ssize_t k, int own, double* pull) noexcept nogil:
@@ -621,7 +632,7 @@ cdef void softmax_implicit(
             total += p[j]
             weight += p[j] / (1 + q * p[j])
             shift += p[j] * (z[j] - t - s[j] - q * p[j]) / (1 + q * p[j])
-        t += clip((total - 1 + shift) / weight, -LONGEST, LONGEST)
+        t += clip((total - 1 + shift) / weight, -LONGEST * (1 + q), LONGEST * (1 + q))
         for j in range(k):
             residual = z[j] - t - s[j] - q * p[j]
             step = clip(residual / (1 + q * p[j]), -LONGEST, LONGEST)
@@ -658,13 +669,14 @@ cdef void row_scores(
 cdef double sdca_softmax_steps(
     const RowPointers* x, floating kind, Sdca g, Py_ssize_t k, const int* order,
     Py_ssize_t n_steps, const int* y, const double* c, const double* q, const double* delta,
-    double* theta, double* v, double* w, double* b, double* work,
+    double* theta, double* v, double* b, double* work,
 ) noexcept nogil:
     cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
-    cdef Py_ssize_t t, i, j, p, e, start, size
-    cdef double moved = 0, per_l2 = 1 / g.l2, value
+    cdef Py_ssize_t t, i, p, e, start, size
+    cdef double moved = 0, value
+    cdef double* column
     cdef double* z = work
     cdef double* new = work + k
     cdef double* old
@@ -677,7 +689,19 @@ cdef double sdca_softmax_steps(
         if x.indices != NULL:
             index = x.indices + start
         old = theta + i * k
-        row_scores(row, index, size, w, k, k, b, g.unit, z)
+        for e in range(k):
+            z[e] = b[e] * g.l2
+        for p in range(size):
+            column = v + (p if index == NULL else index[p]) * k
+            value = row[p]
+            if g.is_quadratic:
+                for e in range(k):
+                    z[e] += value * column[e]
+            else:
+                for e in range(k):
+                    z[e] += value * penalty_prox(column[e], g.l1, g.positive)
+        for e in range(k):
+            z[e] /= g.l2
         if delta == NULL:
             softmax_implicit(z, k, y[i], q[i], old, new, work + 2 * k)
         else:
@@ -691,18 +715,12 @@ cdef double sdca_softmax_steps(
             old[e] = value
         if g.rho > 0:
             for e in range(k):
-                b[e] += new[e] * g.unit / g.rho
+                b[e] += new[e] / g.rho
         for p in range(size):
-            j = (p if index == NULL else index[p]) * k
+            column = v + (p if index == NULL else index[p]) * k
             value = row[p]
-            if g.smooth_penalty:
-                value *= per_l2
-                for e in range(k):
-                    w[j + e] += new[e] * value
-            else:
-                for e in range(k):
-                    v[j + e] += new[e] * value
-                    w[j + e] = penalty_prox(v[j + e], g.l1, g.positive) * per_l2
+            for e in range(k):
+                column[e] += new[e] * value
     return moved
 
 
@@ -719,15 +737,13 @@ def sdca_softmax(
     double l2,
     bint positive,
     double rho,
-    double unit,
     double[:, ::1] theta,  # IN / OUT
     double[:, ::1] v,  # IN / OUT
-    double[:, ::1] w,  # IN / OUT
     double[::1] b,  # IN / OUT
 ):
     """`sdca` with the multinomial log-loss."""
     cdef RowPointers x = rows.pointers()
-    cdef Sdca g = Sdca(l1, l2, rho, unit, positive, l1 == 0 and not positive)
+    cdef Sdca g = Sdca(l1, l2, rho, positive, l1 == 0 and not positive)
     cdef const double* deltas = &delta[0] if delta.shape[0] else NULL
     cdef Py_ssize_t k = theta.shape[1]
     cdef double[::1] work = np.empty(4 * k)
@@ -736,12 +752,12 @@ def sdca_softmax(
         if x.values32 != NULL:
             moved = sdca_softmax_steps(
                 &x, <float>0, g, k, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0, 0], &v[0, 0], &w[0, 0], &b[0], &work[0],
+                &theta[0, 0], &v[0, 0], &b[0], &work[0],
             )
         else:
             moved = sdca_softmax_steps(
                 &x, <double>0, g, k, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0, 0], &v[0, 0], &w[0, 0], &b[0], &work[0],
+                &theta[0, 0], &v[0, 0], &b[0], &work[0],
             )
     return moved
 

@@ -45,10 +45,12 @@ class Penalty:
         """The penalty of w."""
         return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
 
-    def prox(self, v, step=1.0):
-        """Minimise |w - v|^2 / 2 + step penalty(w)."""
+    def threshold(self, v):
+        """Minimise l1 |w|_1 + |w - v|^2 / 2 under the constraint."""
+        if self.is_quadratic:
+            return v.copy()
         v = np.maximum(v, 0.0) if self.positive else v
-        return np.sign(v) * np.maximum(np.abs(v) - step * self.l1, 0.0) / (1 + step * self.l2)
+        return np.sign(v) * np.maximum(np.abs(v) - self.l1, 0.0)
 
     def largest_scale(self, v):
         """The largest t <= 1 for which t v is where the conjugate is finite: 1 if l2 > 0."""
@@ -240,8 +242,9 @@ class FiniteSum:
         gap = self.losses_gap(scores, dual) + self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
         if self.fit_intercept:  # what rounding leaves of the balance
             gap += np.sum(np.abs(v[-1]) * (1.0 + np.abs(W[-1])))
-        if np.isfinite(gap):
-            self.lower_bound = max(self.lower_bound, objective - gap - rounding)
+        if not np.isfinite(gap):  # a dual point out of range proves nothing
+            gap = np.inf
+        self.lower_bound = max(self.lower_bound, objective - gap - rounding)
         return Point(W, objective, self.gap(objective, gap), pulls, gradient)
 
     def gap(self, objective, own=np.inf):
@@ -327,7 +330,7 @@ class SoftmaxSum(FiniteSum):
             P /= P.sum(axis=1, keepdims=True)
         mass = self.c @ P
         share = np.max(1.0 - target / mass)
-        if share > 0:
-            row = np.maximum(target - (1 - share) * mass, 0.0)
+        row = np.maximum(target - (1 - share) * mass, 0.0)
+        if row.sum() > 0:
             P = (1 - share) * P + share * row / row.sum()
         return -_less_own_class(P, self.y)

@@ -367,12 +367,7 @@ class Sdca(Solver):
 
     def _follow(self):
         """Make w follow v."""
-        penalty = self.problem.penalty
-        if penalty.is_quadratic:
-            self.w = self.v / self.l2
-        else:
-            v = np.maximum(self.v, 0.0) if penalty.positive else self.v
-            self.w = np.sign(v) * np.maximum(np.abs(v) - penalty.l1, 0.0) / self.l2
+        self.w = self.problem.penalty.threshold(self.v) / self.l2
 
     def run(self):
         problem, penalty = self.problem, self.problem.penalty
@@ -391,13 +386,12 @@ class Sdca(Solver):
                 self.l2,
                 penalty.positive,
                 self.rho,
-                1.0,
                 self.theta,
                 self.v,
-                self.w,
                 self.b,
             ),
         )
+        self._follow()
         self.move_centers()
         self.age += 1
         if self.age % REFRESH_PASSES == 0:
@@ -465,8 +459,6 @@ class Catalyst(Sdca):
             beta = old * (1 - old) / (old**2 + new)
         self.last, self.momentum = self.solved, new
         center = self.w + beta * step[:-1]
-        if self.problem.penalty.is_quadratic:  # the kernel has not kept v
-            self.v = self.l2 * self.w
         self.v = self.v + self.kappa * (center - self.center)
         self.center = center
         self._move_anchor(self.b + beta * step[-1:].ravel())
