@@ -605,24 +605,23 @@ cdef void softmax_implicit(
     """new = e_own - p, where p = softmax(z + q (new - theta)): the multinomial `loss_implicit`.
 
     With m = z + q (e_own - theta), s = log p solves s + q exp(s) = m - t for the t that makes the
-    sum of p 1. Newton on s and t together; where it ends p is divided by its sum, so that it is
-    a dual point whatever happened. `work` has room for 2 k.
+    sum of p 1: Newton on s and t together. If it does not arrive, for very large q, the step of
+    MISO that cannot lower the dual stands in, delta = 1 / (1 + q/2). `work` has room for 3 k.
     """
     cdef double* s = work
     cdef double* p = work + k
-    cdef double t, total, weight, shift, residual, step, longest
+    cdef double* pull = work + 2 * k
+    cdef double t, total, weight, shift, residual, step, longest = 1
     cdef Py_ssize_t j, _i
     cdef bint is_corner = False
     for j in range(k):
+        s[j] = z[j]
         p[j] = (1 if j == own else 0) - theta[j]
         is_corner |= p[j] < CORNER
-    if is_corner:  # log p is no start: the pull at z is
-        for j in range(k):
-            s[j] = z[j]
-        softmax_pull(s, k, own, p)
-        for j in range(k):
-            p[j] = max((1 if j == own else 0) - p[j], 1e-300)
+    softmax_pull(s, k, own, pull)
     for j in range(k):
+        if is_corner:  # log p is no start: the pull at z is
+            p[j] = max((1 if j == own else 0) - pull[j], 1e-300)
         z[j] += q * ((1 if j == own else 0) - theta[j])
         s[j] = log(p[j])
     t = z[own] - s[own] - q * p[own]
@@ -637,10 +636,15 @@ cdef void softmax_implicit(
             residual = z[j] - t - s[j] - q * p[j]
             step = clip(residual / (1 + q * p[j]), -LONGEST, LONGEST)
             s[j] += step
-            longest = max(longest, fabs(step) if p[j] > CORNER else 0.0)
+            longest = max(longest, fabs(step) if p[j] > CORNER or step > 0 else 0.0)
             p[j] = exp(min(s[j], 0.0))
+        longest = max(longest, fabs(total - 1) * (1 + q))  # the sum of p must not undo the steps
         if longest <= COARSE_SOFTMAX:
             break
+    if not longest <= COARSE_SOFTMAX:
+        for j in range(k):
+            new[j] = theta[j] + (pull[j] - theta[j]) / (1 + 0.5 * q)
+        return
     total = 0
     for j in range(k):
         total += p[j]
@@ -746,7 +750,7 @@ def sdca_softmax(
     cdef Sdca g = Sdca(l1, l2, rho, positive, l1 == 0 and not positive)
     cdef const double* deltas = &delta[0] if delta.shape[0] else NULL
     cdef Py_ssize_t k = theta.shape[1]
-    cdef double[::1] work = np.empty(4 * k)
+    cdef double[::1] work = np.empty(5 * k)
     cdef double moved
     with nogil:
         if x.values32 != NULL:
