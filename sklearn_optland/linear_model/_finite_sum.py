@@ -554,7 +554,7 @@ class FiniteSumRegressor(RegressorMixin, _FiniteSumEstimator):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = FiniteSumRegressor(alpha=1e-4, random_state=0).fit(X, y)
     >>> round(model.score(X, y), 2)
-    0.52
+    0.51
     >>> model.certificate_.scope, model.certificate_.reached
     ('global', True)
     """

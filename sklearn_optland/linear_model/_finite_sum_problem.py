@@ -221,10 +221,13 @@ class FiniteSum:
         optimum from below. By default theta are the pulls at W; solvers that have a dual point of
         their own hand it in. The best bound so far is kept.
         """
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+            return self._certified(W, theta)
+
+    def _certified(self, W, theta):
         scores = self.scores(W)
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss, pulls = self.losses(scores)
-            objective = loss + self.penalty.value(W[:-1])
+        loss, pulls = self.losses(scores)
+        objective = loss + self.penalty.value(W[:-1])
         if not np.isfinite(objective):
             return Point(W, np.inf, np.inf, pulls, None)
         if not self.has_dual_bound:

@@ -234,8 +234,17 @@ class Katyusha(Solver):
         return np.append(self.iterate[:-1], self.iterate[-1] * self.problem.unit)
 
     def run(self):
+        """Go over a pass at least, and on to a snapshot: each step takes one by chance 1 / n."""
+        n, moved, steps = self.problem.n_samples, 0.0, 0
+        while steps < n:
+            left = self.rng.geometric(1 / n)
+            steps += left
+            moved += self._until_snapshot(left)
+            self._snapshot()
+        return moved
+
+    def _until_snapshot(self, left):
         problem, penalty = self.problem, self.problem.penalty
-        left = self.rng.geometric(1 / problem.n_samples)
         eta = self.theta2 / ((1 + self.theta2) * self.theta1)
         moved = 0.0
         while left > 0:
@@ -266,7 +275,6 @@ class Katyusha(Solver):
                     self.z,
                 ),
             )
-        self._snapshot()
         return moved
 
     def measured(self):
@@ -573,13 +581,12 @@ class Descent:
         self.problem, self.solver, self.tol, self.max_passes = problem, solver, tol, max_passes
         self.n_passes = self.seen = 0.0
         self.point = self.best = None  # the last one evaluated, and the best
-        zeros = problem.zeros()
+        self.zeros = problem.zeros()
         self.at_zero, pulls = problem.losses(np.zeros_like(problem.zeros_like_scores()))
         self.gap_per_move = 0.5 / (problem.curvature if problem.is_smooth else 1.0)
         self.scale = None
         if not problem.has_dual_bound:
-            self.scale = problem.gradient_norm(zeros, -problem.pull(pulls))
-        self.fallback = zeros
+            self.scale = problem.gradient_norm(self.zeros, -problem.pull(pulls))
         # movement that is nothing but rounding
         self.stillness = STILL**2 * float(problem.c @ np.sum(np.atleast_2d(pulls.T) ** 2, axis=0))
         self.still = False
@@ -614,9 +621,11 @@ class Descent:
                 break
         self.seen = self.n_passes
         self._keep(self.point)
+        if self.best.objective > self.at_zero:  # no fit is worse than none
+            self._keep(problem.evaluate(self.zeros))
         if solver.has_steps and not self.point.objective <= DIVERGED * self.at_zero:
             solver.step_size *= 0.25
-            solver.start(self.fallback if self.best is None else self.best.W)
+            solver.start(self.best.W)
         if moved > 0 and self.scale is None:
             self.gap_per_move = self.point.certificate / moved
 
