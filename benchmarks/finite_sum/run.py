@@ -21,6 +21,7 @@ from benchopt.utils.parametrized_name_mixin import product_param
 
 LEVEL = 1e-6
 EXTRA = 1e-8  # the sweep goes on to it, for the optimum
+ROUNDING = 1e-12  # of the objective, granted to the bounds
 PATIENCE = 8  # fits without progress that end a sweep
 PROBLEMS = {
     "a9a": ("npz", {"dataset": "a9a"}),
@@ -47,19 +48,21 @@ def timed(solver, n_iter):
 
 
 def sweep(solver, objective, floor, max_seconds):
-    """(count, seconds, value) of fits at each count, until the floor, too long or no progress."""
+    """(count, seconds, value, bound) of fits at each count: to the floor, too long, or stalled."""
     points, n_iter, spent = [], 0, 0.0
     while True:
         n_iter = solver.get_next(n_iter)
         seconds = timed(solver, n_iter)
         spent += seconds
         result = objective.evaluate_result(**solver.get_result())
-        points.append((n_iter, seconds, result["value"]))
-        if result["bound"] + 1e-12 < result["value"] - floor:
-            log(f"    FALSE BOUND of {solver}: {result} above {floor}")
-        values = [value for _, _, value in points]
+        points.append((n_iter, seconds, result["value"], result["bound"]))
+        values = [point[2] for point in points]
         stalls = len(values) > PATIENCE and min(values[-PATIENCE:]) >= min(values[:-PATIENCE])
-        if values[-1] <= floor * (1 + EXTRA) or seconds > max_seconds or spent > 6 * max_seconds:
+        if (
+            (np.isfinite(floor) and values[-1] <= floor * (1 + EXTRA))
+            or seconds > max_seconds
+            or spent > 6 * max_seconds
+        ):
             return points
         if stalls:
             return points
@@ -76,15 +79,18 @@ def measure(solvers, objective, options):
         solver.set_objective(**objective.get_objective())
         solver.warm_up()
         entrants[name] = solver
-    floor, points = -np.inf, {}
+    floor, points = np.inf, {}
     for name, solver in entrants.items():  # ours come first
         points[name] = sweep(solver, objective, floor, options.timeout)
-        floor = max(floor, -np.inf) if floor > -np.inf else min(p[2] for p in points[name])
-        floor = min(floor, *(p[2] for p in points[name]))
+        floor = min([floor, *(point[2] for point in points[name])])
         log(f"    {name}: {points[name][-1]}")
+    for name, found in points.items():
+        for n_iter, _, value, bound in found:
+            if value - floor > bound + ROUNDING * value:
+                log(f"    FALSE BOUND: {name} after {n_iter}: {value - floor} > {bound}")
     counts = {}
     for name, found in points.items():
-        counts[name] = next((n for n, _, value in found if value <= floor * (1 + LEVEL)), None)
+        counts[name] = next((n for n, _, value, _ in found if value <= floor * (1 + LEVEL)), None)
     seconds = {name: [] for name, count in counts.items() if count}
     for _ in range(options.repetitions):
         for name in seconds:
@@ -160,7 +166,7 @@ def main():
         ]
         cells += [
             f"{name} > {seconds:.3g} ({count}; at {value / floor - 1:.0e}), > {seconds / base:.1f}"
-            for name, (count, seconds, value) in slowest.items()
+            for name, (count, seconds, value, _) in slowest.items()
         ]
         cell = f"{base:.3g} ({counts[ours]})"
         print(f"| {problem} | {penalty} | {strength:g} | {cell} | {'; '.join(cells)} |", flush=True)

@@ -116,7 +116,7 @@ class FiniteSum:
         self.values_per_row = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
         self.curvature = CURVATURE[loss]
         self.passes = 0.0
-        self.lower_bound = -np.inf
+        self.lower_bound = 0.0  # of the dual point 0: no loss and no penalty is negative
 
     @property
     def is_smooth(self):
