@@ -36,7 +36,7 @@ point_saga   Point-SAGA (Defazio 2016) with the quadratic penalty, common to all
        w = scale u + lag G makes a step cost the support of x_i.
 """
 from cython cimport floating
-from libc.math cimport exp, fabs, log
+from libc.math cimport INFINITY, exp, fabs, log
 from libc.stdint cimport uint64_t
 
 import numpy as np
@@ -52,7 +52,6 @@ from sklearn_optland.utils._scalar_losses cimport (
     loss_pull,
     loss_value,
     optland_exp_negative,
-    soft_threshold,
 )
 
 cdef extern from *:
@@ -223,11 +222,12 @@ cdef inline void row_add(
             w[index[p]] += t * x[p]
 
 
-cdef inline double penalty_prox(
-    double v, double threshold, bint positive
-) noexcept nogil:
-    """soft(v, threshold), or its positive part."""
-    return max(0.0, v - threshold) if positive else soft_threshold(v, threshold)
+cdef inline double penalty_prox(double v, double threshold, bint positive) noexcept nogil:
+    """soft(v, threshold), or its positive part, without a branch: signs are hard to predict."""
+    cdef double low = -INFINITY if positive else -threshold
+    cdef double inside = v if v > low else low
+    inside = inside if inside < threshold else threshold
+    return v - inside
 
 
 # SDCA and MISO

@@ -13,6 +13,8 @@ from sklearn_optland.linear_model import _finite_sum_fast as kernels
 MAX_UNSEEN = 10
 # Times the objective at zero: what no step size that converges comes near.
 DIVERGED = 10.0
+# Of Catalyst's kappa without an L2 penalty, measured: its factor a pass, and where it stops.
+FALL, LOWEST = 0.95, 0.1
 # Change of the dual variables, relative to their size at zero, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
 # Dual solvers add into v at each step; so often it is computed anew.
@@ -350,8 +352,7 @@ class Sdca(Solver):
         self.rho = 0.0
         if problem.fit_intercept:
             self.rho = min(curvature / problem.n_samples, self.l2 / problem.unit**2)
-        lengths = problem.row_squares / self.l2
-        self.q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
+        self._weigh_rows()
         self.delta = self.steps()
         self.theta = problem.zeros_like_scores()
         if W.any():
@@ -360,6 +361,11 @@ class Sdca(Solver):
         self.center = W[:-1].copy()
         self.age = 0
         self._refresh()
+
+    def _weigh_rows(self):
+        """Compute q, what a row's own score gains per unit of its theta."""
+        lengths = self.problem.row_squares / self.l2
+        self.q = self.problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
 
     def steps(self):
         """Return the steps of MISO; none of SDCA."""
@@ -415,11 +421,11 @@ class Sdca(Solver):
         self.anchor = b
 
     def point(self):
-        return self.parameters(), self.theta
+        return self.parameters(self.anchor), self.theta
 
-    def parameters(self):
+    def parameters(self, b):
         """Return W."""
-        return np.concatenate([self.w, self.anchor.reshape((1, *self.w.shape[1:]))])
+        return np.concatenate([self.w, b.reshape((1, *self.w.shape[1:]))])
 
 
 class Miso(Sdca):
@@ -442,35 +448,55 @@ class Catalyst(Sdca):
     Subproblems add kappa/2 |w - center|^2, which also makes up for a penalty without an L2 part,
     and rho/2 (b - anchor)^2. Center and anchor are extrapolated; the momentum starts anew where
     it points uphill.
+
+    Without an L2 part there is no momentum, which a single pass a subproblem does not bear there
+    (measured): plain proximal points, whose kappa falls by `FALL` a pass to `LOWEST` of its size.
     """
 
     def start(self, W):
         problem, l2 = self.problem, self.problem.penalty.l2
         curvature = problem.curvature if problem.is_smooth else 1.0
         longest = curvature * np.max(problem.c * problem.row_squares)
-        self.kappa = max(longest - l2, 0.0 if l2 else 1.0 / problem.n_samples)
+        # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
+        self.kappa = max(longest - l2, 0.0) if longest > 0 else 1.0
+        self.lowest = LOWEST * self.kappa
         self.share = l2 / (l2 + self.kappa)
-        self.momentum = np.sqrt(self.share) if self.share else 1.0
+        self.momentum = np.sqrt(self.share)
         self.last = self.solved = W.copy()
         super().start(W)
 
+    def _lower_kappa(self):
+        pulled = self.v - self.kappa * self.center
+        self.kappa = self.l2 = max(FALL * self.kappa, self.lowest)
+        self.v = pulled + self.kappa * self.center
+        self._weigh_rows()
+
     def move_centers(self):
-        old, share = self.momentum, self.share
-        new = 0.5 * (share - old**2 + np.sqrt((share - old**2) ** 2 + 4 * old**2))
-        self.solved = np.concatenate([self.w, self.b.reshape((1, *self.w.shape[1:]))])
+        self.solved = self.parameters(self.b)
         step = self.solved - self.last
+        self.last = self.solved
+        beta = self._next_beta(step) if self.share else 0.0
+        self._move_center(self.w + beta * step[:-1])
+        self._move_anchor(self.b + beta * step[-1:].ravel())
+        if not self.share:
+            self._lower_kappa()
+        self._follow()
+
+    def _next_beta(self, step):
+        """The paper's extrapolation, or 0 where the momentum starts anew."""
+        old, share = self.momentum, self.share
         ahead = np.vdot(self.center - self.w, step[:-1]) * self.kappa
         ahead += np.vdot(self.anchor - self.b, step[-1:]) * self.rho
         if ahead > 0:
-            new, beta = (np.sqrt(share) if share else 1.0), 0.0
-        else:
-            beta = old * (1 - old) / (old**2 + new)
-        self.last, self.momentum = self.solved, new
-        center = self.w + beta * step[:-1]
+            self.momentum = np.sqrt(share)
+            return 0.0
+        new = 0.5 * (share - old**2 + np.sqrt((share - old**2) ** 2 + 4 * old**2))
+        self.momentum = new
+        return old * (1 - old) / (old**2 + new)
+
+    def _move_center(self, center):
         self.v = self.v + self.kappa * (center - self.center)
         self.center = center
-        self._move_anchor(self.b + beta * step[-1:].ravel())
-        self._follow()
 
     def point(self):
         return self.solved, None if self.problem.is_smooth else self.theta
