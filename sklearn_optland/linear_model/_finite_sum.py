@@ -43,7 +43,7 @@ _PARAMETERS = """alpha : float, default=1e-4
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude.
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -217,16 +217,16 @@ class _FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
 
-    def _starts(self, shapes):
+    def _starts(self, shape):
         """Zeros, or where the last fit ended."""
         if self.warm_start and hasattr(self, "coef_"):
             W = np.column_stack([np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)])
-            if W.shape == shapes:
+            if W.shape == shape:
                 W = W.astype(np.float64)
                 if not self.fit_intercept:
                     W[:, -1] = 0.0
                 return W
-        return np.zeros(shapes)
+        return np.zeros(shape)
 
 
 def normalized(weights, name="sample_weight"):

@@ -64,6 +64,15 @@ cdef extern from *:
     """
     void OPTLAND_PREFETCH(const void* address) nogil
 
+cdef extern from "_log_loss.h" nogil:
+    double optland_logistic_pulls(
+        long long n, const double* z, const double* s, const double* c, double* theta, double* loss
+    )
+    double optland_logistic_fenchel_gap(
+        long long n, const double* z, const double* s, const double* c, const double* theta,
+        double* terms
+    )
+
 cdef enum:
     AHEAD = 2  # rows that are fetched before their turn
     MAX_SOFTMAX_STEPS = 60
@@ -866,7 +875,13 @@ def pulls(
     """theta_i = -l_i'(f_i); returns the sum of c_i l_i(f_i)."""
     cdef Loss loss = Loss(loss_kind, epsilon)
     cdef double total = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, n = f.shape[0]
+    cdef double[::1] terms
+    if loss.kind == LossKind.LOG:
+        terms = np.empty(n)
+        with nogil:
+            total = optland_logistic_pulls(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
+        return total
     with nogil:
         for i in range(f.shape[0]):
             theta[i] = loss_pull(loss, y[i], f[i])
@@ -885,7 +900,13 @@ def fenchel_gap(
     """Sum of c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i], the losses' part of the gap."""
     cdef Loss loss = Loss(loss_kind, epsilon)
     cdef double total = 0
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, n = f.shape[0]
+    cdef double[::1] terms
+    if loss.kind == LossKind.LOG:
+        terms = np.empty(n)
+        with nogil:
+            total = optland_logistic_fenchel_gap(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
+        return total
     with nogil:
         for i in range(f.shape[0]):
             total += c[i] * loss_fenchel_gap(loss, y[i], f[i], theta[i])

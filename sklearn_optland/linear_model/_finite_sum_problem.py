@@ -242,7 +242,9 @@ class FiniteSum:
         if scale < 1:
             dual, v = scale * dual, scale * v
         rounding = 8 * EPS * objective
-        gap = self.losses_gap(scores, dual) + self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
+        gap = self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
+        if dual is not pulls:  # whose own part is 0
+            gap += self.losses_gap(scores, dual)
         if self.fit_intercept:  # what rounding leaves of the balance
             gap += np.sum(np.abs(v[-1]) * (1.0 + np.abs(W[-1])))
         if not np.isfinite(gap):  # a dual point out of range proves nothing

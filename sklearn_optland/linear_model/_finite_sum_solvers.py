@@ -39,15 +39,16 @@ class Solver:
 
     has_steps = True  # a step size, which might be too long
     needs_replacement = False  # rows must be drawn independently
+    weighs_draws = True  # steps take account of the rows' chances
 
     def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
         self.problem, self.rng, self.sampling = problem, rng, sampling
         self.order = np.arange(problem.n_samples, dtype=np.int32)
         L = problem.lipschitz
         self.chances = np.full(problem.n_samples, 1 / problem.n_samples)
-        if sampling == "lipschitz" and L.max() > 0:
+        if sampling == "lipschitz" and self.weighs_draws and L.max() > 0:
             self.chances = 0.5 * self.chances + 0.5 * L / L.sum()
-        shuffles = sampling == "uniform" and not self.needs_replacement
+        shuffles = not (self.needs_replacement or (sampling == "lipschitz" and self.weighs_draws))
         self.table = None if shuffles else kernels.alias_table(self.chances)
         # of c_i l_i / p_i, the terms whose mean the sum is
         self.L = np.max(L / (problem.n_samples * self.chances))
@@ -57,6 +58,10 @@ class Solver:
     def default_step(self):
         """Return the step size that "auto" stands for."""
         return None
+
+    def values_per_step(self):
+        """Return how many numbers a step touches, on average."""
+        return self.problem.values_per_row * self.problem.k
 
     def next_order(self):
         """Return the rows of the next pass."""
@@ -75,7 +80,7 @@ class Solver:
         problem.passes += len(order) / problem.n_samples
         return sum(
             kernel(order[first:last])
-            for first, last in row_blocks(len(order), problem.values_per_row * problem.k)
+            for first, last in row_blocks(len(order), self.values_per_step())
         )
 
     def start(self, W):
@@ -209,6 +214,9 @@ class Svrg(Saga):
 class Katyusha(Solver):
     """Loopless Katyusha (Kovalev et al. 2020), accelerated; a step costs all columns."""
 
+    def values_per_step(self):
+        return self.problem.n_features
+
     def default_step(self):
         return 1 / self.L if self.L > 0 else 1.0
 
@@ -288,6 +296,8 @@ class Katyusha(Solver):
 
 class PointSaga(Solver):
     """Point-SAGA (Defazio 2016), accelerated, by proximal steps of single losses."""
+
+    weighs_draws = False
 
     def default_step(self):
         n, mu = self.problem.n_samples, self.problem.penalty.l2
@@ -608,13 +618,13 @@ class Descent:
         self.n_passes = self.seen = 0.0
         self.point = self.best = None  # the last one evaluated, and the best
         self.zeros = problem.zeros()
-        self.at_zero, pulls = problem.losses(np.zeros_like(problem.zeros_like_scores()))
+        self.at_zero, pulls = problem.losses(problem.zeros_like_scores())
         self.gap_per_move = 0.5 / (problem.curvature if problem.is_smooth else 1.0)
         self.scale = None
         if not problem.has_dual_bound:
             self.scale = problem.gradient_norm(self.zeros, -problem.pull(pulls))
         # movement that is nothing but rounding
-        self.stillness = STILL**2 * float(problem.c @ np.sum(np.atleast_2d(pulls.T) ** 2, axis=0))
+        self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
         self.still = False
 
     @property
@@ -664,8 +674,8 @@ class Descent:
         return self.best.W
 
     def _is_due(self, moved):
-        since = self.n_passes - self.seen
-        if self.n_passes >= self.max_passes or since >= MAX_UNSEEN or self.still:
+        since, left = self.n_passes - self.seen, self.max_passes - self.n_passes
+        if left <= 0 or self.still or (since >= MAX_UNSEEN and left > 0.5 * MAX_UNSEEN):
             return True
         objective = self.at_zero if self.best is None else self.best.objective
         return (

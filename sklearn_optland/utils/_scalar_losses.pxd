@@ -11,11 +11,10 @@
 #     EPSILON_INSENSITIVE   max(0, |r| - epsilon)
 #
 # The dual variable of a row is theta = -l'(f), the pull on its prediction; a = y theta for margins.
-from libc.math cimport fabs, log1p
+from libc.math cimport fabs
 
 cdef extern from "_log_loss.h" nogil:
     double optland_exp_negative(double x)
-    double optland_divergence_term(double x)
 
 
 cdef enum LossKind:
@@ -53,11 +52,8 @@ cdef inline double sigmoid(double x) noexcept nogil:
 
 
 cdef inline double loss_value(Loss loss, double y, double f) noexcept nogil:
-    """l(y, f)."""
+    """l(y, f); LOG is in _log_loss.h, vectorised."""
     cdef double t
-    if loss.kind == LOG:
-        t = y * f
-        return log1p(optland_exp_negative(-fabs(t))) + (0 if t > 0 else -t)
     if loss.kind <= HINGE:
         t = max(0.0, 1 - y * f)
         if loss.kind == SQUARED_HINGE:
@@ -152,15 +148,10 @@ cdef inline double loss_implicit(
 cdef inline double loss_fenchel_gap(Loss loss, double y, double f, double theta) noexcept nogil:
     """l(y, f) + l*(-theta) + theta f >= 0, a row's part of the duality gap; 0 for the pull at f.
 
-    Written as sums of terms that are not negative, so that a small gap keeps its digits.
+    LOG is in _log_loss.h, vectorised. Written as sums of terms that are not negative, so that a
+    small gap keeps its digits.
     """
-    cdef double a, p, s, t
-    if loss.kind == LOG:  # the Kullback-Leibler divergence of (a, 1 - a) from (p, 1 - p)
-        a, p, s = y * theta, sigmoid(-y * f), sigmoid(y * f)
-        return (
-            p * optland_divergence_term(max(-1.0, (a - p) / p))
-            + s * optland_divergence_term(max(-1.0, (p - a) / s))
-        )
+    cdef double a, s, t
     if loss.kind <= HINGE:
         a, t = y * theta, 1 - y * f
         if loss.kind == HINGE:
