@@ -74,7 +74,7 @@ cdef extern from "_log_loss.h" nogil:
     )
 
 cdef enum:
-    AHEAD = 2  # rows that are fetched before their turn
+    AHEAD = 4  # rows that are fetched before their turn
     MAX_SOFTMAX_STEPS = 60
     FIELDS = 4  # of a column in the state of saga: w, G, gamma D, 1 / (1 + gamma D l2)
 

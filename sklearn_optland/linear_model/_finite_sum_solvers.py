@@ -383,7 +383,7 @@ class Sdca(Solver):
 
     def _refresh(self):
         """Compute v, w and b from theta, without the rounding of many small additions."""
-        v = self.problem.pull(self.theta)
+        v = self.problem.pull(self.theta) if self.theta.any() else self.problem.zeros()
         self.v = v[:-1] + self.kappa * self.center
         if self.rho:
             self.b = self.anchor + v[-1:].ravel() / self.rho
