@@ -11,7 +11,8 @@ from scipy.special import expit, log_softmax, softmax, xlogy
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
-from sklearn_optland.utils._rows import as_rows
+from sklearn_optland.linear_model import finite_sum
+from sklearn_optland.utils._rows import as_rows, repeats_entries
 
 SEEDS = st.integers(0, 2**32 - 1)
 EPSILON = 0.7
@@ -145,6 +146,31 @@ def test_log_loss_implicit_solves_its_equation(q, margin, old):
         )
     size = max(1.0, q, abs(margin))
     assert_allclose(theta[0], expected, rtol=1e-6, atol=1e-300 + 4e-16 * size / max(q, 1.0))
+
+
+def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((30, 8), density=0.4, format="csr", rng=rng)
+    unsorted = X[:, ::-1][:, ::-1]
+    assert not repeats_entries(unsorted)
+    repeated = sparse.csr_array(
+        (
+            np.append(X.data, 2.0),
+            np.append(X.indices, X.indices[-1]),
+            np.append(X.indptr[:-1], X.nnz + 1),
+        ),
+        shape=X.shape,
+    )
+    assert repeats_entries(repeated)
+    summed = repeated.copy()
+    summed.sum_duplicates()
+    y = np.where(rng.random(30) < 0.5, -1.0, 1.0)
+    for storage, same in ((unsorted, X), (repeated, summed)):
+        fits = [
+            finite_sum("log_loss", "elasticnet", A, y, alpha=0.05, random_state=0).coef
+            for A in (storage, same)
+        ]
+        assert_allclose(*fits, atol=1e-12)
 
 
 # Orders

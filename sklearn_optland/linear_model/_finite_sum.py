@@ -402,7 +402,7 @@ class FiniteSumClassifier(ClassifierMixin, _FiniteSumEstimator):
         common = {
             "penalty": self._penalty(),
             "fit_intercept": self.fit_intercept,
-            "rows": as_rows(X),
+            "rows": as_rows(X, in_order=False),
         }
         if n_scores > 1 and self.loss == "log_loss":
             return [SoftmaxSum(X, codes.astype(np.int32), c, n_classes=n_scores, **common)]

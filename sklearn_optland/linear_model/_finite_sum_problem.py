@@ -111,7 +111,7 @@ class FiniteSum:
         self.X, self.y, self.c = X, y, c
         self.loss, self.epsilon, self.kind = loss, epsilon, kernels.LOSSES[loss]
         self.penalty, self.fit_intercept = penalty, fit_intercept
-        self.rows = as_rows(X) if rows is None else rows
+        self.rows = as_rows(X, in_order=False) if rows is None else rows
         self.n_samples, self.n_features = X.shape
         self.values_per_row = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
         self.curvature = CURVATURE[loss]

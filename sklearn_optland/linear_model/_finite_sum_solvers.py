@@ -592,9 +592,13 @@ def _is_ill_conditioned(problem):
     The dual of sparse rows of many columns is well conditioned even where the largest row alone
     would give a condition number far above n: their products are small.
     """
-    if not problem.is_smooth:
-        return False
-    return problem.curvature * problem.largest_column > 0.1 * problem.penalty.l2 * problem.n_samples
+    l2 = problem.penalty.l2
+    if (
+        not problem.is_smooth
+        or problem.curvature * np.max(problem.c * problem.row_squares) < l2 / 2
+    ):
+        return False  # kappa < n/2: nothing is hard
+    return problem.curvature * problem.largest_column > 0.1 * l2 * problem.n_samples
 
 
 class Descent:

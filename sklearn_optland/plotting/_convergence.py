@@ -126,7 +126,13 @@ class ConvergenceDisplay:
         for name, colour, marker in zip(gaps, cycle(COLOURS), cycle(MARKERS), strict=False):
             where = np.asarray(self.curves[name][x])
             (line,) = ax.plot(
-                where, gaps[name], color=colour, marker=marker, markersize=4, label=name
+                where,
+                gaps[name],
+                color=colour,
+                marker=marker,
+                markersize=4,
+                markevery=max(1, len(where) // 10),
+                label=name,
             )
             self.lines_.append(line)
             rate = (self.rates or {}).get(name)

@@ -47,7 +47,7 @@ cdef class Rows:
         return RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
 
 
-def as_rows(X):
+def as_rows(X, *, in_order=True):
     """Wrap a validated array for the kernels.
 
     Parameters
@@ -55,6 +55,9 @@ def as_rows(X):
     X : ndarray of shape (n_rows, n_columns), C-contiguous, or CSR matrix or array
         float32 or float64. Nothing is copied, unless a CSR matrix has unsorted or repeated
         entries.
+    in_order : bool, default=True
+        Whether the entries of a row must be sorted, as `gram` needs them; False saves the copy of
+        a CSR matrix that is only unsorted.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def as_rows(X):
     """
     if not sparse.issparse(X):
         return DenseRows(X)
-    if not X.has_canonical_format:
+    if not X.has_canonical_format and (in_order or repeats_entries(X)):
         X = X.copy()
         X.sum_duplicates()
     # A column number always fits 32 bits, a position among the non-zeros may not.
@@ -72,6 +75,21 @@ def as_rows(X):
         X.indptr.astype(np.int64, copy=False),
         X.shape[1],
     )
+
+
+def repeats_entries(X):
+    """Whether a row of a CSR matrix has two entries in one column."""
+    cdef const int[::1] indices = X.indices.astype(np.int32, copy=False)
+    cdef const long long[::1] indptr = X.indptr.astype(np.int64, copy=False)
+    cdef Py_ssize_t[::1] last_row = np.zeros(X.shape[1], dtype=np.intp)  # of each column, from 1
+    cdef Py_ssize_t i, n_repeated = 0
+    cdef long long p
+    with nogil:
+        for i in range(indptr.shape[0] - 1):
+            for p in range(indptr[i], indptr[i + 1]):
+                n_repeated += last_row[indices[p]] == i + 1
+                last_row[indices[p]] = i + 1
+    return n_repeated > 0
 
 
 def sparse_copy(const floating[:, ::1] X):
