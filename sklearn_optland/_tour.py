@@ -16,21 +16,32 @@ from time import perf_counter
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import ProgressBar
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model import (
+    BoundMajorizationLogisticRegression,
+    FiniteSumClassifier,
+    FiniteSumRegressor,
+    SAGAClassifier,
+    SAGARegressor,
+    SDCAClassifier,
+    SDCARegressor,
+    SVRGClassifier,
+    SVRGRegressor,
+)
 
 DATA = {
     "iris": load_iris,
     "wine": load_wine,
     "breast_cancer": load_breast_cancer,
     "digits": load_digits,
+    "diabetes": load_diabetes,
 }
 
 
@@ -74,6 +85,50 @@ ENTRIES = [
             {"curvature": "jc12"},
             {"curvature": "bohning-nesterov"},
         ),
+    ),
+    Entry(
+        name="FiniteSumClassifier",
+        estimator=FiniteSumClassifier(random_state=0),
+        counterpart=SGDClassifier("log_loss", random_state=0),
+        grid={"alpha": [0.0001, 0.001, 0.01, 0.1]},
+        data=("iris", "wine", "breast_cancer", "digits"),
+        variants=(
+            {"solver": "saga", "alpha": 0.01},
+            {"solver": "sdca", "alpha": 0.01},
+            {"solver": "catalyst", "alpha": 0.01},
+        ),
+    ),
+    Entry(
+        name="FiniteSumRegressor",
+        estimator=FiniteSumRegressor("huber", epsilon=50.0, random_state=0),
+        counterpart=SGDRegressor("huber", epsilon=50.0, random_state=0),
+        grid={"alpha": [0.0001, 0.001, 0.01, 0.1]},
+        data=("diabetes",),
+        variants=(
+            {"solver": "saga", "alpha": 0.01},
+            {"solver": "svrg", "alpha": 0.01},
+            {"solver": "point-saga", "alpha": 0.01},
+        ),
+    ),
+    *(
+        Entry(
+            name=named.__name__,
+            estimator=named(random_state=0),
+            counterpart=SGDClassifier("log_loss", random_state=0),
+            grid={"alpha": [0.01, 0.1, 1.0]},
+            data=("wine",),
+        )
+        for named in (SAGAClassifier, SDCAClassifier, SVRGClassifier)
+    ),
+    *(
+        Entry(
+            name=named.__name__,
+            estimator=named(random_state=0),
+            counterpart=SGDRegressor(random_state=0),
+            grid={"alpha": [0.01, 0.1, 1.0]},
+            data=("diabetes",),
+        )
+        for named in (SAGARegressor, SDCARegressor, SVRGRegressor)
     ),
 ]
 
@@ -222,7 +277,7 @@ def _write_figure(data, entry, directory):
             model.fit(X_train, y_train)
         gap = model.history_["certificate"] / model.history_["objective"]
         axes.plot(
-            np.arange(1, len(gap) + 1),
+            model.history_["passes"],
             gap,
             color=colour,
             marker=marker,
@@ -232,7 +287,7 @@ def _write_figure(data, entry, directory):
     axes.set_xscale("log")  # variants differ by orders of magnitude
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("iteration")
+    axes.set_xlabel("passes over the data")
     axes.set_ylabel("(objective − best lower bound) / objective")
     axes.set_title(f"{entry.name} on {data}")
     axes.grid(alpha=0.3)

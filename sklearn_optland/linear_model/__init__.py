@@ -4,5 +4,28 @@ from sklearn_optland.linear_model._bound_majorization import (
     BoundMajorizationLogisticRegression,
     partition_function_bound,
 )
+from sklearn_optland.linear_model._finite_sum import (
+    FiniteSumClassifier,
+    FiniteSumRegressor,
+    SAGAClassifier,
+    SAGARegressor,
+    SDCAClassifier,
+    SDCARegressor,
+    SVRGClassifier,
+    SVRGRegressor,
+    finite_sum,
+)
 
-__all__ = ["BoundMajorizationLogisticRegression", "partition_function_bound"]
+__all__ = [
+    "BoundMajorizationLogisticRegression",
+    "FiniteSumClassifier",
+    "FiniteSumRegressor",
+    "SAGAClassifier",
+    "SAGARegressor",
+    "SDCAClassifier",
+    "SDCARegressor",
+    "SVRGClassifier",
+    "SVRGRegressor",
+    "finite_sum",
+    "partition_function_bound",
+]

@@ -91,6 +91,43 @@ static double optland_logistic_dual(
     return optland_sum(n, terms);
 }
 
+/* Binary with signs s = -1 or 1 for classes: the pull theta = s sigmoid(-s z), minus the loss'
+ * derivative, and the sum of c log(1 + exp(-s z)). */
+OPTLAND_CLONES
+static double optland_logistic_pulls(
+    int64_t n, const double *z, const double *s, const double *c, double *theta, double *loss)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double m = s[i] * z[i];
+        double e = optland_exp_negative(m < 0 ? m : -m);
+        double q = 1.0 / (1.0 + e);
+        loss[i] = c[i] * (optland_log1p_unit(e) + (m < 0 ? -m : 0.0));
+        theta[i] = s[i] * (m < 0 ? q : e * q);
+    }
+    return optland_sum(n, loss);
+}
+
+/* The sum of c KL(a || p), a = s theta in [0, 1] and p = sigmoid(-s z): the loss at z plus its
+ * conjugate at -theta plus theta z. */
+OPTLAND_CLONES
+static double optland_logistic_fenchel_gap(
+    int64_t n, const double *z, const double *s, const double *c, const double *theta,
+    double *terms)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double m = s[i] * z[i];
+        double e = optland_exp_negative(m < 0 ? m : -m);
+        double large = 1.0 / (1.0 + e), small = e * large;
+        double p = m < 0 ? large : small, q = m < 0 ? small : large;
+        double change = s[i] * theta[i] - p;
+        double up = change / p, down = -change / q;
+        up = up < -1.0 ? -1.0 : up;
+        down = down < -1.0 ? -1.0 : down;
+        terms[i] = c[i] * (p * optland_divergence_term(up) + q * optland_divergence_term(down));
+    }
+    return optland_sum(n, terms);
+}
+
 /* p = exp(z - top), top and total the maximum of a row of z and the sum of one of p. */
 OPTLAND_CLONES
 static void optland_exp_rows(

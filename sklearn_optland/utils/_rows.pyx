@@ -60,8 +60,11 @@ cdef class Rows:
     ) noexcept nogil:
         pass
 
+    cdef RowPointers pointers(self) noexcept nogil:
+        return RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
 
-def as_rows(X):
+
+def as_rows(X, *, in_order=True):
     """Wrap a validated array for the kernels.
 
     Parameters
@@ -69,6 +72,9 @@ def as_rows(X):
     X : ndarray of shape (n_rows, n_columns), C-contiguous, or CSR matrix or array
         float32 or float64. Nothing is copied, unless a CSR matrix has unsorted or repeated
         entries.
+    in_order : bool, default=True
+        Whether the entries of a row must be sorted, as `gram` needs them; False saves the copy of
+        a CSR matrix that is only unsorted.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def as_rows(X):
     """
     if not sparse.issparse(X):
         return DenseRows(X)
-    if not X.has_canonical_format:
+    if not X.has_canonical_format and (in_order or repeats_entries(X)):
         X = X.copy()
         X.sum_duplicates()
     # A column number always fits 32 bits, a position among the non-zeros may not.
@@ -86,6 +92,21 @@ def as_rows(X):
         X.indptr.astype(np.int64, copy=False),
         X.shape[1],
     )
+
+
+def repeats_entries(X):
+    """Whether a row of a CSR matrix has two entries in one column."""
+    cdef const int[::1] indices = X.indices.astype(np.int32, copy=False)
+    cdef const long long[::1] indptr = X.indptr.astype(np.int64, copy=False)
+    cdef Py_ssize_t[::1] last_row = np.zeros(X.shape[1], dtype=np.intp)  # of each column, from 1
+    cdef Py_ssize_t i, n_repeated = 0
+    cdef long long p
+    with nogil:
+        for i in range(indptr.shape[0] - 1):
+            for p in range(indptr[i], indptr[i + 1]):
+                n_repeated += last_row[indices[p]] == i + 1
+                last_row[indices[p]] = i + 1
+    return n_repeated > 0
 
 
 def sparse_copy(const floating[:, ::1] X):
@@ -230,6 +251,14 @@ cdef class DenseRows(Rows):
                 lanes[0] += weights[j] * X[i * d + j] * X[i * d + j]
             out[i] = lanes[0] + lanes[1] + lanes[2] + lanes[3]
 
+    cdef RowPointers pointers(self) noexcept nogil:
+        cdef RowPointers x = RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
+        if self.is_float32:
+            x.values32 = &self.X32[0, 0]
+        else:
+            x.values64 = &self.X64[0, 0]
+        return x
+
 
 cdef class CSRRows(Rows):
     cdef const double[::1] data64
@@ -291,6 +320,19 @@ cdef class CSRRows(Rows):
             csr_row_squares(self.data32, self.indices, self.indptr, start, stop, weights, out)
         else:
             csr_row_squares(self.data64, self.indices, self.indptr, start, stop, weights, out)
+
+    cdef RowPointers pointers(self) noexcept nogil:
+        cdef RowPointers x = RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)
+        x.indptr = &self.indptr[0]
+        if self.indices.shape[0] == 0:  # nothing to point at, and nothing that is read
+            x.values64, x.indices = <const double*>x.indptr, <const int*>x.indptr
+            return x
+        x.indices = &self.indices[0]
+        if self.is_float32:
+            x.values32 = &self.data32[0]
+        else:
+            x.values64 = &self.data64[0]
+        return x
 
 
 cdef void csr_forward(

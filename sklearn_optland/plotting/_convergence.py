@@ -1,0 +1,171 @@
+"""Objective gaps of fitted estimators against passes or seconds."""
+
+from itertools import cycle
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
+# without any colour.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
+LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
+
+
+class ConvergenceDisplay:
+    """Objective gaps of fitted estimators against passes or seconds.
+
+    The estimators must have been fitted to the same data with the same objective: the optimum is
+    the best that one of them has reached, less what its certificate leaves open if it is larger.
+
+    Parameters
+    ----------
+    curves : dict of str to dict
+        For each name a `history_`: arrays "objective", "certificate", "passes", "seconds".
+    rates : dict of str to dict, default=None
+        For some names a `rate_`, whose slope is drawn beside the curve.
+    optimum : float, default=None
+        The optimal objective, if it is known better than by the curves.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        The curves, in the order of the names.
+    slopes_ : list of matplotlib Line2D
+        The theoretical slopes.
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    See Also
+    --------
+    ConvergenceDisplay.from_estimators : Make it of fitted estimators, and draw.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_optland.linear_model import SAGARegressor, SDCARegressor
+    >>> from sklearn_optland.plotting import ConvergenceDisplay
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> models = [E(alpha=0.01, random_state=0).fit(X, y) for E in (SAGARegressor, SDCARegressor)]
+    >>> display = ConvergenceDisplay.from_estimators(models)
+    >>> [line.get_label() for line in display.lines_]
+    ['SAGARegressor', 'SDCARegressor']
+    """
+
+    def __init__(self, curves, *, rates=None, optimum=None):
+        self.curves = curves
+        self.rates = rates
+        self.optimum = optimum
+
+    @classmethod
+    def from_estimators(
+        cls, estimators, *, names=None, x="passes", optimum=None, slopes=True, ax=None
+    ):
+        """Make the display of fitted estimators, and draw it.
+
+        Parameters
+        ----------
+        estimators : list of estimators
+            Fitted, with a `history_`; those with a `rate_` may get a slope.
+        names : list of str, default=None
+            What the legend calls them. Default: the solver that ran, or the class.
+        x : {"passes", "seconds"}, default="passes"
+            The horizontal axis.
+        optimum : float, default=None
+            The optimal objective, if it is known better than by the estimators.
+        slopes : bool, default=True
+            Whether to draw the theoretical slopes; only against passes.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            The display, drawn.
+        """
+        for estimator in estimators:
+            check_is_fitted(estimator, "history_")
+        if names is None:
+            names = [_name(estimator) for estimator in estimators]
+        curves = {n: e.history_ for n, e in zip(names, estimators, strict=True)}
+        rates = {n: e.rate_ for n, e in zip(names, estimators, strict=True) if hasattr(e, "rate_")}
+        return cls(curves, rates=rates, optimum=optimum).plot(x=x, slopes=slopes, ax=ax)
+
+    def plot(self, *, x="passes", slopes=True, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        x : {"passes", "seconds"}, default="passes"
+            The horizontal axis.
+        slopes : bool, default=True
+            Whether to draw the theoretical slopes; only against passes.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            This object.
+        """
+        if x not in XLABELS:
+            raise ValueError(f"x must be one of {list(XLABELS)}, got {x!r}.")
+        if ax is None:
+            from matplotlib import pyplot
+
+            _, ax = pyplot.subplots(layout="constrained")
+        optimum = self._optimum()
+        self.lines_, self.slopes_ = [], []
+        gaps = {
+            name: np.maximum((curve["objective"] - optimum) / abs(optimum or 1.0), LOWEST)
+            for name, curve in self.curves.items()
+        }
+        for name, colour, marker in zip(gaps, cycle(COLOURS), cycle(MARKERS), strict=False):
+            where = np.asarray(self.curves[name][x])
+            (line,) = ax.plot(
+                where,
+                gaps[name],
+                color=colour,
+                marker=marker,
+                markersize=4,
+                markevery=max(1, len(where) // 10),
+                label=name,
+            )
+            self.lines_.append(line)
+            rate = (self.rates or {}).get(name)
+            if slopes and x == "passes" and rate and np.isfinite(rate["passes_per_e"]):
+                falls = gaps[name][0] * np.exp(-(where - where[0]) / rate["passes_per_e"])
+                shown = falls >= min(gap.min() for gap in gaps.values())
+                if shown.sum() > 1:
+                    (slope,) = ax.plot(
+                        where[shown], falls[shown], color=colour, linestyle=":", linewidth=1
+                    )
+                    self.slopes_.append(slope)
+        ax.set_yscale("log")
+        ax.set_xlabel(XLABELS[x])
+        ax.set_ylabel("(objective − optimum) / optimum")
+        ax.grid(alpha=0.3)
+        title = "dotted: by the rate table, without its constants" if self.slopes_ else None
+        ax.legend(title=title, title_fontsize="small")
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _optimum(self):
+        """The best objective of all, lowered to the middle of what its certificate leaves open."""
+        if self.optimum is not None:
+            return self.optimum
+        best = min(np.min(curve["objective"]) for curve in self.curves.values())
+        bound = max(
+            np.max(np.asarray(curve["objective"]) - curve["certificate"])
+            for curve in self.curves.values()
+        )
+        return 0.5 * (best + bound) if np.isfinite(bound) and bound <= best else best
+
+
+def _name(estimator):
+    name = type(estimator).__name__
+    solver = getattr(estimator, "solver_", None)
+    return f"{name}, {solver}" if "solver" in estimator.get_params() and solver else name
