@@ -5,20 +5,23 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 from threadpoolctl import ThreadpoolController
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model._linear_classifier import (
+    LinearClassifier,
+    log_probabilities,
+    probabilities,
+)
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
 from sklearn_optland.linear_model._majorization import CertifiedDescent, plan, steps
 from sklearn_optland.utils._rows import sparse_copy
@@ -28,7 +31,7 @@ MOSTLY_ZEROS = 0.15
 
 
 class BoundMajorizationLogisticRegression(
-    OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    LinearClassifier, OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
 ):
     r"""Logistic regression by quadratic bounds on the partition function.
 
@@ -335,41 +338,6 @@ class BoundMajorizationLogisticRegression(
                 return np.ascontiguousarray(W)
         return np.zeros(shape)
 
-    def decision_function(self, X):
-        """Compute the scores of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes, the score of `classes_[1]` against `classes_[0]`.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class of the highest score.
-        """
-        scores = self.decision_function(X)
-        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[codes]
-
     def predict_proba(self, X):
         """Predict class probabilities.
 
@@ -383,10 +351,7 @@ class BoundMajorizationLogisticRegression(
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
+        return probabilities(self.decision_function(X))
 
     def predict_log_proba(self, X):
         """Predict logarithms of class probabilities, finite where the probabilities underflow.
@@ -401,10 +366,7 @@ class BoundMajorizationLogisticRegression(
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)
+        return log_probabilities(self.decision_function(X))
 
 
 def _encode(y):

@@ -4,16 +4,14 @@ from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 from threadpoolctl import ThreadpoolController
 
 from sklearn_optland._base import OptlandEstimator
@@ -27,6 +25,12 @@ from sklearn_optland.linear_model._finite_sum_solvers import (
     descend,
     rate,
     until_done,
+)
+from sklearn_optland.linear_model._linear_classifier import (
+    LinearClassifier,
+    linear_scores,
+    log_probabilities,
+    probabilities,
 )
 from sklearn_optland.utils._rows import as_rows
 
@@ -212,11 +216,6 @@ class _FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator)
             advice = "Increase max_iter or tol, or scale the data."
         return advice
 
-    def _scores(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-
     def _starts(self, shape):
         """Zeros, or where the last fit ended."""
         if self.warm_start and hasattr(self, "coef_"):
@@ -252,7 +251,7 @@ def total_certificate(descents):
     )
 
 
-class FiniteSumClassifier(ClassifierMixin, _FiniteSumEstimator):
+class FiniteSumClassifier(LinearClassifier, ClassifierMixin, _FiniteSumEstimator):
     __doc__ = rf"""Linear classification by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
 
     {_OBJECTIVE}
@@ -435,39 +434,6 @@ class FiniteSumClassifier(ClassifierMixin, _FiniteSumEstimator):
             )
         return normalized(weights)
 
-    def decision_function(self, X):
-        """Compute the scores of the classes.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes, the score of `classes_[1]` against `classes_[0]`.
-        """
-        scores = self._scores(X)
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class of the highest score.
-        """
-        scores = self.decision_function(X)
-        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[codes]
-
     @available_if(_is_probabilistic)
     def predict_proba(self, X):
         """Predict class probabilities, with `loss="log_loss"`.
@@ -482,10 +448,7 @@ class FiniteSumClassifier(ClassifierMixin, _FiniteSumEstimator):
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
+        return probabilities(self.decision_function(X))
 
     @available_if(_is_probabilistic)
     def predict_log_proba(self, X):
@@ -501,10 +464,7 @@ class FiniteSumClassifier(ClassifierMixin, _FiniteSumEstimator):
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)
+        return log_probabilities(self.decision_function(X))
 
 
 class FiniteSumRegressor(RegressorMixin, _FiniteSumEstimator):
@@ -668,7 +628,7 @@ class FiniteSumRegressor(RegressorMixin, _FiniteSumEstimator):
         targets : ndarray of shape (n_samples,)
             Predicted values.
         """
-        return self._scores(X)
+        return linear_scores(self, X)
 
 
 def _targets(y, c):

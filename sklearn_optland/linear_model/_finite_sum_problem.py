@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as passes
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
-from sklearn_optland.linear_model._log_loss_problem import _less_own_class, _xlogx_minus
 from sklearn_optland.utils._rows import as_rows
 
 EPS = np.finfo(float).eps
@@ -339,3 +338,19 @@ class SoftmaxSum(FiniteSum):
         if row.sum() > 0:
             P = (1 - share) * P + share * row / row.sum()
         return -_less_own_class(P, self.y)
+
+
+def _less_own_class(R, y):
+    """Put minus the sum of the others in each row's own class: no cancellation."""
+    own = (np.arange(len(y)), y)
+    R[own] = 0.0
+    R[own] = -R.sum(axis=1)
+    return R
+
+
+def _xlogx_minus(x):
+    """(1 + x) log(1 + x) - x for x >= -1, without cancellation near 0."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
+        series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
+    return np.where(np.abs(x) < 1e-3, series, direct)

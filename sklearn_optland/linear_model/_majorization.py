@@ -521,10 +521,10 @@ class CertifiedDescent:
             point.newton = fast.newton_direction(point, solve, target=self.tol * point.objective)
         gap = self._gap()
         # The gap is about half the decrement; far more is what float32 has left of the residual.
-        if fast is not problem and gap > -2 * np.vdot(point.gradient, point.newton):
-            if not self.certificate().reached:
-                point.newton = problem.newton_direction(point, solve, start=point.newton)
-                self._gap()
+        rounded = fast is not problem and gap > -2 * np.vdot(point.gradient, point.newton)
+        if rounded and not self.certificate().reached:
+            point.newton = problem.newton_direction(point, solve, start=point.newton)
+            self._gap()
 
     def _gap(self):
         """Raise the lower bound by what the point's Newton direction proves; return the gap."""

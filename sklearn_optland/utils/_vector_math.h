@@ -14,7 +14,9 @@
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && __GNUC__ >= 12 \
     && !defined(__clang__) && !defined(OPTLAND_SANITIZE)
 #define OPTLAND_CLONES \
-    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+    __attribute__((unused, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#elif defined(__GNUC__)
+#define OPTLAND_CLONES __attribute__((unused))
 #else
 #define OPTLAND_CLONES
 #endif

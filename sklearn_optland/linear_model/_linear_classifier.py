@@ -1,0 +1,66 @@
+"""What linear classifiers do with their coefficients."""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+def linear_scores(estimator, X):
+    """X coef_' + intercept_, for X as the user gave it."""
+    check_is_fitted(estimator)
+    X = validate_data(
+        estimator, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+    )
+    return safe_sparse_dot(X, estimator.coef_.T, dense_output=True) + estimator.intercept_
+
+
+class LinearClassifier:
+    """Predictions from `coef_`, `intercept_` and `classes_`, two classes having one score."""
+
+    def decision_function(self, X):
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            With two classes, the score of `classes_[1]` against `classes_[0]`.
+        """
+        scores = linear_scores(self, X)
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class of the highest score.
+        """
+        scores = self.decision_function(X)
+        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[codes]
+
+
+def probabilities(scores):
+    """Class probabilities of the log-loss, of shape (n_samples, n_classes)."""
+    if scores.ndim == 1:
+        return np.column_stack([expit(-scores), expit(scores)])
+    return softmax(scores, axis=1)
+
+
+def log_probabilities(scores):
+    """Their logarithms, finite where they underflow."""
+    if scores.ndim == 1:
+        return np.column_stack([log_expit(-scores), log_expit(scores)])
+    return log_softmax(scores, axis=1)
