@@ -142,10 +142,7 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         out = np.zeros(self.n_features)
-        self._pass(
-            lambda rows, first, last, out: kernels.column_squares(rows, first, last, self.c, out),
-            out,
-        )
+        self._pass(kernels.column_squares, self.c, out=out)
         return _finite(np.append(out, self.c.sum()))
 
     @cached_property
@@ -154,9 +151,7 @@ class LogLossProblem:
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         out = np.empty(self.n_samples)
-        self._pass(
-            lambda rows, first, last, _: kernels.row_squares(rows, first, last, weights, out)
-        )
+        self._pass(kernels.row_squares, weights, out)
         return out
 
     def importance_sample(self, size, seed):
@@ -179,29 +174,22 @@ class LogLossProblem:
         """Return parameters that are all zero."""
         return np.zeros((self.n_features + 1, self.k))
 
-    def _pass(self, kernel, out=None, *, work=None):
-        """Run kernel(rows, first, last, out) over the data; `work` as in `pass_over_rows`."""
-        self._count_pass()
-        rows, values = self.rows, self.values_per_row
-        return pass_over_rows(
-            lambda thread, out, first, last: kernel(rows[thread], first, last, out),
-            self.n_samples,
-            values,
-            values * self.k if work is None else work,
-            out,
-        )
+    def _pass(self, kernel, *inputs, out=None, work=None, tiles=False):
+        """Run kernel(rows, first, last, *inputs[, out]) over the data, in rows or in tiles of rows.
 
-    def _tile_pass(self, kernel, out):
-        """Run kernel(tiles, first, last, out) over the data in float32."""
+        It adds into `out`, if there is one; `work` as in `pass_over_rows`.
+        """
         self._count_pass()
-        tiles, values = self.float32_rows, tile_kernels.TILE * self.values_per_row
-        return pass_over_rows(
-            lambda thread, out, first, last: kernel(tiles[thread], first, last, out),
-            tiles[0].n_tiles,
-            values,
-            values * self.k,
-            out,
-        )
+        rows, n_rows, values = self.rows, self.n_samples, self.values_per_row
+        if tiles:
+            rows = self.float32_rows
+            n_rows, values = rows[0].n_tiles, tile_kernels.TILE * values
+
+        def block(thread, out, first, last):
+            outputs = () if out is None else (out,)
+            return kernel(rows[thread], first, last, *inputs, *outputs)
+
+        return pass_over_rows(block, n_rows, values, work or values * self.k, out)
 
     def _count_pass(self):
         self.whole.passes += self.n_samples / self.whole.n_samples
@@ -211,22 +199,13 @@ class LogLossProblem:
         Z = np.empty((self.n_samples, self.k))
         G = self.zeros()
         if self.scale is None:
-            loss = self._pass(
-                lambda rows, first, last, G: kernels.loss_gradient(
-                    rows, first, last, self.y, self.c, W, Z, G
-                ),
-                G,
-            )
+            loss = self._pass(kernels.loss_gradient, self.y, self.c, W, Z, out=G)
         elif self.is_sparse:
             self._count_pass()
             loss = sparse_kernels.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
         else:
-            loss = self._tile_pass(
-                lambda tiles, first, last, G: tile_kernels.loss_gradient(
-                    tiles, first, last, self.y, self.c, W, Z, G
-                ),
-                G,
-            )
+            kernel = tile_kernels.loss_gradient
+            loss = self._pass(kernel, self.y, self.c, W, Z, out=G, tiles=True)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
         return Point(W, Z, loss + self._half_norm(W), G)
@@ -250,24 +229,20 @@ class LogLossProblem:
     def forward(self, V):
         """Scores that V adds, X V: one pass."""
         Z = np.empty((self.n_samples, self.k))
-        self._pass(lambda rows, first, last, _: kernels.forward(rows, first, last, V, Z))
+        self._pass(kernels.forward, V, Z)
         return Z
 
     def backward(self, R):
         """X'R for residuals R: one pass."""
         G = self.zeros()
-        self._pass(lambda rows, first, last, G: kernels.backward(rows, first, last, R, G), G)
+        self._pass(kernels.backward, R, out=G)
         return self._project(G)
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
         C = np.zeros((self.n_features + 1, self.n_features + 1))
         if self.scale is None or self.is_sparse:
-            self._pass(
-                lambda rows, first, last, C: kernels.weighted_gram(rows, first, last, h, C),
-                C,
-                work=self._gram_work,
-            )
+            self._pass(kernels.weighted_gram, h, out=C, work=self._gram_work)
         else:
             self._add_gram_float32(h, C)
         if not self.fit_intercept:
@@ -286,7 +261,7 @@ class LogLossProblem:
             A *= roots[first:last]
             C += A.T @ A
 
-        self._pass(kernel, C, work=self._gram_work)
+        self._pass(kernel, out=C, work=self._gram_work)
         C *= top * scale[:, None] * scale
 
     def binary_curvature(self, Z, radius):
@@ -330,12 +305,7 @@ class LogLossProblem:
 
         def product(V):
             out = self.zeros()
-            self._pass(
-                lambda rows, first, last, out: kernels.hessian_product(
-                    rows, first, last, h, P, V, out
-                ),
-                out,
-            )
+            self._pass(kernels.hessian_product, h, P, V, out=out)
             return self._project(out + self.penalty * V)
 
         return product
@@ -345,12 +315,7 @@ class LogLossProblem:
 
         def product(V):
             out = self.zeros()
-            self._pass(
-                lambda rows, first, last, out: kernels.binary_hessian_product(
-                    rows, first, last, h, V, scores, out
-                ),
-                out,
-            )
+            self._pass(kernels.binary_hessian_product, h, V, scores, out=out)
             return self._project(out + self.penalty * V)
 
         return product
@@ -361,12 +326,8 @@ class LogLossProblem:
         def product(V):
             size = max(np.abs(V[:-1] * scale).max(initial=1e-300), np.abs(V[-1]).max())
             out = self.zeros()
-            self._tile_pass(
-                lambda tiles, first, last, out: tile_kernels.hessian_product(
-                    tiles, first, last, self.c, P, V / size, out
-                ),
-                out,
-            )
+            kernel = tile_kernels.hessian_product
+            self._pass(kernel, self.c, P, V / size, out=out, tiles=True)
             return self._project(size * out + self.penalty * V)
 
         return product
