@@ -124,7 +124,7 @@ def test_errors_end_a_pass_and_the_next_one_works(small_chunks):
                     raise error
 
         with pytest.raises(error):
-            on_threads(2, pass_over_rows, kernel, 16, 1, 1)
+            on_threads(2, pass_over_rows, kernel, _blocks.MAX_CHUNKS, 1, 1)
     two_threads_meet()
 
 
