@@ -1,8 +1,10 @@
 """Every kernel against NumPy or exact arithmetic; runs under bounds checks and sanitizers too."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal, localcontext
 from functools import cache
 from itertools import pairwise, product
+from threading import Barrier
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +16,7 @@ from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax, xlogy
 
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils import _rows
 
 TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
@@ -157,6 +160,68 @@ def test_hessian_product(data, k):
     T = data.A @ V
     T = P * (T - np.sum(P * T, axis=1, keepdims=True))
     assert_close(out, start + data.A.T @ (h[:, None] * T))
+
+
+def in_two_threads(kernel, shared, n):
+    """Run kernel(rows, first, last) on halves of n rows at the same time, in turn many times."""
+    halves, start = ((0, n // 2), (n // 2, n)), Barrier(2, timeout=60)
+
+    def work(first, last):
+        rows = shared.share()
+        start.wait()
+        return sum(kernel(rows, first, last) for _ in range(5)) / 5
+
+    with ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(work, *zip(*halves, strict=True)))
+
+
+@scores
+def test_shared_rows_in_two_threads(data, k):
+    y, c = classes(data.rng, data.n, k)
+    W = data.rng.normal(size=(data.d + 1, k))
+    Z = np.full((data.n, k), np.nan)
+
+    def kernel(rows, first, last):
+        G, C = np.zeros((data.d + 1, k)), np.zeros((data.d + 1, data.d + 1))
+        value = kernels.loss_gradient(rows, first, last, y, c, W, Z, G)
+        kernels.weighted_gram(rows, first, last, c, C)
+        return np.concatenate([[value], G.ravel(), np.tril(C).ravel()])
+
+    total = in_two_threads(kernel, data.rows, data.n)
+    assert_close(Z, data.A @ W)
+    G, C = data.A.T @ residuals(Z, y, c), np.tril(data.A.T @ (c[:, None] * data.A))
+    for part, expected in zip(
+        np.split(total, [1, 1 + G.size]),
+        (np.array([loss(Z, y, c)]), G.ravel(), C.ravel()),
+        strict=True,
+    ):
+        assert_close(part, expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 3), (33, 5, 3), (5000, 70, 4)])
+def test_shared_tiles_in_two_threads(n, d, k, dtype, global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    (X,) = read_only(rng.normal(size=(n, d)).astype(dtype))
+    A = np.column_stack([X, np.ones(n)]).astype(float)
+    y, c = classes(rng, n, k)
+    W, V = read_only(*rng.normal(size=(2, d + 1, k)))
+    tiles = tile_kernels.as_tiles(X, rng.random(d) + 0.5, k)
+    P, Z = softmax(A @ W, axis=1), np.full((n, k), np.nan)
+    tiled = tile_kernels.softmax(A @ W)
+
+    def kernel(tiles, first, last):
+        G, H = np.zeros((2, d + 1, k))
+        value = tile_kernels.loss_gradient(tiles, first, last, y, c, W, Z, G)
+        tile_kernels.hessian_product(tiles, first, last, c, tiled, V, H)
+        return np.concatenate([[value], G.ravel(), H.ravel()])
+
+    value, *products = in_two_threads(kernel, tiles, tiles.n_tiles)
+    assert value == pytest.approx(loss(A @ W, y, c), rel=1e-5)
+    T = A @ V
+    H = A.T @ (c[:, None] * P * (T - np.sum(P * T, axis=1, keepdims=True)))
+    assert_close(Z, A @ W, rtol=1e-5)
+    assert_close(np.array(products), np.append(A.T @ residuals(A @ W, y, c), H), rtol=1e-4)
 
 
 @given(seed=SEEDS, n=st.integers(1, 9), d=st.integers(1, 9), share=st.sampled_from([0, 0.2, 1]))

@@ -124,6 +124,9 @@ class BoundMajorizationLogisticRegression(
     gradients run in float32, on a float32 copy of X. With two classes a dense X that is mostly
     zeros is copied to CSR. BLAS runs on one thread during a fit.
 
+    Passes over larger data are shared by threads: as many as `OMP_NUM_THREADS`, threadpoolctl and
+    the cores allow, one within a joblib job. Their number changes no bit of the result.
+
     The certificate: the scores' Newton step gives probabilities p' in the simplex whose dual
     objective bounds the optimum from below. Near the optimum the gap is the distance itself times
     a factor near 1, however badly the problem is conditioned.

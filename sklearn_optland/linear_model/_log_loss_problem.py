@@ -1,12 +1,13 @@
 """The objective of logistic regression: passes over the data, Newton directions, duality gap."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._blocks import sum_over_blocks
+from sklearn_optland._blocks import pass_over_rows
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model import _sparse_float32_fast as sparse_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
@@ -33,6 +34,7 @@ class Point:
     Z: np.ndarray  # (n_samples, k), scores
     objective: float
     gradient: np.ndarray  # (n_features + 1, k)
+    exact: bool = True  # in float64: a proven bound needs that
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
     # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
     image: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -78,8 +80,9 @@ class LogLossProblem:
 
     @cached_property
     def rows(self):
-        """The rows as the kernels see them."""
-        return as_rows(self.X)
+        """The rows as the kernels see them, for each thread."""
+        rows = as_rows(self.X)
+        return defaultdict(rows.share, {0: rows})
 
     @property
     def precision(self):
@@ -88,15 +91,22 @@ class LogLossProblem:
 
     @cached_property
     def float32_rows(self):
-        """The rows in float32, as the kernels see them."""
-        kind = sparse_kernels.SparseFloat32 if self.is_sparse else tile_kernels.Tiles
-        return kind(self.X, self.scale, self.k)
+        """The rows in float32, as the kernels see them; dense ones for each thread."""
+        if self.is_sparse:
+            return sparse_kernels.SparseFloat32(self.X, self.scale, self.k)
+        tiles = tile_kernels.as_tiles(self.X, self.scale, self.k)
+        return defaultdict(tiles.share, {0: tiles})
 
     @property
     def gram_price(self):
         """What a Gram matrix and its factor cost, about, in passes over the data."""
         d, values = self.n_features, self.values_per_row
         return 1 + values / 12 + d**3 / (60 * values * self.n_samples)
+
+    @property
+    def _gram_work(self):
+        """Multiply-adds that a Gram matrix costs in a row, in units of a product's, slower ones."""
+        return self.values_per_row**2 / 64
 
     def restrict(self, index, c=None):
         """Return the problem on some of the rows, a slice or an index array."""
@@ -133,7 +143,7 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         out = np.zeros(self.n_features)
-        self._sum(lambda first, last: kernels.column_squares(self.rows, first, last, self.c, out))
+        self._pass(kernels.column_squares, self.c, out=out)
         return _finite(np.append(out, self.c.sum()))
 
     @cached_property
@@ -142,7 +152,7 @@ class LogLossProblem:
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         out = np.empty(self.n_samples)
-        self._sum(lambda first, last: kernels.row_squares(self.rows, first, last, weights, out))
+        self._pass(kernels.row_squares, weights, out)
         return out
 
     def importance_sample(self, size, seed):
@@ -165,9 +175,22 @@ class LogLossProblem:
         """Return parameters that are all zero."""
         return np.zeros((self.n_features + 1, self.k))
 
-    def _sum(self, kernel):
+    def _pass(self, kernel, *inputs, out=None, work=None, tiles=False):
+        """Run kernel(rows, first, last, *inputs[, out]) over the data, in rows or in tiles of rows.
+
+        It adds into `out`, if there is one; `work` as in `pass_over_rows`.
+        """
         self._count_pass()
-        return sum_over_blocks(kernel, self.n_samples, self.values_per_row)
+        rows, n_rows, values = self.rows, self.n_samples, self.values_per_row
+        if tiles:
+            rows = self.float32_rows
+            n_rows, values = rows[0].n_tiles, tile_kernels.TILE * values
+
+        def block(thread, out, first, last):
+            outputs = () if out is None else (out,)
+            return kernel(rows[thread], first, last, *inputs, *outputs)
+
+        return pass_over_rows(block, n_rows, values, work or values * self.k, out)
 
     def _count_pass(self):
         self.whole.passes += self.n_samples / self.whole.n_samples
@@ -177,18 +200,16 @@ class LogLossProblem:
         Z = np.empty((self.n_samples, self.k))
         G = self.zeros()
         if self.scale is None:
-            loss = self._sum(
-                lambda first, last: kernels.loss_gradient(
-                    self.rows, first, last, self.y, self.c, W, Z, G
-                )
-            )
-        else:
+            loss = self._pass(kernels.loss_gradient, self.y, self.c, W, Z, out=G)
+        elif self.is_sparse:
             self._count_pass()
-            kernels32 = sparse_kernels if self.is_sparse else tile_kernels
-            loss = kernels32.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
+            loss = sparse_kernels.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
+        else:
+            kernel = tile_kernels.loss_gradient
+            loss = self._pass(kernel, self.y, self.c, W, Z, out=G, tiles=True)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
-        return Point(W, Z, loss + self._half_norm(W), G)
+        return Point(W, Z, loss + self._half_norm(W), G, exact=self.scale is None)
 
     def _half_norm(self, W):
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
@@ -209,39 +230,40 @@ class LogLossProblem:
     def forward(self, V):
         """Scores that V adds, X V: one pass."""
         Z = np.empty((self.n_samples, self.k))
-        self._sum(lambda first, last: kernels.forward(self.rows, first, last, V, Z))
+        self._pass(kernels.forward, V, Z)
         return Z
 
     def backward(self, R):
         """X'R for residuals R: one pass."""
         G = self.zeros()
-        self._sum(lambda first, last: kernels.backward(self.rows, first, last, R, G))
+        self._pass(kernels.backward, R, out=G)
         return self._project(G)
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
+        C = np.zeros((self.n_features + 1, self.n_features + 1))
         if self.scale is None or self.is_sparse:
-            C = np.zeros((self.n_features + 1, self.n_features + 1))
-            self._sum(lambda first, last: kernels.weighted_gram(self.rows, first, last, h, C))
+            self._pass(kernels.weighted_gram, h, out=C, work=self._gram_work)
         else:
-            C = self._gram_float32(h)
+            self._add_gram_float32(h, C)
         if not self.fit_intercept:
             C[-1] = 0.0
             C[-1, -1] = 1.0
         return _finite(C)
 
-    def _gram_float32(self, h):
+    def _add_gram_float32(self, h, C):
         """The same in float32 within blocks of rows, for h >= 0."""
         top = max(h.max(), 1e-300)
         roots = np.sqrt(h / top).astype(np.float32)[:, None]
         scale = np.append(self.scale, 1.0)
 
-        def statistic(first, last):
+        def kernel(_, first, last, C):
             A = tile_kernels.scaled_rows(self.X, np.arange(first, last), 1.0 / scale)
             A *= roots[first:last]
-            return (A.T @ A).astype(float)
+            C += A.T @ A
 
-        return top * scale[:, None] * scale * self._sum(statistic)
+        self._pass(kernel, out=C, work=self._gram_work)
+        C *= top * scale[:, None] * scale
 
     def binary_curvature(self, Z, radius):
         """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
@@ -284,9 +306,7 @@ class LogLossProblem:
 
         def product(V):
             out = self.zeros()
-            self._sum(
-                lambda first, last: kernels.hessian_product(self.rows, first, last, h, P, V, out)
-            )
+            self._pass(kernels.hessian_product, h, P, V, out=out)
             return self._project(out + self.penalty * V)
 
         return product
@@ -296,11 +316,7 @@ class LogLossProblem:
 
         def product(V):
             out = self.zeros()
-            self._sum(
-                lambda first, last: kernels.binary_hessian_product(
-                    self.rows, first, last, h, V, scores, out
-                )
-            )
+            self._pass(kernels.binary_hessian_product, h, V, scores, out=out)
             return self._project(out + self.penalty * V)
 
         return product
@@ -309,10 +325,10 @@ class LogLossProblem:
         P, scale = tile_kernels.softmax(Z), self.scale[:, None]
 
         def product(V):
-            self._count_pass()
             size = max(np.abs(V[:-1] * scale).max(initial=1e-300), np.abs(V[-1]).max())
             out = self.zeros()
-            tile_kernels.hessian_product(self.float32_rows, self.c, P, V / size, out)
+            kernel = tile_kernels.hessian_product
+            self._pass(kernel, self.c, P, V / size, out=out, tiles=True)
             return self._project(size * out + self.penalty * V)
 
         return product

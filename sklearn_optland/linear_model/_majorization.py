@@ -496,6 +496,9 @@ class CertifiedDescent:
                     if gap > target:
                         trigger = 0.8 * expected / gap
             done = step.full and self.certificate().reached
+            if done and not self.point.exact:
+                self.point = self.problem.evaluate(self.point.W)
+                done = self.certificate().reached
             yield self._iteration(attributes, done)
         if not (self.full and self.full[-1]):
             self.point = self.problem.evaluate(self.point.W if self.point else self.W)
@@ -510,7 +513,10 @@ class CertifiedDescent:
         return Iteration(curves, partial(attributes, point.W), done)
 
     def _bound(self):
-        problem, point, fast = self.problem, self.point, self.problem.in_float32
+        problem, fast = self.problem, self.problem.in_float32
+        if not self.point.exact:
+            self.point = problem.evaluate(self.point.W)
+        point = self.point
         curvature = self.curvature
         if isinstance(curvature, KroneckerCurvature) and problem.k == 1:
             # Boehning's bound is a poor guide to Newton's direction.
@@ -538,7 +544,7 @@ class CertifiedDescent:
         Returns the certificate, and completes the history: with the bound that is known at the
         end, and with infinity for iterations that were measured on a sample of the rows.
         """
-        if not (self.full[-1] and np.array_equal(W, self.point.W)):
+        if not (self.full[-1] and self.point.exact and np.array_equal(W, self.point.W)):
             newton = self.point.newton
             self.point = self.problem.evaluate(W)
             self.point.newton = newton if self.full[-1] else None

@@ -32,6 +32,8 @@ cdef extern from "_softmax_tiles.h" nogil:
         long long rows, long long k, const float* p, const double* c, double unit, float* t
     )
 
+TILE = OPTLAND_TILE  # rows
+
 cdef enum:
     BLOCK_VALUES = 1 << 17  # 512 KiB: half of a common L2 cache
     MIN_BLOCK_TILES = 8  # what a block adds to a gradient is little beside its products
@@ -43,33 +45,31 @@ cdef inline Py_ssize_t tiles_of(Py_ssize_t rows) noexcept nogil:
 
 
 cdef class Tiles:
-    """Dense rows [X 1], X = tiles * scale, for products with k columns.
+    """Dense rows [X 1], X = tiles * scale, for products with k columns; made by `as_tiles`."""
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_columns), C-contiguous, float32 or float64
-    scale : ndarray of float64 of shape (n_columns,)
-        Positive; the entries of X / scale fit float32.
-    k : int
-    """
-
+    cdef readonly Py_ssize_t n_tiles
     cdef Py_ssize_t n_rows, d, padded, k, stride, block_tiles
     cdef float[::1] values, weights, scores, gradient
     cdef double[::1] scale, losses
 
-    def __init__(self, X, scale, Py_ssize_t k):
-        cdef Py_ssize_t n = X.shape[0], d = X.shape[1] + 1
-        self.n_rows, self.d, self.k = n, d, k
-        self.scale = np.append(scale, 1.0)
+    def __init__(self, Py_ssize_t n_rows, scale, Py_ssize_t k, values=None):
+        cdef Py_ssize_t d = len(scale)
+        self.n_rows, self.d, self.k, self.n_tiles = n_rows, d, k, tiles_of(n_rows)
+        self.scale = scale
         self.padded = 4 * ((d + 3) // 4)
         self.stride = 64 * (OPTLAND_TILE * self.padded // 64 | 1)
         self.block_tiles = min(max(BLOCK_VALUES // self.stride, MIN_BLOCK_TILES), MAX_BLOCK_TILES)
-        self.values = np.zeros(tiles_of(n) * self.stride, dtype=np.float32)
+        if values is None:
+            values = np.zeros(self.n_tiles * self.stride, dtype=np.float32)
+        self.values = values
         self.weights = np.empty(self.padded * k, dtype=np.float32)
         self.gradient = np.empty(self.padded * k, dtype=np.float32)
         self.scores = np.empty(self.block_tiles * OPTLAND_TILE * k, dtype=np.float32)
         self.losses = np.empty(self.block_tiles * OPTLAND_TILE)
-        fill(self, X, 1.0 / self.scale.base)
+
+    def share(self):
+        """The same tiles for another thread, with scratch of its own."""
+        return Tiles(self.n_rows, self.scale.base, self.k, self.values.base)
 
     cdef void load(self, const double[:, ::1] W) noexcept nogil:
         """Take parameters of shape (d, k), the intercept last."""
@@ -100,6 +100,27 @@ cdef class Tiles:
                 G[f, j] += size * self.gradient[f * self.k + j]
 
 
+def as_tiles(X, scale, k):
+    """Copy rows into tiles.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns), C-contiguous, float32 or float64
+    scale : ndarray of float64 of shape (n_columns,)
+        Positive; the entries of X / scale fit float32.
+    k : int
+        Columns of what the rows are multiplied with.
+
+    Returns
+    -------
+    tiles : Tiles
+    """
+    scale = np.append(scale, 1.0)
+    tiles = Tiles(len(X), scale, k)
+    fill(tiles, X, 1.0 / scale)
+    return tiles
+
+
 def fill(Tiles tiles not None, const floating[:, ::1] X, const double[::1] inverse_scale):
     """Copy rows into tiles."""
     cdef Py_ssize_t i, f, d = X.shape[1]
@@ -128,23 +149,26 @@ def scaled_rows(
 
 def loss_gradient(
     Tiles tiles not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
     const int[::1] y,
     const double[::1] c,
     const double[:, ::1] W,
     double[:, ::1] Z,  # OUT
     double[:, ::1] G,  # IN / OUT
 ):
-    """Loss of all rows; their scores go to Z, their gradient is added to G."""
+    """Loss of the rows of tiles first to last; scores go to Z, the gradient is added to G."""
     cdef Py_ssize_t start, rows, i, j, k = tiles.k
+    cdef Py_ssize_t begin = first * OPTLAND_TILE, end = min(last * OPTLAND_TILE, tiles.n_rows)
     cdef Py_ssize_t size = tiles.block_tiles * OPTLAND_TILE
     cdef double loss = 0, unit
     cdef float* z = &tiles.scores[0]
     with nogil:
-        unit = max(optland_largest(tiles.n_rows, &c[0]), 1e-300)
+        unit = max(optland_largest(end - begin, &c[begin]), 1e-300)
         tiles.load(W)
-        start = 0
-        while start < tiles.n_rows:
-            rows = min(size, tiles.n_rows - start)
+        start = begin
+        while start < end:
+            rows = min(size, end - start)
             tiles.block_scores(start // OPTLAND_TILE, tiles_of(rows))
             for i in range(rows):
                 for j in range(k):
@@ -179,20 +203,23 @@ def softmax(const double[:, ::1] Z):
 
 def hessian_product(
     Tiles tiles not None,
+    Py_ssize_t first,
+    Py_ssize_t last,
     const double[::1] c,
     const float[::1] P,  # from softmax
     const double[:, ::1] V,  # about 1 in size
     double[:, ::1] out,  # IN / OUT
 ):
-    """out += [X 1]' c (diag p - pp') [X 1] V."""
+    """out += [X 1]' c (diag p - pp') [X 1] V for the rows of tiles first to last."""
     cdef Py_ssize_t start, rows, size = tiles.block_tiles * OPTLAND_TILE
+    cdef Py_ssize_t begin = first * OPTLAND_TILE, end = min(last * OPTLAND_TILE, tiles.n_rows)
     cdef double unit
     with nogil:
-        unit = max(optland_largest(tiles.n_rows, &c[0]), 1e-300)
+        unit = max(optland_largest(end - begin, &c[begin]), 1e-300)
         tiles.load(V)
-        start = 0
-        while start < tiles.n_rows:
-            rows = min(size, tiles.n_rows - start)
+        start = begin
+        while start < end:
+            rows = min(size, end - start)
             tiles.block_scores(start // OPTLAND_TILE, tiles_of(rows))
             optland_tile_hessian(
                 rows, tiles.k, &P[start * tiles.k], &c[start], unit, &tiles.scores[0]

@@ -35,6 +35,10 @@ cdef enum:
 
 
 cdef class Rows:
+    def share(self):
+        """The same rows for another thread, with scratch of its own."""
+        return self
+
     cdef void forward(
         self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
     ) noexcept nogil:
@@ -148,12 +152,14 @@ def sparse_copy(const floating[:, ::1] X):
 
 
 cdef class DenseRows(Rows):
+    cdef object X
     cdef const double[:, ::1] X64
     cdef const float[:, ::1] X32
     cdef bint is_float32
     cdef double[:, ::1] block, plain, scaled
 
     def __init__(self, X):
+        self.X = X
         self.n_rows, self.n_columns = X.shape
         self.block_size = min(
             max(BLOCK_VALUES // max(self.n_columns, 1), MIN_BLOCK_ROWS), MAX_BLOCK_ROWS
@@ -170,6 +176,9 @@ cdef class DenseRows(Rows):
             self.block = np.empty(shape)
         else:
             self.X64 = X
+
+    def share(self):
+        return DenseRows(self.X)
 
     cdef const double* rows(self, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
         cdef Py_ssize_t i

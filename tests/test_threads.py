@@ -1,0 +1,234 @@
+"""Threads that share a pass: how many, and that they change no bit of a result."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from threading import Barrier, current_thread, main_thread
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from sklearn_optland import _blocks
+from sklearn_optland._blocks import n_threads, pass_over_rows
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Every pass is shared, however small."""
+    monkeypatch.setattr(_blocks, "CHUNK_WORK", 1)
+    monkeypatch.setattr(_blocks, "WORK_PER_ENTRY", 0)
+
+
+def on_threads(n, function, *arguments):
+    with threadpool_limits(n, user_api="openmp"):
+        assert n_threads() == n
+        return function(*arguments)
+
+
+# How many
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_the_environment_and_threadpoolctl_limit_the_number(limit):
+    code = "from sklearn_optland._blocks import n_threads; print(n_threads())"
+    environment = {**os.environ, "OMP_NUM_THREADS": str(limit)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) == limit
+    assert on_threads(limit, n_threads) == limit
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_one_thread_in_a_joblib_job(backend):
+    with threadpool_limits(2, user_api="openmp"):
+        assert Parallel(n_jobs=1)(delayed(n_threads)() for _ in range(2)) == [2, 2]
+        assert Parallel(n_jobs=2, backend=backend)(delayed(n_threads)() for _ in range(2)) == [1, 1]
+
+
+# Passes
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("n", [0, 1, 7, 16, 1000])
+def test_a_pass_takes_every_row_once(n, threads, small_chunks):
+    rows, total = np.zeros(n), np.zeros(3)
+
+    def kernel(thread, out, first, last):
+        assert 0 <= thread < threads
+        rows[first:last] += 1
+        out += last - first
+        return float(last - first)
+
+    count = on_threads(threads, pass_over_rows, kernel, n, 1, 1, total)
+    assert (rows == 1).all()
+    assert (count or 0) == n
+    assert_array_equal(total, n)
+
+
+def two_threads_meet():
+    barrier, names = Barrier(2, timeout=30), set()
+
+    def kernel(thread, out, first, last):
+        names.add(current_thread().name)
+        barrier.wait()
+
+    assert on_threads(2, pass_over_rows, kernel, 4, 1, 1) is None
+    assert len(names) == 2
+    assert main_thread().name in names
+
+
+def test_threads_work_at_the_same_time(small_chunks):
+    two_threads_meet()
+
+
+def test_what_is_shared():
+    def chunks(n_rows, work, entries):
+        calls = []
+        kernel = lambda thread, out, first, last: calls.append((first, last, id(out)))  # noqa: E731
+        pass_over_rows(kernel, n_rows, 1, work, np.zeros(entries))
+        assert sum(last - first for first, last, _ in calls) == n_rows
+        assert len({out for _, _, out in calls}) == len(calls)
+        return len(calls)
+
+    shared = _blocks.MIN_CHUNKS * _blocks.CHUNK_WORK
+    assert chunks(1000, (shared - 1) / 1000, 1) == 1  # too little work
+    assert chunks(1000, shared / 1000, 1) == _blocks.MIN_CHUNKS
+    assert chunks(1000, 1e9, 1) == _blocks.MAX_CHUNKS
+    assert chunks(3, 1e9, 1) == 1  # too few rows
+    assert chunks(1000, shared / 1000, shared) == 1  # more work to sum than to compute
+    assert chunks(1000, 1e9, _blocks.MAX_ENTRIES // 5) == 5  # memory
+
+
+def test_errors_end_a_pass_and_the_next_one_works(small_chunks):
+    class OtherError(Exception):
+        pass
+
+    for culprit, error in product([True, False], [KeyboardInterrupt, OtherError]):
+        barrier = Barrier(2, timeout=30)
+
+        def kernel(thread, out, first, last, barrier=barrier, culprit=culprit, error=error):
+            if first < 2:  # one row each
+                barrier.wait()
+                if (thread == 0) == culprit:
+                    raise error
+
+        with pytest.raises(error):
+            on_threads(2, pass_over_rows, kernel, _blocks.MAX_CHUNKS, 1, 1)
+    two_threads_meet()
+
+
+def test_a_pass_without_other_threads(small_chunks, monkeypatch):
+    # as in a thread that outlives the main thread, whose end is that of all pools
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    monkeypatch.setattr(_blocks, "_pool", lambda pid: pool)
+    total = on_threads(2, pass_over_rows, lambda *block: float(block[3] - block[2]), 1000, 1, 1)
+    assert total == 1000
+
+
+# Results
+
+
+def make_data(layout, dtype, n_classes, seed, n=403, d=9):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * (rng.random((n, d)) < 0.6)
+    y = (X @ rng.normal(size=(d, n_classes)) + rng.gumbel(size=(n, n_classes))).argmax(axis=1)
+    X = X.astype(dtype)
+    return (sparse.csr_array(X) if layout == "csr" else X), y.astype(np.int32)
+
+
+def passes(X, y, in_float32):
+    """Everything that passes over the data return."""
+    k = y.max() + 1
+    rng = np.random.default_rng(0)
+    problem = LogLossProblem(
+        X, y, rng.random(len(y)) + 0.1, n_classes=k, l2=1.0, fit_intercept=True
+    )
+    if in_float32:
+        problem = problem.in_float32
+    V = rng.normal(size=problem.zeros().shape)
+    point, scores = problem.evaluate(V), np.empty((len(y), problem.k))
+    return [
+        point.objective,
+        point.gradient,
+        point.Z,
+        problem.hessian_operator(point.Z, scores)(V),
+        scores if k == 2 else None,
+        np.tril(problem.gram(problem.c)),
+        problem.forward(V),
+        problem.backward(point.Z),
+        problem.column_squares,
+        problem.row_squares,
+    ]
+
+
+LAYOUTS = pytest.mark.parametrize("layout", ["dense", "csr"])
+CLASSES = pytest.mark.parametrize("n_classes", [2, 4])
+
+
+@LAYOUTS
+@CLASSES
+@pytest.mark.parametrize("in_float32", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_passes_have_the_same_bits(layout, dtype, n_classes, in_float32, global_random_seed):
+    X, y = make_data(layout, dtype, n_classes, global_random_seed)
+    alone = passes(X, y, in_float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_blocks, "CHUNK_WORK", 1)
+        patch.setattr(_blocks, "WORK_PER_ENTRY", 0)
+        results = [on_threads(n, passes, X, y, in_float32) for n in (1, 2, 2, 5)]
+    for one, *others in zip(*results, strict=True):
+        for other in others:
+            assert_array_equal(one, other)
+    for one, expected in zip(results[0], alone, strict=True):
+        if one is not None:
+            atol = (2e-6 if in_float32 else 1e-12) * np.abs(expected).max()
+            assert_allclose(one, expected, rtol=0, atol=atol)
+
+
+@LAYOUTS
+@CLASSES
+@pytest.mark.parametrize("curvature", ["auto", "jc12", "bohning"])
+def test_fits_have_the_same_bits(
+    layout, n_classes, curvature, global_dtype, global_random_seed, small_chunks
+):
+    X, y = make_data(layout, global_dtype, n_classes, global_random_seed)
+
+    def fit():
+        model = BoundMajorizationLogisticRegression(curvature=curvature, random_state=0)
+        model.fit(X, y)
+        curves = {name: curve for name, curve in model.history_.items() if name != "seconds"}
+        return SimpleNamespace(coefficients=[model.coef_, model.intercept_], curves=curves)
+
+    one, *others = [on_threads(n, fit) for n in (1, 2, 3)]
+    for other in others:
+        assert_array_equal(one.coefficients[0], other.coefficients[0])
+        assert_array_equal(one.coefficients[1], other.coefficients[1])
+        for name, curve in one.curves.items():
+            assert_array_equal(curve, other.curves[name])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(small_chunks):
+    # OpenMP's would hang here
+    two_threads_meet()
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=two_threads_meet)
+    process.start()
+    process.join(60)
+    alive = process.is_alive()
+    process.kill()
+    assert not alive
+    assert process.exitcode == 0
