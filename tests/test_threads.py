@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from pathlib import Path
 from threading import Barrier, current_thread, main_thread
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+import sklearn_optland
 from sklearn_optland import _blocks
 from sklearn_optland._blocks import n_threads, pass_over_rows
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
@@ -42,8 +44,15 @@ def on_threads(n, function, *arguments):
 def test_the_environment_and_threadpoolctl_limit_the_number(limit):
     code = "from sklearn_optland._blocks import n_threads; print(n_threads())"
     environment = {**os.environ, "OMP_NUM_THREADS": str(limit)}
+    # Python puts the working directory first on its path: where the package is that is tested.
+    folder = Path(sklearn_optland.__file__).parents[1]
     run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(run.stdout) == limit
     assert on_threads(limit, n_threads) == limit

@@ -55,8 +55,7 @@ class BoundMajorizationLogisticRegression(
 
         - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
-          the rows, with L-BFGS on top and a pure JC12 step as the last resort; L-BFGS alone comes
-          first where that curvature would cost many passes. Otherwise L-BFGS in
+          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
           a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
           last resort.
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
@@ -119,10 +118,11 @@ class BoundMajorizationLogisticRegression(
 
     Notes
     -----
-    Objectives, gradients and certificates are computed in float64; float32 data are converted a
-    block of rows at a time. With several classes and 64 dense columns or more the conjugate
-    gradients run in float32, on a float32 copy of X. With two classes a dense X that is mostly
-    zeros is copied to CSR. BLAS runs on one thread during a fit.
+    Certificates are computed in float64, and so are objectives and gradients near the optimum;
+    float32 data are converted a block of rows at a time. With several classes the passes before,
+    and the products of all Newton steps, run in float32 on a second copy of X (CSR with few columns
+    excepted); objectives of those iterations are right to about 1e-8 of themselves. With two
+    classes a dense X that is mostly zeros is copied to CSR. BLAS runs on one thread during a fit.
 
     Passes over larger data are shared by threads: as many as `OMP_NUM_THREADS`, threadpoolctl and
     the cores allow, one within a joblib job. Their number changes no bit of the result.
