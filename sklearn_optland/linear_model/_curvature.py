@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from scipy.linalg import eigh, helmert
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotrs, spotrf, spotrs
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
@@ -366,13 +366,14 @@ def _factor(matrix):
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))[:, None]
     matrix = matrix * scale * scale.T
     _diagonal(matrix)[:] = 1.0
-    ridge = 50 * np.finfo(float).eps
+    ridge = 50 * np.finfo(matrix.dtype).eps
+    potrf, potrs = (spotrf, spotrs) if matrix.dtype == np.float32 else (dpotrf, dpotrs)
     while True:
         # LAPACK itself: SciPy's functions around it take longer than a small matrix does. A lower
         # triangle in C order is an upper one in Fortran's.
-        factor, failed = dpotrf(matrix.T, lower=0, clean=0)
+        factor, failed = potrf(matrix.T, lower=0, clean=0)
         if not failed:
-            return lambda G: scale * dpotrs(factor, scale * G, lower=0)[0]
+            return lambda G: scale * potrs(factor, scale * G, lower=0)[0]
         _diagonal(matrix)[:] += ridge
         ridge *= 10
 
