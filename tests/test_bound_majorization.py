@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import (
     load_breast_cancer,
@@ -167,6 +168,35 @@ def test_many_columns_few_rows():
         assert model.certificate_.reached
         with pytest.raises(ValueError, match=r"side .* at most 5000"):
             BoundMajorizationLogisticRegression(curvature="jc12").fit(sparse.hstack([X, X]), y)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("C", [1e-4, 1.0, 1e2, 1e5, 1e10, np.inf])
+@pytest.mark.parametrize("values", ["normal", "counts", "spread"])
+def test_many_sparse_columns_and_classes(C, fit_intercept, values, global_random_seed):
+    # dual coordinate ascent, then Newton steps
+    rng = np.random.default_rng(global_random_seed)
+    X = sparse.random_array((120, 300), density=0.04, format="csr", rng=rng)
+    if values == "counts":
+        X.data = np.ceil(20 * X.data)
+    elif values == "spread":
+        X = X @ sparse.diags_array(10.0 ** rng.integers(-3, 4, 300)).tocsr()
+    y = (X @ rng.normal(size=(300, 5)) + rng.normal(size=(120, 5))).argmax(axis=1)
+    weights = rng.exponential(size=120)
+    model = BoundMajorizationLogisticRegression(
+        C=C, tol=1e-9, fit_intercept=fit_intercept, max_iter=200
+    )
+    assert_monotone(fit_quietly(model, X, y, weights))
+    tight = clone(model).set_params(tol=0.0)
+    optimum = fit_quietly(tight, X, y, weights).history_["objective"][-1]
+    if np.isfinite(C):
+        reached = model.history_["objective"][-1]
+        assert model.certificate_.value >= reached - (1 + 1e-13) * optimum
+    assert model.certificate_.reached or (1e2 if values == "spread" else 1e5) < C
+    if 1 <= C <= 1e2 and values == "normal":
+        exact = LogisticRegression(C=C, tol=1e-10, max_iter=5000, fit_intercept=fit_intercept)
+        exact.fit(X, y, weights)
+        np.testing.assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=1e-4)
 
 
 def test_growing_batches_converge_linearly(global_random_seed):

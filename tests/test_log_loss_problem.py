@@ -338,7 +338,7 @@ def test_search_far_out_gives_a_lower_point_or_none(size, global_random_seed):
 # Lower bounds
 
 
-def check_bound(case, point, direction, best, W):
+def check_bound(case, point, direction, best, W, name="lower_bound"):
     """A bound is at most the best objective, known to the rounding of its scores."""
     calls = iter(range(5000))
 
@@ -348,7 +348,7 @@ def check_bound(case, point, direction, best, W):
 
     loss_along = kernels.loss_along
     with mock.patch.object(kernels, "loss_along", counted):
-        bound = case.problem.lower_bound(point, direction)
+        bound = getattr(case.problem, name)(point, direction)
     rounding = 1e-15 * np.max(case.c @ (np.abs(case.A) @ np.abs(W)))
     assert 0 <= bound <= best * (1 + 1e-13) + rounding
     return bound
@@ -401,6 +401,28 @@ def test_lower_bound_is_tight(n_classes, fit_intercept, csr, signal, weights, gl
         bound = check_bound(case, point, direction, best, W)
         true_gap = point.objective - best
         assert point.objective - bound <= 3 * true_gap + 1e-12 * best
+
+
+@given(
+    settings=PENALISED.filter(lambda settings: settings["n_classes"] > 2),
+    start=st.sampled_from([0.0, 1e-3, 1.0, 10.0]),
+    noise=st.sampled_from([0.0, 1e-3, 1.0, 100.0]),
+)
+def test_dual_bound_is_below_the_optimum(settings, start, noise):
+    case = make_problem(**settings)
+    best, W = optimum(case)
+    point = case.problem.evaluate(random_W(case, start))
+    scores = point.Z + noise * case.rng.normal(size=point.Z.shape)
+    check_bound(case, point, scores, min(best, point.objective), W, "dual_bound")
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_dual_bound_is_tight(fit_intercept, global_random_seed):
+    case = make_problem(global_random_seed, 3, fit_intercept, True)
+    best, W = optimum(case)
+    point = case.problem.evaluate(W - W.mean(axis=1, keepdims=True))
+    bound = check_bound(case, point, point.Z, best, W, "dual_bound")
+    assert bound == pytest.approx(best, rel=1e-11)
 
 
 # Curvatures

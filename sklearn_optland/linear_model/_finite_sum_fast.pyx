@@ -54,15 +54,8 @@ from sklearn_optland.utils._scalar_losses cimport (
     optland_exp_negative,
 )
 
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-        #define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
-    #else
-        #define OPTLAND_PREFETCH(address)
-    #endif
-    """
-    void OPTLAND_PREFETCH(const void* address) nogil
+cdef extern from "_vector_math.h" nogil:
+    void OPTLAND_PREFETCH(const void* address)
 
 cdef extern from "_log_loss.h" nogil:
     double optland_logistic_pulls(

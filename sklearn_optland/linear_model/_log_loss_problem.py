@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._blocks import pass_over_rows
+from sklearn_optland._blocks import pass_over_rows, sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _dual_ascent_fast as dual_kernels
 from sklearn_optland.linear_model import _sparse_float32_fast as sparse_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
@@ -70,7 +71,8 @@ class LogLossProblem:
         self.whole = self if whole is None else whole
         self.n_samples, self.n_features = X.shape
         self.k = 1 if n_classes == 2 else n_classes
-        self.values_per_row = max(X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1], self.k)
+        self.non_zeros = X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1]  # of a row
+        self.values_per_row = max(self.non_zeros, self.k)
         self.penalty = np.full((self.n_features + 1, 1), float(l2))
         self.penalty[-1] = 0.0
         self.is_sparse = sparse.issparse(X)
@@ -83,6 +85,11 @@ class LogLossProblem:
         """The rows as the kernels see them, for each thread."""
         rows = as_rows(self.X)
         return defaultdict(rows.share, {0: rows})
+
+    @property
+    def at_zero(self):
+        """The objective at zero."""
+        return self.c.sum() * np.log(self.n_classes)
 
     @property
     def precision(self):
@@ -180,7 +187,7 @@ class LogLossProblem:
 
         It adds into `out`, if there is one; `work` as in `pass_over_rows`.
         """
-        self._count_pass()
+        self.count_pass()
         rows, n_rows, values = self.rows, self.n_samples, self.values_per_row
         if tiles:
             rows = self.float32_rows
@@ -190,9 +197,10 @@ class LogLossProblem:
             outputs = () if out is None else (out,)
             return kernel(rows[thread], first, last, *inputs, *outputs)
 
-        return pass_over_rows(block, n_rows, values, work or values * self.k, out)
+        work = work or values / self.values_per_row * self.non_zeros * self.k
+        return pass_over_rows(block, n_rows, values, work, out)
 
-    def _count_pass(self):
+    def count_pass(self):
         self.whole.passes += self.n_samples / self.whole.n_samples
 
     def evaluate(self, W):
@@ -202,7 +210,7 @@ class LogLossProblem:
         if self.scale is None:
             loss = self._pass(kernels.loss_gradient, self.y, self.c, W, Z, out=G)
         elif self.is_sparse:
-            self._count_pass()
+            self.count_pass()
             loss = sparse_kernels.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
         else:
             kernel = tile_kernels.loss_gradient
@@ -400,6 +408,16 @@ class LogLossProblem:
         self.whole.passes += n_products * self.n_samples / self.whole.n_samples
         return self._project(V)  # float32 leaves it centred to 1e-7
 
+    def dual_ascent(self, rng):
+        """Return a `DualAscent` from zero in float32, or None if this problem does not suit it."""
+        squares = np.empty(self.n_samples)
+        self._pass(kernels.row_squares, np.ones(self.n_features), squares)
+        sizes = self.c, self.scale, 1.0 + self.c * squares
+        fits = all(size.min() > 1e-9 and size.max() < 1e9 for size in sizes)
+        if not (self.l2 and fits):
+            return None
+        return DualAscent(self, squares, rng)
+
     def search(self, point, direction):
         """Evaluate point + t direction for a good t <= 1; returns the new point and t.
 
@@ -462,25 +480,37 @@ class LogLossProblem:
             bound = self._bound_from_image(point)
             if bound is not None:
                 return bound
-        Z = point.Z
         dZ = self.forward(direction)
+        Z, loss = self._balanced_scores(point)
         if self.fit_intercept:
-            Z = Z + self._best_intercept(Z)
             dZ += _solve(self.class_curvature(Z), -self._column_sums(Z, dZ))
-        loss = self._loss(Z)
         objective = loss + self._half_norm(point.W)
         cut, R, divergence = self._newton_dual(Z, dZ)
         bound = objective - self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
         if cut < 1.0:
-            moved = Z + dZ
-            if self.fit_intercept:
-                moved += self._best_intercept(moved)
-            R = self._residuals(moved)
-            # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-            divergence = loss - self._loss(moved) + np.vdot(R, moved - Z)
-            gap = self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
-            bound = max(bound, objective - gap)
+            bound = max(bound, self._softmax_bound(point, Z, loss, Z + dZ))
         return _less_rounding(bound, objective)
+
+    def dual_bound(self, point, scores):
+        """Return a proven lower bound on the optimum, from the dual point softmax(scores)."""
+        Z, loss = self._balanced_scores(point)
+        bound = self._softmax_bound(point, Z, loss, scores)
+        return _less_rounding(bound, loss + self._half_norm(point.W))
+
+    def _balanced_scores(self, point):
+        """Scores with the best intercept for the point's coefficients, and their loss."""
+        Z = point.Z + self._best_intercept(point.Z) if self.fit_intercept else point.Z
+        return Z, self._loss(Z)
+
+    def _softmax_bound(self, point, Z, loss, scores):
+        """`lower_bound` with p' = softmax(scores), which a shift balances."""
+        if self.fit_intercept:
+            scores = scores + self._best_intercept(scores)
+        R = self._residuals(scores)
+        # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
+        divergence = loss - self._loss(scores) + np.vdot(R, scores - Z)
+        gap = self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
+        return loss + self._half_norm(point.W) - gap
 
     def _bound_from_image(self, point):
         """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
@@ -572,6 +602,68 @@ class LogLossProblem:
                 break
             loss = new
         return shift
+
+
+class DualAscent:
+    """Dual coordinate ascent from zero, for several classes and CSR rows, in float32.
+
+    The intercept has no penalty, which would be a constraint on the dual: it gets
+    rho/2 (b - anchor)^2, and the anchor moves to b after each pass, as in the finite sums' SDCA.
+
+    Attributes
+    ----------
+    scores : ndarray of float32 of shape (n_samples, k)
+        Logarithms of the dual variables, which are probabilities.
+    """
+
+    def __init__(self, problem, squares, rng):
+        self.problem, self.rng, X, c = problem, rng, problem.X, problem.c
+        self.indptr, self.indices = X.indptr.astype(np.int64), X.indices.astype(np.int32)
+        self.data, self.c = X.data.astype(np.float32), c.astype(np.float32)
+        self.rho = 0.0
+        if problem.fit_intercept:
+            self.rho = min(0.5 * c.mean(), problem.l2 * c.sum() / max(c @ squares, 1e-300))
+        lengths = squares / problem.l2 + (1.0 / self.rho if self.rho else 0.0)
+        self.q = (c * lengths).astype(np.float32)
+        self.scores = np.empty((problem.n_samples, problem.k), dtype=np.float32)
+        self._V = problem.zeros().astype(np.float32)
+        self._anchor = self._V[-1].copy()
+        self._fresh = True
+
+    def run(self):
+        """Visit each row once, in random order; returns about the duality gap before."""
+        problem = self.problem
+        order = self.rng.permutation(problem.n_samples).astype(np.int32)
+        problem.count_pass()
+        gap = sum_over_blocks(
+            lambda first, last: dual_kernels.dual_pass(
+                order[first:last],
+                self.indptr,
+                self.indices,
+                self.data,
+                problem.y,
+                self.c,
+                self.q,
+                problem.l2,
+                self.rho,
+                self._fresh,
+                self.scores,
+                self._V,
+            ),
+            problem.n_samples,
+            problem.values_per_row * problem.k,
+        )
+        b = self._V[-1].copy()
+        self._V[-1] += b - self._anchor
+        self._anchor = b
+        self._fresh = False
+        return gap
+
+    @property
+    def W(self):
+        """Parameters."""
+        W = self._V.astype(float)
+        return W - W.mean(axis=1, keepdims=True)
 
 
 def _largest(values, share):

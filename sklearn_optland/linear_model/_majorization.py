@@ -53,6 +53,13 @@ KRONECKER_MEMORY = 15
 NEAR = 1e-2
 # What products in float32 leave open of an objective, relative to it, with a margin.
 FLOAT32_ROUNDING = 1e-6
+# Dual ascent, many sparse columns: passes before a point is evaluated, and what they have to make
+# of the gap; the gap, relative to the objective, from which on float32 is not exact enough for an
+# objective, and the one that it leaves open.
+DUAL_PASSES = 4
+DUAL_GAIN = 0.1
+FLOAT32_EXACT = 1e-5
+FLOAT32_GAP = 1e-11
 # Newton steps: shares of the Hessian's trace whose rows its products take, one after the other, and
 # the decrement, relative to the objective, from which on the Hessian hardly changes.
 HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
@@ -67,6 +74,7 @@ class Step:
     curvature: object
     full: bool = True
     decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
+    dual: np.ndarray | None = None  # (n_samples, k), logarithms of a dual point
 
 
 def plan(problem, curvature, batch):
@@ -113,7 +121,7 @@ def steps(problem, W, algorithm, metric, *, refresh, rng):
         case "quasi-newton from samples":
             return quasi_newton_from_samples(problem, W, rng)
         case "quasi-newton, newton-cg":
-            return quasi_newton_then_newton_cg(problem, W, metric)
+            return quasi_newton_then_newton_cg(problem, W, metric, rng)
         case "accelerated majorization":
             return accelerated(problem, W, metric(problem))
         case "majorization on growing batches":
@@ -191,8 +199,7 @@ def growing(problem, W, metric, refresh, rng):
 def _after_samples(problem, W):
     """Evaluate where samples have led, or zero if that is better."""
     point = problem.evaluate(W)
-    at_zero = problem.c.sum() * np.log(problem.n_classes)
-    return point if point.objective <= at_zero else problem.evaluate(problem.zeros())
+    return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
 
 
 def _sampling_ridge(problem, size, metric):
@@ -337,27 +344,58 @@ def _lbfgs(memory, solve, gradient, scale=1.0):
     return q
 
 
-def quasi_newton_then_newton_cg(problem, W, metric):
+def quasi_newton_then_newton_cg(problem, W, metric, rng):
     """L-BFGS in the metric `metric` while far from the optimum, then `newton_cg`.
 
     Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
     also moves. The classes' curvature is renewed often at first, then seldom: it settles. Products
     run in float32 where that is faster: each step lowers the objective by far more than that
-    rounds.
+    rounds. Of many sparse columns, vectors of the parameters cost as much as a pass: `dual_ascent`
+    takes the place of L-BFGS.
     """
-    fast = problem.in_float32
-    point = fast.evaluate(W)
+    fast, point = problem.in_float32, None
     curvature = metric(fast)
+    if not fast.is_sparse or fast is problem:
+        point = yield from _lbfgs_steps(fast, fast.evaluate(W), curvature)
+    elif not W.any():
+        point = yield from dual_ascent(problem, rng)
+    yield from newton_cg(problem, fast.evaluate(W) if point is None else point, curvature)
+
+
+def dual_ascent(problem, rng):
+    """Passes of dual coordinate ascent from zero, for as long as they gain much.
+
+    Yields steps and returns the last point, None if there is none.
+    """
+    fast, point = problem.in_float32, None
+    ascent = fast.dual_ascent(rng())
+    objective, previous = problem.at_zero, ascent and ascent.run()
+    while ascent:
+        for _ in range(DUAL_PASSES):
+            gap = ascent.run()
+            if gap <= DUAL_GAIN**2 * previous:
+                break
+        new = (fast if gap > FLOAT32_EXACT * objective else problem).evaluate(ascent.W)
+        if not new.objective < objective:
+            break
+        point, objective = new, new.objective
+        yield Step(point, None, decrement=2 * gap, dual=ascent.scores)
+        if gap > DUAL_GAIN * previous or gap <= FLOAT32_GAP * objective:
+            break
+        previous = gap
+    return point
+
+
+def _lbfgs_steps(problem, point, curvature):
     memory, scale = [], 1.0
-    # Many sparse columns: vectors of the parameters cost as much as a pass.
-    for n_steps in count() if not (fast.is_sparse and fast is not problem) else ():
+    for n_steps in count():
         if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
             curvature.refresh(point)
         direction = -_lbfgs(memory, curvature.solve, point.gradient, scale)
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= NEAR * point.objective:
             break
-        new, _ = fast.search(point, direction)
+        new, _ = problem.search(point, direction)
         if new is None or new.objective > (1 - FLOAT32_ROUNDING) * point.objective:
             break
         memory = _remember(memory, point, new, KRONECKER_MEMORY)
@@ -366,7 +404,7 @@ def quasi_newton_then_newton_cg(problem, W, metric):
             scale = np.clip(np.vdot(s, y) / np.vdot(y, curvature.solve(y)), 0.05, 1.0)
         point = new
         yield Step(point, curvature)
-    yield from newton_cg(problem, point, curvature)
+    return point
 
 
 def preconditioner(problem, curvature):
@@ -467,7 +505,7 @@ class CertifiedDescent:
 
     def __init__(self, problem, W, steps, tol):
         self.problem, self.W, self.steps, self.tol = problem, W, steps, tol
-        self.point, self.curvature, self.full = None, None, []
+        self.point, self.curvature, self.dual, self.full = None, None, None, []
         self.lower_bound = 0.0
         if not problem.l2:
             start = problem.evaluate(problem.zeros())
@@ -486,7 +524,7 @@ class CertifiedDescent:
         """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
         trigger = 1.0
         for step in self.steps:
-            self.point, self.curvature = step.point, step.curvature
+            self.point, self.curvature, self.dual = step.point, step.curvature, step.dual
             self.full.append(step.full)
             if step.full and self.problem.l2:
                 target, expected = self.tol * step.point.objective, _decrement(step)
@@ -516,8 +554,11 @@ class CertifiedDescent:
         problem, fast = self.problem, self.problem.in_float32
         if not self.point.exact:
             self.point = problem.evaluate(self.point.W)
-        point = self.point
-        curvature = self.curvature
+        point, curvature = self.point, self.curvature
+        if self.dual is not None:
+            bound = problem.dual_bound(point, self.dual.astype(float))
+            self.lower_bound = max(self.lower_bound, float(bound))
+            return
         if isinstance(curvature, KroneckerCurvature) and problem.k == 1:
             # Boehning's bound is a poor guide to Newton's direction.
             curvature = GramCurvature(problem)

@@ -135,25 +135,6 @@ static void optland_tile_gradient(
         }
 }
 
-/* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp; see optland_exp_negative. */
-OPTLAND_INLINE float optland_expf_negative(float x)
-{
-    const float shift = 12582912.0f; /* 1.5 * 2^23 */
-    union { float value; uint32_t bits; } n, scaled;
-    x = x < -87.0f ? -87.0f : x;
-    n.value = x * 1.44269504f + shift;
-    float whole = n.value - shift;
-    float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-    float p = 1.3981999e-3f;
-    p = p * r + 8.3334519e-3f;
-    p = p * r + 4.1665795e-2f;
-    p = p * r + 1.6666665e-1f;
-    p = p * r + 0.5f;
-    scaled.value = (p * r * r + r) + 1.0f;
-    scaled.bits += n.bits << 23;
-    return scaled.value;
-}
-
 /* A tile of scores becomes exp(z - top). */
 OPTLAND_INLINE void optland_tile_exp(int64_t k, float *z, float *top)
 {

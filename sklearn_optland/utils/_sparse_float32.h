@@ -11,12 +11,6 @@
 
 #define OPTLAND_AHEAD 3 /* non-zeros */
 
-#if defined(__GNUC__)
-#define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define OPTLAND_PREFETCH(address)
-#endif
-
 /* out_i += sum over the non-zeros of row i of x_ij values_j, for rows first to last. */
 OPTLAND_CLONES
 static void optland_sparse_product(
@@ -38,72 +32,6 @@ static void optland_sparse_product(
         }
 }
 
-/* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp; see optland_exp_negative. */
-static inline float optland_expf(float x)
-{
-    const float shift = 12582912.0f; /* 1.5 * 2^23 */
-    union { float value; uint32_t bits; } n, scaled;
-    x = x < -87.0f ? -87.0f : x;
-    n.value = x * 1.44269504f + shift;
-    float whole = n.value - shift;
-    float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-    float p = 1.3981999e-3f;
-    p = p * r + 8.3334519e-3f;
-    p = p * r + 4.1665795e-2f;
-    p = p * r + 1.6666665e-1f;
-    p = p * r + 0.5f;
-    scaled.value = (p * r * r + r) + 1.0f;
-    scaled.bits += n.bits << 23;
-    return scaled.value;
-}
-
-/* Sum of x and of x y, in lanes. */
-static inline float optland_sum_float32(int64_t n, const float *x)
-{
-    float lane[16] = {0}, rest = 0;
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
-            lane[j] += x[i + j];
-    for (; i < n; i++)
-        rest += x[i];
-    for (int width = 8; width > 0; width /= 2)
-        for (int j = 0; j < width; j++)
-            lane[j] += lane[j + width];
-    return lane[0] + rest;
-}
-
-static inline float optland_dot_float32(int64_t n, const float *x, const float *y)
-{
-    float lane[16] = {0}, rest = 0;
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
-            lane[j] += x[i + j] * y[i + j];
-    for (; i < n; i++)
-        rest += x[i] * y[i];
-    for (int width = 8; width > 0; width /= 2)
-        for (int j = 0; j < width; j++)
-            lane[j] += lane[j + width];
-    return lane[0] + rest;
-}
-
-static inline float optland_max_float32(int64_t n, const float *x)
-{
-    float lane[16], top = x[0];
-    int64_t i = 0;
-    for (int j = 0; j < 16; j++)
-        lane[j] = top;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
-            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
-    for (; i < n; i++)
-        top = x[i] > top ? x[i] : top;
-    for (int j = 0; j < 16; j++)
-        top = lane[j] > top ? lane[j] : top;
-    return top;
-}
-
 /* Scores become residuals c (p - onehot(y)) / unit; returns the sum of c (logsumexp(z) - z_y). */
 OPTLAND_CLONES
 static double optland_rows_residuals(
@@ -113,7 +41,7 @@ static double optland_rows_residuals(
     for (int64_t i = 0; i < n; i++, z += k) {
         float top = optland_max_float32(k, z), lead = top - z[y[i]];
         for (int64_t j = 0; j < k; j++)
-            z[j] = optland_expf(z[j] - top);
+            z[j] = optland_expf_negative(z[j] - top);
         float own = z[y[i]];
         z[y[i]] = 0;
         float others = optland_sum_float32(k, z), total = own + others;
@@ -133,7 +61,7 @@ static void optland_rows_softmax(int64_t n, int64_t k, float *z)
     for (int64_t i = 0; i < n; i++, z += k) {
         float top = optland_max_float32(k, z);
         for (int64_t j = 0; j < k; j++)
-            z[j] = optland_expf(z[j] - top);
+            z[j] = optland_expf_negative(z[j] - top);
         float scale = 1 / optland_sum_float32(k, z);
         for (int64_t j = 0; j < k; j++)
             z[j] *= scale;

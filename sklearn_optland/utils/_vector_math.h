@@ -21,6 +21,12 @@
 #define OPTLAND_CLONES
 #endif
 
+#if defined(__GNUC__)
+#define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define OPTLAND_PREFETCH(address)
+#endif
+
 /* exp(x) for x <= 0, held above exp(-708) > 0: a probability never becomes exactly 0.
  * x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^52 rounds n into the low bits of the sum. */
 static inline double optland_exp_negative(double x)
@@ -44,6 +50,25 @@ static inline double optland_exp_negative(double x)
     p = p * r + 1.0;
     scaled.value = p * r + 1.0;
     scaled.bits += n.bits << 52;
+    return scaled.value;
+}
+
+/* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp; see optland_exp_negative. */
+static inline float optland_expf_negative(float x)
+{
+    const float shift = 12582912.0f; /* 1.5 * 2^23 */
+    union { float value; uint32_t bits; } n, scaled;
+    x = x < -87.0f ? -87.0f : x;
+    n.value = x * 1.44269504f + shift;
+    float whole = n.value - shift;
+    float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+    float p = 1.3981999e-3f;
+    p = p * r + 8.3334519e-3f;
+    p = p * r + 4.1665795e-2f;
+    p = p * r + 1.6666665e-1f;
+    p = p * r + 0.5f;
+    scaled.value = (p * r * r + r) + 1.0f;
+    scaled.bits += n.bits << 23;
     return scaled.value;
 }
 
@@ -109,6 +134,53 @@ static inline double optland_largest(int64_t n, const double *x)
         }
     double top = 0;
     for (int j = 0; j < 8; j++)
+        top = lane[j] > top ? lane[j] : top;
+    return top;
+}
+
+/* Sum of x, sum of x y and maximum of x in float32, in lanes. */
+static inline float optland_sum_float32(int64_t n, const float *x)
+{
+    float lane[16] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++)
+            lane[j] += x[i + j];
+    for (; i < n; i++)
+        rest += x[i];
+    for (int width = 8; width > 0; width /= 2)
+        for (int j = 0; j < width; j++)
+            lane[j] += lane[j + width];
+    return lane[0] + rest;
+}
+
+static inline float optland_dot_float32(int64_t n, const float *x, const float *y)
+{
+    float lane[16] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++)
+            lane[j] += x[i + j] * y[i + j];
+    for (; i < n; i++)
+        rest += x[i] * y[i];
+    for (int width = 8; width > 0; width /= 2)
+        for (int j = 0; j < width; j++)
+            lane[j] += lane[j + width];
+    return lane[0] + rest;
+}
+
+static inline float optland_max_float32(int64_t n, const float *x)
+{
+    float lane[16], top = x[0];
+    int64_t i = 0;
+    for (int j = 0; j < 16; j++)
+        lane[j] = top;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++)
+            lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+    for (; i < n; i++)
+        top = x[i] > top ? x[i] : top;
+    for (int j = 0; j < 16; j++)
         top = lane[j] > top ? lane[j] : top;
     return top;
 }
