@@ -21,7 +21,7 @@ MAX_SIDE = 5000
 # its classes, and power steps that find them.
 BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
 MAX_HESSIAN_SIDE = 500
-SAMPLE_ROWS, SAMPLE_PASSES = 5, 16
+SAMPLE_ROWS, SAMPLE_PASSES = 5, 8
 PAIRS = 1200
 POWER_STEPS = 12
 
@@ -130,11 +130,17 @@ class KroneckerCurvature:
     def solve(self, G):
         out = np.zeros_like(G)
         g = G[-1] @ self.Q
-        q = self.V.T @ (G[:-1] - np.outer(self.mean, G[-1])) @ self.Q
-        out[:-1] = self.V @ (q * self.inverse) @ self.Q.T
+        q = self._rotate(self.V.T, (G[:-1] - np.outer(self.mean, G[-1])) @ self.Q)
+        out[:-1] = self._rotate(self.V, q * self.inverse) @ self.Q.T
         if self.problem.fit_intercept:
             out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
         return out
+
+
+    def _rotate(self, V, G):
+        """V @ G in V's precision."""
+        size = max(np.abs(G).max(initial=0.0), 1e-300)
+        return size * (V @ (G / size).astype(V.dtype))
 
 
 class DiagonalCurvature:
@@ -302,6 +308,24 @@ class PairCurvature:
         share = self._factor(np.einsum("ij,ij->i", self.A @ G, self.U)[:, None])
         out = size * (G - self.A.T @ (self.U * share)) / root
         return out - out.mean(axis=1, keepdims=True)
+
+
+def deflated(solve, directions):
+    """Precondition by `solve` what conjugate directions of earlier systems leave open.
+
+    `directions` are p, H p and p'H p, as vectors. With the same H, systems that are solved one
+    after the other make one run of conjugate gradients.
+    """
+    if not directions:
+        return solve
+    P, HP, curvatures = (np.array(part) for part in zip(*directions, strict=True))
+
+    def solve_deflated(G):
+        known = (P @ G.ravel()) / curvatures
+        S = solve(G - (known @ HP).reshape(G.shape)).ravel()
+        return (S + (known - (HP @ S) / curvatures) @ P).reshape(G.shape)
+
+    return solve_deflated
 
 
 def _top_eigenpairs(P):

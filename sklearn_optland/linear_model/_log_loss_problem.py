@@ -79,6 +79,7 @@ class LogLossProblem:
         # A d x d matrix pays for itself; for few rows it costs more than it tells.
         self.has_few_columns = self.n_features <= min(MAX_GRAM_COLUMNS, 2 * self.n_samples)
         self.passes = 0.0
+        self._latest = None, None  # scores and their probabilities
 
     @cached_property
     def rows(self):
@@ -284,10 +285,13 @@ class LogLossProblem:
         return h
 
     def probabilities(self, Z):
-        """Class probabilities of rows of scores, for several classes."""
-        P = np.empty_like(Z)
-        kernels.softmax(Z, P)
-        return P
+        """Class probabilities of rows of scores, for several classes; the latest are kept."""
+        if self._latest[0] is not Z:
+            P = np.empty_like(Z)
+            kernels.softmax(Z, P)
+            P.flags.writeable = False
+            self._latest = Z, P
+        return self._latest[1]
 
     def uncertainty(self, Z):
         """c (1 - ||p||^2) of each row, the trace of its share in the Hessian."""
@@ -341,14 +345,17 @@ class LogLossProblem:
 
         return product
 
-    def newton_direction(self, point, solve, *, share=1.0, tolerance=None, target=0.0, start=None):
+    def newton_direction(
+        self, point, solve, *, share=1.0, tolerance=None, target=0.0, start=None, directions=None
+    ):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         For a step they stop when the residual is `tolerance` of the gradient in the
         preconditioner's norm. Without a tolerance V is there to certify: they stop when the
         residual adds less than a tenth to the gap, or the gap is below `target`. The products take
-        the rows that hold `share` of the Hessian's trace. `start` is a V to start from. With two
-        classes `point.image` is filled.
+        the rows that hold `share` of the Hessian's trace. `start` is a V to start from. The
+        conjugate directions are added to `directions`, for `deflated`, unless rows are sparse in
+        float32. With two classes `point.image` is filled.
         """
         part, Z = self, point.Z
         if share < 1.0:
@@ -380,6 +387,8 @@ class LogLossProblem:
             if not curvature > 0:
                 break
             step = rho / curvature
+            if directions is not None:
+                directions.append((P.ravel(), Q.ravel(), curvature))
             V = V + step * P
             residual = residual - step * Q
             if self.k == 1:

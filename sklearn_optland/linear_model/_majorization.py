@@ -24,6 +24,7 @@ from sklearn_optland.linear_model._curvature import (
     JC12Curvature,
     KroneckerCurvature,
     PairCurvature,
+    deflated,
 )
 from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 
@@ -60,10 +61,15 @@ DUAL_PASSES = 4
 DUAL_GAIN = 0.1
 FLOAT32_EXACT = 1e-5
 FLOAT32_GAP = 1e-11
-# Newton steps: shares of the Hessian's trace whose rows its products take, one after the other, and
-# the decrement, relative to the objective, from which on the Hessian hardly changes.
+# Newton steps: shares of the Hessian's trace whose rows its products take, one after the other; the
+# decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
+# in float64; the residual of a step in the preconditioner's norm; and how many of a system's
+# directions the next ones know, at least.
 HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
 SETTLED = 1e-3
+FLOAT64_GRADIENTS = 1e-4
+CG_TOLERANCE = 0.2
+MAX_DIRECTIONS = 30
 
 
 @dataclass
@@ -429,7 +435,7 @@ def newton_cg(problem, point, metric):
     settled = fast is not problem
     if settled:
         curvature = preconditioner(fast, metric)
-        point = yield from _newton_steps(fast, fast, point, curvature, until=SETTLED)
+        point = yield from _newton_steps(fast, fast, point, curvature, until=FLOAT64_GRADIENTS)
         point = problem.evaluate(point.W)
         point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
     while point is not None:
@@ -451,17 +457,20 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, until=0
     `until` of the objective, or has fallen less than `stall` times, or no step lowers the
     objective. Returns the last point; None at the end of the arithmetic.
     """
-    previous, level = np.inf, len(HESSIAN_SHARES) - 1 if settled else 0
+    last = len(HESSIAN_SHARES) - 1
+    previous, level, directions = np.inf, last if settled else 0, []
     while True:
         direction = point.newton
         if direction is None:
             if not settled:
                 curvature.refresh(point)
+            same = settled and level == last
             direction = products.newton_direction(
                 point,
-                curvature.solve,
+                deflated(curvature.solve, directions) if same else curvature.solve,
                 share=HESSIAN_SHARES[level],
-                tolerance=0.2 if level < 2 else 0.1,
+                tolerance=CG_TOLERANCE,
+                directions=directions if same and len(directions) < MAX_DIRECTIONS else None,
             )
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
@@ -470,7 +479,7 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, until=0
             return point
         settled = settled or decrement <= SETTLED * point.objective
         if settled or decrement > previous / 20:
-            level = min(level + 1, len(HESSIAN_SHARES) - 1)
+            level = min(level + 1, last)
         previous = decrement
         new, _ = problem.search(point, direction)
         if new is None:
