@@ -136,7 +136,6 @@ class KroneckerCurvature:
             out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
         return out
 
-
     def _rotate(self, V, G):
         """V @ G in V's precision."""
         size = max(np.abs(G).max(initial=0.0), 1e-300)

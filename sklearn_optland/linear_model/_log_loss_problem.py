@@ -346,16 +346,25 @@ class LogLossProblem:
         return product
 
     def newton_direction(
-        self, point, solve, *, share=1.0, tolerance=None, target=0.0, start=None, directions=None
+        self,
+        point,
+        solve,
+        *,
+        share=1.0,
+        tolerance=None,
+        target=0.0,
+        excess=0.1,
+        start=None,
+        directions=None,
     ):
         """Solve H V = -gradient by conjugate gradients, preconditioned by `solve`.
 
         For a step they stop when the residual is `tolerance` of the gradient in the
         preconditioner's norm. Without a tolerance V is there to certify: they stop when the
-        residual adds less than a tenth to the gap, or the gap is below `target`. The products take
-        the rows that hold `share` of the Hessian's trace. `start` is a V to start from. The
-        conjugate directions are added to `directions`, for `deflated`, unless rows are sparse in
-        float32. With two classes `point.image` is filled.
+        residual adds less than a share of `excess` to the gap, or the gap is below `target`. The
+        products take the rows that hold `share` of the Hessian's trace. `start` is a V to start
+        from. The conjugate directions are added to `directions`, for `deflated`, unless rows are
+        sparse in float32. With two classes `point.image` is filled.
         """
         part, Z = self, point.Z
         if share < 1.0:
@@ -370,9 +379,9 @@ class LogLossProblem:
             V, residual = start, residual - product(start)
 
         def certifies():
-            excess, decrement = np.vdot(residual, residual), -np.vdot(point.gradient, V)
-            gap = 0.5 * (decrement + np.vdot(residual, V) + excess)  # to second order
-            return excess <= 0.1 * decrement or gap <= 0.9 * target
+            square, decrement = np.vdot(residual, residual), -np.vdot(point.gradient, V)
+            gap = 0.5 * (decrement + np.vdot(residual, V) + square)  # to second order
+            return square <= excess * decrement or gap <= 0.9 * target
 
         if start is not None and certifies():
             return V

@@ -61,6 +61,9 @@ DUAL_PASSES = 4
 DUAL_GAIN = 0.1
 FLOAT32_EXACT = 1e-5
 FLOAT32_GAP = 1e-11
+# What conjugate gradients may leave open of the last certificate, a share of the gap: a fit that
+# was cut short need not know it well.
+FINAL_EXCESS = 1.0
 # Newton steps: shares of the Hessian's trace whose rows its products take, one after the other; the
 # decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
 # in float64; the residual of a step in the preconditioner's norm; and how many of a system's
@@ -438,7 +441,10 @@ def newton_cg(problem, point, metric):
         point = yield from _newton_steps(fast, fast, point, curvature, until=FLOAT64_GRADIENTS)
         point = problem.evaluate(point.W)
         point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
+    if isinstance(metric, KroneckerCurvature):
+        metric.V = metric.V.astype(float)
     while point is not None:
+        metric.refresh(point)
         point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
         if point is not None:
             bound = type(metric)(problem)
@@ -559,7 +565,8 @@ class CertifiedDescent:
             curves["certificate"] = np.linalg.norm(point.gradient)
         return Iteration(curves, partial(attributes, point.W), done)
 
-    def _bound(self):
+    def _bound(self, excess=0.1):
+        """Raise the lower bound by what the latest point proves, as `newton_direction` says."""
         problem, fast = self.problem, self.problem.in_float32
         if not self.point.exact:
             self.point = problem.evaluate(self.point.W)
@@ -574,7 +581,8 @@ class CertifiedDescent:
             curvature.refresh(point, 0.0)
         solve = curvature.solve if curvature else lambda G: G
         if point.newton is None:
-            point.newton = fast.newton_direction(point, solve, target=self.tol * point.objective)
+            target = self.tol * point.objective
+            point.newton = fast.newton_direction(point, solve, target=target, excess=excess)
         gap = self._gap()
         # The gap is about half the decrement; far more is what float32 has left of the residual.
         rounded = fast is not problem and gap > -2 * np.vdot(point.gradient, point.newton)
@@ -600,7 +608,7 @@ class CertifiedDescent:
             self.point.newton = newton if self.full[-1] else None
         if self.problem.l2:
             if not self.certificate().reached:
-                self._bound()
+                self._bound(FINAL_EXCESS)
             history["certificate"] = history["objective"] - self.lower_bound
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)
         return self.certificate()
