@@ -21,6 +21,7 @@ from functools import cache, partial
 import numpy as np
 from joblib.parallel import get_active_backend
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from threadpoolctl import ThreadpoolController
 
 # Values of the data that one kernel call may touch: under half a second of work.
 BLOCK_VALUES = 1 << 25
@@ -153,6 +154,17 @@ def _map(run, n_tasks):
         if not helper.cancel():
             helper.result()
     return results
+
+
+def one_blas_thread():
+    """Context in which BLAS runs on one thread: threads share passes over rows instead."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@cache
+def _controller():
+    """BLAS' thread pools; finding them takes longer than a small fit."""
+    return ThreadpoolController()
 
 
 @cache

@@ -1,6 +1,6 @@
 """Logistic regression by bound majorization, and the bound itself."""
 
-from functools import cache, partial
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,18 +9,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
-from threadpoolctl import ThreadpoolController
+from sklearn.utils.validation import validate_data
 
 from sklearn_optland._base import OptlandEstimator
+from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model._linear_classifier import (
     LinearClassifier,
     log_probabilities,
     probabilities,
+    weigh_rows,
 )
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
 from sklearn_optland.linear_model._majorization import CertifiedDescent, plan, steps
@@ -238,7 +238,8 @@ class BoundMajorizationLogisticRegression(
         classes, codes = _encode(y)
         if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
             check_classification_targets(y)  # as slow as a pass over small data
-        weights = self._weights(X, y, classes, codes, sample_weight)
+        C = self.C if np.isfinite(self.C) else 1.0
+        weights = weigh_rows(self, X, y, classes, codes, sample_weight, C=C)
         W = self._start(X, classes)
         rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
         used = weights > 0
@@ -258,7 +259,7 @@ class BoundMajorizationLogisticRegression(
             coef = W[:-1].T.astype(X.dtype)
             return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
 
-        with _controller().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             chosen = plan(problem, self.curvature, self.batch)
             rng = partial(check_random_state, self.random_state)
             algorithm = steps(problem, W, *chosen, refresh=self.refresh, rng=rng)
@@ -297,36 +298,6 @@ class BoundMajorizationLogisticRegression(
         except ValueError:
             check(X)
             raise
-
-    def _weights(self, X, y, classes, codes, sample_weight):
-        """C s_i, with class weights; checks that each class has some."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
-            )
-        if sample_weight is None:
-            weights = np.ones(len(codes))
-        else:
-            weights = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
-        if self.class_weight is not None:
-            per_class = compute_class_weight(
-                self.class_weight, classes=classes, y=y, sample_weight=weights
-            )
-            weights = weights * per_class[codes]
-        if np.isfinite(self.C):
-            weights = weights * self.C
-        totals = np.bincount(codes, weights=weights)
-        if not (np.isfinite(totals).all() and (totals > 0).all()):
-            label, total = next(
-                (c, t) for c, t in zip(classes.tolist(), totals, strict=True) if not 0 < t < np.inf
-            )
-            raise ValueError(
-                f"sample_weight: the weights of class {label!r}, times class_weight and C, sum to "
-                f"{total}; allowed is a positive, finite sum for each class."
-            )
-        return weights
 
     def _start(self, X, classes):
         """Start at zero, or where the last fit ended."""
@@ -391,12 +362,6 @@ def _is_mostly_zeros(X):
         return False
     rows = X[:: len(X) // 1000 + 1]
     return np.count_nonzero(rows) < MOSTLY_ZEROS * rows.size
-
-
-@cache
-def _controller():
-    """BLAS' thread pools; finding them takes longer than a small fit."""
-    return ThreadpoolController()
 
 
 def partition_function_bound(features, weights, theta):

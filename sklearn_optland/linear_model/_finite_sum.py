@@ -1,6 +1,5 @@
 """Estimators of finite sums: one objective, eight solvers, a certificate."""
 
-from functools import cache
 from numbers import Integral, Real
 
 import numpy as np
@@ -8,13 +7,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
-from threadpoolctl import ThreadpoolController
 
 from sklearn_optland._base import OptlandEstimator
+from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._finite_sum_problem import FiniteSum, Penalty, SoftmaxSum
@@ -31,6 +29,7 @@ from sklearn_optland.linear_model._linear_classifier import (
     linear_scores,
     log_probabilities,
     probabilities,
+    weigh_rows,
 )
 from sklearn_optland.utils._rows import as_rows
 
@@ -177,7 +176,7 @@ class _FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator)
     def _solve(self, problems, starts, attributes, *, X, y, metadata):
         """Run the loop on the problems, and store what came out."""
         rng = check_random_state(self.random_state)
-        with _controller().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             chosen = choose_solver(problems[0], self.solver)
             step_size = None if self.step_size == "auto" else self.step_size
             descents = [
@@ -376,7 +375,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, _FiniteSumEstimator
         )
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
-        c = self._weights(X, y, classes, codes, sample_weight)
+        c = normalized(weigh_rows(self, X, y, classes, codes, sample_weight))
         used = c > 0
         rows, codes, c = (X, codes, c) if used.all() else (X[used], codes[used], c[used])
         n_scores = 1 if len(classes) == 2 else len(classes)
@@ -410,29 +409,6 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, _FiniteSumEstimator
             FiniteSum(X, np.where(positive, 1.0, -1.0), c, loss=self.loss, epsilon=0.0, **common)
             for positive in positives
         ]
-
-    def _weights(self, X, y, classes, codes, sample_weight):
-        """Normalised weights, with class weights; checks that each class has some."""
-        if len(classes) < 2:
-            raise ValueError(
-                f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
-            )
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            per_class = compute_class_weight(
-                self.class_weight, classes=classes, y=y, sample_weight=weights
-            )
-            weights = weights * per_class[codes]
-        totals = np.bincount(codes, weights=weights)
-        if not (np.isfinite(totals).all() and (totals > 0).all()):
-            label, total = next(
-                (c, t) for c, t in zip(classes.tolist(), totals, strict=True) if not 0 < t < np.inf
-            )
-            raise ValueError(
-                f"sample_weight: the weights of class {label!r}, times class_weight, sum to "
-                f"{total}; allowed is a positive, finite sum for each class."
-            )
-        return normalized(weights)
 
     @available_if(_is_probabilistic)
     def predict_proba(self, X):
@@ -1160,7 +1136,7 @@ def finite_sum(
         step_size=None if step_size == "auto" else step_size,
     )
     descent = Descent(problem, algorithm, tol, max_iter)
-    with _controller().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         records = [iteration.curves for iteration in until_done(descend([descent], None))]
     best = descent.best
     return Bunch(
@@ -1174,9 +1150,3 @@ def finite_sum(
         solver=chosen,
         rate=rate(problem, chosen, sampling),
     )
-
-
-@cache
-def _controller():
-    """BLAS' thread pools; finding them takes longer than a small fit."""
-    return ThreadpoolController()
