@@ -34,7 +34,7 @@ class Point:
     W: np.ndarray  # (n_features + 1, k), the intercept last
     Z: np.ndarray  # (n_samples, k), scores
     objective: float
-    gradient: np.ndarray  # (n_features + 1, k)
+    gradient: np.ndarray | None  # (n_features + 1, k)
     exact: bool = True  # in float64: a proven bound needs that
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
     # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
@@ -219,6 +219,11 @@ class LogLossProblem:
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
         return Point(W, Z, loss + self._half_norm(W), G, exact=self.scale is None)
+
+    def value(self, W):
+        """Objective and scores at W, in float64: a pass without the way back to a gradient."""
+        Z = self.forward(W)
+        return Point(W, Z, self._loss(Z) + self._half_norm(W), None)
 
     def _half_norm(self, W):
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])

@@ -47,19 +47,18 @@ DIGITS = np.log(1e10)
 # ridge would hold up the directions of little curvature.
 SAMPLE_RIDGE = 0.01
 LBFGS_MEMORY = 10
-# Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS, and
-# the decrement, relative to the objective, from which on Newton steps pay.
+# Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS and its
+# scales, and the decrement, relative to the objective, from which on Newton steps pay.
 CLASS_REFRESHES = 1, 2, 4, 7
 KRONECKER_MEMORY = 15
+KRONECKER_SCALES = 0.05, 1.0
 NEAR = 1e-2
 # What products in float32 leave open of an objective, relative to it, with a margin.
 FLOAT32_ROUNDING = 1e-6
 # Dual ascent, many sparse columns: passes before a point is evaluated, and what they have to make
-# of the gap; the gap, relative to the objective, from which on float32 is not exact enough for an
-# objective, and the one that it leaves open.
+# of the gap; the gap, relative to the objective, that float32 leaves open.
 DUAL_PASSES = 4
 DUAL_GAIN = 0.1
-FLOAT32_EXACT = 1e-5
 FLOAT32_GAP = 1e-11
 # What conjugate gradients may leave open of the last certificate, a share of the gap: a fit that
 # was cut short need not know it well.
@@ -255,14 +254,15 @@ def quasi_newton_from_samples(problem, W, rng):
 class LimitedMemory:
     """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
 
-    def __init__(self, curvature):
-        self.curvature, self.memory, self.scale = curvature, [], 1.0
+    def __init__(self, curvature, size, scales):
+        self.curvature, self.size, self.scales = curvature, size, scales
+        self.memory, self.scale = [], 1.0
 
     def add(self, point, new):
-        self.memory = _remember(self.memory, point, new, LBFGS_MEMORY)
+        self.memory = _remember(self.memory, point, new, self.size)
         if self.memory:
             s, y = self.memory[-1]
-            self.scale = np.vdot(s, y) / np.vdot(y, self.curvature.solve(y))
+            self.scale = np.clip(np.vdot(s, y) / np.vdot(y, self.curvature.solve(y)), *self.scales)
 
     def solve(self, G):
         return _lbfgs(self.memory, self.curvature.solve, G, self.scale)
@@ -275,7 +275,7 @@ def limited_memory(problem, point):
     """
     diagonal = DiagonalCurvature(problem)
     diagonal.refresh(point)
-    metric, first = LimitedMemory(diagonal), None
+    metric, first = LimitedMemory(diagonal, LBFGS_MEMORY, (0.0, np.inf)), None
     for n_steps in count():
         direction = -metric.solve(point.gradient)
         decrement = -np.vdot(point.gradient, direction)
@@ -362,55 +362,52 @@ def quasi_newton_then_newton_cg(problem, W, metric, rng):
     rounds. Of many sparse columns, vectors of the parameters cost as much as a pass: `dual_ascent`
     takes the place of L-BFGS.
     """
-    fast, point = problem.in_float32, None
+    fast = problem.in_float32
     curvature = metric(fast)
     if not fast.is_sparse or fast is problem:
         point = yield from _lbfgs_steps(fast, fast.evaluate(W), curvature)
-    elif not W.any():
-        point = yield from dual_ascent(problem, rng)
-    yield from newton_cg(problem, fast.evaluate(W) if point is None else point, curvature)
+    else:
+        if not W.any():
+            W = yield from dual_ascent(problem, W, rng)
+        point = fast.evaluate(W)
+    yield from newton_cg(problem, point, curvature)
 
 
-def dual_ascent(problem, rng):
-    """Passes of dual coordinate ascent from zero, for as long as they gain much.
+def dual_ascent(problem, W, rng):
+    """Passes of dual coordinate ascent from W = 0, for as long as they gain much.
 
-    Yields steps and returns the last point, None if there is none.
+    Yields steps and returns the last parameters.
     """
-    fast, point = problem.in_float32, None
-    ascent = fast.dual_ascent(rng())
+    ascent = problem.in_float32.dual_ascent(rng())
     objective, previous = problem.at_zero, ascent and ascent.run()
     while ascent:
         for _ in range(DUAL_PASSES):
             gap = ascent.run()
             if gap <= DUAL_GAIN**2 * previous:
                 break
-        new = (fast if gap > FLOAT32_EXACT * objective else problem).evaluate(ascent.W)
-        if not new.objective < objective:
+        point = problem.value(ascent.W)
+        if not point.objective < objective:
             break
-        point, objective = new, new.objective
+        W, objective = point.W, point.objective
         yield Step(point, None, decrement=2 * gap, dual=ascent.scores)
         if gap > DUAL_GAIN * previous or gap <= FLOAT32_GAP * objective:
             break
         previous = gap
-    return point
+    return W
 
 
 def _lbfgs_steps(problem, point, curvature):
-    memory, scale = [], 1.0
+    metric = LimitedMemory(curvature, KRONECKER_MEMORY, KRONECKER_SCALES)
     for n_steps in count():
         if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
             curvature.refresh(point)
-        direction = -_lbfgs(memory, curvature.solve, point.gradient, scale)
-        decrement = -np.vdot(point.gradient, direction)
-        if decrement <= NEAR * point.objective:
+        direction = -metric.solve(point.gradient)
+        if -np.vdot(point.gradient, direction) <= NEAR * point.objective:
             break
         new, _ = problem.search(point, direction)
         if new is None or new.objective > (1 - FLOAT32_ROUNDING) * point.objective:
             break
-        memory = _remember(memory, point, new, KRONECKER_MEMORY)
-        if memory:
-            s, y = memory[-1]
-            scale = np.clip(np.vdot(s, y) / np.vdot(y, curvature.solve(y)), 0.05, 1.0)
+        metric.add(point, new)
         point = new
         yield Step(point, curvature)
     return point

@@ -12,12 +12,12 @@
 #define OPTLAND_GRAM_ROWS 64 /* rows of a packed panel: those of two panels fit the L1 or L2 cache */
 
 /* Doubles between two rows of a packed panel: d rounded up to whole tiles. */
-static inline int64_t optland_panel_stride(int64_t d)
+OPTLAND_INLINE int64_t optland_panel_stride(int64_t d)
 {
     return (d + OPTLAND_LANES - 1) / OPTLAND_LANES * OPTLAND_LANES;
 }
 
-static inline double optland_sum_lanes(const double *lane)
+OPTLAND_INLINE double optland_sum_lanes(const double *lane)
 {
     return ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
 }
@@ -72,7 +72,7 @@ static void optland_backward(
 }
 
 /* Tile of C += A'B, 8 x 8, for n rows of panels whose rows are `stride` apart. */
-static inline void optland_gram_tile(
+OPTLAND_INLINE void optland_gram_tile(
     int64_t n, int64_t stride, const double *restrict a, const double *restrict b, double *tile)
 {
     double t0[8] = {0}, t1[8] = {0}, t2[8] = {0}, t3[8] = {0};

@@ -6,13 +6,13 @@
 
 #define OPTLAND_MAX_ROW_STEPS 40
 #define OPTLAND_LONGEST 3.0f /* step of a logarithm */
-#define OPTLAND_COARSE 0.1f  /* step that ends the search in one row */
+#define OPTLAND_COARSE 0.3f  /* step that ends the search in one row */
 #define OPTLAND_CORNER 1e-9f /* probabilities that are too small to hold up the search */
 
 /* The new probabilities of a row: p = softmax(z + q (old - p)), in logarithms s. With m = z + q old
  * that is s + q exp(s) = m - t, for the t that makes the sum of p 1: Newton on s and t together.
  * In: m, and s and p to start from. Out: s and p, normalised. Returns 0 if it does not arrive. */
-static inline int optland_dual_row(
+OPTLAND_INLINE int optland_dual_row(
     int64_t k, int own, float q, const float *m, float *s, float *p, float *u, float *w)
 {
     float t = m[own] - s[own] - q * p[own];

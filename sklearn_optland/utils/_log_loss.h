@@ -68,7 +68,7 @@ static double optland_logistic_smallest_change(int64_t n, const double *z, const
 }
 
 /* f(x) = (1 + x) log(1 + x) - x for x >= -1; near 0 the difference would cancel. */
-static inline double optland_divergence_term(double x)
+OPTLAND_INLINE double optland_divergence_term(double x)
 {
     double series = x * x * (0.5 - x * (1.0 / 6 - x * (1.0 / 12 - x * (0.05 - x * (1.0 / 30)))));
     double direct = (1.0 + x) * optland_log1p(x) - x;
@@ -153,7 +153,7 @@ static void optland_exp_rows(
 }
 
 /* Multinomial: r = c (softmax(z) - onehot(y)) and the sum of c (logsumexp(z) - z_y). */
-static inline double optland_softmax_residual(
+OPTLAND_INLINE double optland_softmax_residual(
     int64_t n, int64_t k, const double *z, const int *y, const double *c, double *r,
     double *tops, double *total)
 {
@@ -175,7 +175,7 @@ static inline double optland_softmax_residual(
     return loss;
 }
 
-static inline void optland_softmax(
+OPTLAND_INLINE void optland_softmax(
     int64_t n, int64_t k, const double *z, double *p, double *tops, double *total)
 {
     optland_exp_rows(n, k, z, p, tops, total);

@@ -19,14 +19,12 @@
 #define OPTLAND_VECTORS (OPTLAND_TILE / OPTLAND_LANES)
 
 #if defined(__GNUC__)
-#define OPTLAND_INLINE static inline __attribute__((always_inline))
 typedef float optland_lanes __attribute__((vector_size(4 * OPTLAND_LANES)));
 OPTLAND_INLINE void optland_fma(optland_lanes *sum, const optland_lanes *a, const optland_lanes *b)
 {
     *sum += *a * *b;
 }
 #else
-#define OPTLAND_INLINE static inline
 typedef struct { float lane[OPTLAND_LANES]; } optland_lanes;
 OPTLAND_INLINE void optland_fma(optland_lanes *sum, const optland_lanes *a, const optland_lanes *b)
 {

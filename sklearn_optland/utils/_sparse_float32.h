@@ -82,14 +82,14 @@ static void optland_rows_hessian(
 
 /* Conjugate gradients on parameters (d, k), centred over the classes, the intercept last; without
  * one its row stays 0. Preconditioner: 1 / (curvature_j + penalty_f), centred. */
-static inline void optland_centre(int64_t k, float *x)
+OPTLAND_INLINE void optland_centre(int64_t k, float *x)
 {
     float mean = optland_sum_float32(k, x) / k;
     for (int64_t j = 0; j < k; j++)
         x[j] -= mean;
 }
 
-static inline void optland_precondition(
+OPTLAND_INLINE void optland_precondition(
     int64_t k, float penalty, const float *curvature, const float *r, float *s)
 {
     for (int64_t j = 0; j < k; j++)

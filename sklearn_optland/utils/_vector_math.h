@@ -21,15 +21,18 @@
 #define OPTLAND_CLONES
 #endif
 
+/* What a cloned loop calls must be part of it: else it is compiled once, for the lowest level. */
 #if defined(__GNUC__)
+#define OPTLAND_INLINE static inline __attribute__((always_inline))
 #define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
 #else
+#define OPTLAND_INLINE static inline
 #define OPTLAND_PREFETCH(address)
 #endif
 
 /* exp(x) for x <= 0, held above exp(-708) > 0: a probability never becomes exactly 0.
  * x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^52 rounds n into the low bits of the sum. */
-static inline double optland_exp_negative(double x)
+OPTLAND_INLINE double optland_exp_negative(double x)
 {
     const double shift = 6755399441055744.0;
     union { double value; int64_t bits; } n, scaled;
@@ -54,7 +57,7 @@ static inline double optland_exp_negative(double x)
 }
 
 /* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp; see optland_exp_negative. */
-static inline float optland_expf_negative(float x)
+OPTLAND_INLINE float optland_expf_negative(float x)
 {
     const float shift = 12582912.0f; /* 1.5 * 2^23 */
     union { float value; uint32_t bits; } n, scaled;
@@ -73,7 +76,7 @@ static inline float optland_expf_negative(float x)
 }
 
 /* 2 atanh(t), the logarithm of (1 + t) / (1 - t), for |t| <= 1/3. */
-static inline double optland_log_ratio(double t)
+OPTLAND_INLINE double optland_log_ratio(double t)
 {
     double s = t * t;
     double p = 0.088903819130566514469;
@@ -89,14 +92,14 @@ static inline double optland_log_ratio(double t)
 }
 
 /* log(1 + e) for 0 <= e <= 1, to full relative accuracy. */
-static inline double optland_log1p_unit(double e)
+OPTLAND_INLINE double optland_log1p_unit(double e)
 {
     return optland_log_ratio(e / (2.0 + e));
 }
 
 /* log(1 + x) for x > -1; finite at -1. With 1 + x = 2^n m, m in [sqrt(1/2), sqrt(2)); where n = 0
  * m - 1 is x itself, without the rounding of 1 + x. */
-static inline double optland_log1p(double x)
+OPTLAND_INLINE double optland_log1p(double x)
 {
     union { double value; int64_t bits; } y, n;
     y.value = 1.0 + x;
@@ -109,7 +112,7 @@ static inline double optland_log1p(double x)
 }
 
 /* Sum in eight lanes: vectorisable without leave to reorder, and more accurate than one lane. */
-static inline double optland_sum(int64_t n, const double *x)
+OPTLAND_INLINE double optland_sum(int64_t n, const double *x)
 {
     double lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     int64_t i = 0;
@@ -124,7 +127,7 @@ static inline double optland_sum(int64_t n, const double *x)
 }
 
 /* Largest magnitude. */
-static inline double optland_largest(int64_t n, const double *x)
+OPTLAND_INLINE double optland_largest(int64_t n, const double *x)
 {
     double lane[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     for (int64_t i = 0; i < n; i += 8)
@@ -139,7 +142,7 @@ static inline double optland_largest(int64_t n, const double *x)
 }
 
 /* Sum of x, sum of x y and maximum of x in float32, in lanes. */
-static inline float optland_sum_float32(int64_t n, const float *x)
+OPTLAND_INLINE float optland_sum_float32(int64_t n, const float *x)
 {
     float lane[16] = {0}, rest = 0;
     int64_t i = 0;
@@ -154,7 +157,7 @@ static inline float optland_sum_float32(int64_t n, const float *x)
     return lane[0] + rest;
 }
 
-static inline float optland_dot_float32(int64_t n, const float *x, const float *y)
+OPTLAND_INLINE float optland_dot_float32(int64_t n, const float *x, const float *y)
 {
     float lane[16] = {0}, rest = 0;
     int64_t i = 0;
@@ -169,7 +172,7 @@ static inline float optland_dot_float32(int64_t n, const float *x, const float *
     return lane[0] + rest;
 }
 
-static inline float optland_max_float32(int64_t n, const float *x)
+OPTLAND_INLINE float optland_max_float32(int64_t n, const float *x)
 {
     float lane[16], top = x[0];
     int64_t i = 0;
