@@ -17,6 +17,8 @@ from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
 MAX_SIDE = 5000
+# Up to so many columns float32 does not pay for the conversion.
+FEW_COLUMNS = 64
 # Preconditioners: rows of a class block, in units of the columns; pairs of a row and a direction of
 # its classes, and power steps that find them.
 BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
@@ -108,10 +110,11 @@ class KroneckerCurvature:
             self.mean = np.zeros(problem.n_features)
         C = C[:-1, :-1]
         size = max(np.abs(np.diag(C)).max(initial=0.0), 1e-300)
-        s, self.V = eigh((C / size).astype(problem.precision), lower=True, check_finite=False)
+        precision = problem.precision if len(C) > FEW_COLUMNS else np.float64
+        s, self.V = eigh((C / size).astype(precision), lower=True, check_finite=False)
         s = s.astype(float) * size
         # What rounding may have taken from an eigenvalue, it gets back: a bound must not be less.
-        eps = np.finfo(problem.precision).eps
+        eps = np.finfo(precision).eps
         self.eigenvalues = np.maximum(s, 0.0) + len(s) * eps * s[-1:]
         self.shrinkage = problem.l2 + ridge
         self.bohning()
@@ -138,6 +141,8 @@ class KroneckerCurvature:
 
     def _rotate(self, V, G):
         """V @ G in V's precision."""
+        if V.dtype == G.dtype:
+            return V @ G
         size = max(np.abs(G).max(initial=0.0), 1e-300)
         return size * (V @ (G / size).astype(V.dtype))
 
