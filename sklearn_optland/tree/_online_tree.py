@@ -127,7 +127,7 @@ class OnlineTree:
 
         is_leaf = nodes["left"] < 0
         nodes["n_classes"][is_leaf] = np.bincount(leaf, minlength=len(nodes))[is_leaf]
-        nodes["max_count"][is_leaf] = 0
+        nodes["max_count"] = 0
         nodes["majority"][leaf] = code  # of equal indices, NumPy assigns the last
         nodes["max_count"][leaf] = n
         slots, owner = live_slots(self._working)
@@ -145,16 +145,50 @@ class OnlineTree:
         slots["key"] = numbers[slots["key"].astype(np.intp)]
         self._rebuild(slots, owner)
 
-    def compact(self):
-        """Number nodes and regressors breadth-first, and give back the room that is not used."""
+    def remove_idle_splits(self):
+        """Put a child in the place of each split whose other side has no rows at its leaves.
+
+        Called after `set_leaf_counts`. A budget of regressors leaves many such splits: online, a
+        leaf splits as soon as a stray row brings a second class.
+        """
         nodes, counters = self["nodes"], self["counters"]
-        level = np.array([counters["root"]])
+        left, right, parent = nodes["left"], nodes["right"], nodes["parent"]
+        is_reached = nodes["max_count"] > 0
+        place = np.arange(len(nodes), dtype=np.int32)  # who stands there in the end
+        for level in reversed(self._levels()):
+            split = level[left[level] >= 0]
+            by_left, by_right = is_reached[left[split]], is_reached[right[split]]
+            place[split[~by_right]] = place[left[split[~by_right]]]
+            place[split[~by_left]] = place[right[split[~by_left]]]
+            is_reached[split] = by_left | by_right
+        split = left >= 0
+        left[split], right[split] = place[left[split]], place[right[split]]
+        counters["root"] = place[counters["root"]]
+
+        levels = self._levels()
+        parent[levels[0]] = -1
+        for level in levels:
+            split = level[left[level] >= 0]
+            parent[left[split]] = parent[right[split]] = split
+        for level in reversed(levels):
+            split = level[left[level] >= 0]
+            min_count = nodes["min_count"]
+            min_count[split] = np.minimum(min_count[left[split]], min_count[right[split]])
+
+    def _levels(self):
+        """The numbers of the nodes at each depth, from the root on."""
+        nodes, level = self["nodes"], np.array([self["counters"]["root"]])
         levels = []
         while len(level):
             levels.append(level)
             level = level[nodes["left"][level] >= 0]
             level = np.column_stack([nodes["left"][level], nodes["right"][level]]).ravel()
-        order = np.concatenate(levels)
+        return levels
+
+    def compact(self):
+        """Number nodes and regressors breadth-first; drop nodes that the root does not reach."""
+        nodes, counters = self["nodes"], self["counters"]
+        order = np.concatenate(self._levels())
         number = np.full(len(nodes) + 1, -1, np.int32)  # the last one is that of no node
         number[order] = np.arange(len(order))
         nodes = nodes[order]
