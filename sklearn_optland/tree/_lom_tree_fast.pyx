@@ -586,3 +586,85 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
     rename(tree, node)
     update_min_counts(tree, leaf)
     return True
+
+
+# For tests
+
+
+def fault(arrays):
+    """Say what is wrong with a tree: "" if nothing is.
+
+    Every node is reached once from the root, by its parent; each has a name of its own, and each
+    internal one a regressor; counts of a node are the sums over its classes, and `min_count` is that
+    of the smaller child.
+    """
+    cdef Node[::1] nodes = arrays["nodes"]
+    cdef Slot[::1] slots = arrays["slots"]
+    cdef Counters[::1] counters = arrays["counters"]
+    cdef Py_ssize_t n_nodes = counters[0].n_nodes, n_regressors = counters[0].n_regressors
+    cdef Py_ssize_t n_reached = 0, n_slots = 0, height = 1, s
+    cdef int node, child
+    cdef uint32_t name
+    cdef int[::1] stack = np.zeros(n_nodes + 1, np.int32)
+    cdef int[::1] taken = np.zeros(n_regressors, np.int32)
+    cdef int[::1] owner = np.full(counters[0].next_name, -1, np.int32)
+    cdef int[::1] met = np.zeros(n_nodes, np.int32)
+    cdef double[::1] n = np.zeros(n_nodes), margins = np.zeros(n_nodes)
+    cdef double[::1] largest = np.zeros(n_nodes), majority = np.zeros(n_nodes)
+    if nodes[counters[0].root].parent != -1:
+        return "the root has a parent"
+    stack[0] = counters[0].root
+    while height > 0:
+        height -= 1
+        node = stack[height]
+        n_reached += 1
+        if n_reached > n_nodes:
+            return "a node is reached twice"
+        if not 0 < nodes[node].name < counters[0].next_name or owner[nodes[node].name] >= 0:
+            return "a name is not that of one node"
+        owner[nodes[node].name] = node
+        if nodes[node].left < 0:
+            if nodes[node].right >= 0 or nodes[node].regressor >= 0:
+                return "a leaf has a child or a regressor"
+            continue
+        if not 0 <= nodes[node].regressor < n_regressors or taken[nodes[node].regressor]:
+            return "a regressor is not that of one node"
+        taken[nodes[node].regressor] = 1
+        for child in (nodes[node].left, nodes[node].right):
+            if not 0 <= child < n_nodes or nodes[child].parent != node:
+                return "a child does not know its parent"
+            stack[height] = child
+            height += 1
+        if nodes[node].min_count != min(
+            nodes[nodes[node].left].min_count, nodes[nodes[node].right].min_count
+        ):
+            return "min_count is not that of the smaller child"
+    if n_reached != n_nodes or n_nodes != 2 * n_regressors + 1:
+        return "a node or a regressor is lost"
+    for s in range(slots.shape[0]):
+        name = <uint32_t>(slots[s].key >> 32)
+        n_slots += slots[s].key != 0
+        if slots[s].key == 0 or owner[name] < 0:
+            continue
+        node = owner[name]
+        n[node] += slots[s].n
+        met[node] += slots[s].n > 0
+        largest[node] = max(largest[node], slots[s].n)
+        if <int>(slots[s].key & <uint64_t>0xFFFFFFFF) == nodes[node].majority:
+            majority[node] = slots[s].n
+        margins[node] += slots[s].margins
+        if nodes[node].left >= 0 and slots[s].mean != slots[s].margins / slots[s].n:
+            return "a mean is not that of its margins"
+    if n_slots != counters[0].n_slots:
+        return "slots are not counted"
+    for node in range(n_nodes):
+        if nodes[node].left >= 0:
+            if fabs(n[node] - nodes[node].n) > 1e-9 * n[node]:
+                return "rows of a split are lost"
+            if fabs(margins[node] - nodes[node].margins) > 1e-9 * (1 + fabs(margins[node])):
+                return "margins of a split are lost"
+        elif met[node] != nodes[node].n_classes:
+            return "classes of a leaf are lost"
+        elif met[node] and not nodes[node].max_count == majority[node] == largest[node]:
+            return "the majority of a leaf is another"
+    return ""
