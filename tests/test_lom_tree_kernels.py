@@ -241,11 +241,6 @@ def test_is_the_algorithm_of_the_paper(loss, storage, global_random_seed):
     assert n_swaps > 20
 
 
-def internal_and_slots(tree, node):
-    slots, owner = live_slots(tree.arrays)
-    return {int(slot["key"]): slot for slot in slots[owner == node]}
-
-
 def test_margins_are_those_of_the_new_weights(global_random_seed):
     # One split: all that it has learned is one regressor, looked at after each row.
     rng = np.random.default_rng(global_random_seed)
@@ -322,3 +317,175 @@ def test_random_streams_leave_sound_trees(global_random_seed):
         n_root_swaps += counters["root"] != 0
     assert n_swaps > n_streams / 2
     assert n_root_swaps > n_streams / 50
+
+
+def test_orphan_with_the_root_as_parent():
+    # One regressor. All rows are alike and go one way, so the other child of the root is the
+    # orphan; then their leaf, which has two classes, takes the root's place and its regressor.
+    X, y = np.ones((40, 1)), np.arange(40) % 2
+    tree = grown(X[:2], y[:2], max_regressors=1, swap_resistance=1.0)
+    root = int(tree["counters"]["root"])
+    leaves = {int(tree["nodes"]["left"][root]), int(tree["nodes"]["right"][root])}
+    tree["weights"][0] += 10  # to know the regressor by
+    tree["intercepts"][0] -= 10
+    for t in range(2, 40):
+        full = tree["nodes"]["min_count"].argmax()
+        grown(X[t : t + 1], y[t : t + 1], tree=tree, max_regressors=1, swap_resistance=1.0)
+        assert fault(tree.arrays) == ""
+        if tree["counters"]["n_swaps"]:
+            break
+    new_root = int(tree["counters"]["root"])
+    assert tree["counters"]["n_swaps"] == 1
+    assert new_root in leaves
+    assert new_root == full
+    assert tree["nodes"]["parent"][new_root] == -1
+    children = {int(tree["nodes"]["left"][new_root]), int(tree["nodes"]["right"][new_root])}
+    assert children == {root, *leaves} - {new_root}
+    assert tree["nodes"]["regressor"][new_root] == 0
+    assert tree["weights"][0] > 9
+
+
+def test_orphan_below_the_root_leaves_its_sibling_in_its_parents_place():
+    # Classes 0 and 1 on the left, 2 and 3 on the right: three regressors. Then only 2, 4 and 5
+    # come, at one place, and the subtree of 0 and 1 is starved.
+    rng = np.random.default_rng(0)
+    centres = np.array([[-4.0, -1.0], [-4.0, 1.0], [4.0, -1.0], [4.0, 1.0], [4.0, -1.0]])
+    y = rng.integers(4, size=400)
+    tree = grown(centres[y], y, max_regressors=3, swap_resistance=0.5)
+    assert tree["counters"]["n_regressors"] == 3
+    for c in rng.choice([2, 4], 1000):
+        before = tree.copy()
+        grown(centres[c][None], [c], tree=tree, max_regressors=3, swap_resistance=0.5)
+        assert fault(tree.arrays) == ""
+        if tree["counters"]["n_swaps"] > before["counters"]["n_swaps"]:
+            break
+    assert tree["counters"]["n_swaps"] == before["counters"]["n_swaps"] + 1
+    old, new = before["nodes"], tree["nodes"]
+    split = np.flatnonzero((old["left"] < 0) & (new["left"] >= 0))[0]
+    orphan, parent = int(new["left"][split]), int(new["right"][split])
+    assert old["min_count"][orphan] == old["min_count"][old["left"] < 0].min()
+    assert old["parent"][orphan] == parent
+    assert new["regressor"][split] == old["regressor"][parent]
+    sibling = old["left"][parent] + old["right"][parent] - orphan
+    assert new["parent"][sibling] == old["parent"][parent]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_storage_and_blocks_do_not_matter(loss, global_random_seed, monkeypatch):
+    rng = np.random.default_rng(global_random_seed)
+    X, y = stream(rng, 400, 9, 5)
+    trees = [grown(X, y, loss=loss)]
+    monkeypatch.setattr("sklearn_optland._blocks.BLOCK_VALUES", 100)
+    trees += [grown(storage(X), y, loss=loss) for storage in STORAGES.values()]
+    # The same bits: 9 products are summed in lanes when dense, so those are compared.
+    for name in ("nodes", "weights", "intercepts", "squares"):
+        for tree in trees[1:3]:
+            assert_array_equal(tree[name], trees[0][name])
+        assert_array_equal(trees[3][name], trees[4][name])
+
+
+@given(SEEDS, st.sampled_from([None, 6, 20]), st.sampled_from(list(STORAGES)))
+def test_route_descends_by_the_signs(seed, n_bits, storage):
+    rng = np.random.default_rng(seed)
+    X, y = stream(rng, 120, 5, 4)
+    arrays = grown(X, y, n_bits=n_bits).arrays
+    for array in arrays.values():
+        array.flags.writeable = False
+    order = rng.permutation(120).astype(np.int32)[:50]
+    leaves = np.empty(50, np.int32)
+    route(arrays, as_rows(STORAGES[storage](X), in_order=False), order, 0, 50, leaves)
+    if n_bits is None:
+        W = arrays["weights"].reshape(-1, 5)
+        nodes = arrays["nodes"]
+        for x, leaf in zip(X[order], leaves, strict=True):
+            node = int(view(arrays, "counters")["root"])
+            while nodes["left"][node] >= 0:
+                r = nodes["regressor"][node]
+                margin = W[r] @ x + arrays["intercepts"][r]
+                if abs(margin) < 1e-5:
+                    break
+                node = nodes["left" if margin < 0 else "right"][node]
+            else:
+                assert leaf == node
+    assert (arrays["nodes"]["left"][leaves] < 0).all()
+
+
+def test_hashing_without_collisions_changes_nothing(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    X, y = stream(rng, 500, 6, 5, sparse.csr_array)
+    exact, hashed = grown(X, y), grown(X, y, n_bits=28)
+    assert np.count_nonzero(hashed["weights"]) == np.count_nonzero(exact["weights"])
+    for name in exact["nodes"].dtype.names:
+        assert_array_equal(exact["nodes"][name], hashed["nodes"][name])
+
+
+@given(SEEDS)
+def test_bookkeeping_keeps_a_tree_sound(seed):
+    rng = np.random.default_rng(seed)
+    X, y = stream(rng, 200, 4, 4)
+    settings = {"max_regressors": 9, "max_depth": 9, "swap_resistance": 0.3}
+    tree = grown(X, y, **settings)
+
+    def leaves():
+        found = np.empty(200, np.int32)
+        route(tree.arrays, as_rows(X), np.arange(200, dtype=np.int32), 0, 200, found)
+        return found
+
+    def predicted():
+        return tree["nodes"]["majority"][leaves()]
+
+    weight = rng.integers(1, 4, 200).astype(float)
+    internal = tree["nodes"]["left"] >= 0
+    n_before = tree["nodes"]["n"][internal]
+    tree.set_leaf_counts(leaves(), y, weight)
+    assert fault(tree.arrays) == ""
+    assert_array_equal(tree["nodes"]["n"][internal], n_before)
+    counted = np.bincount(leaves(), weights=weight, minlength=len(tree["nodes"]))
+    slots, owner = live_slots(tree.arrays)
+    at_leaf = tree["nodes"]["left"][owner] < 0
+    found = np.bincount(owner[at_leaf], weights=slots["n"][at_leaf], minlength=len(counted))
+    assert_array_equal(found, counted)
+    classes = predicted()
+    for leaf in np.unique(leaves()):
+        at = leaves() == leaf
+        counts = np.bincount(y[at], weights=weight[at])
+        assert tree["nodes"]["majority"][leaf] == counts.argmax()
+
+    tree.remove_idle_splits()
+    tree.compact()
+    assert fault(tree.arrays) == ""
+    assert_array_equal(predicted(), classes)
+    nodes = tree["nodes"]
+    assert (nodes["parent"][1:] < np.arange(1, len(nodes))).all()
+    assert (np.diff(nodes["parent"]) >= 0).all()
+    n = np.bincount(leaves(), minlength=len(nodes))
+    is_leaf = nodes["left"] < 0
+    assert (n[is_leaf] > 0).all()
+
+    numbers = np.array([1, 3, 4, 7])
+    tree.renumber_classes(numbers)
+    assert fault(tree.arrays) == ""
+    assert_array_equal(predicted(), numbers[classes])
+    more = stream(rng, 200, 4, 4)
+    grown(more[0], numbers[more[1]], tree=tree, **settings)
+    assert fault(tree.arrays) == ""
+
+
+@given(
+    SEEDS,
+    st.floats(1e-30, 1e18),
+    st.sampled_from(list(LOSSES)),
+    st.floats(1e-6, 1e6),
+    st.floats(1e-9, 1e9),
+)
+def test_extremes_stay_finite(seed, size, loss, learning_rate, weight):
+    rng = np.random.default_rng(seed)
+    X, y = stream(rng, 60, 4, 3)
+    X *= size * np.array([1, 1e-3, 1e-20, 0])
+    X = np.clip(X, -1e18, 1e18)
+    tree = grown(X, y, weight=np.full(60, weight), loss=loss, learning_rate=learning_rate)
+    assert fault(tree.arrays) == ""
+    for name in ("weights", "intercepts", "squares"):
+        assert np.isfinite(tree[name]).all()
+    slots, _ = live_slots(tree.arrays)
+    assert np.isfinite(slots["margins"]).all()
