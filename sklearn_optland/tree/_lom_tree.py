@@ -1,6 +1,7 @@
 """The online multiclass tree."""
 
 from numbers import Integral, Real
+from time import perf_counter
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -292,7 +293,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         first = not self.__sklearn_is_fitted__()
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:
-            known, is_closed = np.unique(labels if classes is None else classes), classes is not None
+            known, is_closed = (
+                np.unique(labels if classes is None else classes),
+                classes is not None,
+            )
         else:
             known, is_closed = self.classes_, self._is_closed
             if classes is not None and not np.array_equal(np.unique(classes), known):
@@ -302,11 +306,13 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         tree = self._new_tree() if first else OnlineTree(self._arrays)
         merged, codes = _join(tree, known, labels, is_closed)
         rows = _Rows(X, codes, weight)
+        start = perf_counter()
         try:
             curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
         finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
             self.classes_, self._is_closed = merged, is_closed
             self._arrays, self._leaf_counts = tree.arrays, None
+        curves |= {"passes": 1, "seconds": perf_counter() - start}
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self

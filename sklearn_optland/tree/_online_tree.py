@@ -204,7 +204,10 @@ class OnlineTree:
             nodes["regressor"][internal] = np.arange(len(regressors))
             counters["n_regressors"] = len(regressors)
         self._working["nodes"] = nodes
-        self._rebuild(*live_slots(self._working))
+        # No table any more, but only half the size; the next row that is learned makes one again.
+        slots, owner = live_slots(self._working)
+        self._rename(slots, owner)
+        self._working["slots"] = slots
 
     def _make_room(self, max_regressors, max_depth):
         """Let each array that a row could overflow grow to twice its size."""
@@ -225,20 +228,21 @@ class OnlineTree:
             self._rebuild(slots, owner, room + len(slots))
 
     def _rebuild(self, slots, owner, room=0):
-        """Fill a new table, with room for more, with slots whose keys are bare classes.
-
-        The nodes get new names, so that those stay small.
-        """
-        nodes, counters = self["nodes"], self["counters"]
-        slots["key"] |= (owner.astype(np.uint64) + np.uint64(1)) << CLASS_BITS
-        nodes["name"] = np.arange(1, len(nodes) + 1)
-        counters["next_name"] = len(nodes) + 1
-        counters["n_slots"] = len(slots)
+        """Fill a new table, with room for more, with slots whose keys are bare classes."""
+        self._rename(slots, owner)
         size = MIN_SLOTS
         while FILL * size < len(slots) + room:
             size *= 2
         self._working["slots"] = np.zeros(size, SLOT)
         insert(self._working["slots"], slots)
+
+    def _rename(self, slots, owner):
+        """Put names into keys that are bare classes: new names, so that they stay small."""
+        nodes, counters = self["nodes"], self["counters"]
+        slots["key"] |= (owner.astype(np.uint64) + np.uint64(1)) << CLASS_BITS
+        nodes["name"] = np.arange(1, len(nodes) + 1)
+        counters["next_name"] = len(nodes) + 1
+        counters["n_slots"] = len(slots)
 
 
 def view(arrays, name):
