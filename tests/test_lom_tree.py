@@ -132,7 +132,7 @@ def test_memory_is_what_the_documentation_says(digits):
     arrays = model._arrays
     assert arrays["weights"].nbytes == 4 * (model.get_n_leaves() - 1) * X.shape[1]
     assert arrays["nodes"].nbytes == 64 * (2 * model.get_n_leaves() - 1)
-    assert arrays["slots"].nbytes == 32 * np.sum(model.node_stats_["n_classes"])
+    assert arrays["slots"].nbytes == 32 * arrays["counters"]["n_slots"][0]
     hashed = LOMTreeClassifier(n_bits=10, random_state=0).fit(X, y)
     assert hashed._arrays["weights"].nbytes == 4 * 2**10
 
