@@ -288,9 +288,14 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         Raises
         ------
         ValueError
-            As in `fit`; and if a label is not among `classes`, or if `classes` differ from those
-            of the first call.
+            As in `fit`; and if a label is not among `classes`, if `classes` differ from those of
+            the first call, or if `class_weight` is "balanced".
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight: found 'balanced'; partial_fit allows a dict or None, because it "
+                "sees a part of the rows only."
+            )
         first = not self.__sklearn_is_fitted__()
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:

@@ -410,9 +410,8 @@ cdef double train(
     cdef double mean = here.margins / here.n if here.n > 0 else 0
     cdef double target = -1 if mean > slot.mean else 1
     cdef double mean_q = tree.counters.q / tree.counters.q_rows
-    cdef double change = target * rise(
-        learner.loss, target * margin, weight * learner.learning_rate * row.q / mean_q
-    )
+    cdef double limit = min(weight * learner.learning_rate * row.q / mean_q, LARGEST_MARGIN)
+    cdef double change = target * rise(learner.loss, target * margin, limit)
     cdef float step
     cdef Py_ssize_t p
     if change != 0:
