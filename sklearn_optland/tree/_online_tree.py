@@ -94,9 +94,10 @@ class OnlineTree:
         counters["mistakes"] = counters["visits"] = 0
         if not measure:
             set_rates(self._working)
-        # No tree is deeper than it has splits, and usual ones have a depth around log2 of them.
+        # No tree is deeper than it has splits, so that a larger bound is none; usual ones have a
+        # depth around log2 of them.
         n_splits = int(max(settings["max_regressors"], counters["n_regressors"]))
-        settings["max_depth"] = min(settings["max_depth"], n_splits)
+        settings["max_depth"] = min(settings["max_depth"], n_splits + 1)
         depth = min(settings["max_depth"], 1 + 2 * np.log2(n_splits))
         for start, stop in row_blocks(len(order), values_per_row * depth):
             while start < stop:
