@@ -1,0 +1,6 @@
+"""Trees and forests for many classes."""
+
+from sklearn_optland.tree._export import export_text, plot_tree
+from sklearn_optland.tree._lom_tree import LOMTreeClassifier
+
+__all__ = ["LOMTreeClassifier", "export_text", "plot_tree"]
