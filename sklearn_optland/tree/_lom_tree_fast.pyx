@@ -27,9 +27,9 @@ of its values,
     r_j = 1 / (M_j sqrt(M_j s_j)),
 
 and the intercept the rate 1. For gradients of one size, the normalised adaptive gradient of Ross,
-Mineiro and Langford (2013) has 1 / (M_j s_j); the range alone would be 1 / M_j^2. Their geometric
-mean was better than either where features are rare, and no worse elsewhere; and no node needs a
-state of its own. With q = sum_j r_j x_j^2 + 1 a step of length t changes
+Mineiro and Langford (2013) has 1 / (M_j s_j); the range alone would be 1 / M_j^2. This is their
+geometric mean: on clinc150 better than either, on news20 worse than the first by a point, elsewhere
+alike. No node needs a state of its own. With q = sum_j r_j x_j^2 + 1 a step of length t changes
 
     w_j += t b r_j x_j,    so that f(x) changes by t b q, exactly:
 
