@@ -65,11 +65,12 @@ FLOAT32_GAP = 1e-11
 FINAL_EXCESS = 1.0
 # Newton steps: shares of the Hessian's trace whose rows its products take, one after the other; the
 # decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
-# in float64; the residual of a step in the preconditioner's norm; and how many of a system's
-# directions the next ones know, at least.
+# in float64, the latter for scores up to a size (of larger ones float32 knows less); the residual
+# of a step in the preconditioner's norm; and how many of a system's directions the next ones know,
+# at least.
 HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
 SETTLED = 1e-3
-FLOAT64_GRADIENTS = 1e-4
+FLOAT64_GRADIENTS, FLOAT32_SCORES = 1e-4, 30.0
 CG_TOLERANCE = 0.2
 MAX_DIRECTIONS = 30
 
@@ -435,7 +436,7 @@ def newton_cg(problem, point, metric):
     settled = fast is not problem
     if settled:
         curvature = preconditioner(fast, metric)
-        point = yield from _newton_steps(fast, fast, point, curvature, until=FLOAT64_GRADIENTS)
+        point = yield from _newton_steps(fast, fast, point, curvature, far=True)
         point = problem.evaluate(point.W)
         point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
     if isinstance(metric, KroneckerCurvature):
@@ -452,13 +453,13 @@ def newton_cg(problem, point, metric):
                 yield Step(point, metric)
 
 
-def _newton_steps(problem, products, point, curvature, *, settled=False, until=0.0, stall=0.0):
+def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):
     """Newton steps of `problem`, with the Hessian's products of `products`.
 
     The products begin on the rows that are least certain and take in more of them as the steps
-    gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement is
-    `until` of the objective, or has fallen less than `stall` times, or no step lowers the
-    objective. Returns the last point; None at the end of the arithmetic.
+    gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement has
+    fallen less than `stall` times, or no step lowers the objective; with `far`, when gradients in
+    float32 no longer serve. Returns the last point; None at the end of the arithmetic.
     """
     last = len(HESSIAN_SHARES) - 1
     previous, level, directions = np.inf, last if settled else 0, []
@@ -478,7 +479,8 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, until=0
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return point if stall else None
-        if decrement <= until * point.objective or stall * decrement > previous:
+        near = FLOAT64_GRADIENTS * max(1.0, np.abs(point.Z).max() / FLOAT32_SCORES) if far else 0.0
+        if decrement <= near * point.objective or stall * decrement > previous:
             return point
         settled = settled or decrement <= SETTLED * point.objective
         if settled or decrement > previous / 20:
@@ -534,9 +536,12 @@ class CertifiedDescent:
 
     def iterations(self, attributes):
         """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
-        trigger = 1.0
+        trigger, by_float32 = 1.0, np.inf
         for step in self.steps:
             self.point, self.curvature, self.dual = step.point, step.curvature, step.dual
+            if step.point.exact and step.full and step.point.objective > by_float32:
+                continue  # float32 had judged a point before too low
+            by_float32 = np.inf if step.point.exact else step.point.objective
             self.full.append(step.full)
             if step.full and self.problem.l2:
                 target, expected = self.tol * step.point.objective, _decrement(step)
