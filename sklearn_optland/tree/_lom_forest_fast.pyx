@@ -60,8 +60,10 @@ cdef enum:
     FLOATS = 16
     N_NEGATIVES = 16
 
-# Standardised values are held within this: no sum of products overflows float32.
-cdef float LIMIT = 1e6
+# Values of z are held within these, which keeps all sums finite: standard deviations of a dense
+# feature; a sparse feature has no such unit.
+cdef float DENSE_LIMIT = 1e3
+cdef float SPARSE_LIMIT = 1e9
 
 
 def padded(n):
@@ -154,11 +156,11 @@ cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t 
     if not f.is_sparse:
         if x.values32 != NULL:
             optland_standardise_float32(
-                d, x.values32 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
+                d, x.values32 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
             )
         else:
             optland_standardise_float64(
-                d, x.values64 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
+                d, x.values64 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
             )
         s.z[d] = 1
         return 0
@@ -167,7 +169,7 @@ cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t 
         s.column[p] = x.indices[start + p]
         value = x.values32[start + p] if x.values32 != NULL else x.values64[start + p]
         value *= f.scale[s.column[p]]
-        s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
+        s.x[p] = <float>min(max(value, -SPARSE_LIMIT), SPARSE_LIMIT)
     s.column[size] = <int>d
     s.x[size] = 1
     memset(&s.z[0], 0, f.n_z * sizeof(float))
