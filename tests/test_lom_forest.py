@@ -69,7 +69,7 @@ def test_objective_is_the_closed_form(t, prior, b):
     right = stats.norm.cdf(t - b)
     expected = 2 * prior @ np.abs(prior @ right - right)
     J = lom_objective(t, prior, b)
-    assert J == pytest.approx(expected, abs=1e-12)
+    assert pytest.approx(expected, abs=1e-12) == J
     assert 0 <= J <= 1
 
 
@@ -240,7 +240,7 @@ def test_candidates_and_scores_are_those_of_the_oracle(kind, beam_width, request
 @pytest.mark.parametrize("softmax", [True, False])
 def test_training_step_is_that_of_the_oracle(kind, softmax, request):
     # With a beam that reaches every leaf all prototypes that are listed compete.
-    X, y, fitted = request.getfixturevalue(kind)
+    X, y, _ = request.getfixturevalue(kind)
     keep = y < 10
     X, y = X[keep][:40], y[keep][:40]
     model = LOMForestClassifier(n_prototypes=2, beam_width=100, validation_fraction=0, max_iter=1)
@@ -248,7 +248,9 @@ def test_training_step_is_that_of_the_oracle(kind, softmax, request):
     forest = Model(model._arrays, 100).forest
     class_of, n = model._arrays["class_of"], forest.n_prototypes
     rng = np.random.RandomState(0)
-    own = np.array([rng.choice(np.flatnonzero(class_of == k)) for k in np.searchsorted(model.classes_, y)])
+    own = np.array(
+        [rng.choice(np.flatnonzero(class_of == k)) for k in np.searchsorted(model.classes_, y)]
+    )
     weights = rng.uniform(0.5, 2, len(y))
     _, entries = standardised(model, X.toarray() if sparse.issparse(X) else X.astype(float))
     start = model._arrays["start"]
@@ -270,7 +272,7 @@ def test_training_step_is_that_of_the_oracle(kind, softmax, request):
             p = np.exp(scores - scores.max())
             expected += weights[i] * np.log(p.sum() / p[mine].sum())
             g = p / p.sum() - np.where(mine, p, 0) / p[mine].sum()
-            g[g**2 <= 1e-8] = 0
+            g[g**2 <= 1e-6] = 0
         else:
             up = np.where(np.arange(n) == own[i], np.maximum(1 - scores, 0), 0)
             down = np.where(other, np.maximum(1 + scores, 0), 0)
@@ -280,7 +282,20 @@ def test_training_step_is_that_of_the_oracle(kind, softmax, request):
         G += gradient**2
         W -= 0.1 * gradient / np.sqrt(G + 1e-20)
 
-    loss = train(forest, rows, softmax, 0.1, order, leaves, own.astype(np.int32), weights, start, 1, w, squares)
+    loss = train(
+        forest,
+        rows,
+        softmax,
+        0.1,
+        order,
+        leaves,
+        own.astype(np.int32),
+        weights,
+        start,
+        1,
+        w,
+        squares,
+    )
     if len(start):
         w = np.array([[w[start[j] + c] for j in range(len(start))] for c in range(n)])
     assert loss == pytest.approx(expected, rel=1e-3)
@@ -368,7 +383,7 @@ def test_a_seed_gives_the_same_bits(kind, request):
 
 
 def test_float32_and_float64_rows_predict_the_same(dense):
-    X, y, model = dense
+    X, _, model = dense
     np.testing.assert_array_equal(model.predict(X), model.predict(X.astype(np.float64)))
 
 
@@ -544,7 +559,7 @@ def test_weights_without_a_sum_are_refused():
 
 @pytest.mark.parametrize("k", [0, -1, 1.5, "all"])
 def test_bad_k_is_refused(dense, k):
-    with pytest.raises(ValueError, match="k: found .* allowed is an integer of at least 1"):
+    with pytest.raises(ValueError, match=r"k: found .* allowed is an integer of at least 1"):
         dense[2].predict_top_k(dense[0], k)
 
 

@@ -94,10 +94,10 @@ cdef void two_means(
     double* centres,
 ) noexcept nogil:
     """Move w, at first the difference of two classes, to that of two centres."""
-    cdef Py_ssize_t i, j, step, side
+    cdef Py_ssize_t i, j, _step, side
     cdef double b, mass[2]
     b = project(means, prior, n, r, w, t)
-    for step in range(TWO_MEANS_STEPS):
+    for _step in range(TWO_MEANS_STEPS):
         memset(centres, 0, 2 * r * sizeof(double))
         mass[0] = mass[1] = 0
         for i in range(n):
@@ -211,7 +211,7 @@ def split_classes(
     J : float
         -1 if no hyperplane was found that separates two classes.
     """
-    cdef Py_ssize_t n = means.shape[0], r = means.shape[1], j, first, second, restart
+    cdef Py_ssize_t n = means.shape[0], r = means.shape[1], j, first, second, _restart
     cdef double J, b = 0, best = -1, best_b = 0
     best_w = np.zeros(r)
     t_array = np.empty(n)
@@ -220,7 +220,7 @@ def split_classes(
     cdef const long long[::1] order
     if n < 2 or r == 0:
         return best_w, 0.0, -1.0
-    for restart in range(n_restarts):
+    for _restart in range(n_restarts):
         with nogil:
             first = next_below(&seed, n)
             second = (first + 1 + next_below(&seed, n - 1)) % n

@@ -10,13 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop
-from sklearn_optland.tree._lom_tree import LARGEST_VALUE, LOMTreeClassifier
+from sklearn_optland.tree._lom_tree import LOMTreeClassifier
 from sklearn_optland.tree._rerank import (
     PROTOTYPES,
     ROWS_PER_PROTOTYPE,
@@ -27,6 +26,7 @@ from sklearn_optland.tree._rerank import (
     is_sparse_problem,
     passes,
 )
+from sklearn_optland.tree._validation import validate_training_data
 
 # Of LOMTreeClassifier, where `learning_rate` is 1.
 TREE_RATE = 0.2
@@ -234,24 +234,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             If the data have missing or infinite values, or values beyond 1e18 in size, or if no
             row has a positive weight.
         """
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
-        )
-        check_classification_targets(y)
-        values = X.data if sparse.issparse(X) else X
-        if values.size and max(values.max(), -values.min()) > LARGEST_VALUE:
-            raise ValueError(
-                f"X: found a value of size {np.abs(values).max():.3g}; allowed is at most "
-                f"{LARGEST_VALUE:g}."
-            )
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        X, y, weights = validate_training_data(self, X, y, sample_weight)
         used = weights > 0
-        with np.errstate(over="ignore"):
-            total = weights.sum()
-        if not 0 < total < np.inf:
-            raise ValueError(
-                f"sample_weight: found a sum of {total}; allowed is a positive, finite one."
-            )
         data = (X, y, sample_weight)
         if not used.all():
             X, y, weights = X[used], y[used], weights[used]
@@ -279,7 +263,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
                 yield Iteration(curves, attributes)
 
         def attributes():
-            return {"classes_": classes, "_arrays": last["arrays"](), **quality}
+            return {"classes_": classes, "_arrays": last["arrays"], **quality}
 
         history = self._run(iterations(), self.max_iter, "pass", data)
         for name, value in attributes().items():
@@ -316,18 +300,15 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         scores, errors = {}, {}
 
         def error(trial):
-            arrays = None
-            for arrays, _ in passes(
+            *_, (arrays, _) = passes(
                 X[kept],
                 codes[kept],
                 weights[kept] / weights[kept].mean(),
                 n_classes,
                 trial,
                 np.random.RandomState(seed),
-            ):
-                pass
-            best = Model(arrays(), self.beam_width).best(X[held_out])
-            scores[trial] = best
+            )
+            best = scores[trial] = Model(arrays, self.beam_width).best(X[held_out])
             wrong = best[0][:, 0] != codes[held_out]
             errors[trial] = float(np.average(wrong, weights=weights[held_out]))
             return errors[trial]

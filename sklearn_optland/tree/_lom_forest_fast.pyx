@@ -359,7 +359,7 @@ def train(
     """Visit rows in `order`; returns the sum of their weighted losses."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows)
-    cdef Py_ssize_t t, i, n, c, p, size, m_moves
+    cdef Py_ssize_t t, i, n, c, p, size, m_moves, _negative
     cdef int own, code, other
     cdef double loss = 0, total, mine, top
     cdef float g, gradient
@@ -376,7 +376,7 @@ def train(
                 s.stamp[own] = s.turn
                 s.candidate[n] = own
                 n += 1
-            for c in range(N_NEGATIVES):
+            for _negative in range(N_NEGATIVES):
                 other = <int>next_below(&seed, forest.n_prototypes)
                 if s.stamp[other] != s.turn:
                     s.stamp[other] = s.turn
@@ -398,7 +398,7 @@ def train(
                     g = <float>(s.score[c] / total)
                     if forest.class_of[s.candidate[c]] == code:
                         g -= <float>(s.score[c] / mine)
-                    s.score[c] = <float>(g * weight[i]) if g * g > 1e-8 else 0
+                    s.score[c] = <float>(g * weight[i]) if g * g > 1e-6 else 0
             else:
                 for c in range(n):
                     g = 0

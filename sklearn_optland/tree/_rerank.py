@@ -172,8 +172,8 @@ def passes(X, codes, weights, n_classes, settings, rng):
 
     Yields
     ------
-    arrays : callable
-        Returns the model's arrays so far; it is called before the next pass, if at all.
+    arrays : dict
+        What Model takes; the next pass changes it.
     loss : float
         The mean loss in this pass, while the weights moved.
     """
@@ -231,7 +231,7 @@ def passes(X, codes, weights, n_classes, settings, rng):
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        yield lambda: {**arrays, "weights": average, "start": start}, loss / X.shape[0]
+        yield {**arrays, "weights": average, "start": start}, loss / X.shape[0]
 
 
 def _weights(place, forest, settings, n_columns):
