@@ -162,8 +162,13 @@ def scratch_for(LabelForest forest, Rows rows):
     return Scratch(forest, longest)
 
 
-cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i) noexcept nogil:
-    """Standardise row i: fills z, and the entries of a sparse row. Returns their number."""
+cdef Py_ssize_t load(
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+) noexcept nogil:
+    """Standardise row i.
+
+    Fills z, and the entries of a sparse row, whose number it returns; its z is for a search only.
+    """
     cdef Py_ssize_t p, size, start, d = f.n_columns
     cdef double value
     if not f.is_sparse:
@@ -185,8 +190,9 @@ cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t 
         s.x[p] = <float>min(max(value, -SPARSE_LIMIT), SPARSE_LIMIT)
     s.column[size] = <int>d
     s.x[size] = 1
-    memset(&s.z[0], 0, f.n_z * sizeof(float))
-    optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+    if to_search:
+        memset(&s.z[0], 0, f.n_z * sizeof(float))
+        optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
     return size + 1
 
 
@@ -262,7 +268,7 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
     cdef Py_ssize_t i
     with nogil:
         for i in range(first, last):
-            load(forest, scratch, &x, i)
+            load(forest, scratch, &x, i, True)
             search(forest, scratch, &leaves[i, 0])
 
 
@@ -299,7 +305,7 @@ def best_classes(
         # Rows are scored in the order of their leaves in the first tree: they share most
         # candidates with the row before.
         for i in range(x.n_rows):
-            load(forest, s, &x, i)
+            load(forest, s, &x, i, True)
             search(forest, s, &leaves[i, 0])
             first[leaves[i, 0] + 1] += 1
         for c in range(first.shape[0] - 1):
@@ -309,7 +315,7 @@ def best_classes(
             first[leaves[i, 0]] += 1
         for t in range(x.n_rows):
             i = order[t]
-            size = load(forest, s, &x, i)
+            size = load(forest, s, &x, i, False)
             n = gather(forest, s, &leaves[i, 0])
             score(forest, s, size, &w[0], starts, n)
             m = 0
@@ -370,7 +376,7 @@ def train(
             i = order[t]
             own = prototype[i]
             code = forest.class_of[own]
-            size = load(forest, s, &x, i)
+            size = load(forest, s, &x, i, False)
             n = gather(forest, s, &leaves[i, 0])
             if s.stamp[own] != s.turn:
                 s.stamp[own] = s.turn

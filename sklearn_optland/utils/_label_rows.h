@@ -15,12 +15,12 @@
 
 #define OPTLAND_FLOATS 16    /* a cache line, and a vector register of x86-64-v4 */
 
-static inline float optland_sum_floats(float *lane)
+static inline float optland_sum_floats(const float *lane)
 {
-    for (int width = OPTLAND_FLOATS / 2; width > 0; width /= 2)
-        for (int e = 0; e < width; e++)
-            lane[e] += lane[e + width];
-    return lane[0];
+    float part[4];
+    for (int e = 0; e < 4; e++)
+        part[e] = (lane[e] + lane[e + 4]) + (lane[e + 8] + lane[e + 12]);
+    return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
 static inline void optland_fetch_row(int64_t n, const float *row)
