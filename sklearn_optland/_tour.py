@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -36,7 +37,7 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
-from sklearn_optland.tree import LOMTreeClassifier
+from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
     "iris": load_iris,
@@ -131,6 +132,13 @@ ENTRIES = [
             data=("diabetes",),
         )
         for named in (SAGARegressor, SDCARegressor, SVRGRegressor)
+    ),
+    Entry(
+        name="LOMForestClassifier",
+        estimator=LOMForestClassifier(random_state=0),
+        counterpart=RandomForestClassifier(random_state=0),
+        grid={"n_estimators": [3, 10, 30]},
+        data=("iris", "wine", "breast_cancer", "digits"),
     ),
     Entry(
         name="LOMTreeClassifier",

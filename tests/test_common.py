@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_optland
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
-from sklearn_optland.tree import LOMTreeClassifier
+from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
 # Algorithms behind an estimator's parameters that its defaults do not reach.
@@ -42,6 +42,11 @@ MODES = {
         {"loss": "epsilon_insensitive"},
         {"positive": True},
     ],
+    "LOMForestClassifier": [
+        {"leaf": "histogram"},
+        {"loss": "squared_hinge", "n_prototypes": 2, "n_jobs": 2},
+        {"n_estimators": 1, "beam_width": 1, "validation_fraction": 0},
+    ],
     "LOMTreeClassifier": [
         {"loss": "absolute"},
         {"loss": "log_loss", "refit_leaves": False},
@@ -50,7 +55,7 @@ MODES = {
     ],
 }
 # What these learn depends on the order of the rows, and the checks shuffle the repeated ones.
-ONLINE = (LOMTreeClassifier,)
+ONLINE = (LOMForestClassifier, LOMTreeClassifier)
 
 
 def expected_failures(estimator):

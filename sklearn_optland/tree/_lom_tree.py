@@ -10,10 +10,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import row_blocks
@@ -28,10 +26,9 @@ from sklearn_optland.tree._tree_measures import (
     node_measures,
     paths,
 )
+from sklearn_optland.tree._validation import validate_training_data
 from sklearn_optland.utils._rows import as_rows
 
-# The squares of values up to this are finite in float32.
-LARGEST_VALUE = 1e18
 # Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
 # to lower the error on it.
 VALIDATION_SHARE = 0.1
@@ -234,7 +231,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             row has a positive weight.
         """
         again = self.warm_start and self.__sklearn_is_fitted__()
-        X, labels, weight = self._validate(X, y, sample_weight, reset=not again)
+        X, labels, weight = validate_training_data(
+            self, X, y, sample_weight, reset=not again, class_weight=self.class_weight
+        )
         if again:  # on a copy: the estimator keeps what it had until the fit has ended
             tree = OnlineTree(self._arrays).copy()
             classes, codes = _join(tree, self.classes_, labels)
@@ -297,7 +296,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
                 "sees a part of the rows only."
             )
         first = not self.__sklearn_is_fitted__()
-        X, labels, weight = self._validate(X, y, sample_weight, reset=first)
+        X, labels, weight = validate_training_data(
+            self, X, y, sample_weight, reset=first, class_weight=self.class_weight
+        )
         if first:
             known, is_closed = (
                 np.unique(labels if classes is None else classes),
@@ -526,30 +527,6 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     def _counts(self):
         """What the leaves have counted: `fit` has computed it, `partial_fit` has not."""
         return leaf_counts(self._arrays) if self._leaf_counts is None else self._leaf_counts
-
-    def _validate(self, X, y, sample_weight, reset):
-        """Check the data; class weights are multiplied into the sample weights."""
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=reset
-        )
-        check_classification_targets(y)
-        values = X.data if sparse.issparse(X) else X
-        if values.size:
-            largest = max(values.max(), -values.min())
-            if largest > LARGEST_VALUE:
-                raise ValueError(
-                    f"X: found a value of size {largest:.3g}; allowed is at most {LARGEST_VALUE:g}."
-                )
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, y)
-        with np.errstate(over="ignore"):
-            total = weight.sum()
-        if not 0 < total < np.inf:
-            raise ValueError(
-                f"sample_weight: found a sum of {total}; allowed is a positive, finite one."
-            )
-        return X, y, weight
 
     def _new_tree(self):
         return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
