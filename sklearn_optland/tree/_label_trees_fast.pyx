@@ -95,7 +95,8 @@ cdef void two_means(
 ) noexcept nogil:
     """Move w, at first the difference of two classes, to that of two centres."""
     cdef Py_ssize_t i, j, _step, side
-    cdef double b, mass[2]
+    cdef double b
+    cdef double[2] mass
     b = project(means, prior, n, r, w, t)
     for _step in range(TWO_MEANS_STEPS):
         memset(centres, 0, 2 * r * sizeof(double))

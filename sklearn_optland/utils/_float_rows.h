@@ -10,7 +10,7 @@
 
 #define OPTLAND_FLOAT_LANES 32 /* four registers of x86-64-v3, two of x86-64-v4 */
 
-static inline float optland_sum_float_lanes(float *lane)
+OPTLAND_INLINE float optland_sum_float_lanes(float *lane)
 {
     for (int width = OPTLAND_FLOAT_LANES / 2; width > 0; width /= 2)
         for (int e = 0; e < width; e++)

@@ -2,20 +2,14 @@
  *
  * Rows are padded with zeros to a multiple of OPTLAND_FLOATS values, so that no loop has a rest.
  */
-#ifndef OPTLAND_FLOAT_ROWS_H
-#define OPTLAND_FLOAT_ROWS_H
+#ifndef OPTLAND_LABEL_ROWS_H
+#define OPTLAND_LABEL_ROWS_H
 
 #include "_vector_math.h"
 
-#if defined(__GNUC__)
-#define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define OPTLAND_PREFETCH(address)
-#endif
-
 #define OPTLAND_FLOATS 16    /* a cache line, and a vector register of x86-64-v4 */
 
-static inline float optland_sum_floats(const float *lane)
+OPTLAND_INLINE float optland_sum_floats(const float *lane)
 {
     float part[4];
     for (int e = 0; e < 4; e++)
@@ -23,7 +17,7 @@ static inline float optland_sum_floats(const float *lane)
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-static inline void optland_fetch_row(int64_t n, const float *row)
+OPTLAND_INLINE void optland_fetch_row(int64_t n, const float *row)
 {
     for (int64_t j = 0; j < n; j += OPTLAND_FLOATS)
         OPTLAND_PREFETCH(row + j);
