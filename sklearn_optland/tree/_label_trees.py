@@ -20,7 +20,7 @@ from sklearn_optland.tree._lom_forest_fast import padded
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
 MAX_COVARIANCE = 1000
-SINGULAR_DIRECTIONS = 64
+SINGULAR_DIRECTIONS = 128
 # The most dimensions of the coordinates.
 MAX_RANK = 128
 # Added to the eigenvalues of the covariance within classes, whose mean is 1; many sparse features
@@ -28,7 +28,7 @@ MAX_RANK = 128
 DENSE_RIDGE = 0.03
 SPARSE_RIDGE = 0.1
 # Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
-SPARSE_FLOOR = 0.1
+SPARSE_FLOOR = 1.0
 # Restarts of a split, and the most classes that it is searched on. Trees differ by both.
 N_RESTARTS = 4
 MAX_SAMPLE = 500
@@ -39,6 +39,7 @@ LEAF_CLASSES = 12
 LISTED_CLASSES = 16
 # What a visit counts in a leaf that is not the row's nearest one of the tree.
 LATER_VISIT = 0.3
+TINY_VISIT = 1e-9
 
 
 @dataclass
@@ -262,21 +263,18 @@ def list_frequent_classes(arrays, leaves, codes, weights):
     codes, weights : ndarray of shape (n_rows,)
     """
     start, members = arrays["leaf_start"], arrays["leaf_members"]
-    n_leaves = len(start) - 1
-    visit = np.full(leaves.shape, LATER_VISIT)
-    visit[:, :, 0] = 1
-    row, tree, turn = np.nonzero(leaves >= 0)
+    shape = len(start) - 1, len(arrays["class_of"])
     # The classes that a leaf was grown with come after all that rows have brought to it.
-    count = np.concatenate([weights[row] * visit[row, tree, turn], np.zeros(len(members))])
-    leaf = np.concatenate([leaves[row, tree, turn], np.repeat(np.arange(n_leaves), np.diff(start))])
-    label = np.concatenate([codes[row], members])
-    order = np.lexsort((label, leaf))
-    leaf, label, count = leaf[order], label[order], count[order]
-    first = np.flatnonzero(np.diff(leaf, prepend=-1) | np.diff(label, prepend=-1))
-    leaf, label, count = leaf[first], label[first], np.add.reduceat(count, first)
-    order = np.lexsort((label, -count, leaf))
-    leaf, label = leaf[order], label[order]
-    rank = np.arange(len(leaf)) - np.searchsorted(leaf, leaf)
-    kept = rank < LISTED_CLASSES
-    arrays["leaf_start"] = np.searchsorted(leaf[kept], np.arange(n_leaves + 1)).astype(np.int32)
-    arrays["leaf_members"] = label[kept].astype(np.int32)
+    grown = np.repeat(np.arange(shape[0]), np.diff(start))
+    counts = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), shape)
+    for tree in range(leaves.shape[1]):
+        for turn in range(leaves.shape[2]):
+            visited = leaves[:, tree, turn]
+            there = visited >= 0
+            visits = weights[there] * (LATER_VISIT if turn else 1.0)
+            counts += sparse.csr_array((visits, (visited[there], codes[there])), shape)
+    leaf = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
+    order = np.lexsort((counts.indices, -counts.data, leaf))
+    kept = np.arange(len(leaf)) - counts.indptr[leaf] < LISTED_CLASSES
+    arrays["leaf_start"] = np.searchsorted(leaf[kept], np.arange(shape[0] + 1)).astype(np.int32)
+    arrays["leaf_members"] = counts.indices[order][kept].astype(np.int32)

@@ -34,6 +34,10 @@ TREE_RATE = 0.2
 LEAST_MISS = 1e-3
 # Fewer held-out rows than this decide nothing.
 MIN_HELD_OUT = 50
+# More do not decide better.
+MAX_HELD_OUT = 20_000
+# Rows whose candidates are kept at a time.
+RECALL_ROWS = 10_000
 
 
 class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -74,7 +78,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     learning_rate : float, default=1.0
         Size of the steps, relative to those that served well on all data tried.
     validation_fraction : float, default=0.1
-        Share of the rows that is held out at first: to compare settings, to scale the
+        Share of the rows, but at most 20000, that is held out at first: to compare settings, to scale the
         probabilities and to measure `candidate_recall_`. Then the model is fitted to all rows.
         With 0, or with fewer than 50 rows to hold out, "auto" means "softmax" (for sparse data
         "squared_hinge") and 1 prototype, and the fit is done once.
@@ -269,8 +273,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         for name, value in attributes().items():
             setattr(self, name, value)
         if self.candidate_recall_ is None:
-            recall, _ = _recall(Model(self._arrays, self.beam_width).best(X), codes, weights)
-            self.candidate_recall_ = recall
+            self.candidate_recall_ = _recall_of_rows(self._model(), X, codes, weights)
         self.history_, self.n_iter_ = history, len(losses)
         self.certificate_ = Certificate("mean loss", losses[-1], losses[0], "estimate")
 
@@ -293,7 +296,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             self.learning_rate,
             self.n_bits,
         )
-        kept, held_out = hold_out(codes, self.validation_fraction, rng)
+        share = min(self.validation_fraction, MAX_HELD_OUT / len(codes))
+        kept, held_out = hold_out(codes, share, rng)
         if len(held_out) < MIN_HELD_OUT:
             return settings, _quality(settings, None, 1.0, {})
         seed = rng.randint(np.iinfo(np.int32).max)
@@ -532,6 +536,16 @@ def _recall(best, codes, weights):
     """The weighted share of rows that have their class among the candidates, and where it is."""
     found = best[0] == codes[:, None]
     return float(np.average(found.any(axis=1), weights=weights)), found
+
+
+def _recall_of_rows(model, X, codes, weights):
+    """The recall of all rows, some at a time."""
+    found = 0.0
+    for first in range(0, len(codes), RECALL_ROWS):
+        part = slice(first, first + RECALL_ROWS)
+        recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
+        found += recall * weights[part].sum()
+    return float(found / weights.sum())
 
 
 def _softmax(scores, temper):
