@@ -78,8 +78,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     learning_rate : float, default=1.0
         Size of the steps, relative to those that served well on all data tried.
     validation_fraction : float, default=0.1
-        Share of the rows, but at most 20000, that is held out at first: to compare settings, to scale the
-        probabilities and to measure `candidate_recall_`. Then the model is fitted to all rows.
+        Share of the rows, but at most 20000, that is held out at first: to compare settings, to
+        scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
+        rows.
         With 0, or with fewer than 50 rows to hold out, "auto" means "softmax" (for sparse data
         "squared_hinge") and 1 prototype, and the fit is done once.
     max_nodes : int, default=None
