@@ -60,7 +60,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     n_estimators : int, default=3
         Number of trees.
     beam_width : int, default=2
-        Leaves that a row visits in each tree. The trees of "histogram" have no beam.
+        Leaves that a row visits in each tree; another number after the fit changes what `predict`
+        does, but not `candidate_recall_`. The trees of "histogram" have no beam.
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
     loss : {"auto", "softmax", "squared_hinge"}, default="auto"
@@ -78,8 +79,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     learning_rate : float, default=1.0
         Size of the steps, relative to those that served well on all data tried.
     validation_fraction : float, default=0.1
-        Share of the rows, but at most 20000, that is held out at first: to compare settings, to scale the
-        probabilities and to measure `candidate_recall_`. Then the model is fitted to all rows.
+        Share of the rows, but at most 20000, that is held out at first: to compare settings, to
+        scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
+        rows.
         With 0, or with fewer than 50 rows to hold out, "auto" means "softmax" (for sparse data
         "squared_hinge") and 1 prototype, and the fit is done once.
     max_nodes : int, default=None
