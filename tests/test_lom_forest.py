@@ -257,7 +257,7 @@ def test_training_step_is_that_of_the_oracle(kind, softmax, request):
     w = (0.1 * rng.standard_normal(model._arrays["weights"].shape)).astype(np.float32)
     squares, order = np.zeros_like(w), rng.permutation(len(y)).astype(np.int32)
     rows = as_rows(X, in_order=False)
-    leaves = np.empty((len(y), forest.n_trees * 100), dtype=np.int32)
+    leaves = np.empty((len(y), forest.n_trees * forest.beam), dtype=np.int32)
     route(forest, rows, 0, len(y), leaves)
 
     if len(start):
@@ -540,6 +540,21 @@ def test_values_of_any_size(size):
     assert model.score(X * size, y) > 0.9
     far = model.predict_proba(np.full((2, X.shape[1]), 1e300) * [[1], [-1]])
     assert np.isfinite(far).all()
+
+
+def test_one_huge_value_harms_nothing_else():
+    X, y = sparse_classes()
+    X[0, 3] = -1e18
+    for data in (X, X.toarray()):
+        model = LOMForestClassifier(random_state=0).fit(data, y)
+        assert np.isfinite(model.predict_proba(data)).all()
+    assert np.isfinite(LOMForestClassifier(loss="squared_hinge").fit(X, y).predict_proba(X)).all()
+
+
+def test_units_of_sparse_rows_do_not_matter(csr):
+    X, y, model = csr
+    scaled = LOMForestClassifier(random_state=0).fit(X * 1e12, y)
+    assert np.mean(model.predict(X) == scaled.predict(X * 1e12)) > 0.98
 
 
 def test_too_large_values_are_refused():

@@ -29,6 +29,9 @@ DENSE_RIDGE = 0.03
 SPARSE_RIDGE = 0.1
 # Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
 SPARSE_FLOOR = 1.0
+# The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
+# tf-idf rows of short texts have.
+SPARSE_LENGTH = 4.0
 # Restarts of a split, and the most classes that it is searched on. Trees differ by both.
 N_RESTARTS = 4
 MAX_SAMPLE = 500
@@ -205,17 +208,21 @@ def grow(means, prior, rng):
     )
 
 
-def forest_arrays(place, trees, is_sparse):
+def forest_arrays(X, place, trees):
     """What a LabelForest needs of its trees, as arrays; the leaves list the classes they have.
 
     The whitening goes into the hyperplanes of dense data, so that prediction does not pay for it,
     and into a projection for sparse data, whose hyperplanes would be as long as there are features.
     """
+    is_sparse = sparse.issparse(X)
     d, r = place.basis.shape
     n_z = padded((r if is_sparse else d) + 1)
     projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
     if is_sparse:
-        projection[:d, :r] = place.scale[:, None] * place.basis
+        # Features keep their relations in the scores: what is rare should not weigh more there.
+        length = np.abs(X.data.astype(np.float64)).sum() / X.shape[0]
+        unit = SPARSE_LENGTH / length if length > 0 else 1.0
+        projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
         projection[d, r] = 1
     nodes, children, roots, leaves = [], [], [], []
@@ -233,8 +240,7 @@ def forest_arrays(place, trees, is_sparse):
         leaves += tree.leaves
     return {
         "shift": place.shift,
-        # Sparse features keep their units: what is rare should not weigh more in the scores.
-        "scale": np.ones(d) if is_sparse else place.scale,
+        "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,
         "nodes": np.vstack(nodes),
         "children": np.vstack(children).astype(np.int32),

@@ -60,7 +60,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     n_estimators : int, default=3
         Number of trees.
     beam_width : int, default=2
-        Leaves that a row visits in each tree. The trees of "histogram" have no beam.
+        Leaves that a row visits in each tree; another number after the fit changes what `predict`
+        does, but not `candidate_recall_`. The trees of "histogram" have no beam.
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
     loss : {"auto", "softmax", "squared_hinge"}, default="auto"

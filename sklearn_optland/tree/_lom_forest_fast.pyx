@@ -31,7 +31,6 @@ from sklearn_optland.utils._random cimport next_below
 from sklearn_optland.utils._rows cimport RowPointers, Rows
 
 cdef extern from "_label_rows.h" nogil:
-    void OPTLAND_PREFETCH(const void* address)
     void optland_dense_scores(
         int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
         float* scores
@@ -61,10 +60,12 @@ cdef enum:
     N_NEGATIVES = 16
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
 
-# Values of z are held within these, which keeps all sums finite: standard deviations of a dense
-# feature; a sparse feature has no such unit.
-cdef float DENSE_LIMIT = 1e3
-cdef float SPARSE_LIMIT = 1e9
+# A softmax gradient whose square is below this moves nothing: most candidates of a learned row.
+cdef float SMALL = 1e-6
+# Added to the sum of squared gradients.
+cdef float TINY = 1e-20
+# Scaled values are held within this, which keeps all sums finite.
+cdef float LIMIT = 1e3
 
 
 def padded(n):
@@ -108,13 +109,14 @@ cdef class LabelForest:
         self.shift, self.scale, self.projection = shift, scale, projection
         self.nodes, self.children, self.roots = nodes, children, roots
         self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
-        self.n_classes, self.depth, self.beam = n_classes, depth, beam
+        self.n_classes, self.depth = n_classes, depth
+        self.beam = min(beam, len(leaf_start) - 1)
         self.n_columns, self.n_prototypes = len(scale), len(class_of)
         self.is_sparse = projection.shape[0] > 0
         self.n_z = projection.shape[1] if self.is_sparse else padded(self.n_columns + 1)
         self.n_trees = len(roots)
         longest = max(np.diff(leaf_start))
-        self.max_candidates = min(self.n_prototypes, self.n_trees * beam * longest)
+        self.max_candidates = min(self.n_prototypes, self.n_trees * self.beam * longest)
 
 
 cdef class Scratch:
@@ -154,6 +156,7 @@ cdef class Scratch:
 
 
 def scratch_for(LabelForest forest, Rows rows):
+    """Scratch that the longest of the rows fits into."""
     cdef RowPointers x = rows.pointers()
     cdef Py_ssize_t i, longest = 0
     if forest.is_sparse:
@@ -174,11 +177,11 @@ cdef Py_ssize_t load(
     if not f.is_sparse:
         if x.values32 != NULL:
             optland_standardise_float32(
-                d, x.values32 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
+                d, x.values32 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
             )
         else:
             optland_standardise_float64(
-                d, x.values64 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
+                d, x.values64 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
             )
         s.z[d] = 1
         return 0
@@ -187,7 +190,7 @@ cdef Py_ssize_t load(
         s.column[p] = x.indices[start + p]
         value = x.values32[start + p] if x.values32 != NULL else x.values64[start + p]
         value *= f.scale[s.column[p]]
-        s.x[p] = <float>min(max(value, -SPARSE_LIMIT), SPARSE_LIMIT)
+        s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
     s.column[size] = <int>d
     s.x[size] = 1
     if to_search:
@@ -348,6 +351,71 @@ def best_classes(
                 codes[i, c], scores[i, c] = -1, -INFINITY
 
 
+cdef double softmax_gradients(
+    LabelForest f, Scratch s, Py_ssize_t n, int code, double weight
+) noexcept nogil:
+    """Replace the scores of n candidates by gradients; returns the loss."""
+    cdef Py_ssize_t c
+    cdef double top = -INFINITY, total = 0, mine = 0, g
+    for c in range(n):
+        top = max(top, s.score[c])
+    for c in range(n):
+        s.score[c] = <float>exp(s.score[c] - top)
+        total += s.score[c]
+        if f.class_of[s.candidate[c]] == code:
+            mine += s.score[c]
+    mine = max(mine, 1e-30)
+    for c in range(n):
+        g = s.score[c] / total
+        if f.class_of[s.candidate[c]] == code:
+            g -= s.score[c] / mine
+        s.score[c] = <float>(g * weight) if g * g > SMALL else 0
+    return weight * log(total / mine)
+
+
+cdef double hinge_gradients(
+    LabelForest f, Scratch s, Py_ssize_t n, int own, double weight
+) noexcept nogil:
+    """Replace the scores of n candidates by gradients; returns the loss.
+
+    Other prototypes of the row's class are neither right nor wrong.
+    """
+    cdef Py_ssize_t c
+    cdef int code = f.class_of[own]
+    cdef double loss = 0, miss
+    for c in range(n):
+        if s.candidate[c] == own:
+            miss = max(0, 1 - s.score[c])
+            s.score[c] = <float>(-2 * weight * miss)
+        elif f.class_of[s.candidate[c]] != code:
+            miss = max(0, 1 + s.score[c])
+            s.score[c] = <float>(2 * weight * miss)
+        else:
+            miss = s.score[c] = 0
+        loss += weight * miss * miss
+    return loss
+
+
+cdef void sparse_steps(
+    Scratch s, Py_ssize_t size, Py_ssize_t n, const int64_t* start, float rate, float* w,
+    float* squares,
+) noexcept nogil:
+    """AdaGrad steps of n candidates with their gradients, for the entries of a sparse row."""
+    cdef Py_ssize_t c, p, n_moved = 0
+    cdef int64_t at
+    cdef float gradient
+    for c in range(n):  # those that move come first
+        if s.score[c] != 0:
+            s.candidate[n_moved], s.score[n_moved] = s.candidate[c], s.score[c]
+            n_moved += 1
+    for p in range(size):
+        for c in range(n_moved):
+            at = start[s.column[p]] + s.candidate[c]
+            gradient = s.score[c] * s.x[p]
+            squares[at] += gradient * gradient
+            w[at] -= rate * gradient / sqrtf(squares[at] + TINY)
+
+
 def train(
     LabelForest forest,
     Rows rows,
@@ -362,13 +430,12 @@ def train(
     float[::1] w,  # IN / OUT
     float[::1] squares,  # IN / OUT, sums of squared gradients
 ):
-    """Visit rows in `order`; returns the sum of their weighted losses."""
+    """A step for each row of `order`; returns the sum of their weighted losses."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows)
-    cdef Py_ssize_t t, i, n, c, p, size, m_moves, _negative
+    cdef Py_ssize_t t, i, n, c, size, _negative
     cdef int own, code, other
-    cdef double loss = 0, total, mine, top
-    cdef float g, gradient
+    cdef double loss = 0
     cdef int64_t at
     cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
     with nogil:
@@ -390,49 +457,14 @@ def train(
                     n += 1
             score(forest, s, size, &w[0], starts, n)
             if softmax:
-                top, total, mine = -INFINITY, 0, 0
-                for c in range(n):
-                    top = max(top, s.score[c])
-                for c in range(n):
-                    s.score[c] = <float>exp(s.score[c] - top)
-                    total += s.score[c]
-                    if forest.class_of[s.candidate[c]] == code:
-                        mine += s.score[c]
-                mine = max(mine, 1e-30)
-                loss += weight[i] * log(total / mine)
-                for c in range(n):
-                    g = <float>(s.score[c] / total)
-                    if forest.class_of[s.candidate[c]] == code:
-                        g -= <float>(s.score[c] / mine)
-                    s.score[c] = <float>(g * weight[i]) if g * g > 1e-6 else 0
+                loss += softmax_gradients(forest, s, n, code, weight[i])
             else:
-                for c in range(n):
-                    g = 0
-                    if s.candidate[c] == own:
-                        g = max(0, 1 - s.score[c])
-                        loss += weight[i] * g * g
-                        g = -g
-                    elif forest.class_of[s.candidate[c]] != code:
-                        g = max(0, 1 + s.score[c])
-                        loss += weight[i] * g * g
-                    s.score[c] = <float>(2 * g * weight[i])
+                loss += hinge_gradients(forest, s, n, own, weight[i])
             if forest.is_sparse:
-                m_moves = 0
-                for c in range(n):  # those that move come first
-                    if s.score[c] != 0:
-                        s.candidate[m_moves], s.score[m_moves] = s.candidate[c], s.score[c]
-                        m_moves += 1
-                for p in range(size):
-                    for c in range(m_moves):
-                        at = start[s.column[p]] + s.candidate[c]
-                        gradient = s.score[c] * s.x[p]
-                        squares[at] += gradient * gradient
-                        w[at] -= rate * gradient / sqrtf(squares[at] + <float>1e-20)
-            else:
-                for c in range(n):
-                    if s.score[c] != 0:
-                        at = s.candidate[c] * forest.n_z
-                        optland_adagrad(
-                            forest.n_z, &s.z[0], s.score[c], rate, &w[at], &squares[at]
-                        )
+                sparse_steps(s, size, n, starts, rate, &w[0], &squares[0])
+                continue
+            for c in range(n):
+                if s.score[c] != 0:
+                    at = s.candidate[c] * forest.n_z
+                    optland_adagrad(forest.n_z, &s.z[0], s.score[c], rate, &w[at], &squares[at])
     return loss

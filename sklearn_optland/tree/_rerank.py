@@ -1,6 +1,6 @@
 """The model behind `leaf="rerank"`: label trees that name candidates, one linear model that ranks.
 
-`passes` trains one, a pass over the rows a step; `choose` compares settings on rows held out.
+`passes` trains one, a pass over the rows a step.
 """
 
 import warnings
@@ -16,6 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_optland._blocks import row_blocks
 from sklearn_optland.tree._label_trees import (
+    SPARSE_LENGTH,
     coordinates,
     forest_arrays,
     grow,
@@ -190,7 +191,7 @@ def passes(X, codes, weights, n_classes, settings, rng):
     place.means, place.prior = place.means[order], place.prior[order]
     trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
     arrays = {
-        **forest_arrays(place, trees, is_sparse),
+        **forest_arrays(X, place, trees),
         "class_of": class_of,
         "n_classes": n_classes,
     }
@@ -257,9 +258,9 @@ def _weights(place, forest, settings, n_columns):
 
 def _mean_length(X, place):
     """The mean of a row's sum of absolute values, as the kernel sees them."""
-    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
     if sparse.issparse(X):
-        return float(np.abs(sample.data.astype(np.float64)).sum() / sample.shape[0])
+        return SPARSE_LENGTH
+    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
     return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())
 
 
