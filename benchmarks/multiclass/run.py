@@ -14,7 +14,6 @@ import os
 import platform
 import sys
 import time
-from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from benchopt.benchmark import Benchmark
 from benchopt.utils.parametrized_name_mixin import product_param
 
 FOLDS = 0, 1, 2, 3, 4
-SLOW = 25  # CPU seconds of a fit: a solver that takes more is measured on two folds
+SLOW = 10  # CPU seconds of a fit: a solver that takes more is measured on two folds
 
 
 def npz(name, **parameters):
@@ -123,7 +122,8 @@ def find_solvers(benchmark, wanted):
     """Classes by name with their settings: a string and the parameters each."""
     solvers = {}
     for solver_class in benchmark.get_solvers():
-        if not any(solver_class.name.startswith(start) for start in wanted):
+        name = solver_class.name.replace(" ", "_")
+        if not any(name.startswith(start.replace(" ", "_")) for start in wanted):
             continue
         if not solver_class.is_installed(quiet=True):
             log(f"{solver_class.name}: skipped, not installed")
@@ -158,9 +158,7 @@ class Session:
         if time.monotonic() > self.end:
             log("out of time: run the same command again")
             return False
-        result = measure(
-            solver_class.get_instance(**parameters), self.objective(problem, fold)
-        )
+        result = measure(solver_class.get_instance(**parameters), self.objective(problem, fold))
         identity = {"solver": solver_class.name, "setting": setting, "fold": fold}
         self.results.add(problem, **identity, **result)
         log(f"{problem}, {', '.join(map(str, identity.values()))}: {result}")
@@ -216,7 +214,8 @@ def table(results, solvers, problems):
                 reasons = {c["skipped"] for (s, *_), c in cells.items() if s == name}
                 skipped += [f"{name}: {reason}" for reason in reasons]
                 continue
-            found = [cells[name, setting, str(f)] for f in FOLDS if (name, setting, str(f)) in cells]
+            keys = [(name, setting, str(fold)) for fold in FOLDS]
+            found = [cells[key] for key in keys if key in cells]
             if not found:
                 continue
             errors = [cell["value"] for cell in found]

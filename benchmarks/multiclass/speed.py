@@ -50,9 +50,7 @@ def main():
         for _ in range(options.rounds):
             vw.run(None)
             seconds["train"].append((vw.train_seconds, cpu_seconds(ours.fit)))
-            seconds["predict"].append(
-                (vw.time_prediction(), median_cpu_seconds(ours.predict))
-            )
+            seconds["predict"].append((vw.time_prediction(), median_cpu_seconds(ours.predict)))
         errors = [objective.evaluate_result(s.predict())["value"] for s in (vw, ours)]
         n_test, k = arguments["X_test"].shape[0], arguments["n_classes"]
         head = f"| {problem} | {vw.n_passes} | {options.nodes_per_class * k - 1} "

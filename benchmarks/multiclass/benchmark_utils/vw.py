@@ -77,6 +77,7 @@ class VowpalWabbitSolver(MulticlassSolver):
 
     requirements = ["pip::vowpalwabbit"]
     labels = "multiclass"  # their type, which decides whose cache a learner can read
+    timing_rounds = 3
     prediction = ()  # arguments of prediction alone
 
     def set_objective(self, X_train, y_train, X_test, n_classes, n_passes, seed):
@@ -120,7 +121,7 @@ class VowpalWabbitSolver(MulticlassSolver):
         test = ["-i", str(self.model_path), *self.prediction]
         rounds = [
             (self.seconds("test", test, many) - self.seconds("test", test, 1)) / (many - 1)
-            for _ in range(3)
+            for _ in range(self.timing_rounds)
         ]
         return float(np.median(rounds))
 

@@ -1,4 +1,5 @@
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from scipy.sparse import csr_matrix
 class Solver(MulticlassSolver):
     """Omikuji: three balanced label trees (Parabel), in Rust.
 
-    It reads a text file: the seconds of loading it are subtracted. Rows are handed to its C function
-    one by one, without the checks of its Python method.
+    It reads a text file: the seconds of loading it are subtracted. Rows are handed to its C
+    function one by one, without the checks of its Python method.
     """
 
     name = "omikuji"
@@ -68,7 +69,7 @@ class Solver(MulticlassSolver):
         predicted = np.zeros(self.rows.shape[0], dtype=int)
         bounds = self.rows.indptr.tolist()
         model, pool = self.model._model_ptr, self.model._thread_pool.ptr
-        for row, (start, stop) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for row, (start, stop) in enumerate(pairwise(bounds)):
             first = ffi.cast("uint32_t *", indices_at + 4 * start)
             value = ffi.cast("float *", values_at + 4 * start)
             lib.omikuji_predict(

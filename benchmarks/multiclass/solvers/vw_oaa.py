@@ -5,7 +5,7 @@ class Solver(VowpalWabbitSolver):
     """VW's one-against-all."""
 
     name = "VW oaa"
-    parameters = {"learning_rate": [0.1, 0.3, 1.0, 3.0]}
+    parameters = {"learning_rate": [0.3, 1.0, 3.0]}
     all_classes = True
 
     def learner(self):

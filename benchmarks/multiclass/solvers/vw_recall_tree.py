@@ -5,7 +5,7 @@ class Solver(VowpalWabbitSolver):
     """VW's recall tree: logarithmic routing, then one-against-some within the leaf."""
 
     name = "VW recall_tree"
-    parameters = {"learning_rate": [0.03, 0.1, 0.3, 1.0, 3.0]}
+    parameters = {"learning_rate": [0.1, 0.3, 1.0, 3.0]}
 
     def n_weights(self):
         return 2 * self.n_classes
