@@ -1,4 +1,4 @@
-"""The online multiclass tree: prediction in logarithmic time."""
+"""The online multiclass tree."""
 
 from numbers import Integral, Real
 
@@ -18,21 +18,134 @@ from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import row_blocks
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop
-from sklearn_optland.tree._lom_tree_fast import LOSSES, OnlineTree, single_leaf
+from sklearn_optland.tree._lom_tree_fast import LOSSES, route
+from sklearn_optland.tree._online_tree import OnlineTree, single_leaf, view
+from sklearn_optland.tree._tree_measures import (
+    class_probabilities,
+    leaf_counts,
+    leaf_entropy,
+    node_measures,
+    paths,
+)
 from sklearn_optland.utils._rows import as_rows
 
-# Squares of values up to this are finite in float32.
+# The squares of values up to this are finite in float32.
 LARGEST_VALUE = 1e18
-# Of early stopping: the share of the rows that is held out, and how many passes may fail to improve
-# the error on it.
+# Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
+# to lower the error on it.
 VALIDATION_SHARE = 0.1
 PATIENCE = 5
 
 
 class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Online multiclass tree.
+    r"""Online multiclass tree: training and prediction in time logarithmic in the classes.
 
-    TODO
+    Each internal node has a linear regressor that is trained, a row at a time, to send every class
+    to one side and half of the rows to each, which is how Choromanska and Langford maximise
+
+    .. math:: J(h) = 2 \sum_y \pi_y \, |P(h(x) > 0) - P(h(x) > 0 \mid y)| \in [0, 1]
+
+    online. Rows go down by the signs of the margins; a leaf predicts its majority class. A leaf
+    that meets a second class splits, while there are regressors left; then the leaf with the fewest
+    rows gives its parent's regressor to one that has many rows beside those of its majority.
+
+    Parameters
+    ----------
+    max_nodes : int, default=None
+        The most internal nodes, each with a regressor: the paper's T. None is 4k - 1 for k classes.
+    swap_resistance : float, default=4.0
+        The paper's R_S: a leaf takes a regressor from elsewhere only if its rows outside its
+        majority are more than so many times those of the smallest leaf.
+    max_depth : int, default=None
+        Leaves at this depth do not split. None is 2.5 log2 k + 3, rounded down: without a bound a
+        large budget goes into chains, which a stray label starts.
+    max_iter : int, default=20
+        The most passes over the rows.
+    learning_rate : float, default=0.2
+        How far a step moves the margin of its own row, on average, in units of the targets' size,
+        which is 1. Features are scaled inside, so that this does not depend on their units.
+    loss : {"hinge", "absolute", "log_loss"}, default="hinge"
+        What the regressors minimise, for targets b = -1 or 1 and margins f: max(0, 1 - bf),
+        abs(b - f) or log(1 + exp(-bf)).
+    refit_leaves : bool, default=True
+        Whether the leaves, in the end, count the training rows anew, and splits that send all of
+        them to one side are removed. What leaves counted online was routed by regressors that have
+        changed since. The error hardly changes; the tree has a third of the nodes.
+    n_bits : int, default=None
+        If set, all regressors share 2^n_bits weights, where a hash finds that of a regressor and a
+        feature: for sparse data with many features. From 1 to 30.
+    shuffle : bool, default=True
+        Whether each pass visits the rows in a new random order. Online learning needs it: rows
+        sorted by class make a poor tree.
+    early_stopping : bool, default=False
+        Whether to hold out a tenth of the rows, to stop after 5 passes without a lower error on
+        them, and to keep the tree that had the lowest.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether `fit` goes on with the tree of the previous fit. New labels join its classes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the orders of the rows, and those that are held out.
+    n_jobs : int, default=None
+        Number of threads that share the rows in prediction, as joblib understands it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    history_ : dict of ndarray
+        A value a pass. "objective": the share of rows that came to a leaf with another majority
+        than their class, at the time they were learned (after the steps on the way, so it is below
+        the error of prediction); "n_splits": internal nodes; "n_swaps": regressors that have moved;
+        "passes", "seconds"; with early stopping "validation_error".
+    n_iter_ : int
+        Number of passes.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    export_text : Write a fitted tree as text.
+    plot_tree : Draw a fitted tree.
+    sklearn.tree.DecisionTreeClassifier : Splits on one feature a node.
+
+    Notes
+    -----
+    The order of the paper is kept: a node's statistics give the target, its regressor is updated,
+    the margin under the new weights is added to the statistics and decides the way down.
+    What the paper leaves open is done so: ties of a majority go to the class that is first in
+    `classes_`; steps use one scale a feature for all nodes, 1 / (largest absolute value * root mean
+    square), and end at the target; there is a largest depth, and an option to refit the leaves.
+
+    The result depends on the order of the rows, as online learning does. Sample weights act as
+    repetition does at one place of that order.
+
+    A model has 4 bytes for each pair of internal node and feature (4 * 2^n_bits in total if
+    `n_bits` is set), and some 100 bytes for each node and for each class that a node has met.
+    Steps need nothing else a weight; training holds up to twice that while arrays grow.
+    float64 rows are converted to float32 one at a time.
+
+    References
+    ----------
+    A. Choromanska and J. Langford, "Logarithmic time online multiclass prediction", NIPS 2015.
+
+    S. Ross, P. Mineiro and J. Langford, "Normalized online learning", UAI 2013.
+
+    N. Karampatziakis and J. Langford, "Online importance weight aware updates", UAI 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_optland.tree import LOMTreeClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> tree = LOMTreeClassifier(random_state=0).fit(X[:1500], y[:1500])
+    >>> tree.score(X[1500:], y[1500:]) > 0.8
+    True
+    >>> tree.get_depth() <= 11
+    True
     """
 
     _parameter_constraints = {
@@ -117,25 +230,26 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """
         again = self.warm_start and hasattr(self, "classes_")
         X, labels, weight = self._validate(X, y, sample_weight, reset=not again)
-        classes, codes, tree = self._grown(labels, reset=not again)
+        if again:  # on copies: the estimator keeps what it had until the fit has ended
+            tree = OnlineTree(self._arrays).copy()
+            classes = _joined(tree, self.classes_, labels)
+        else:
+            tree, classes = self._new_tree(), np.unique(labels)
         rng = check_random_state(self.random_state)
-        used, held_out = _used(weight), None
-        if self.early_stopping:
-            used, held_out = _hold_out(used, rng)
-        data = _Data(X, codes, weight, used)
+        rows = _Rows(X, np.searchsorted(classes, labels), weight)
+        held_out = rows.hold_out(rng) if self.early_stopping else None
         kept = {}
         history = fit_loop(
             self,
-            self._passes(tree, data, held_out, classes, rng, kept),
+            self._passes(tree, rows, held_out, classes, rng, kept),
             max_iter=self.max_iter,
             X=X,
             y=y,
             metadata={"sample_weight": sample_weight},
             task_name="pass",
         )
-        for name, value in self._finished(kept["tree"], data, classes).items():
+        for name, value in self._finished(kept["tree"], rows, classes).items():
             setattr(self, name, value)
-        self._labels_fixed = False
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
@@ -174,18 +288,24 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         first = not hasattr(self, "classes_")
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:
-            self._labels_fixed = classes is not None
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes: found {np.unique(classes)!r}; allowed are those of the first call, "
-                f"{self.classes_!r}."
-            )
-        self.classes_, codes, tree = self._grown(
-            labels, reset=first, classes=classes, fixed=self._labels_fixed, in_place=True
-        )
-        data = _Data(X, codes, weight, _used(weight))
-        curves = self._learn(tree, data, data.used, self.classes_, measure=True)
-        self._arrays, self._leaf_lists = tree.arrays(), None
+            known, is_closed = np.unique(labels if classes is None else classes), classes is not None
+        else:
+            known, is_closed = self.classes_, self._is_closed
+            if classes is not None and not np.array_equal(np.unique(classes), known):
+                raise ValueError(
+                    f"classes: found {np.unique(classes)}; allowed are those known, {known}."
+                )
+        fresh = np.setdiff1d(labels, known)
+        if is_closed and len(fresh):
+            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+        tree = self._new_tree() if first else OnlineTree(self._arrays)
+        merged = _joined(tree, known, labels)
+        rows = _Rows(X, np.searchsorted(merged, labels), weight)
+        try:
+            curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
+        finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
+            self.classes_, self._is_closed = merged, is_closed
+            self._arrays, self._leaf_counts = tree.arrays, None
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
@@ -207,8 +327,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         X = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False
         )
-        data = _Data(X)
-        return _apply(OnlineTree(self._arrays), data, data.used, self.n_jobs)
+        return _Rows(X).leaves(self._arrays, n_jobs=self.n_jobs)
 
     def predict(self, X):
         """Predict class labels, in logarithmic time.
@@ -243,14 +362,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             (n_y + 1/k) / (n + 1), where the leaf has counted n rows, n_y of the class y of k. A
             leaf without rows counts one of the class that it predicts.
         """
-        leaves = self.apply(X)
-        lists = self._lists()
-        k = len(self.classes_)
-        total = np.add.reduceat(lists["n"], lists["start"][:-1])[lists["row"][leaves]]
-        probabilities = np.empty((len(leaves), k))
-        probabilities[:] = (1 / k / (total + 1))[:, None]
-        sample, entry = _entries(lists, leaves)
-        probabilities[sample, lists["classes"][entry]] += lists["n"][entry] / (total[sample] + 1)
+        leaves, k = self.apply(X), len(self.classes_)
+        row, classes, probability, other = class_probabilities(self._counts(), leaves, k)
+        probabilities = np.repeat(other, k).reshape(-1, k)
+        probabilities[row, classes] = probability
         return probabilities
 
     def predict_top_k(self, X, k=5):
@@ -261,29 +376,143 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
         k : int, default=5
-            The most classes for a row. There are fewer where the row's leaf knows fewer.
+            The most classes of a row. There are fewer where the row's leaf has met fewer.
 
         Returns
         -------
         probabilities : csr_array of shape (n_samples, n_classes)
             Those of `predict_proba`, the largest of a row first, ties in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not a positive integer.
         """
         if not isinstance(k, Integral) or k < 1:
             raise ValueError(f"k: found {k!r}; allowed is an integer of at least 1.")
-        leaves = self.apply(X)
-        lists = self._lists()
-        n_classes = len(self.classes_)
-        total = np.add.reduceat(lists["n"], lists["start"][:-1])[lists["row"][leaves]]
-        sample, entry = _entries(lists, leaves, k)
-        data = (lists["n"][entry] + 1 / n_classes) / (total[sample] + 1)
-        indptr = np.searchsorted(sample, np.arange(len(leaves) + 1))
-        return sparse.csr_array(
-            (data, lists["classes"][entry], indptr), shape=(len(leaves), n_classes)
-        )
+        leaves, n_classes = self.apply(X), len(self.classes_)
+        row, classes, probability, _ = class_probabilities(self._counts(), leaves, n_classes, k)
+        first = np.searchsorted(row, np.arange(len(leaves) + 1))
+        return sparse.csr_array((probability, classes, first), shape=(len(leaves), n_classes))
 
-    def _lists(self):
-        """What the leaves have counted; `fit` computes it once, `partial_fit` does not."""
-        return _leaf_lists(OnlineTree(self._arrays)) if self._leaf_lists is None else self._leaf_lists
+    def decision_path(self, X):
+        """Find the nodes that rows pass.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        indicator : csr_array of shape (n_samples, n_nodes)
+            1 where the row passes the node, from the root to the leaf.
+        """
+        leaves = self.apply(X)
+        above, _ = paths(view(self._arrays, "nodes"))
+        return above[leaves]
+
+    def get_depth(self):
+        """Get the depth of the tree.
+
+        Returns
+        -------
+        depth : int
+            The most splits between the root and a leaf.
+        """
+        check_is_fitted(self)
+        above, _ = paths(view(self._arrays, "nodes"))
+        return int(np.diff(above.indptr).max()) - 1
+
+    def get_n_leaves(self):
+        """Get the number of leaves.
+
+        Returns
+        -------
+        n_leaves : int
+            One more than internal nodes.
+        """
+        check_is_fitted(self)
+        return int(np.count_nonzero(view(self._arrays, "nodes")["left"] < 0))
+
+    @property
+    def node_stats_(self):
+        """What the splits do, from the counts of the leaves.
+
+        They are those of the training rows under the final tree if `refit_leaves`, else what was
+        counted online.
+
+        Returns
+        -------
+        stats : dict of ndarray of shape (n_nodes,)
+            "n": weight of the rows; "n_classes": number of their classes; "balance": P(right);
+            "purity": sum over y of pi_y min(P(right | y), P(left | y)), 0 for a pure split; "J".
+            The last three are NaN at leaves and at nodes without rows.
+        """
+        check_is_fitted(self)
+        nodes = view(self._arrays, "nodes")
+        return node_measures(nodes, self._counts(), len(self.classes_))
+
+    @property
+    def leaf_entropy_(self):
+        """G, the mean entropy of the classes in a leaf, in nats.
+
+        Returns
+        -------
+        entropy : float
+            Sum over leaves of w_l sum_y pi_ly ln(1 / pi_ly), w_l the share of the rows.
+        """
+        check_is_fitted(self)
+        return leaf_entropy(self._counts())[0]
+
+    @property
+    def certificate_(self):
+        """`leaf_entropy_`, and as its tolerance the entropy of the classes before any split.
+
+        Returns
+        -------
+        certificate : Certificate
+            Its scope is "estimate": the objective is not convex, and nothing is proven.
+        """
+        check_is_fitted(self)
+        return Certificate("leaf entropy", *leaf_entropy(self._counts()), "estimate")
+
+    def entropy_bound(self, gamma=None):
+        """Bound the leaf entropy by the paper's theorem.
+
+        If every split is weakly better than chance, J / 2 >= gamma, then t splits of the heaviest
+        leaves reach an entropy of t ** (-gamma ** 2 / (4 (1 - gamma) ** 2 ln k)).
+
+        Parameters
+        ----------
+        gamma : float, default=None
+            In [0, 1/2]. None takes the smallest J / 2 of the splits that have met several classes.
+
+        Returns
+        -------
+        bound : float
+            At most 1; for `gamma` = 0 the theorem says nothing, and it is 1.
+
+        Raises
+        ------
+        ValueError
+            If `gamma` is not in [0, 1/2].
+        """
+        stats = self.node_stats_
+        n_splits = int(np.count_nonzero(view(self._arrays, "nodes")["left"] >= 0))
+        if gamma is None:
+            informative = stats["J"][(stats["n_classes"] > 1) & ~np.isnan(stats["J"])]
+            gamma = min(informative.min(initial=1.0) / 2, 0.5)
+        if not 0 <= gamma <= 0.5:
+            raise ValueError(f"gamma: found {gamma}; allowed is a number in [0, 1/2].")
+        k = len(self.classes_)
+        if k == 1 or n_splits < 2:
+            return 0.0 if k == 1 else 1.0
+        return float(n_splits ** (-(gamma**2) / (4 * (1 - gamma) ** 2 * np.log(k))))
+
+    def _counts(self):
+        """What the leaves have counted: `fit` has computed it, `partial_fit` has not."""
+        return leaf_counts(self._arrays) if self._leaf_counts is None else self._leaf_counts
 
     def _validate(self, X, y, sample_weight, reset):
         """Check the data; class weights are multiplied into the sample weights."""
@@ -309,183 +538,116 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             )
         return X, y, weight
 
-    def _grown(self, labels, *, reset, classes=None, fixed=False, in_place=False):
-        """The classes with those that are new, the class numbers of the rows, and the tree."""
-        if reset:
-            known = np.unique(labels if classes is None else classes)
-            tree = OnlineTree(single_leaf(self.n_features_in_, self.n_bits or 0))
-        else:
-            known = self.classes_
-            tree = OnlineTree(self._arrays if in_place else _copies(self._arrays))
-        fresh = np.setdiff1d(labels, known)
-        if len(fresh) and (fixed or classes is not None):
-            raise ValueError(
-                f"y: found the labels {fresh!r}; allowed are the classes of the first call of "
-                f"partial_fit, {known!r}."
-            )
-        if len(fresh):
-            merged = np.union1d(known, fresh)
-            tree.renumber_classes(np.searchsorted(merged, known))
-            known = merged
-        return known, np.searchsorted(known, labels).astype(np.int32), tree
+    def _new_tree(self):
+        return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
 
-    def _budget(self, classes):
-        """Largest number of regressors, and largest depth."""
-        k = len(classes)
-        max_nodes = 4 * k - 1 if self.max_nodes is None else self.max_nodes
-        max_depth = int(2.5 * np.log2(k) + 3) if self.max_depth is None else self.max_depth
-        return max_nodes, max_depth
-
-    def _learn(self, tree, data, order, classes, *, measure):
+    def _learn(self, tree, rows, order, n_classes, *, measure):
         """One pass over the rows of `order`; returns what the history says of it."""
-        max_nodes, max_depth = self._budget(classes)
-        if not measure:
-            tree.set_rates()
-        tree.begin_pass()
-        for start, stop in row_blocks(len(order), data.values_per_row * max_depth):
-            tree.learn(
-                data.rows,
-                data.codes,
-                data.weight,
-                order,
-                start=start,
-                stop=stop,
-                max_regressors=max_nodes,
-                max_depth=max_depth,
-                swap_resistance=self.swap_resistance,
-                loss=LOSSES[self.loss],
-                learning_rate=self.learning_rate,
-                measure=measure,
-            )
-        counters = tree.arrays()["counters"][0]
+        max_nodes, max_depth = self.max_nodes, self.max_depth
+        mistakes = tree.learn(
+            rows.rows,
+            rows.codes,
+            rows.weight,
+            order,
+            values_per_row=rows.values_per_row,
+            measure=measure,
+            max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
+            max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
+            swap_resistance=self.swap_resistance,
+            loss=LOSSES[self.loss],
+            learning_rate=self.learning_rate,
+        )
         return {
-            "objective": counters["mistakes"] / counters["visits"],
-            "n_splits": counters["n_regressors"],
-            "n_swaps": counters["n_swaps"],
+            "objective": mistakes,
+            "n_splits": int(tree["counters"]["n_regressors"]),
+            "n_swaps": int(tree["counters"]["n_swaps"]),
         }
 
-    def _passes(self, tree, data, held_out, classes, rng, kept):
+    def _passes(self, tree, rows, held_out, classes, rng, kept):
         """Yield an Iteration a pass; the tree that counts in the end is kept["tree"]."""
-        best, best_pass = np.inf, 0
         kept["tree"] = tree
-        for n_passes in range(1, self.max_iter + 1):
-            order = rng.permutation(data.used) if self.shuffle else data.used
-            curves = self._learn(tree, data, order, classes, measure=n_passes == 1)
-            curves["passes"] = n_passes
-            done = False
-            if held_out is not None:
-                leaves = _apply(tree, data, held_out)
-                wrong = tree.arrays()["nodes"]["majority"][leaves] != data.codes[held_out]
-                error = np.average(wrong, weights=data.weight[held_out])
-                curves["validation_error"] = error
-                if error < best:
-                    best, best_pass = error, n_passes
-                    kept["tree"] = OnlineTree(_copies(tree.arrays()))
-                done = n_passes - best_pass >= PATIENCE
-            yield Iteration(
-                curves,
-                lambda: self._finished(OnlineTree(_copies(kept["tree"].arrays())), data, classes),
-                done,
-            )
+        lowest, lowest_pass = np.inf, 0
 
-    def _finished(self, tree, data, classes):
+        def attributes():
+            return self._finished(kept["tree"].copy(), rows, classes)
+
+        for n_passes in range(1, self.max_iter + 1):
+            order = rng.permutation(rows.used) if self.shuffle else rows.used
+            curves = self._learn(tree, rows, order, len(classes), measure=n_passes == 1)
+            curves["passes"] = n_passes
+            if held_out is not None:
+                wrong = tree["nodes"]["majority"][rows.leaves(tree.arrays, held_out)]
+                wrong = wrong != rows.codes[held_out]
+                error = float(np.average(wrong, weights=rows.weight[held_out]))
+                curves["validation_error"] = error
+                if error < lowest:
+                    lowest, lowest_pass = error, n_passes
+                    kept["tree"] = tree.copy()
+            done = held_out is not None and n_passes - lowest_pass >= PATIENCE
+            yield Iteration(curves, attributes, done)
+
+    def _finished(self, tree, rows, classes):
         """The fitted attributes of a tree whose training has ended."""
         if self.refit_leaves:
-            leaves = _apply(tree, data, data.used)
-            tree.set_leaf_counts(*_count(leaves, data.codes[data.used], data.weight[data.used]))
+            leaves = rows.leaves(tree.arrays, rows.used)
+            tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weight[rows.used])
+            tree.remove_idle_splits()
         tree.compact()
-        arrays = tree.arrays()
-        return {"classes_": classes, "_arrays": arrays, "_leaf_lists": _leaf_lists(tree)}
+        return {
+            "classes_": classes,
+            "_arrays": tree.arrays,
+            "_leaf_counts": leaf_counts(tree.arrays),
+            "_is_closed": False,
+        }
 
 
-class _Data:
-    """Validated rows as the kernel wants them.
+def _joined(tree, known, labels):
+    """The classes with those that are new, after the tree has learned their numbers."""
+    classes = np.union1d(known, labels)
+    if len(classes) > len(known):
+        tree.renumber_classes(np.searchsorted(classes, known))
+    return classes
+
+
+class _Rows:
+    """Validated rows as the kernels want them.
 
     Parameters
     ----------
     X : ndarray or CSR
-    codes, weight : ndarray of shape (n_rows,)
-        Class numbers and weights; None to predict.
-    used : ndarray of int32
-        The rows that count; None for all.
+    codes, weight : ndarray of shape (n_rows,), default=None
+        Class numbers and weights, to learn. Rows without weight are not `used`.
     """
 
-    def __init__(self, X, codes=None, weight=None, used=None):
+    def __init__(self, X, codes=None, weight=None):
         self.rows = as_rows(X, in_order=False)
-        self.codes, self.weight = codes, weight
-        self.used = np.arange(X.shape[0], dtype=np.int32) if used is None else used
+        self.used = np.arange(X.shape[0], dtype=np.int32)
         self.values_per_row = (X.nnz if sparse.issparse(X) else X.size) / max(X.shape[0], 1)
+        if codes is not None:
+            self.codes, self.weight = codes.astype(np.int32), weight
+            self.used = self.used[weight > 0]
 
+    def hold_out(self, rng):
+        """Take rows out of those that are used; None if they are too few for that."""
+        shuffled = rng.permutation(self.used)
+        n_held_out = int(VALIDATION_SHARE * len(self.used))
+        self.used = np.sort(shuffled[n_held_out:])
+        return shuffled[:n_held_out] if n_held_out else None
 
-def _used(weight):
-    return np.flatnonzero(weight > 0).astype(np.int32)
+    def leaves(self, arrays, order=None, n_jobs=None):
+        """The leaves of the rows `order`, or of all."""
+        order = self.used if order is None else order
+        leaves = np.empty(len(order), np.int32)
+        depth = 1 + np.log2(len(arrays["nodes"]))
 
+        def share(part):
+            for start, stop in row_blocks(part.stop - part.start, self.values_per_row * depth):
+                route(arrays, self.rows, order, part.start + start, part.start + stop, leaves)
 
-def _hold_out(used, rng):
-    """Split the rows at random into those to learn from, in order, and those to validate on."""
-    shuffled = rng.permutation(used)
-    n_held_out = int(VALIDATION_SHARE * len(used))
-    return np.sort(shuffled[n_held_out:]), shuffled[:n_held_out]
-
-
-def _copies(arrays):
-    return {name: array.copy() for name, array in arrays.items()}
-
-
-def _apply(tree, data, order, n_jobs=None):
-    """The leaves of the rows `order`, shared by threads."""
-    leaves = np.empty(len(order), np.int32)
-
-    def route(part):
-        depth = 1 + np.log2(1 + len(tree.arrays()["intercepts"]))
-        for start, stop in row_blocks(part.stop - part.start, data.values_per_row * depth):
-            tree.apply(data.rows, order, part.start + start, part.start + stop, leaves)
-
-    n_threads = min(effective_n_jobs(n_jobs), max(1, len(order)))
-    if n_threads == 1:
-        route(slice(0, len(order)))
-    else:
-        parts = gen_even_slices(len(order), n_threads)
-        Parallel(n_threads, prefer="threads")(delayed(route)(part) for part in parts)
-    return leaves
-
-
-def _count(leaves, codes, weight):
-    """The pairs of leaf and class that occur, sorted, and their weights."""
-    shape = (leaves.max() + 1, codes.max() + 1)
-    table = sparse.coo_array((weight, (leaves, codes)), shape=shape).tocsr()
-    table.sort_indices()
-    table = table.tocoo()
-    return table.row.astype(np.intp), table.col.astype(np.intp), table.data
-
-
-def _leaf_lists(tree):
-    """The classes of each leaf, the most frequent first, ties to the lower number.
-
-    Row r of the lists is `classes[start[r]:start[r + 1]]`, with the weights `n`; leaf l has the row
-    row[l]. A leaf that has counted nothing has one row of the class that it predicts.
-    """
-    nodes = tree.arrays()["nodes"][: tree.n_nodes]
-    leaf, classes, n = tree.leaf_counts()
-    empty = np.setdiff1d(np.flatnonzero(nodes["left"] < 0), leaf)
-    leaf = np.concatenate([leaf, empty])
-    classes = np.concatenate([classes, nodes["majority"][empty]])
-    n = np.concatenate([n, np.ones(len(empty))])
-    order = np.lexsort((classes, -n, leaf))
-    leaf, classes, n = leaf[order], classes[order], n[order]
-    leaves, first = np.unique(leaf, return_index=True)
-    row = np.full(len(nodes), -1)
-    row[leaves] = np.arange(len(leaves))
-    return {"start": np.append(first, len(leaf)), "row": row, "classes": classes, "n": n}
-
-
-def _entries(lists, leaves, most=None):
-    """For rows at these leaves: the numbers of the rows, and their entries in the lists."""
-    row = lists["row"][leaves]
-    first = lists["start"][row]
-    length = lists["start"][row + 1] - first
-    if most is not None:
-        length = np.minimum(length, most)
-    sample = np.repeat(np.arange(len(leaves)), length)
-    offset = np.arange(len(sample)) - np.repeat(np.cumsum(length) - length, length)
-    return sample, first[sample] + offset
+        n_threads = min(effective_n_jobs(n_jobs), max(len(order), 1))
+        if n_threads == 1:
+            share(slice(0, len(order)))
+        else:
+            parts = gen_even_slices(len(order), n_threads)
+            Parallel(n_threads, prefer="threads")(delayed(share)(part) for part in parts)
+        return leaves

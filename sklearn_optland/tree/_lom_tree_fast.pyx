@@ -69,13 +69,13 @@ cdef struct Node:
     int32_t regressor
     int32_t majority  # the class predicted here, ties to the lower number
     int32_t n_classes  # classes met since the node became a leaf
-    uint32_t statistics  # names the node in the table of (node, class)
+    uint32_t name  # of the node in the table of (node, class)
     int32_t unused
 
 # What a node knows of a class. At an internal node the sum and the mean of its margins and their
 # number; at a leaf, n counts its rows.
 cdef struct Slot:
-    uint64_t key  # statistics << 32 | class; 0: empty
+    uint64_t key  # name << 32 | class; 0: empty
     double margins, mean, n
 
 cdef struct Counters:
@@ -83,7 +83,7 @@ cdef struct Counters:
     double q, q_rows  # sum of q, and of the weights it was summed with
     double mistakes, visits  # of the progressive predictions, since the pass began
     int32_t root, n_nodes, n_regressors, n_swaps
-    uint32_t next_statistics
+    uint32_t next_name
     int32_t n_slots, n_bits
     int32_t unused
 
@@ -94,9 +94,9 @@ NODE = np.asarray(<Node[:1]>&_node).dtype
 SLOT = np.asarray(<Slot[:1]>&_slot).dtype
 COUNTERS = np.asarray(<Counters[:1]>&_counters).dtype
 
-cdef enum:
-    MIN_SLOTS = 1024
-    FILL = 5  # tenths of the table that may be in use
+# The table of slots is full, for speed, when this part of it is in use.
+FILL = 0.5
+cdef double _FILL = FILL
 
 # Margins beyond this are cut, and what is not a number is 0: sums of them stay finite.
 cdef double LARGEST_MARGIN = 1e30
@@ -109,6 +109,25 @@ cdef struct Row:
     const int* index  # columns; NULL: all of them
     Py_ssize_t size
     double q
+
+
+cdef struct Tree:
+    Node* nodes
+    Slot* slots
+    uint64_t mask
+    float* weights
+    float* intercepts
+    Counters* counters
+    int* places  # of a hashed row's weights
+    Py_ssize_t n_features, max_nodes, max_regressors
+    int n_bits
+
+
+cdef struct Learner:
+    Tree tree
+    Py_ssize_t max_regressors, max_depth
+    double swap_resistance, learning_rate
+    Loss loss
 
 
 cdef inline uint64_t mix(uint64_t z) noexcept nogil:
@@ -124,294 +143,134 @@ cdef inline double bounded(double margin) noexcept nogil:
     return LARGEST_MARGIN if margin > 0 else (-LARGEST_MARGIN if margin < 0 else 0)
 
 
-def single_leaf(n_features, n_bits=0):
-    """The arrays of a tree that has learned nothing.
-
-    Parameters
-    ----------
-    n_features : int
-    n_bits : int
-        0: every regressor has a row of weights. Else all share a table of 2^n_bits weights, where
-        a hash of regressor and feature finds its place.
-    """
-    counters = np.zeros(1, COUNTERS)
-    counters["n_nodes"], counters["next_statistics"], counters["n_bits"] = 1, 2, n_bits
-    nodes = np.zeros(1, NODE)
-    for name in ("parent", "left", "right", "regressor"):
-        nodes[name] = -1
-    nodes["statistics"] = 1
-    return {
-        "nodes": nodes,
-        "slots": np.zeros(MIN_SLOTS, SLOT),
-        "weights": np.zeros(1 << n_bits if n_bits else 0, np.float32),
-        "intercepts": np.zeros(0, np.float32),
-        "largest": np.zeros(n_features, np.float32),
-        "squares": np.zeros(n_features),
-        "counters": counters,
-    }
-
-
-cdef class OnlineTree:
-    """The tree as arrays that grow, with what it needs to learn and to route.
+def learn(
+    arrays, Rows rows, const int[::1] y, const double[::1] weight, const int[::1] order, *,
+    Py_ssize_t start, Py_ssize_t stop, Py_ssize_t max_regressors, Py_ssize_t max_depth,
+    double swap_resistance, int loss, double learning_rate, bint measure,
+):
+    """Learn from the rows order[start:stop], one after the other.
 
     Parameters
     ----------
     arrays : dict of ndarray
-        As `single_leaf` or `arrays` returned them; those that may be written to are used in place.
+        The tree, as `OnlineTree` keeps it. Changed in place.
+    rows : Rows
+    y : ndarray of shape (n_rows,), int32
+        Class numbers.
+    weight : ndarray of shape (n_rows,)
+        Positive weights.
+    order : ndarray, int32
+    start, stop : int
+    max_regressors, max_depth, swap_resistance, learning_rate
+        As in the estimator.
+    loss : int
+        An entry of `LOSSES`.
+    measure : bool
+        Whether the rows are new to the statistics of the features. If not, the rates are used as
+        they are.
+
+    Returns
+    -------
+    t : int
+        `stop`, or the first row that could have overflown an array.
     """
-
-    cdef Node[::1] nodes
-    cdef Slot[::1] slots
-    cdef float[::1] weights, intercepts, largest, rates
-    cdef double[::1] squares
-    cdef Counters[::1] counters
-    cdef readonly Py_ssize_t n_features
-    cdef readonly int n_bits
-
-    def __init__(self, arrays):
-        arrays = {name: np.require(array, requirements="CW") for name, array in arrays.items()}
-        self.nodes, self.slots = arrays["nodes"], arrays["slots"]
-        self.weights, self.intercepts = arrays["weights"], arrays["intercepts"]
-        self.largest, self.squares = arrays["largest"], arrays["squares"]
-        self.counters = arrays["counters"]
-        self.n_features, self.n_bits = self.largest.shape[0], self.counters[0].n_bits
-        self.rates = np.zeros(self.n_features, np.float32)
-
-    def arrays(self):
-        """The arrays, by name."""
-        return {
-            "nodes": np.asarray(self.nodes),
-            "slots": np.asarray(self.slots),
-            "weights": np.asarray(self.weights),
-            "intercepts": np.asarray(self.intercepts),
-            "largest": np.asarray(self.largest),
-            "squares": np.asarray(self.squares),
-            "counters": np.asarray(self.counters),
-        }
-
-    def learn(
-        self, Rows rows, const int[::1] y, const double[::1] weight, const int[::1] order, *,
-        Py_ssize_t start, Py_ssize_t stop, Py_ssize_t max_regressors, Py_ssize_t max_depth,
-        double swap_resistance, int loss, double learning_rate, bint measure,
-    ):
-        """Learn from rows order[start:stop], one after the other.
-
-        Parameters
-        ----------
-        rows : Rows
-        y : ndarray of shape (n_rows,), int32
-            Class numbers.
-        weight : ndarray of shape (n_rows,)
-            Positive weights.
-        order : ndarray, int32
-        start, stop : int
-        max_regressors, max_depth, swap_resistance, loss, learning_rate
-            As in the estimator; `loss` is an entry of `LOSSES`.
-        measure : bool
-            Whether the rows are new to the statistics of the features. If not, `set_rates` was
-            called.
-        """
-        cdef RowPointers pointers = rows.pointers()
-        cdef Learner learner
-        cdef Row row
-        cdef Py_ssize_t t, i
-        cdef float[::1] values = np.empty(self.n_features, np.float32)
-        cdef float[::1] scaled = np.empty(self.n_features, np.float32)
-        cdef int[::1] places = np.empty(self.n_features if self.n_bits else 0, np.int32)
-        learner.max_regressors, learner.max_depth = max_regressors, max_depth
-        learner.swap_resistance, learner.loss = swap_resistance, <Loss>loss
-        learner.learning_rate = learning_rate
-        t = start
-        while t < stop:
-            self._make_room(max_regressors, max_depth)
-            self._lend(&learner.tree, places)
-            with nogil:
-                while t < stop and has_room(&learner):
-                    i = order[t]
-                    load(&pointers, i, &values[0], &row)
-                    if measure:
-                        measure_features(
-                            &row, weight[i], learner.tree.counters, &self.largest[0],
-                            &self.squares[0], &self.rates[0],
-                        )
-                    scale(&row, &self.rates[0], &scaled[0])
-                    learn_row(&learner, &row, y[i], weight[i])
-                    t += 1
-
-    @property
-    def n_nodes(self):
-        return self.counters[0].n_nodes
-
-    def begin_pass(self):
-        """Count progressive mistakes anew."""
-        self.counters[0].mistakes = self.counters[0].visits = 0
-
-    def set_rates(self):
-        """Compute the rate of every feature from what has been measured."""
-        cdef Py_ssize_t j
-        with nogil:
-            for j in range(self.n_features):
-                self.rates[j] = rate(self.largest[j], self.squares[j], self.counters[0].rows)
-
-    def apply(
-        self, Rows rows, const int[::1] order, Py_ssize_t start, Py_ssize_t stop,
-        int[::1] leaves,  # OUT
-    ):
-        """Compute the leaves of the rows order[start:stop]."""
-        cdef RowPointers pointers = rows.pointers()
-        cdef Tree tree
-        cdef Row row
-        cdef Py_ssize_t i
-        cdef int node
-        cdef float[::1] values = np.empty(self.n_features, np.float32)
-        cdef int[::1] places = np.empty(self.n_features if self.n_bits else 0, np.int32)
-        self._lend(&tree, places)
-        with nogil:
-            for i in range(start, stop):
-                load(&pointers, order[i], &values[0], &row)
-                node = tree.counters.root
-                while tree.nodes[node].left >= 0:
-                    node = (
-                        tree.nodes[node].left
-                        if margin_of(&tree, &row, tree.nodes[node].regressor) < 0
-                        else tree.nodes[node].right
-                    )
-                leaves[i] = node
-
-    cdef void _lend(self, Tree* tree, int[::1] places) noexcept:
-        tree.nodes, tree.slots = &self.nodes[0], &self.slots[0]
-        tree.mask = self.slots.shape[0] - 1
-        tree.weights = &self.weights[0] if self.weights.shape[0] else NULL
-        tree.intercepts = &self.intercepts[0] if self.intercepts.shape[0] else NULL
-        tree.counters = &self.counters[0]
-        tree.places = &places[0] if places.shape[0] else NULL
-        tree.n_features, tree.n_bits = self.n_features, self.n_bits
-        tree.max_nodes, tree.max_regressors = self.nodes.shape[0], self.intercepts.shape[0]
-
-    def _make_room(self, max_regressors, max_depth):
-        """Let every array that a row could overflow grow to twice its size."""
-        cdef Counters* counters = &self.counters[0]
-        if counters.n_regressors < max_regressors:
-            if counters.n_regressors >= self.intercepts.shape[0]:
-                capacity = min(max(16, 2 * self.intercepts.shape[0]), max_regressors)
-                self.intercepts = longer(self.intercepts, capacity)
-                if not self.n_bits:
-                    self.weights = longer(self.weights, capacity * self.n_features)
-            if counters.n_nodes + 2 > self.nodes.shape[0]:
-                self.nodes = longer(self.nodes, 2 * self.intercepts.shape[0] + 1)
-        if not slots_suffice(counters, self.slots.shape[0], max_depth):
-            self._rebuild(*self._live_slots(), max_depth + 3)
-
-    def _live_slots(self):
-        """The slots in use, without their names, and the nodes that they belong to."""
-        nodes = np.asarray(self.nodes)[: self.counters[0].n_nodes]
-        slots = np.asarray(self.slots)
-        slots = slots[slots["key"] > 0]
-        names = slots["key"] >> np.uint64(32)
-        by_name = np.argsort(nodes["statistics"])
-        owner = np.searchsorted(nodes["statistics"], names, sorter=by_name)
-        owner = by_name[np.minimum(owner, len(nodes) - 1)]
-        live = nodes["statistics"][owner] == names  # else of a node that was recycled
-        slots, owner = slots[live], owner[live]
-        slots["key"] &= np.uint64(0xFFFFFFFF)
-        return slots, owner
-
-    def _rebuild(self, slots, owner, room=0):
-        """Fill a new table with slots whose keys are bare class numbers; nodes are named anew."""
-        n_nodes = self.counters[0].n_nodes
-        slots["key"] |= (owner.astype(np.uint64) + np.uint64(1)) << np.uint64(32)
-        np.asarray(self.nodes)["statistics"][:n_nodes] = np.arange(1, n_nodes + 1)
-        self.counters[0].next_statistics = n_nodes + 1
-        capacity = MIN_SLOTS
-        while capacity * FILL < 10 * (2 * len(slots) + room):
-            capacity *= 2
-        self.slots = np.zeros(capacity, SLOT)
-        self._insert(slots)
-
-    def leaf_counts(self):
-        """Leaf, class and weight of the rows of that class, for all pairs that have any."""
-        slots, owner = self._live_slots()
-        at_leaf = np.asarray(self.nodes)["left"][owner] < 0
-        slots, owner = slots[at_leaf], owner[at_leaf]
-        return owner, slots["key"].astype(np.intp), slots["n"]
-
-    def set_leaf_counts(self, leaves, classes, n):
-        """Replace what the leaves have counted; a leaf without rows keeps its majority class.
-
-        Parameters
-        ----------
-        leaves, classes : ndarray of int
-            Pairs, each of them once, sorted by leaf, then class.
-        n : ndarray of float
-            Positive weights.
-        """
-        nodes = np.asarray(self.nodes)[: self.counters[0].n_nodes]
-        slots, owner = self._live_slots()
-        internal = nodes["left"][owner] >= 0
-        counted = np.zeros(len(leaves), SLOT)
-        counted["key"], counted["n"] = classes, n
-        is_leaf = nodes["left"] < 0
-        nodes["n_classes"][is_leaf] = np.bincount(leaves, minlength=len(nodes))[is_leaf]
-        nodes["max_count"][is_leaf] = 0
-        best = np.lexsort((-classes, n, leaves))  # the last one of each leaf
-        nodes["majority"][leaves[best]] = classes[best]
-        nodes["max_count"][leaves[best]] = n[best]
-        self._rebuild(
-            np.concatenate([slots[internal], counted]), np.concatenate([owner[internal], leaves])
-        )
-
-    def renumber_classes(self, numbers):
-        """Class c becomes numbers[c]; the order of the classes stays."""
-        nodes = np.asarray(self.nodes)
-        nodes["majority"] = numbers[nodes["majority"]]
-        slots, owner = self._live_slots()
-        slots["key"] = numbers[slots["key"].astype(np.intp)]
-        self._rebuild(slots, owner)
-
-    def compact(self):
-        """Number nodes and regressors breadth-first and give back what was not used."""
-        nodes = np.asarray(self.nodes)
-        level = np.array([self.counters[0].root])
-        levels = []
-        while len(level):
-            levels.append(level)
-            level = level[nodes["left"][level] >= 0]
-            level = np.column_stack([nodes["left"][level], nodes["right"][level]]).ravel()
-        order = np.concatenate(levels)
-        number = np.full(len(nodes) + 1, -1, np.int32)
-        number[order] = np.arange(len(order))
-        nodes = nodes[order]
-        for name in ("parent", "left", "right"):
-            nodes[name] = number[nodes[name]]
-        self.counters[0].root, self.counters[0].n_nodes = 0, len(nodes)
-        if not self.n_bits:
-            internal = nodes["regressor"] >= 0
-            regressors = nodes["regressor"][internal]
-            self.intercepts = np.asarray(self.intercepts)[regressors]
-            weights = np.asarray(self.weights).reshape(-1, self.n_features)
-            self.weights = weights[regressors].ravel()
-            nodes["regressor"][internal] = np.arange(len(regressors))
-            self.counters[0].n_regressors = len(regressors)
-        self.nodes = nodes
-
-    def _insert(self, const Slot[::1] slots):
-        cdef uint64_t mask = self.slots.shape[0] - 1, place
-        cdef Py_ssize_t s
-        with nogil:
-            for s in range(slots.shape[0]):
-                place = mix(slots[s].key) & mask
-                while self.slots[place].key:
-                    place = (place + 1) & mask
-                self.slots[place] = slots[s]
-        self.counters[0].n_slots = <int32_t>slots.shape[0]
+    cdef Node[::1] nodes = arrays["nodes"]
+    cdef Slot[::1] slots = arrays["slots"]
+    cdef float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
+    cdef float[::1] largest = arrays["largest"], rates = arrays["rates"]
+    cdef double[::1] squares = arrays["squares"]
+    cdef Counters[::1] counters = arrays["counters"]
+    cdef Py_ssize_t d = rows.n_columns, t = start, i
+    cdef float[::1] values = np.empty(d, np.float32), scaled = np.empty(d, np.float32)
+    cdef int[::1] places = np.empty(d if counters[0].n_bits else 0, np.int32)
+    cdef RowPointers pointers = rows.pointers()
+    cdef Learner learner
+    cdef Row row
+    lend(&learner.tree, nodes, slots, weights, intercepts, counters, places)
+    learner.tree.n_features = d
+    learner.max_regressors, learner.max_depth = max_regressors, max_depth
+    learner.swap_resistance, learner.loss = swap_resistance, <Loss>loss
+    learner.learning_rate = learning_rate
+    with nogil:
+        while t < stop and has_room(&learner):
+            i = order[t]
+            load(&pointers, i, &values[0], &row)
+            if measure:
+                measure_features(
+                    &row, weight[i], &counters[0], &largest[0], &squares[0], &rates[0]
+                )
+            scale(&row, &rates[0], &scaled[0])
+            learn_row(&learner, &row, y[i], weight[i])
+            t += 1
+    return t
 
 
-def longer(array, size):
-    """A copy with zeros at the end."""
-    array = np.asarray(array)
-    copy = np.zeros(size, array.dtype)
-    copy[: len(array)] = array
-    return copy
+def set_rates(arrays):
+    """Compute the rate of every feature from what has been measured."""
+    cdef float[::1] largest = arrays["largest"], rates = arrays["rates"]
+    cdef double[::1] squares = arrays["squares"]
+    cdef Counters[::1] counters = arrays["counters"]
+    cdef Py_ssize_t j
+    with nogil:
+        for j in range(rates.shape[0]):
+            rates[j] = rate(largest[j], squares[j], counters[0].rows)
+
+
+def route(
+    arrays, Rows rows, const int[::1] order, Py_ssize_t start, Py_ssize_t stop,
+    int[::1] leaves,  # OUT
+):
+    """Compute the leaves of the rows order[start:stop]; the arrays may be read-only."""
+    cdef const Node[::1] nodes = arrays["nodes"]
+    cdef const Slot[::1] slots = arrays["slots"]
+    cdef const float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
+    cdef const Counters[::1] counters = arrays["counters"]
+    cdef Py_ssize_t d = rows.n_columns, i
+    cdef float[::1] values = np.empty(d, np.float32)
+    cdef int[::1] places = np.empty(d if counters[0].n_bits else 0, np.int32)
+    cdef RowPointers pointers = rows.pointers()
+    cdef Tree tree
+    cdef Row row
+    cdef int node
+    lend(&tree, nodes, slots, weights, intercepts, counters, places)
+    tree.n_features = d
+    with nogil:
+        for i in range(start, stop):
+            load(&pointers, order[i], &values[0], &row)
+            node = tree.counters.root
+            while tree.nodes[node].left >= 0:
+                if margin_of(&tree, &row, tree.nodes[node].regressor) < 0:
+                    node = tree.nodes[node].left
+                else:
+                    node = tree.nodes[node].right
+            leaves[i] = node
+
+
+def insert(Slot[::1] table, const Slot[::1] slots):
+    """Put slots with different keys into an empty table, whose size is a power of two."""
+    cdef uint64_t mask = table.shape[0] - 1, place
+    cdef Py_ssize_t s
+    with nogil:
+        for s in range(slots.shape[0]):
+            place = mix(slots[s].key) & mask
+            while table[place].key:
+                place = (place + 1) & mask
+            table[place] = slots[s]
+
+
+cdef void lend(
+    Tree* tree, const Node[::1] nodes, const Slot[::1] slots, const float[::1] weights,
+    const float[::1] intercepts, const Counters[::1] counters, int[::1] places,
+) noexcept:
+    """Point to the arrays; who only reads them lends read-only ones."""
+    tree.nodes, tree.slots = <Node*>&nodes[0], <Slot*>&slots[0]
+    tree.mask = slots.shape[0] - 1
+    tree.weights = <float*>&weights[0] if weights.shape[0] else NULL
+    tree.intercepts = <float*>&intercepts[0] if intercepts.shape[0] else NULL
+    tree.counters = <Counters*>&counters[0]
+    tree.places = &places[0] if places.shape[0] else NULL
+    tree.n_bits = counters[0].n_bits
+    tree.max_nodes, tree.max_regressors = nodes.shape[0], intercepts.shape[0]
 
 
 # Rows
@@ -476,18 +335,6 @@ cdef void scale(Row* row, const float* rates, float* scaled) noexcept nogil:
 # Regressors
 
 
-cdef struct Tree:
-    Node* nodes
-    Slot* slots
-    uint64_t mask
-    float* weights
-    float* intercepts
-    Counters* counters
-    int* places  # of a hashed row's weights
-    Py_ssize_t n_features, max_nodes, max_regressors
-    int n_bits
-
-
 cdef inline const int* locate(
     const Tree* tree, const Row* row, int regressor, float** weights
 ) noexcept nogil:
@@ -529,13 +376,6 @@ cdef inline double margin_of(const Tree* tree, const Row* row, int regressor) no
 
 
 # Learning
-
-
-cdef struct Learner:
-    Tree tree
-    Py_ssize_t max_regressors, max_depth
-    double swap_resistance, learning_rate
-    Loss loss
 
 
 cdef double rise(Loss loss, double z, double limit) noexcept nogil:
@@ -589,10 +429,15 @@ cdef double train(Learner* learner, const Row* row, int node, Slot* slot, double
     return margin
 
 
+cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth) noexcept nogil:
+    """The most slots that one row can take: one a node, and one more where a leaf splits."""
+    return max_depth + 2
+
+
 cdef inline bint slots_suffice(
     const Counters* counters, Py_ssize_t n_slots, Py_ssize_t max_depth
 ) noexcept nogil:
-    return 10 * (counters.n_slots + max_depth + 3) <= FILL * n_slots
+    return counters.n_slots + slots_of_a_row(max_depth) <= _FILL * n_slots
 
 
 cdef inline bint has_room(const Learner* learner) noexcept nogil:
@@ -607,9 +452,9 @@ cdef inline bint has_room(const Learner* learner) noexcept nogil:
     )
 
 
-cdef inline Slot* slot_of(Tree* tree, uint32_t statistics, int c) noexcept nogil:
+cdef inline Slot* slot_of(Tree* tree, uint32_t name, int c) noexcept nogil:
     """The slot of (node, class), taken if it is new."""
-    cdef uint64_t key = (<uint64_t>statistics << 32) | <uint64_t>c
+    cdef uint64_t key = (<uint64_t>name << 32) | <uint64_t>c
     cdef uint64_t place = mix(key) & tree.mask
     while tree.slots[place].key != key:
         if tree.slots[place].key == 0:
@@ -632,7 +477,7 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
     counters.q_rows += weight
     while True:
         node = tree.nodes + here
-        slot = slot_of(tree, node.statistics, c)
+        slot = slot_of(tree, node.name, c)
         if node.left < 0:
             if not seen:
                 seen = True
@@ -647,7 +492,7 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
                 node.min_count += weight
                 update_min_counts(tree, node.parent)
                 return
-            slot = slot_of(tree, node.statistics, c)
+            slot = slot_of(tree, node.name, c)
         margin = train(learner, row, here, slot, weight)
         node.margins += weight * margin
         node.n += weight
@@ -689,8 +534,8 @@ cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
 
 cdef inline void rename(Tree* tree, Node* node) noexcept nogil:
     """Forget the statistics of a node: slots of its old name are found no more."""
-    node.statistics = tree.counters.next_statistics
-    tree.counters.next_statistics += 1
+    node.name = tree.counters.next_name
+    tree.counters.next_name += 1
 
 
 cdef bint split(Learner* learner, int leaf) noexcept nogil:
@@ -741,3 +586,85 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
     rename(tree, node)
     update_min_counts(tree, leaf)
     return True
+
+
+# For tests
+
+
+def fault(arrays):
+    """Say what is wrong with a tree: "" if nothing is.
+
+    Every node is reached once from the root, by its parent; each has a name of its own, and each
+    internal one a regressor; counts of a node are the sums over its classes, and `min_count` is that
+    of the smaller child.
+    """
+    cdef Node[::1] nodes = arrays["nodes"]
+    cdef Slot[::1] slots = arrays["slots"]
+    cdef Counters[::1] counters = arrays["counters"]
+    cdef Py_ssize_t n_nodes = counters[0].n_nodes, n_regressors = counters[0].n_regressors
+    cdef Py_ssize_t n_reached = 0, n_slots = 0, height = 1, s
+    cdef int node, child
+    cdef uint32_t name
+    cdef int[::1] stack = np.zeros(n_nodes + 1, np.int32)
+    cdef int[::1] taken = np.zeros(n_regressors, np.int32)
+    cdef int[::1] owner = np.full(counters[0].next_name, -1, np.int32)
+    cdef int[::1] met = np.zeros(n_nodes, np.int32)
+    cdef double[::1] n = np.zeros(n_nodes), margins = np.zeros(n_nodes)
+    cdef double[::1] largest = np.zeros(n_nodes), majority = np.zeros(n_nodes)
+    if nodes[counters[0].root].parent != -1:
+        return "the root has a parent"
+    stack[0] = counters[0].root
+    while height > 0:
+        height -= 1
+        node = stack[height]
+        n_reached += 1
+        if n_reached > n_nodes:
+            return "a node is reached twice"
+        if not 0 < nodes[node].name < counters[0].next_name or owner[nodes[node].name] >= 0:
+            return "a name is not that of one node"
+        owner[nodes[node].name] = node
+        if nodes[node].left < 0:
+            if nodes[node].right >= 0 or nodes[node].regressor >= 0:
+                return "a leaf has a child or a regressor"
+            continue
+        if not 0 <= nodes[node].regressor < n_regressors or taken[nodes[node].regressor]:
+            return "a regressor is not that of one node"
+        taken[nodes[node].regressor] = 1
+        for child in (nodes[node].left, nodes[node].right):
+            if not 0 <= child < n_nodes or nodes[child].parent != node:
+                return "a child does not know its parent"
+            stack[height] = child
+            height += 1
+        if nodes[node].min_count != min(
+            nodes[nodes[node].left].min_count, nodes[nodes[node].right].min_count
+        ):
+            return "min_count is not that of the smaller child"
+    if n_reached != n_nodes or n_nodes != 2 * n_regressors + 1:
+        return "a node or a regressor is lost"
+    for s in range(slots.shape[0]):
+        name = <uint32_t>(slots[s].key >> 32)
+        n_slots += slots[s].key != 0
+        if slots[s].key == 0 or owner[name] < 0:
+            continue
+        node = owner[name]
+        n[node] += slots[s].n
+        met[node] += slots[s].n > 0
+        largest[node] = max(largest[node], slots[s].n)
+        if <int>(slots[s].key & <uint64_t>0xFFFFFFFF) == nodes[node].majority:
+            majority[node] = slots[s].n
+        margins[node] += slots[s].margins
+        if nodes[node].left >= 0 and slots[s].mean != slots[s].margins / slots[s].n:
+            return "a mean is not that of its margins"
+    if n_slots != counters[0].n_slots:
+        return "slots are not counted"
+    for node in range(n_nodes):
+        if nodes[node].left >= 0:
+            if fabs(n[node] - nodes[node].n) > 1e-9 * n[node]:
+                return "rows of a split are lost"
+            if fabs(margins[node] - nodes[node].margins) > 1e-9 * (1 + fabs(margins[node])):
+                return "margins of a split are lost"
+        elif met[node] != nodes[node].n_classes:
+            return "classes of a leaf are lost"
+        elif met[node] and not nodes[node].max_count == majority[node] == largest[node]:
+            return "the majority of a leaf is another"
+    return ""

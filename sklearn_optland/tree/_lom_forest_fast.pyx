@@ -1,0 +1,391 @@
+"""Search, train and predict with label trees whose leaves name candidate classes.
+
+A row x is standardised and padded: z. Of a dense row z = ((x - shift) scale, 1); of a sparse one,
+z = (x scale, 1) P with a narrow matrix P, while the classes are scored on x scale itself.
+
+search   A node sends z right if w'z > 0. Where it would go is free, the other side costs
+         (w'z)^2 / 2: in coordinates of unit covariance that is the log-likelihood by which a class
+         on the boundary loses. Each tree is searched best first until it has shown `beam` leaves.
+         The classes that these leaves list, each once, are the candidates.
+
+score    One dot product a candidate: w_c'z with rows of w for dense data, and for sparse data
+         sum_j x_j w[start_j + c]. The table w is exact if start_j = j n, n classes; a shorter
+         one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
+
+train    One pass of AdaGrad by coordinate (Duchi, Hazan and Singer 2011) over rows in a given
+         order. A row trains its candidates, its own class and N_NEGATIVES random other ones:
+           squared hinge   sum_c max(0, 1 - y_c s_c)^2, y_c = 1 for the row's class, else -1;
+           softmax         -log sum_{c of the class} exp(s_c) / sum_c exp(s_c).
+
+What is called a class above is a prototype: a class may have several, and scores what the best of
+them does. `class_of` names a prototype's class.
+"""
+from libc.math cimport INFINITY, exp, log, sqrtf
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+import numpy as np
+
+from sklearn_optland.utils._random cimport next_below
+from sklearn_optland.utils._rows cimport RowPointers, Rows
+
+cdef extern from "_label_rows.h" nogil:
+    void OPTLAND_PREFETCH(const void* address)
+    float optland_margin(int64_t n, const float* x, const float* w)
+    void optland_dense_scores(
+        int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
+        float* scores
+    )
+    void optland_sparse_scores(
+        int64_t size, const int* columns, const float* x, const int64_t* start, const float* w,
+        int64_t n_listed, const int* listed, float* scores
+    )
+    void optland_project(
+        int64_t size, const int* columns, const float* x, const float* projection, int64_t n,
+        float* z
+    )
+    void optland_adagrad(
+        int64_t n, const float* x, float g, float rate, float* w, float* squares
+    )
+    void optland_standardise_float32(
+        int64_t n, const float* x, const double* shift, const double* scale, float limit,
+        float* out
+    )
+    void optland_standardise_float64(
+        int64_t n, const double* x, const double* shift, const double* scale, float limit,
+        float* out
+    )
+
+cdef enum:
+    FLOATS = 16
+    N_NEGATIVES = 16
+
+# Values of z are held within these, which keeps all sums finite: standard deviations of a dense
+# feature; a sparse feature has no such unit.
+cdef float DENSE_LIMIT = 1e3
+cdef float SPARSE_LIMIT = 1e9
+
+
+def padded(n):
+    """Entries of a padded row of n."""
+    return -(-n // FLOATS) * FLOATS
+
+
+cdef class LabelForest:
+    """The trees, the lists of their leaves and the way to z, as the kernels read them.
+
+    Parameters
+    ----------
+    shift, scale : ndarray of shape (n_features,), float64
+    projection : ndarray of shape (n_features + 1, n_z), float32
+        The matrix P; empty for dense data.
+    nodes : ndarray of shape (n_nodes, n_z), float32
+        The weights w of the inner nodes.
+    children : ndarray of shape (n_nodes, 2), int32
+        Left and right; a leaf l is -1 - l.
+    roots : ndarray of shape (n_trees,), int32
+    leaf_start : ndarray of shape (n_leaves + 1,), int32
+    leaf_members : ndarray, int32
+        The prototypes that leaf l lists are those from leaf_start[l] to leaf_start[l + 1].
+    class_of : ndarray of shape (n_prototypes,), int32
+    n_classes, depth, beam : int
+        `depth` is that of the deepest leaf.
+    """
+
+    cdef const double[::1] shift, scale
+    cdef const float[:, ::1] projection, nodes
+    cdef const int[:, ::1] children
+    cdef const int[::1] roots, leaf_start, leaf_members, class_of
+    cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
+    cdef readonly Py_ssize_t max_candidates
+    cdef readonly bint is_sparse
+
+    def __init__(
+        self, *, shift, scale, projection, nodes, children, roots, leaf_start, leaf_members,
+        class_of, n_classes, depth, beam,
+    ):
+        self.shift, self.scale, self.projection = shift, scale, projection
+        self.nodes, self.children, self.roots = nodes, children, roots
+        self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
+        self.n_classes, self.depth, self.beam = n_classes, depth, beam
+        self.n_columns, self.n_prototypes = len(scale), len(class_of)
+        self.is_sparse = projection.shape[0] > 0
+        self.n_z = projection.shape[1] if self.is_sparse else padded(self.n_columns + 1)
+        self.n_trees = len(roots)
+        longest = max(np.diff(leaf_start))
+        self.max_candidates = min(self.n_prototypes, self.n_trees * beam * longest)
+
+
+cdef class Scratch:
+    """What a thread needs to work on a row."""
+
+    cdef float[::1] z, x, score
+    cdef int[::1] column, stamp, candidate, class_stamp, class_slot, open_node, leaf
+    cdef float[::1] open_cost
+    cdef int turn
+
+    def __init__(self, LabelForest forest, longest_row):
+        n = forest.max_candidates + N_NEGATIVES + 1
+        self.z = np.zeros(forest.n_z, dtype=np.float32)
+        self.x = np.zeros(longest_row + 1, dtype=np.float32)
+        self.column = np.zeros(longest_row + 1, dtype=np.int32)
+        self.stamp = np.zeros(forest.n_prototypes, dtype=np.int32)
+        self.class_stamp = np.zeros(forest.n_classes, dtype=np.int32)
+        self.class_slot = np.zeros(forest.n_classes, dtype=np.int32)
+        self.candidate = np.zeros(n, dtype=np.int32)
+        self.score = np.zeros(n, dtype=np.float32)
+        self.open_node = np.zeros((forest.depth + 1) * forest.beam, dtype=np.int32)
+        self.open_cost = np.zeros((forest.depth + 1) * forest.beam, dtype=np.float32)
+        self.leaf = np.zeros(forest.n_trees * forest.beam, dtype=np.int32)
+        self.turn = 0
+
+
+def scratch_for(LabelForest forest, Rows rows):
+    cdef RowPointers x = rows.pointers()
+    cdef Py_ssize_t i, longest = 0
+    if forest.is_sparse:
+        for i in range(x.n_rows):
+            longest = max(longest, x.indptr[i + 1] - x.indptr[i])
+    return Scratch(forest, longest)
+
+
+cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i) noexcept nogil:
+    """Standardise row i: fills z, and the entries of a sparse row. Returns their number."""
+    cdef Py_ssize_t p, size, start, d = f.n_columns
+    cdef double value
+    if not f.is_sparse:
+        if x.values32 != NULL:
+            optland_standardise_float32(
+                d, x.values32 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
+            )
+        else:
+            optland_standardise_float64(
+                d, x.values64 + i * d, &f.shift[0], &f.scale[0], DENSE_LIMIT, &s.z[0]
+            )
+        s.z[d] = 1
+        return 0
+    start, size = x.indptr[i], x.indptr[i + 1] - x.indptr[i]
+    for p in range(size):
+        s.column[p] = x.indices[start + p]
+        value = x.values32[start + p] if x.values32 != NULL else x.values64[start + p]
+        value *= f.scale[s.column[p]]
+        s.x[p] = <float>min(max(value, -SPARSE_LIMIT), SPARSE_LIMIT)
+    s.column[size] = <int>d
+    s.x[size] = 1
+    memset(&s.z[0], 0, f.n_z * sizeof(float))
+    optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+    return size + 1
+
+
+cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
+    """The leaves that each tree shows, `beam` a tree, -1 where it has no more."""
+    cdef Py_ssize_t tree, b, n_open, e, best
+    cdef int node
+    cdef float cost, margin
+    cdef bint right
+    for tree in range(f.n_trees):
+        node, cost, n_open = f.roots[tree], 0, 0
+        for b in range(f.beam):
+            while node >= 0:
+                margin = optland_margin(f.n_z, &s.z[0], &f.nodes[node, 0])
+                right = margin > 0
+                s.open_node[n_open] = f.children[node, 1 - right]
+                s.open_cost[n_open] = cost + 0.5 * margin * margin
+                n_open += 1
+                node = f.children[node, right]
+            leaves[tree * f.beam + b] = -1 - node
+            if n_open == 0:
+                for e in range(b + 1, f.beam):
+                    leaves[tree * f.beam + e] = -1
+                break
+            best = 0
+            for e in range(1, n_open):
+                if s.open_cost[e] < s.open_cost[best]:
+                    best = e
+            node, cost = s.open_node[best], s.open_cost[best]
+            n_open -= 1
+            s.open_node[best], s.open_cost[best] = s.open_node[n_open], s.open_cost[n_open]
+
+
+cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
+    """The prototypes that the leaves list, each once; stamped with this turn."""
+    cdef Py_ssize_t e, n = 0
+    cdef int p, c
+    s.turn += 1
+    for e in range(f.n_trees * f.beam):
+        if leaves[e] < 0:
+            continue
+        for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
+            c = f.leaf_members[p]
+            if s.stamp[c] != s.turn:
+                s.stamp[c] = s.turn
+                s.candidate[n] = c
+                n += 1
+    return n
+
+
+def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[:, ::1] leaves):
+    """The leaves of rows first to last."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch scratch = scratch_for(forest, rows)
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(first, last):
+            load(forest, scratch, &x, i)
+            search(forest, scratch, &leaves[i, 0])
+
+
+cdef inline void score(
+    LabelForest f, Scratch s, Py_ssize_t size, const float* w, const int64_t* start, Py_ssize_t n
+) noexcept nogil:
+    if f.is_sparse:
+        optland_sparse_scores(
+            size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
+        )
+    else:
+        optland_dense_scores(f.n_z, &s.z[0], w, n, &s.candidate[0], &s.score[0])
+
+
+def best_classes(
+    LabelForest forest,
+    Rows rows,
+    const float[::1] w,
+    const int64_t[::1] start,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    int[:, ::1] codes,  # OUT, -1 where a row has fewer candidates
+    float[:, ::1] scores,  # OUT
+):
+    """The candidates of the highest scores, best first; of equal ones the first code."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch s = scratch_for(forest, rows)
+    cdef Py_ssize_t i, n, c, m, slot, size, width = codes.shape[1]
+    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
+    cdef int code
+    cdef float value
+    with nogil:
+        for i in range(first, last):
+            size = load(forest, s, &x, i)
+            search(forest, s, &s.leaf[0])
+            n = gather(forest, s, &s.leaf[0])
+            score(forest, s, size, &w[0], starts, n)
+            m = 0
+            for c in range(n):  # prototypes become classes, in place
+                code = forest.class_of[s.candidate[c]]
+                if s.class_stamp[code] != s.turn:
+                    s.class_stamp[code] = s.turn
+                    s.class_slot[code] = <int>m
+                    s.candidate[m], s.score[m] = code, s.score[c]
+                    m += 1
+                elif s.score[c] > s.score[s.class_slot[code]]:
+                    s.score[s.class_slot[code]] = s.score[c]
+            n = 0
+            for c in range(m):  # insertion into a sorted list
+                code, value = s.candidate[c], s.score[c]
+                if n == width and not (
+                    value > scores[i, n - 1] or value == scores[i, n - 1] and code < codes[i, n - 1]
+                ):
+                    continue
+                n += n < width
+                slot = n - 1
+                while slot > 0 and (
+                    value > scores[i, slot - 1]
+                    or value == scores[i, slot - 1] and code < codes[i, slot - 1]
+                ):
+                    codes[i, slot], scores[i, slot] = codes[i, slot - 1], scores[i, slot - 1]
+                    slot -= 1
+                codes[i, slot], scores[i, slot] = code, value
+            for c in range(n, width):
+                codes[i, c], scores[i, c] = -1, -INFINITY
+
+
+def train(
+    LabelForest forest,
+    Rows rows,
+    bint softmax,
+    float rate,
+    const int[::1] order,
+    const int[:, ::1] leaves,
+    const int[::1] prototype,  # of each row
+    const int[::1] siblings,  # prototypes of class k: from siblings[k] to siblings[k + 1]
+    const int[::1] sibling,
+    const double[::1] weight,
+    const int64_t[::1] start,
+    uint64_t seed,
+    float[::1] w,  # IN / OUT
+    float[::1] squares,  # IN / OUT, sums of squared gradients
+):
+    """Visit rows in `order`; returns the sum of their weighted losses."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch s = scratch_for(forest, rows)
+    cdef Py_ssize_t t, i, n, c, p, size, m_moves
+    cdef int own, code, other
+    cdef double loss = 0, total, mine, top
+    cdef float g, gradient
+    cdef int64_t at
+    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
+    with nogil:
+        for t in range(order.shape[0]):
+            i = order[t]
+            own = prototype[i]
+            code = forest.class_of[own]
+            size = load(forest, s, &x, i)
+            n = gather(forest, s, &leaves[i, 0])
+            if s.stamp[own] != s.turn:
+                s.stamp[own] = s.turn
+                s.candidate[n] = own
+                n += 1
+            for c in range(N_NEGATIVES):
+                other = <int>next_below(&seed, forest.n_prototypes)
+                if s.stamp[other] != s.turn:
+                    s.stamp[other] = s.turn
+                    s.candidate[n] = other
+                    n += 1
+            score(forest, s, size, &w[0], starts, n)
+            if softmax:
+                top, total, mine = -INFINITY, 0, 0
+                for c in range(n):
+                    top = max(top, s.score[c])
+                for c in range(n):
+                    s.score[c] = <float>exp(s.score[c] - top)
+                    total += s.score[c]
+                    if forest.class_of[s.candidate[c]] == code:
+                        mine += s.score[c]
+                mine = max(mine, 1e-30)
+                loss += weight[i] * log(total / mine)
+                for c in range(n):
+                    g = <float>(s.score[c] / total)
+                    if forest.class_of[s.candidate[c]] == code:
+                        g -= <float>(s.score[c] / mine)
+                    s.score[c] = <float>(g * weight[i]) if g * g > 1e-8 else 0
+            else:
+                for c in range(n):
+                    g = 0
+                    if s.candidate[c] == own:
+                        g = max(0, 1 - s.score[c])
+                        loss += weight[i] * g * g
+                        g = -g
+                    elif forest.class_of[s.candidate[c]] != code:
+                        g = max(0, 1 + s.score[c])
+                        loss += weight[i] * g * g
+                    s.score[c] = <float>(2 * g * weight[i])
+            if forest.is_sparse:
+                m_moves = 0
+                for c in range(n):  # those that move come first
+                    if s.score[c] != 0:
+                        s.candidate[m_moves], s.score[m_moves] = s.candidate[c], s.score[c]
+                        m_moves += 1
+                for p in range(size):
+                    for c in range(m_moves):
+                        at = start[s.column[p]] + s.candidate[c]
+                        gradient = s.score[c] * s.x[p]
+                        squares[at] += gradient * gradient
+                        w[at] -= rate * gradient / sqrtf(squares[at] + <float>1e-20)
+            else:
+                for c in range(n):
+                    if s.score[c] != 0:
+                        at = s.candidate[c] * forest.n_z
+                        optland_adagrad(
+                            forest.n_z, &s.z[0], s.score[c], rate, &w[at], &squares[at]
+                        )
+    return loss
