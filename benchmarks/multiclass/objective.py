@@ -33,7 +33,7 @@ class Objective(BaseObjective):
         }
 
     def evaluate_result(self, predicted, candidates=None, **costs):
-        """`candidates` is a boolean CSR of rows x classes: those that the solver has scored."""
+        """`candidates` is a CSR of rows x classes: 1 for those that the solver has scored."""
         result = {"value": 100 * np.mean(predicted != self.y_test), **costs}
         if candidates is not None:
             found = candidates[np.arange(len(self.y_test)), self.y_test]

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 VALIDATION = "validation"  # the fold on which hyperparameters are chosen; the others are 0, 1, …
-MAX_TUNING_ROWS = 60_000
+MAX_TUNING_ROWS = 200_000
 MAX_PRODUCTS = 5e9  # of a pass over all classes: a solver that needs more is skipped
 TIMING_SECONDS = 0.3  # of predictions, at least, unless a single one takes longer
 

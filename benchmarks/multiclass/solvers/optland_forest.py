@@ -1,5 +1,6 @@
 import numpy as np
 from benchmark_utils import EstimatorSolver, median_cpu_seconds
+from scipy.sparse import csr_matrix
 
 from sklearn_optland.tree import LOMForestClassifier
 
@@ -22,6 +23,7 @@ class Solver(EstimatorSolver):
         """Candidates of the test rows, and a call of `predict` for every row."""
         rows = [self.X_test[row : row + 1] for row in range(min(SINGLE_ROWS, self.X_test.shape[0]))]
         seconds = median_cpu_seconds(lambda: [self.model.predict(row) for row in rows])
-        candidates = self.model.decision_function(self.X_test)
-        candidates.data = np.ones(candidates.nnz, dtype=bool)
+        scores = self.model.candidate_scores(self.X_test)
+        parts = np.ones(scores.nnz), self.model.classes_[scores.indices], scores.indptr
+        candidates = csr_matrix(parts, shape=(scores.shape[0], self.n_classes))
         return {"single_microseconds": 1e6 * seconds / len(rows), "candidates": candidates}
