@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
 from sklearn_optland.linear_model import (
@@ -35,6 +36,7 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
+from sklearn_optland.tree import LOMTreeClassifier
 
 DATA = {
     "iris": load_iris,
@@ -129,6 +131,13 @@ ENTRIES = [
             data=("diabetes",),
         )
         for named in (SAGARegressor, SDCARegressor, SVRGRegressor)
+    ),
+    Entry(
+        name="LOMTreeClassifier",
+        estimator=LOMTreeClassifier(random_state=0),
+        counterpart=DecisionTreeClassifier(random_state=0),
+        grid={"max_depth": [2, 4, 6, 8, 10]},
+        data=("iris", "wine", "breast_cancer", "digits"),
     ),
 ]
 

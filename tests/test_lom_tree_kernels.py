@@ -1,4 +1,4 @@
-"""The online tree against an independent Python version; bounds checks and sanitizers run it too."""
+"""The online tree against an independent version; bounds checks and sanitizers run it too."""
 
 import numpy as np
 import pytest

@@ -40,6 +40,9 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
     >>> from sklearn_optland.tree import LOMTreeClassifier, export_text
     >>> tree = LOMTreeClassifier(random_state=0).fit([[-1.0], [1.0]] * 10, ["no", "yes"] * 10)
     >>> print(export_text(tree))
+    split: 20 rows, balance 0.50, J 1.00, margin +1.00 x0 +0.00
+    |--- class no: share 1.00, 10 rows
+    |--- class yes: share 1.00, 10 rows
     """
     _check_numbers(tree, max_depth, n_terms, decimals)
     describe = _Description(tree, n_terms, decimals)

@@ -1,6 +1,7 @@
 """The online multiclass tree."""
 
 from numbers import Integral, Real
+from time import perf_counter
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -203,6 +204,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         tags.input_tags.sparse = True
         return tags
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_arrays")
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the tree by `max_iter` passes over the rows.
@@ -228,15 +232,16 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             If the data have missing or infinite values, or values beyond 1e18 in size, or if no
             row has a positive weight.
         """
-        again = self.warm_start and hasattr(self, "classes_")
+        again = self.warm_start and self.__sklearn_is_fitted__()
         X, labels, weight = self._validate(X, y, sample_weight, reset=not again)
-        if again:  # on copies: the estimator keeps what it had until the fit has ended
+        if again:  # on a copy: the estimator keeps what it had until the fit has ended
             tree = OnlineTree(self._arrays).copy()
-            classes = _joined(tree, self.classes_, labels)
+            classes, codes = _join(tree, self.classes_, labels)
         else:
-            tree, classes = self._new_tree(), np.unique(labels)
+            tree = self._new_tree()
+            classes, codes = np.unique(labels, return_inverse=True)
         rng = check_random_state(self.random_state)
-        rows = _Rows(X, np.searchsorted(classes, labels), weight)
+        rows = _Rows(X, codes, weight)
         held_out = rows.hold_out(rng) if self.early_stopping else None
         kept = {}
         history = fit_loop(
@@ -285,27 +290,29 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             As in `fit`; and if a label is not among `classes`, or if `classes` differ from those
             of the first call.
         """
-        first = not hasattr(self, "classes_")
+        first = not self.__sklearn_is_fitted__()
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:
-            known, is_closed = np.unique(labels if classes is None else classes), classes is not None
+            known, is_closed = (
+                np.unique(labels if classes is None else classes),
+                classes is not None,
+            )
         else:
             known, is_closed = self.classes_, self._is_closed
             if classes is not None and not np.array_equal(np.unique(classes), known):
                 raise ValueError(
                     f"classes: found {np.unique(classes)}; allowed are those known, {known}."
                 )
-        fresh = np.setdiff1d(labels, known)
-        if is_closed and len(fresh):
-            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
         tree = self._new_tree() if first else OnlineTree(self._arrays)
-        merged = _joined(tree, known, labels)
-        rows = _Rows(X, np.searchsorted(merged, labels), weight)
+        merged, codes = _join(tree, known, labels, is_closed)
+        rows = _Rows(X, codes, weight)
+        start = perf_counter()
         try:
             curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
         finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
             self.classes_, self._is_closed = merged, is_closed
             self._arrays, self._leaf_counts = tree.arrays, None
+        curves |= {"passes": 1, "seconds": perf_counter() - start}
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
@@ -601,12 +608,23 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         }
 
 
-def _joined(tree, known, labels):
-    """The classes with those that are new, after the tree has learned their numbers."""
-    classes = np.union1d(known, labels)
-    if len(classes) > len(known):
-        tree.renumber_classes(np.searchsorted(classes, known))
-    return classes
+def _join(tree, known, labels, is_closed=False):
+    """The classes with those that are new, which the tree learns of, and the labels' numbers."""
+    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+        raise ValueError(
+            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
+            f"type {known.dtype}."
+        )
+    codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    is_new = known[codes] != labels
+    if not is_new.any():
+        return known, codes
+    fresh = np.unique(labels[is_new])
+    if is_closed:
+        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+    classes = np.union1d(known, fresh)
+    tree.renumber_classes(np.searchsorted(classes, known))
+    return classes, np.searchsorted(classes, labels)
 
 
 class _Rows:

@@ -11,25 +11,26 @@ starts at the root. At an internal node
 
 At a leaf the class is counted, and the row adds one to the leaf's `min_count`. Above the leaves
 `min_count` is that of the smaller child. A leaf that has met two classes and is not at the largest
-depth becomes internal, with two new leaves that inherit its majority class and half its `min_count`,
+depth becomes internal, with two new leaves that inherit its majority class and half its
+`min_count`,
 
     growth      while the budget of regressors lasts; later
-    recycling   if min_count - max_count > R (min_count of the root + 1), where max_count is what the
-                leaf counted of its majority: descend from the root to the smaller `min_count`, to
-                the orphan leaf. Its sibling takes its parent's place (also if that is the root),
-                and orphan and parent become the two new leaves. The parent's regressor moves to
-                the node that splits, with its weights.
+    recycling   if min_count - max_count > R (min_count of the root + 1), where max_count is what
+                the leaf counted of its majority: descend from the root to the smaller `min_count`,
+                to the orphan leaf. Its sibling takes its parent's place (also if that is the root),
+                and orphan and parent become the two new leaves. The parent's regressor moves to the
+                node that splits, with its weights.
 
 Steps. Feature j has one rate for all nodes, r_j = 1 / (largest |x_j| * root mean square of x_j),
-and the intercept the rate 1: the geometric mean of the normalisations by range and by second moment,
-as in the normalised adaptive gradient of Ross, Mineiro and Langford (2013) for gradients of constant
-size, but without a state for each node. With q = sum_j r_j x_j^2 + 1 a step of length s changes
+and the intercept the rate 1. That is between the normalisations by range and by second moment, as
+the normalised adaptive gradient of Ross, Mineiro and Langford (2013) is, for gradients of one size;
+but no node needs a state for it. With q = sum_j r_j x_j^2 + 1 a step of length s changes
 
     w_j += s b r_j x_j,    so that f(x) changes by s b q, exactly:
 
 the margin under the new weights costs no second product. s is the learning rate over the running
-mean of q; a row of weight h makes the step that h repetitions would make (Karampatziakis and Langford
-2011), and no step goes past the margin where the gradient of the loss vanishes.
+mean of q. A row of weight h makes the step that h repetitions would make (Karampatziakis and
+Langford 2011), and no step goes past the margin where the gradient of the loss vanishes.
 """
 from libc.math cimport exp, expm1, fabs, log1p, sqrt
 from libc.stdint cimport int32_t, uint32_t, uint64_t
@@ -37,16 +38,6 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 import numpy as np
 
 from sklearn_optland.utils._rows cimport RowPointers, Rows
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-        #define OPTLAND_PREFETCH(address) __builtin_prefetch(address)
-    #else
-        #define OPTLAND_PREFETCH(address)
-    #endif
-    """
-    void OPTLAND_PREFETCH(const void* address) nogil
 
 cdef extern from "_float_rows.h" nogil:
     float optland_float_dot(long long n, const float* x, const float* w)
@@ -81,7 +72,7 @@ cdef struct Slot:
 cdef struct Counters:
     double rows  # total weight of the rows that feature statistics have seen
     double q, q_rows  # sum of q, and of the weights it was summed with
-    double mistakes, visits  # of the progressive predictions, since the pass began
+    double mistakes, visits  # rows at a leaf of another majority, and all, in this pass
     int32_t root, n_nodes, n_regressors, n_swaps
     uint32_t next_name
     int32_t n_slots, n_bits
@@ -402,7 +393,9 @@ cdef double rise(Loss loss, double z, double limit) noexcept nogil:
     return max(v, 0.0)
 
 
-cdef double train(Learner* learner, const Row* row, int node, Slot* slot, double weight) noexcept nogil:
+cdef double train(
+    Learner* learner, const Row* row, int node, const Slot* slot, double weight
+) noexcept nogil:
     """Update the node's regressor; return the margin under its new weights."""
     cdef Tree* tree = &learner.tree
     cdef Node* here = tree.nodes + node
@@ -595,8 +588,8 @@ def fault(arrays):
     """Say what is wrong with a tree: "" if nothing is.
 
     Every node is reached once from the root, by its parent; each has a name of its own, and each
-    internal one a regressor; counts of a node are the sums over its classes, and `min_count` is that
-    of the smaller child.
+    internal one a regressor; counts of a node are the sums over its classes, and `min_count` is
+    that of the smaller child.
     """
     cdef Node[::1] nodes = arrays["nodes"]
     cdef Slot[::1] slots = arrays["slots"]

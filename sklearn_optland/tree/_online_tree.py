@@ -15,7 +15,7 @@ from sklearn_optland.tree._lom_tree_fast import (
     slots_of_a_row,
 )
 
-MIN_SLOTS = 1024
+MIN_SLOTS = 64
 MIN_REGRESSORS = 16
 # A slot's key is the name of a node, shifted by these bits, and the number of a class.
 CLASS_BITS, CLASS_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -204,6 +204,10 @@ class OnlineTree:
             nodes["regressor"][internal] = np.arange(len(regressors))
             counters["n_regressors"] = len(regressors)
         self._working["nodes"] = nodes
+        # No table any more, but only half the size; the next row that is learned makes one again.
+        slots, owner = live_slots(self._working)
+        self._rename(slots, owner)
+        self._working["slots"] = slots
 
     def _make_room(self, max_regressors, max_depth):
         """Let each array that a row could overflow grow to twice its size."""
@@ -220,20 +224,25 @@ class OnlineTree:
                 arrays["nodes"] = _longer(arrays["nodes"], 2 * len(arrays["intercepts"]) + 1)
         room = slots_of_a_row(max_depth)
         if counters["n_slots"] + room > FILL * len(arrays["slots"]):
-            self._rebuild(*live_slots(self._working), room)
+            slots, owner = live_slots(self._working)
+            self._rebuild(slots, owner, room + len(slots))
 
     def _rebuild(self, slots, owner, room=0):
-        """Fill a new table with slots whose keys are bare classes; the nodes get new names."""
+        """Fill a new table, with room for more, with slots whose keys are bare classes."""
+        self._rename(slots, owner)
+        size = MIN_SLOTS
+        while FILL * size < len(slots) + room:
+            size *= 2
+        self._working["slots"] = np.zeros(size, SLOT)
+        insert(self._working["slots"], slots)
+
+    def _rename(self, slots, owner):
+        """Put names into keys that are bare classes: new names, so that they stay small."""
         nodes, counters = self["nodes"], self["counters"]
         slots["key"] |= (owner.astype(np.uint64) + np.uint64(1)) << CLASS_BITS
         nodes["name"] = np.arange(1, len(nodes) + 1)
         counters["next_name"] = len(nodes) + 1
         counters["n_slots"] = len(slots)
-        size = MIN_SLOTS
-        while FILL * size < 2 * len(slots) + room:
-            size *= 2
-        self._working["slots"] = np.zeros(size, SLOT)
-        insert(self._working["slots"], slots)
 
 
 def view(arrays, name):
