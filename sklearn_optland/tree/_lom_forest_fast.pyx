@@ -251,8 +251,6 @@ def best_classes(
     Rows rows,
     const float[::1] w,
     const int64_t[::1] start,
-    Py_ssize_t first,
-    Py_ssize_t last,
     int[:, ::1] codes,  # OUT, -1 where a row has fewer candidates
     float[:, ::1] scores,  # OUT
 ):
@@ -264,7 +262,7 @@ def best_classes(
     cdef int code
     cdef float value
     with nogil:
-        for i in range(first, last):
+        for i in range(x.n_rows):
             size = load(forest, s, &x, i)
             search(forest, s, &s.leaf[0])
             n = gather(forest, s, &s.leaf[0])
@@ -307,8 +305,6 @@ def train(
     const int[::1] order,
     const int[:, ::1] leaves,
     const int[::1] prototype,  # of each row
-    const int[::1] siblings,  # prototypes of class k: from siblings[k] to siblings[k + 1]
-    const int[::1] sibling,
     const double[::1] weight,
     const int64_t[::1] start,
     uint64_t seed,
