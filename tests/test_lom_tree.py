@@ -99,6 +99,17 @@ def test_budgets_are_kept(max_nodes, global_random_seed):
     assert shallow.get_n_leaves() <= 4
 
 
+def test_huge_settings_are_settings(global_random_seed):
+    X, y = blobs(global_random_seed)
+    for loss in LOSSES:
+        model = LOMTreeClassifier(
+            loss=loss, max_depth=10**9, swap_resistance=1e300, learning_rate=1e300, max_iter=2
+        ).fit(X, y)
+        assert fault(model._arrays) == ""
+        assert np.isfinite(model._arrays["weights"]).all()
+        assert model.score(X, y) > 0.5
+
+
 def test_resistance_stops_swaps(global_random_seed):
     X, y = blobs(global_random_seed, std=5.0)
     swaps = [
@@ -132,7 +143,7 @@ def test_memory_is_what_the_documentation_says(digits):
     arrays = model._arrays
     assert arrays["weights"].nbytes == 4 * (model.get_n_leaves() - 1) * X.shape[1]
     assert arrays["nodes"].nbytes == 64 * (2 * model.get_n_leaves() - 1)
-    assert arrays["slots"].nbytes == 32 * np.sum(model.node_stats_["n_classes"])
+    assert arrays["slots"].nbytes == 32 * arrays["counters"]["n_slots"][0]
     hashed = LOMTreeClassifier(n_bits=10, random_state=0).fit(X, y)
     assert hashed._arrays["weights"].nbytes == 4 * 2**10
 
@@ -397,8 +408,13 @@ def test_weights_act_as_repetition(global_random_seed):
     assert np.mean(repeated.predict(X)) < 0.2
     # One tree, rows counted by it: the same counts.
     assert weighted.node_stats_["n"].max() == len(repeat)
-    balanced = clone(model).set_params(class_weight={0: 4.0}).fit(X, y)
-    assert_array_equal(balanced.apply(X), weighted.apply(X))
+    by_class = clone(model).set_params(class_weight={0: 4.0}).fit(X, y)
+    assert_array_equal(by_class.apply(X), weighted.apply(X))
+    balanced = clone(model).set_params(class_weight="balanced").fit(X, y)
+    expected = clone(model).fit(X, y, (1000 / np.bincount(y))[y])
+    assert_array_equal(balanced.apply(X), expected.apply(X))
+    with pytest.raises(ValueError, match="class_weight: found 'balanced'; partial_fit allows"):
+        balanced.partial_fit(X, y)
 
 
 @pytest.mark.parametrize("class_weight", [{0: 0.0, 1: 0.0}, {0: 1e308, 1: 1e308}])

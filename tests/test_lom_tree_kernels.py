@@ -62,7 +62,7 @@ class Oracle:
         self.largest = np.maximum(self.largest, np.abs(x))
         self.squares += h * x**2
         rates = np.ones(self.d + 1)
-        scale = self.largest * np.sqrt(self.squares / self.rows)
+        scale = self.largest**1.5 * (self.squares / self.rows) ** 0.25
         rates[:-1] = np.where(x != 0, 1 / np.where(scale > 0, scale, 1), 0)
         x = np.append(x, 1.0)
         q = np.sum(rates * x**2)

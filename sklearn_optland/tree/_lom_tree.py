@@ -118,8 +118,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     The order of the paper is kept: a node's statistics give the target, its regressor is updated,
     the margin under the new weights is added to the statistics and decides the way down.
     What the paper leaves open is done so: ties of a majority go to the class that is first in
-    `classes_`; steps use one scale a feature for all nodes, 1 / (largest absolute value * root mean
-    square), and end at the target; there is a largest depth, and an option to refit the leaves.
+    `classes_`; steps are scaled by M ** -1.5 * s ** -0.5, with the largest size M and the root mean
+    square s of a feature, the same at all nodes, and end at the target; there is a largest depth,
+    and an option to refit the leaves.
 
     The result depends on the order of the rows, as online learning does. Sample weights act as
     repetition does at one place of that order.
@@ -287,9 +288,14 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         Raises
         ------
         ValueError
-            As in `fit`; and if a label is not among `classes`, or if `classes` differ from those
-            of the first call.
+            As in `fit`; and if a label is not among `classes`, if `classes` differ from those of
+            the first call, or if `class_weight` is "balanced".
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight: found 'balanced'; partial_fit allows a dict or None, because it "
+                "sees a part of the rows only."
+            )
         first = not self.__sklearn_is_fitted__()
         X, labels, weight = self._validate(X, y, sample_weight, reset=first)
         if first:

@@ -21,14 +21,19 @@ depth becomes internal, with two new leaves that inherit its majority class and 
                 and orphan and parent become the two new leaves. The parent's regressor moves to the
                 node that splits, with its weights.
 
-Steps. Feature j has one rate for all nodes, r_j = 1 / (largest |x_j| * root mean square of x_j),
-and the intercept the rate 1. That is between the normalisations by range and by second moment, as
-the normalised adaptive gradient of Ross, Mineiro and Langford (2013) is, for gradients of one size;
-but no node needs a state for it. With q = sum_j r_j x_j^2 + 1 a step of length s changes
+Steps. Feature j has one rate for all nodes, with the largest size M_j and the root mean square s_j
+of its values,
 
-    w_j += s b r_j x_j,    so that f(x) changes by s b q, exactly:
+    r_j = 1 / (M_j sqrt(M_j s_j)),
 
-the margin under the new weights costs no second product. s is the learning rate over the running
+and the intercept the rate 1. For gradients of one size, the normalised adaptive gradient of Ross,
+Mineiro and Langford (2013) has 1 / (M_j s_j); the range alone would be 1 / M_j^2. Their geometric
+mean was better than either where features are rare, and no worse elsewhere; and no node needs a
+state of its own. With q = sum_j r_j x_j^2 + 1 a step of length t changes
+
+    w_j += t b r_j x_j,    so that f(x) changes by t b q, exactly:
+
+the margin under the new weights costs no second product. t is the learning rate over the running
 mean of q. A row of weight h makes the step that h repetitions would make (Karampatziakis and
 Langford 2011), and no step goes past the margin where the gradient of the loss vanishes.
 """
@@ -288,7 +293,7 @@ cdef void load(
 
 cdef inline float rate(float largest, double squares, double rows) noexcept nogil:
     if squares > 0:
-        return <float>min(1 / (largest * sqrt(squares / rows)), LARGEST_RATE)
+        return <float>min(1 / (largest * sqrt(largest * sqrt(squares / rows))), LARGEST_RATE)
     return 0
 
 
@@ -405,9 +410,8 @@ cdef double train(
     cdef double mean = here.margins / here.n if here.n > 0 else 0
     cdef double target = -1 if mean > slot.mean else 1
     cdef double mean_q = tree.counters.q / tree.counters.q_rows
-    cdef double change = target * rise(
-        learner.loss, target * margin, weight * learner.learning_rate * row.q / mean_q
-    )
+    cdef double limit = min(weight * learner.learning_rate * row.q / mean_q, LARGEST_MARGIN)
+    cdef double change = target * rise(learner.loss, target * margin, limit)
     cdef float step
     cdef Py_ssize_t p
     if change != 0:

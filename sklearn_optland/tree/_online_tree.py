@@ -90,10 +90,15 @@ class OnlineTree:
         mistakes : float
             The share of the rows that came to a leaf with another majority class than theirs.
         """
-        self["counters"]["mistakes"] = self["counters"]["visits"] = 0
+        counters = self["counters"]
+        counters["mistakes"] = counters["visits"] = 0
         if not measure:
             set_rates(self._working)
-        for start, stop in row_blocks(len(order), values_per_row * settings["max_depth"]):
+        # No tree is deeper than it has splits, and usual ones have a depth around log2 of them.
+        n_splits = int(max(settings["max_regressors"], counters["n_regressors"]))
+        settings["max_depth"] = min(settings["max_depth"], n_splits)
+        depth = min(settings["max_depth"], 1 + 2 * np.log2(n_splits))
+        for start, stop in row_blocks(len(order), values_per_row * depth):
             while start < stop:
                 self._make_room(settings["max_regressors"], settings["max_depth"])
                 start = learn(
@@ -107,7 +112,7 @@ class OnlineTree:
                     measure=measure,
                     **settings,
                 )
-        return float(self["counters"]["mistakes"] / self["counters"]["visits"])
+        return float(counters["mistakes"] / counters["visits"])
 
     def set_leaf_counts(self, leaves, codes, weight):
         """Replace what the leaves have counted; a leaf without rows keeps its majority class.

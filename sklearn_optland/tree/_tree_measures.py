@@ -78,7 +78,7 @@ def paths(nodes):
 
     Returns
     -------
-    above, right_of : csr_array of shape (n_nodes, n_nodes), bool
+    above, right_of : csr_array of shape (n_nodes, n_nodes), int8
         [node, ancestor]; a node counts as its own ancestor, and is not to the right of itself.
     """
     shape = (len(nodes), len(nodes))
@@ -97,7 +97,8 @@ def paths(nodes):
 
     def indicator(pairs):
         row, column = np.concatenate([np.empty((2, 0), int), *pairs], axis=1)
-        return sparse.coo_array((np.ones(len(row)), (row, column)), shape=shape).tocsr()
+        ones = np.ones(len(row), dtype=np.int8)
+        return sparse.coo_array((ones, (row, column)), shape=shape).tocsr()
 
     return indicator(pairs), indicator(right_pairs)
 
