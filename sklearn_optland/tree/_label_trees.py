@@ -15,7 +15,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.tree._label_trees_fast import split_classes
-from sklearn_optland.tree._lom_forest_fast import LabelForest, padded, route
+from sklearn_optland.tree._lom_forest_fast import padded
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
@@ -32,10 +32,13 @@ SPARSE_FLOOR = 0.1
 # Restarts of a split, and the most classes that it is searched on. Trees differ by both.
 N_RESTARTS = 4
 MAX_SAMPLE = 500
+BLOCK_ARRAYS = 8
 # A set of so few classes is not split. A leaf lists more of them: those that came to it most
 # often, since rows of a class do not all go where its mean goes.
-LEAF_CLASSES = 8
+LEAF_CLASSES = 12
 LISTED_CLASSES = 16
+# What a visit counts in a leaf that is not the row's nearest one of the tree.
+LATER_VISIT = 0.3
 
 
 @dataclass
@@ -108,7 +111,9 @@ def coordinates(X, codes, weights, n_classes, rng):
         rest *= np.sqrt(weights[first:last, None])
         return rest.T @ rest
 
-    within = sum_over_blocks(scatter, X.shape[0], max(values_per_row, means.shape[1])) / total
+    # Some arrays of a block are float64, and as wide as the coordinates.
+    width = BLOCK_ARRAYS * max(values_per_row, means.shape[1])
+    within = sum_over_blocks(scatter, X.shape[0], width) / total
     basis, offset, means = _whitened(
         within, means, prior, SPARSE_RIDGE if is_sparse else DENSE_RIDGE
     )
@@ -245,29 +250,26 @@ def _lists(leaves):
     }
 
 
-def list_frequent_classes(arrays, rows, codes, weights):
+def list_frequent_classes(arrays, leaves, codes, weights):
     """Replace the lists of the leaves by the classes whose rows come to them most often.
 
     Parameters
     ----------
     arrays : dict
-        As `forest_arrays` returns them, with "class_of" and "n_classes"; modified.
-    rows : Rows
+        As `forest_arrays` returns them; modified.
+    leaves : ndarray of shape (n_rows, n_trees, beam)
+        The leaves that each row visits, the nearest first; -1 where there are no more.
     codes, weights : ndarray of shape (n_rows,)
     """
-    forest = LabelForest(**arrays, beam=1)
-    leaves = np.empty((len(codes), forest.n_trees), dtype=np.int32)
-    sum_over_blocks(
-        lambda first, last: route(forest, rows, first, last, leaves),
-        len(codes),
-        forest.n_z * forest.depth * forest.n_trees,
-    )
     start, members = arrays["leaf_start"], arrays["leaf_members"]
     n_leaves = len(start) - 1
+    visit = np.full(leaves.shape, LATER_VISIT)
+    visit[:, :, 0] = 1
+    row, tree, turn = np.nonzero(leaves >= 0)
     # The classes that a leaf was grown with come after all that rows have brought to it.
-    count = np.concatenate([np.repeat(weights, forest.n_trees), np.zeros(len(members))])
-    leaf = np.concatenate([leaves.ravel(), np.repeat(np.arange(n_leaves), np.diff(start))])
-    label = np.concatenate([np.repeat(codes, forest.n_trees), members])
+    count = np.concatenate([weights[row] * visit[row, tree, turn], np.zeros(len(members))])
+    leaf = np.concatenate([leaves[row, tree, turn], np.repeat(np.arange(n_leaves), np.diff(start))])
+    label = np.concatenate([codes[row], members])
     order = np.lexsort((label, leaf))
     leaf, label, count = leaf[order], label[order], count[order]
     first = np.flatnonzero(np.diff(leaf, prepend=-1) | np.diff(label, prepend=-1))

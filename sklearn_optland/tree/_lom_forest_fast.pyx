@@ -20,6 +20,7 @@ train    One pass of AdaGrad by coordinate (Duchi, Hazan and Singer 2011) over r
 What is called a class above is a prototype: a class may have several, and scores what the best of
 them does. `class_of` names a prototype's class.
 """
+from libc.limits cimport INT_MIN
 from libc.math cimport INFINITY, exp, log, sqrtf
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -31,7 +32,6 @@ from sklearn_optland.utils._rows cimport RowPointers, Rows
 
 cdef extern from "_label_rows.h" nogil:
     void OPTLAND_PREFETCH(const void* address)
-    float optland_margin(int64_t n, const float* x, const float* w)
     void optland_dense_scores(
         int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
         float* scores
@@ -57,8 +57,9 @@ cdef extern from "_label_rows.h" nogil:
     )
 
 cdef enum:
-    FLOATS = 16
+    FLOATS = 16  # rows are padded to a multiple of it, OPTLAND_FLOATS
     N_NEGATIVES = 16
+    EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
 
 # Values of z are held within these, which keeps all sums finite: standard deviations of a dense
 # feature; a sparse feature has no such unit.
@@ -119,25 +120,37 @@ cdef class LabelForest:
 cdef class Scratch:
     """What a thread needs to work on a row."""
 
-    cdef float[::1] z, x, score
-    cdef int[::1] column, stamp, candidate, class_stamp, class_slot, open_node, leaf
-    cdef float[::1] open_cost
+    # Of the row.
+    cdef float[::1] z, x
+    cdef int[::1] column
+    # Of the candidates; what is stamped with the row's turn has been met.
+    cdef int[::1] candidate, stamp, class_stamp, class_slot
+    cdef float[::1] score
     cdef int turn
+    # Of the search, for each tree: where it is, and the alternatives.
+    cdef int[::1] node, n_open, active, asked
+    cdef float[::1] cost, margin
+    cdef int[:, ::1] open_node
+    cdef float[:, ::1] open_cost
 
     def __init__(self, LabelForest forest, longest_row):
+        def ints(*shape):
+            return np.zeros(shape, dtype=np.int32)
+
+        def floats(*shape):
+            return np.zeros(shape, dtype=np.float32)
+
+        n_trees, n_open = forest.n_trees, forest.depth * forest.beam + 1
+        self.z, self.x = floats(forest.n_z), floats(longest_row + 1)
+        self.column = ints(longest_row + 1)
         n = forest.max_candidates + N_NEGATIVES + 1
-        self.z = np.zeros(forest.n_z, dtype=np.float32)
-        self.x = np.zeros(longest_row + 1, dtype=np.float32)
-        self.column = np.zeros(longest_row + 1, dtype=np.int32)
-        self.stamp = np.zeros(forest.n_prototypes, dtype=np.int32)
-        self.class_stamp = np.zeros(forest.n_classes, dtype=np.int32)
-        self.class_slot = np.zeros(forest.n_classes, dtype=np.int32)
-        self.candidate = np.zeros(n, dtype=np.int32)
-        self.score = np.zeros(n, dtype=np.float32)
-        self.open_node = np.zeros((forest.depth + 1) * forest.beam, dtype=np.int32)
-        self.open_cost = np.zeros((forest.depth + 1) * forest.beam, dtype=np.float32)
-        self.leaf = np.zeros(forest.n_trees * forest.beam, dtype=np.int32)
-        self.turn = 0
+        self.candidate, self.score = ints(n), floats(n)
+        self.stamp, self.turn = ints(forest.n_prototypes), 0
+        self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
+        self.node, self.n_open = ints(n_trees), ints(n_trees)
+        self.active, self.asked = ints(n_trees), ints(n_trees)
+        self.cost, self.margin = floats(n_trees), floats(n_trees)
+        self.open_node, self.open_cost = ints(n_trees, n_open), floats(n_trees, n_open)
 
 
 def scratch_for(LabelForest forest, Rows rows):
@@ -178,33 +191,51 @@ cdef Py_ssize_t load(LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t 
 
 
 cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
-    """The leaves that each tree shows, `beam` a tree, -1 where it has no more."""
-    cdef Py_ssize_t tree, b, n_open, e, best
+    """The leaves that each tree shows, `beam` a tree, -1 where it has no more.
+
+    All trees go down one level at a time, since a single tree would wait for memory at each.
+    """
+    cdef Py_ssize_t tree, turn, t, e, best, n_active
     cdef int node
-    cdef float cost, margin
+    cdef float margin
     cdef bint right
     for tree in range(f.n_trees):
-        node, cost, n_open = f.roots[tree], 0, 0
-        for b in range(f.beam):
-            while node >= 0:
-                margin = optland_margin(f.n_z, &s.z[0], &f.nodes[node, 0])
-                right = margin > 0
-                s.open_node[n_open] = f.children[node, 1 - right]
-                s.open_cost[n_open] = cost + 0.5 * margin * margin
-                n_open += 1
-                node = f.children[node, right]
-            leaves[tree * f.beam + b] = -1 - node
-            if n_open == 0:
-                for e in range(b + 1, f.beam):
-                    leaves[tree * f.beam + e] = -1
+        s.node[tree], s.cost[tree], s.n_open[tree] = f.roots[tree], 0, 0
+    for turn in range(f.beam):
+        while True:
+            n_active = 0
+            for tree in range(f.n_trees):
+                if s.node[tree] >= 0:
+                    s.active[n_active], s.asked[n_active] = <int>tree, s.node[tree]
+                    n_active += 1
+            if n_active == 0:
                 break
+            optland_dense_scores(
+                f.n_z, &s.z[0], &f.nodes[0, 0], n_active, &s.asked[0], &s.margin[0]
+            )
+            for t in range(n_active):
+                tree, node, margin = s.active[t], s.asked[t], s.margin[t]
+                right = margin > 0
+                e = s.n_open[tree]
+                s.open_node[tree, e] = f.children[node, 1 - right]
+                s.open_cost[tree, e] = s.cost[tree] + 0.5 * margin * margin
+                s.n_open[tree] += 1
+                s.node[tree] = f.children[node, right]
+        for tree in range(f.n_trees):  # at a leaf: on with the cheapest alternative
+            node = s.node[tree]
+            leaves[tree * f.beam + turn] = -1 if node == EXHAUSTED else -1 - node
+            if s.n_open[tree] == 0:
+                s.node[tree] = EXHAUSTED
+                continue
             best = 0
-            for e in range(1, n_open):
-                if s.open_cost[e] < s.open_cost[best]:
+            for e in range(1, s.n_open[tree]):
+                if s.open_cost[tree, e] < s.open_cost[tree, best]:
                     best = e
-            node, cost = s.open_node[best], s.open_cost[best]
-            n_open -= 1
-            s.open_node[best], s.open_cost[best] = s.open_node[n_open], s.open_cost[n_open]
+            s.node[tree], s.cost[tree] = s.open_node[tree, best], s.open_cost[tree, best]
+            s.n_open[tree] -= 1
+            e = s.n_open[tree]
+            s.open_node[tree, best] = s.open_node[tree, e]
+            s.open_cost[tree, best] = s.open_cost[tree, e]
 
 
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
@@ -257,15 +288,29 @@ def best_classes(
     """The candidates of the highest scores, best first; of equal ones the first code."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows)
-    cdef Py_ssize_t i, n, c, m, slot, size, width = codes.shape[1]
+    cdef Py_ssize_t i, t, n, c, m, slot, size, width = codes.shape[1]
     cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
     cdef int code
     cdef float value
+    cdef int[:, ::1] leaves = np.empty((x.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
+    cdef int[::1] order = np.empty(x.n_rows, dtype=np.int32)
+    cdef int[::1] first = np.zeros(forest.leaf_start.shape[0] + 1, dtype=np.int32)
     with nogil:
+        # Rows are scored in the order of their leaves in the first tree: they share most
+        # candidates with the row before.
         for i in range(x.n_rows):
+            load(forest, s, &x, i)
+            search(forest, s, &leaves[i, 0])
+            first[leaves[i, 0] + 1] += 1
+        for c in range(first.shape[0] - 1):
+            first[c + 1] += first[c]
+        for i in range(x.n_rows):
+            order[first[leaves[i, 0]]] = <int>i
+            first[leaves[i, 0]] += 1
+        for t in range(x.n_rows):
+            i = order[t]
             size = load(forest, s, &x, i)
-            search(forest, s, &s.leaf[0])
-            n = gather(forest, s, &s.leaf[0])
+            n = gather(forest, s, &leaves[i, 0])
             score(forest, s, size, &w[0], starts, n)
             m = 0
             for c in range(n):  # prototypes become classes, in place

@@ -38,7 +38,7 @@ SPARSE_RATE = 1.0
 # Rows that the mean length of a row is taken from.
 LENGTH_SAMPLE = 1000
 # Rows of a prediction that one kernel call may have: some tenths of a second.
-PREDICTED_ROWS = 4096
+PREDICTED_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,9 @@ def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
         rows = order[first[k] : first[k + 1]]
         n_clusters = min(n_prototypes, len(rows))
         members = X[rows] if sparse.issparse(X) else X[rows] * scale.astype(X.dtype)
+        if sparse.issparse(X):  # KMeans takes no others
+            members.indices = members.indices.astype(np.int32)
+            members.indptr = members.indptr.astype(np.int32)
         clusters = KMeans(
             n_clusters, n_init=1, max_iter=20, random_state=rng.randint(np.iinfo(np.int32).max)
         )
@@ -192,13 +195,13 @@ def passes(X, codes, weights, n_classes, settings, rng):
         "n_classes": n_classes,
     }
     rows = as_rows(X, in_order=False)
-    list_frequent_classes(arrays, rows, own, weights)
     forest = LabelForest(**arrays, beam=settings.beam_width)
-
-    values_per_row = X.nnz / X.shape[0] if is_sparse else X.shape[1]
     leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
     for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
         route(forest, rows, first, last, leaves)
+    list_frequent_classes(arrays, leaves.reshape(-1, forest.n_trees, forest.beam), own, weights)
+    forest = LabelForest(**arrays, beam=settings.beam_width)
+    values_per_row = X.nnz / X.shape[0] if is_sparse else X.shape[1]
     start, w = _weights(place, forest, settings, X.shape[1])
     rate = settings.learning_rate * (SPARSE_RATE if is_sparse else DENSE_RATE)
     rate /= _mean_length(X, place) + 1

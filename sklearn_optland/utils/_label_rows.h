@@ -14,28 +14,13 @@
 #endif
 
 #define OPTLAND_FLOATS 16    /* a cache line, and a vector register of x86-64-v4 */
-#define OPTLAND_ROWS_AHEAD 2 /* classes that are fetched before their turn */
 
-static inline float optland_padded_dot(int64_t n, const float *x, const float *w)
+static inline float optland_sum_floats(float *lane)
 {
-    float lane[2 * OPTLAND_FLOATS] = {0};
-    int64_t j = 0;
-    for (; j + 2 * OPTLAND_FLOATS <= n; j += 2 * OPTLAND_FLOATS)
-        for (int e = 0; e < 2 * OPTLAND_FLOATS; e++)
-            lane[e] += x[j + e] * w[j + e];
-    for (; j < n; j += OPTLAND_FLOATS)
-        for (int e = 0; e < OPTLAND_FLOATS; e++)
-            lane[e] += x[j + e] * w[j + e];
-    for (int width = OPTLAND_FLOATS; width > 0; width /= 2)
+    for (int width = OPTLAND_FLOATS / 2; width > 0; width /= 2)
         for (int e = 0; e < width; e++)
             lane[e] += lane[e + width];
     return lane[0];
-}
-
-OPTLAND_CLONES
-static float optland_margin(int64_t n, const float *x, const float *w)
-{
-    return optland_padded_dot(n, x, w);
 }
 
 static inline void optland_fetch_row(int64_t n, const float *row)
@@ -44,17 +29,33 @@ static inline void optland_fetch_row(int64_t n, const float *row)
         OPTLAND_PREFETCH(row + j);
 }
 
-/* scores_c = x'w_c for the listed rows of w, each n floats. */
+/* scores_c = x'w_c for the listed rows of w, each n floats: four at a time, which share x. The
+ * last ones are computed more than once to make four. */
 OPTLAND_CLONES
 static void optland_dense_scores(
     int64_t n, const float *x, const float *w, int64_t n_listed, const int *listed, float *scores)
 {
-    for (int64_t c = 0; c < n_listed && c < OPTLAND_ROWS_AHEAD; c++)
-        optland_fetch_row(n, w + listed[c] * n);
-    for (int64_t c = 0; c < n_listed; c++) {
-        if (c + OPTLAND_ROWS_AHEAD < n_listed)
-            optland_fetch_row(n, w + listed[c + OPTLAND_ROWS_AHEAD] * n);
-        scores[c] = optland_padded_dot(n, x, w + listed[c] * n);
+    for (int64_t c = 0; c < n_listed; c += 4) {
+        int64_t last = n_listed - 1;
+        int64_t c1 = c + 1 < last ? c + 1 : last, c2 = c + 2 < last ? c + 2 : last;
+        int64_t c3 = c + 3 < last ? c + 3 : last;
+        const float *w0 = w + listed[c] * n, *w1 = w + listed[c1] * n;
+        const float *w2 = w + listed[c2] * n, *w3 = w + listed[c3] * n;
+        float lane0[OPTLAND_FLOATS] = {0}, lane1[OPTLAND_FLOATS] = {0};
+        float lane2[OPTLAND_FLOATS] = {0}, lane3[OPTLAND_FLOATS] = {0};
+        for (int64_t ahead = c + 4; ahead < c + 8 && ahead < n_listed; ahead++)
+            optland_fetch_row(n, w + listed[ahead] * n);
+        for (int64_t j = 0; j < n; j += OPTLAND_FLOATS)
+            for (int e = 0; e < OPTLAND_FLOATS; e++) {
+                lane0[e] += x[j + e] * w0[j + e];
+                lane1[e] += x[j + e] * w1[j + e];
+                lane2[e] += x[j + e] * w2[j + e];
+                lane3[e] += x[j + e] * w3[j + e];
+            }
+        scores[c] = optland_sum_floats(lane0);
+        scores[c1] = optland_sum_floats(lane1);
+        scores[c2] = optland_sum_floats(lane2);
+        scores[c3] = optland_sum_floats(lane3);
     }
 }
 

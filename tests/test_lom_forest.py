@@ -1,0 +1,568 @@
+"""LOMForestClassifier: kernels against plain NumPy, and what a fitted forest promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays as np_arrays
+from scipy import sparse, stats
+from sklearn.datasets import make_blobs
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_optland.tree import LOMForestClassifier
+from sklearn_optland.tree._label_trees import (
+    LATER_VISIT,
+    LEAF_CLASSES,
+    LISTED_CLASSES,
+    coordinates,
+    grow,
+)
+from sklearn_optland.tree._label_trees_fast import lom_objective, split_classes
+from sklearn_optland.tree._lom_forest_fast import route, train
+from sklearn_optland.tree._rerank import Model, hold_out, prototypes
+from sklearn_optland.utils._rows import as_rows
+
+
+def many_classes(n_classes=60, n_features=12, rows_per_class=30, seed=0, dtype=np.float64):
+    """Gaussian classes that overlap a little, in random order."""
+    rng = np.random.RandomState(seed)
+    means = 2.5 * rng.standard_normal((n_classes, n_features))
+    y = rng.permutation(np.repeat(np.arange(n_classes), rows_per_class))
+    X = means[y] + rng.standard_normal((len(y), n_features))
+    return X.astype(dtype), y
+
+
+def sparse_classes(n_classes=40, n_features=200, rows_per_class=20, seed=0):
+    """Documents: each class prefers some words."""
+    rng = np.random.RandomState(seed)
+    y = rng.permutation(np.repeat(np.arange(n_classes), rows_per_class))
+    words = rng.randint(n_features, size=(n_classes, 8))
+    own = words[y[:, None], rng.randint(8, size=(len(y), 6))]
+    columns = np.hstack([own, rng.randint(n_features, size=(len(y), 3))])
+    counts = np.ones(columns.size)
+    rows = np.repeat(np.arange(len(y)), columns.shape[1])
+    return sparse.coo_array((counts, (rows, columns.ravel())), (len(y), n_features)).tocsr(), y
+
+
+@pytest.fixture(scope="module")
+def dense():
+    X, y = many_classes(dtype=np.float32)
+    return X, y, LOMForestClassifier(n_prototypes=2, random_state=0).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def csr():
+    X, y = sparse_classes()
+    return X, y, LOMForestClassifier(random_state=0).fit(X, y)
+
+
+# The objective and its splits
+
+
+@given(
+    np_arrays(float, 7, elements=st.floats(-5, 5)),
+    np_arrays(float, 7, elements=st.floats(0.01, 1)),
+    st.floats(-6, 6),
+)
+def test_objective_is_the_closed_form(t, prior, b):
+    prior /= prior.sum()
+    right = stats.norm.cdf(t - b)
+    expected = 2 * prior @ np.abs(prior @ right - right)
+    J = lom_objective(t, prior, b)
+    assert J == pytest.approx(expected, abs=1e-12)
+    assert 0 <= J <= 1
+
+
+def test_objective_is_that_of_gaussian_classes(global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    t, prior, b = rng.standard_normal(5), rng.dirichlet(np.ones(5)), 0.3
+    n = 400_000
+    y = rng.choice(5, n, p=prior)
+    right = t[y] + rng.standard_normal(n) > b
+    share, of_class = right.mean(), np.bincount(y, weights=right) / np.bincount(y)
+    frequency = np.bincount(y) / n
+    assert lom_objective(t, prior, b) == pytest.approx(
+        2 * frequency @ np.abs(share - of_class), abs=0.01
+    )
+
+
+@given(st.integers(2, 30), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_split_reports_its_objective(n, r, seed):
+    rng = np.random.RandomState(seed)
+    means, prior = 3 * rng.standard_normal((n, r)), rng.dirichlet(np.ones(n))
+    w, b, J = split_classes(means, prior, 2, seed)
+    t = means @ w
+    assert np.linalg.norm(w) == pytest.approx(1)
+    assert pytest.approx(lom_objective(t, prior, b)) == J
+    assert (t > b).any()
+    assert (t <= b).any()
+
+
+def test_split_separates_two_groups(global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    side = np.repeat([-1.0, 1.0], 20)
+    means = rng.standard_normal((40, 6))
+    means[:, 2] += 8 * side
+    w, b, J = split_classes(means, np.full(40, 1 / 40), 4, global_random_seed)
+    right = means @ w > b
+    assert (right == right[-1]).tolist() == (side > 0).tolist()
+    assert J > 0.99
+
+
+def test_equal_means_are_not_split():
+    _, _, J = split_classes(np.ones((5, 3)), np.full(5, 0.2), 3, 0)
+    assert J < 0
+
+
+# Coordinates and trees
+
+
+def test_coordinates_have_unit_covariance_within_classes():
+    X, y = many_classes(n_classes=5, rows_per_class=400)
+    X = X @ np.random.RandomState(1).standard_normal((12, 12)) + 1000
+    place = coordinates(X, y, np.ones(len(y)), 5, np.random.RandomState(0))
+    u = (X - place.shift) * place.scale @ place.basis - place.offset
+    means = np.array([u[y == k].mean(axis=0) for k in range(5)])
+    np.testing.assert_allclose(means, place.means, atol=1e-8)
+    within = np.mean([np.cov(u[y == k].T) for k in range(5)], axis=0)
+    np.testing.assert_allclose(within, np.eye(4), atol=0.15)  # but for the ridge
+
+
+@pytest.mark.parametrize("make", [many_classes, sparse_classes])
+def test_weights_of_coordinates_are_repetitions(make):
+    X, y = make(n_classes=10)
+    weights = np.random.RandomState(0).randint(1, 4, len(y))
+    repeated = np.repeat(np.arange(len(y)), weights)
+    first = coordinates(X, y, weights.astype(float), 10, np.random.RandomState(0))
+    second = coordinates(
+        X[repeated], y[repeated], np.ones(len(repeated)), 10, np.random.RandomState(0)
+    )
+    np.testing.assert_allclose(first.prior, second.prior)
+    np.testing.assert_allclose(first.scale, second.scale)
+    distances = [np.linalg.norm(p.means[:, None] - p.means, axis=2) for p in (first, second)]
+    np.testing.assert_allclose(*distances, rtol=1e-6, atol=1e-8)
+
+
+@given(st.integers(1, 200), st.integers(0, 2**32 - 1))
+def test_leaves_of_a_tree_partition_the_classes(n, seed):
+    rng = np.random.RandomState(seed)
+    means = rng.standard_normal((n, 3)) * rng.choice([0, 1], 3)
+    tree = grow(means, rng.dirichlet(np.ones(n)), rng)
+    np.testing.assert_array_equal(np.sort(np.concatenate(tree.leaves)), np.arange(n))
+    assert len(tree.leaves) == len(tree.b) + 1
+    below = tree.children.ravel()
+    assert sorted(below[below < 0]) == list(range(-len(tree.leaves), 0))[: len(below[below < 0])]
+    assert sorted(below[below >= 0]) == list(range(1, len(tree.b)))
+    if np.ptp(means, axis=0).any():
+        assert max(map(len, tree.leaves)) <= LEAF_CLASSES
+    assert tree.depth <= 2.5 * np.log2(n) + 3
+
+
+# Search, scores and training against plain NumPy
+
+
+def standardised(model, X):
+    """What the kernel calls z, in float64, and the entries that score."""
+    arrays = model._arrays
+    X = np.hstack([(X - arrays["shift"]) * arrays["scale"], np.ones((len(X), 1))])
+    if len(arrays["projection"]):
+        return X @ arrays["projection"].astype(float), X
+    padding = np.zeros((len(X), arrays["nodes"].shape[1] - X.shape[1]))
+    z = np.hstack([X, padding])
+    return z, z
+
+
+def cheapest_leaves(model, z, beam):
+    """Of each tree, the leaves that cost least; the whole tree is searched."""
+    arrays = model._arrays
+    found = []
+    for root in arrays["roots"]:
+        costs, waiting = {}, [(root, 0.0)]
+        while waiting:
+            node, cost = waiting.pop()
+            if node < 0:
+                costs[-1 - node] = cost
+                continue
+            margin = z @ arrays["nodes"][node].astype(float)
+            left, right = arrays["children"][node]
+            waiting.append((right, cost + 0.5 * min(margin, 0) ** 2))
+            waiting.append((left, cost + 0.5 * max(margin, 0) ** 2))
+        found += sorted(costs, key=costs.get)[:beam]
+    return found
+
+
+def oracle_scores(model, X):
+    """Scores of the candidates of each row, a dict a row."""
+    arrays, n_classes = model._arrays, len(model.classes_)
+    z, entries = standardised(model, X)
+    n_prototypes = len(arrays["class_of"])
+    result = []
+    for i in range(len(X)):
+        members = {
+            member
+            for leaf in cheapest_leaves(model, z[i], model.beam_width)
+            for member in arrays["leaf_members"][
+                arrays["leaf_start"][leaf] : arrays["leaf_start"][leaf + 1]
+            ]
+        }
+        scores = {}
+        for member in members:
+            if len(arrays["projection"]):
+                w = arrays["weights"][arrays["start"] + member]
+            else:
+                w = arrays["weights"].reshape(n_prototypes, -1)[member]
+            label = arrays["class_of"][member]
+            scores[label] = max(scores.get(label, -np.inf), entries[i] @ w)
+        assert max(scores) < n_classes
+        result.append(scores)
+    return result
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+@pytest.mark.parametrize("beam_width", [1, 2, 5, 100])
+def test_candidates_and_scores_are_those_of_the_oracle(kind, beam_width, request):
+    X, _, fitted = request.getfixturevalue(kind)
+    model = LOMForestClassifier(beam_width=beam_width)
+    vars(model).update({**vars(fitted), "beam_width": beam_width})
+    X = X[:60]
+    scores = model.candidate_scores(X)
+    expected = oracle_scores(model, X.toarray() if sparse.issparse(X) else X.astype(float))
+    for i, of_row in enumerate(expected):
+        stored = slice(scores.indptr[i], scores.indptr[i + 1])
+        assert set(scores.indices[stored]) == set(of_row)
+        np.testing.assert_allclose(
+            scores.data[stored], [of_row[c] for c in scores.indices[stored]], rtol=1e-4, atol=1e-4
+        )
+        assert (np.diff(scores.data[stored]) <= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+@pytest.mark.parametrize("softmax", [True, False])
+def test_training_step_is_that_of_the_oracle(kind, softmax, request):
+    # With a beam that reaches every leaf all prototypes that are listed compete.
+    X, y, fitted = request.getfixturevalue(kind)
+    keep = y < 10
+    X, y = X[keep][:40], y[keep][:40]
+    model = LOMForestClassifier(n_prototypes=2, beam_width=100, validation_fraction=0, max_iter=1)
+    model.fit(X, y)
+    forest = Model(model._arrays, 100).forest
+    class_of, n = model._arrays["class_of"], forest.n_prototypes
+    rng = np.random.RandomState(0)
+    own = np.array([rng.choice(np.flatnonzero(class_of == k)) for k in np.searchsorted(model.classes_, y)])
+    weights = rng.uniform(0.5, 2, len(y))
+    _, entries = standardised(model, X.toarray() if sparse.issparse(X) else X.astype(float))
+    start = model._arrays["start"]
+    w = (0.1 * rng.standard_normal(model._arrays["weights"].shape)).astype(np.float32)
+    squares, order = np.zeros_like(w), rng.permutation(len(y)).astype(np.int32)
+    rows = as_rows(X, in_order=False)
+    leaves = np.empty((len(y), forest.n_trees * 100), dtype=np.int32)
+    route(forest, rows, 0, len(y), leaves)
+
+    if len(start):
+        W = np.array([[w[start[j] + c] for j in range(len(start))] for c in range(n)], dtype=float)
+    else:
+        W = w.reshape(n, -1).astype(float)
+    G, expected = np.zeros_like(W), 0.0
+    for i in order:
+        scores = W @ entries[i]
+        mine, other = class_of == class_of[own[i]], class_of != class_of[own[i]]
+        if softmax:
+            p = np.exp(scores - scores.max())
+            expected += weights[i] * np.log(p.sum() / p[mine].sum())
+            g = p / p.sum() - np.where(mine, p, 0) / p[mine].sum()
+            g[g**2 <= 1e-8] = 0
+        else:
+            up = np.where(np.arange(n) == own[i], np.maximum(1 - scores, 0), 0)
+            down = np.where(other, np.maximum(1 + scores, 0), 0)
+            expected += weights[i] * (up @ up + down @ down)
+            g = 2 * (down - up)
+        gradient = weights[i] * g[:, None] * entries[i]
+        G += gradient**2
+        W -= 0.1 * gradient / np.sqrt(G + 1e-20)
+
+    loss = train(forest, rows, softmax, 0.1, order, leaves, own.astype(np.int32), weights, start, 1, w, squares)
+    if len(start):
+        w = np.array([[w[start[j] + c] for j in range(len(start))] for c in range(n)])
+    assert loss == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(w.reshape(W.shape), W, atol=2e-3)
+
+
+def test_leaves_list_the_classes_that_come_to_them(dense):
+    X, y, _ = dense
+    model = LOMForestClassifier(n_prototypes=1, validation_fraction=0, max_iter=1, random_state=0)
+    model.fit(X, y)
+    z, _ = standardised(model, X.astype(float))
+    arrays = model._arrays
+    n_leaves = len(arrays["leaf_start"]) - 1
+    counts = np.zeros((n_leaves, 60))
+    for row, label in zip(z, y, strict=True):
+        leaves = np.reshape(cheapest_leaves(model, row, 2), (3, 2))
+        counts[leaves[:, 0], label] += 1
+        counts[leaves[:, 1], label] += LATER_VISIT
+    for leaf in range(n_leaves):
+        listed = arrays["leaf_members"][arrays["leaf_start"][leaf] : arrays["leaf_start"][leaf + 1]]
+        assert len(set(listed)) == len(listed) <= LISTED_CLASSES
+        of_listed = np.sort(counts[leaf, arrays["class_of"][listed]])[::-1]
+        np.testing.assert_allclose(of_listed, np.sort(counts[leaf])[::-1][: len(listed)])
+
+
+# What a fitted forest promises
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+def test_predictions_agree(kind, leaf, request):
+    X, y, model = request.getfixturevalue(kind)
+    if leaf == "histogram":
+        model = LOMForestClassifier(leaf="histogram", random_state=0).fit(X, y)
+    probabilities, labels = model.predict_proba(X), model.predict(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (probabilities >= 0).all()
+    np.testing.assert_array_equal(model.classes_[probabilities.argmax(axis=1)], labels)
+    top = model.predict_top_k(X, 3)
+    assert np.diff(top.indptr).max() <= 3
+    row = np.repeat(np.arange(X.shape[0]), np.diff(top.indptr))
+    np.testing.assert_allclose(top.data, probabilities[row, top.indices])
+    np.testing.assert_array_equal(model.classes_[top.indices[top.indptr[:-1]]], labels)
+    scores = model.candidate_scores(X)
+    for i in range(0, len(y), 50):  # the best ones among the candidates
+        stored = scores.indices[scores.indptr[i] : scores.indptr[i + 1]]
+        kept = top.data[top.indptr[i] : top.indptr[i + 1]]
+        np.testing.assert_allclose(kept, np.sort(probabilities[i, stored])[::-1][:3])
+    np.testing.assert_array_equal(model.classes_[scores.indices[scores.indptr[:-1]]], labels)
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_dense_and_sparse_input_predict_the_same(kind, request):
+    X, _, model = request.getfixturevalue(kind)
+    other = X.toarray() if sparse.issparse(X) else sparse.csr_array(X)
+    np.testing.assert_array_equal(model.predict(X), model.predict(other))
+    np.testing.assert_allclose(model.predict_proba(X), model.predict_proba(other), atol=1e-5)
+
+
+def test_few_sparse_columns_are_fitted_as_dense_ones():
+    X, y = many_classes(n_classes=20)
+    X[np.abs(X) < 1] = 0
+    first = LOMForestClassifier(random_state=0).fit(X, y)
+    second = LOMForestClassifier(random_state=0).fit(sparse.csr_array(X), y)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+def test_threads_change_nothing(kind, leaf, request):
+    X, y, _ = request.getfixturevalue(kind)
+    model = LOMForestClassifier(leaf=leaf, max_iter=2, random_state=0).fit(X, y)
+    expected = model.predict_proba(X)
+    model.set_params(n_jobs=3)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[expected.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_a_seed_gives_the_same_bits(kind, request):
+    X, y, model = request.getfixturevalue(kind)
+    again = LOMForestClassifier(**model.get_params()).fit(X, y)
+    np.testing.assert_array_equal(model._arrays["weights"], again._arrays["weights"])
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def test_float32_and_float64_rows_predict_the_same(dense):
+    X, y, model = dense
+    np.testing.assert_array_equal(model.predict(X), model.predict(X.astype(np.float64)))
+
+
+def test_units_of_dense_features_do_not_matter(dense):
+    X, y, _ = dense
+    X = X.astype(np.float64)
+    units = 10.0 ** np.arange(-6, 6)
+    model = LOMForestClassifier(random_state=0).fit(X, y)
+    scaled = LOMForestClassifier(random_state=0).fit(X * units + units, y)
+    agreement = np.mean(model.predict(X) == scaled.predict(X * units + units))
+    assert agreement > 0.98
+
+
+def test_candidate_recall_holds_for_new_rows():
+    X, y = many_classes(n_classes=200, n_features=8, rows_per_class=60)
+    model = LOMForestClassifier(n_estimators=1, beam_width=1, random_state=0).fit(X[::2], y[::2])
+    new = model.candidate_scores(X[1::2])
+    row = np.repeat(np.arange(new.shape[0]), np.diff(new.indptr))
+    recall = np.sum(new.indices == y[1::2][row]) / new.shape[0]
+    assert 0.5 < recall < 1  # one leaf of one tree: the measure has something to measure
+    # It was measured on 600 rows, here on 6000.
+    error = np.sqrt(recall * (1 - recall) * (1 / 600 + 1 / 6000))
+    assert abs(model.candidate_recall_ - recall) < 5 * error
+    assert model.score(X[1::2], y[1::2]) <= recall
+
+
+def test_candidate_recall_of_training_rows():
+    X, y = many_classes(n_classes=100, n_features=6)
+    model = LOMForestClassifier(1, beam_width=1, validation_fraction=0, random_state=0).fit(X, y)
+    scores = model.candidate_scores(X)
+    row = np.repeat(np.arange(len(y)), np.diff(scores.indptr))
+    assert model.candidate_recall_ == pytest.approx(np.sum(scores.indices == y[row]) / len(y))
+    assert model.candidate_recall_ < 1
+    assert model.validation_errors_ == {}
+
+
+def test_candidates_do_not_grow_with_the_classes():
+    X, y = many_classes(n_classes=500, n_features=20, rows_per_class=6)
+    model = LOMForestClassifier(validation_fraction=0, max_iter=1, random_state=0).fit(X, y)
+    scores = model.candidate_scores(X)
+    assert np.diff(scores.indptr).max() <= 3 * 2 * LISTED_CLASSES
+    assert model._arrays["depth"] <= 2.5 * np.log2(500) + 3
+
+
+def test_forest_is_about_as_good_as_all_classes(dense):
+    X, y, model = dense
+    X_new, y_new = many_classes(seed=0)
+    X_new = X_new + 0.3 * np.random.RandomState(5).standard_normal(X_new.shape)
+    every = LogisticRegression(max_iter=300).fit(X, y).score(X_new, y_new)
+    assert model.score(X_new, y_new) > every - 0.02
+
+
+def test_prototypes_are_chosen_where_classes_have_clusters():
+    X, cluster = make_blobs(1500, centers=30, n_features=5, cluster_std=0.7, random_state=3)
+    y = cluster % 5  # six clusters each, far from linear
+    model = LOMForestClassifier(random_state=0).fit(X[:1000], y[:1000])
+    one = LOMForestClassifier(n_prototypes=1, random_state=0).fit(X[:1000], y[:1000])
+    assert model.n_prototypes_ > 1
+    assert model.score(X[1000:], y[1000:]) > one.score(X[1000:], y[1000:]) + 0.05
+    assert set(model.validation_errors_) >= {"softmax, 1", "softmax, 3"}
+    assert model.validation_errors_[f"softmax, {model.n_prototypes_}"] == min(
+        model.validation_errors_.values()
+    )
+
+
+def test_prototypes_partition_classes():
+    X, y = many_classes(n_classes=8)
+    X[y == 3] = X[y == 3][0]  # rows that are the same make one cluster
+    own, class_of = prototypes(X, y, np.ones(len(y)), 8, 3, np.random.RandomState(0))
+    np.testing.assert_array_equal(class_of[own], y)
+    np.testing.assert_array_equal(np.unique(own), np.arange(len(class_of)))
+    np.testing.assert_array_equal(np.bincount(class_of), [3, 3, 3, 1, 3, 3, 3, 3])
+
+
+@given(
+    st.lists(st.integers(0, 8), min_size=1, max_size=60), st.floats(0, 0.99), st.integers(0, 1000)
+)
+def test_held_out_rows_leave_every_class_a_row(codes, share, seed):
+    codes = np.array(codes)
+    kept, held_out = hold_out(codes, share, np.random.RandomState(seed))
+    np.testing.assert_array_equal(np.sort(np.r_[kept, held_out]), np.arange(len(codes)))
+    assert set(codes[kept]) == set(codes)
+    assert len(held_out) <= share * len(codes)
+
+
+def test_hashed_weights_keep_to_their_bound(csr):
+    X, y, exact = csr
+    model = LOMForestClassifier(n_bits=11, random_state=0).fit(X, y)
+    assert exact._arrays["weights"].size == (X.shape[1] + 1) * 40
+    assert model._arrays["weights"].size == 2**11
+    starts = model._arrays["start"]
+    assert 0 <= starts.min() <= starts.max() <= 2**11 - 40
+    assert model.score(X, y) > 0.8
+    tiny = LOMForestClassifier(n_bits=1, random_state=0).fit(X, y)
+    assert tiny._arrays["weights"].size == 40
+    assert np.isfinite(tiny.predict_proba(X)).all()
+
+
+def test_model_has_no_hyperplane_as_long_as_sparse_rows():
+    X, y = sparse_classes(n_features=5000)
+    arrays = LOMForestClassifier(n_bits=12, random_state=0).fit(X, y)._arrays
+    n_bytes = sum(value.nbytes for value in arrays.values() if isinstance(value, np.ndarray))
+    assert n_bytes < 4 * 2**12 + 320 * 5000 + 100_000
+
+
+def test_weights_decide_between_equal_rows():
+    X = np.repeat(np.eye(4), 60, axis=0)
+    y = np.tile(["a", "b"], 120)
+    weights = np.where(y == "a", 1.0, 5.0)
+    model = LOMForestClassifier(random_state=0)
+    assert set(model.fit(X, y, weights).predict(X)) == {"b"}
+    assert set(model.fit(X, y, weights[::-1]).predict(X)) == {"a"}
+
+
+def test_rows_without_weight_are_as_if_absent():
+    X, y = many_classes(n_classes=12)
+    weights = np.random.RandomState(0).choice([0.0, 2.0], len(y))
+    first = LOMForestClassifier(random_state=0).fit(X, y, weights)
+    second = LOMForestClassifier(random_state=0).fit(X[weights > 0], y[weights > 0])
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_unusual_data(leaf, container):
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((90, 100)) * (rng.uniform(size=(90, 100)) < 0.1)
+    X[:5] = 0  # empty rows
+    X[:, 7] = 3.0
+    labels = {
+        "one class": np.zeros(90, dtype=int),
+        "a class a row": np.arange(90) * 11_111,
+        "sorted strings": np.repeat(["b", "a", "c"], 30),
+        "rare class": np.r_[np.zeros(89), 1],
+    }
+    for y in labels.values():
+        model = LOMForestClassifier(leaf=leaf, max_iter=3, random_state=0).fit(container(X), y)
+        assert set(model.predict(container(X))) <= set(y)
+        np.testing.assert_allclose(model.predict_proba(container(X)).sum(axis=1), 1)
+        assert np.isfinite(model.predict_proba(container(X))).all()
+        assert model.score(container(X), np.full(90, y[0])) <= 1
+        assert 0 <= model.candidate_recall_ <= 1
+
+
+def test_unseen_labels_are_wrong(dense):
+    X, _, model = dense
+    assert model.score(X, np.full(len(X), 10**6)) == 0
+
+
+@pytest.mark.parametrize("size", [1e-100, 1e-30, 1e15])
+def test_values_of_any_size(size):
+    X, y = many_classes(n_classes=10)
+    model = LOMForestClassifier(random_state=0).fit(X * size, y)
+    assert model.score(X * size, y) > 0.9
+    far = model.predict_proba(np.full((2, X.shape[1]), 1e300) * [[1], [-1]])
+    assert np.isfinite(far).all()
+
+
+def test_too_large_values_are_refused():
+    X, y = many_classes(n_classes=3)
+    X[0, 0] = -1e300
+    with pytest.raises(ValueError, match=r"X: found a value of size 1e\+300; allowed is at most"):
+        LOMForestClassifier().fit(X, y)
+
+
+def test_weights_without_a_sum_are_refused():
+    X, y = many_classes(n_classes=3)
+    with pytest.raises(ValueError, match="sample_weight: found a sum of inf"):
+        LOMForestClassifier().fit(X, y, np.full(90, 1e308))
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        LOMForestClassifier().fit(X, y, np.zeros(90))
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, "all"])
+def test_bad_k_is_refused(dense, k):
+    with pytest.raises(ValueError, match="k: found .* allowed is an integer of at least 1"):
+        dense[2].predict_top_k(dense[0], k)
+
+
+def test_histogram_is_the_mean_of_its_trees(dense):
+    X, y, _ = dense
+    model = LOMForestClassifier(4, leaf="histogram", max_iter=3, random_state=0).fit(X, y)
+    trees = [tree.predict_proba(X) for tree in model.estimators_]
+    np.testing.assert_allclose(model.predict_proba(X), np.mean(trees, axis=0), atol=1e-12)
+    assert len({tree.random_state for tree in model.estimators_}) == 4
+    assert model.n_iter_ == len(model.history_["objective"]) == 4
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_loss_falls_and_is_certified(kind, request):
+    _, _, model = request.getfixturevalue(kind)
+    objective = model.history_["objective"]
+    assert len(objective) == model.n_iter_ == model.max_iter
+    assert objective[-1] < 0.5 * objective[0]
+    assert model.certificate_.scope == "estimate"
+    assert model.certificate_.value == objective[-1]
+    assert model.certificate_.reached
