@@ -2,6 +2,8 @@ from benchmark_utils import EstimatorSolver
 
 from sklearn_optland.tree import LOMTreeClassifier
 
+MAX_BYTES = 8e9  # of weights: each node has one for every feature
+
 
 class Solver(EstimatorSolver):
     """This package's LOMtree, the paper's online algorithm."""
@@ -13,6 +15,10 @@ class Solver(EstimatorSolver):
         "nodes_per_class": [4, 16],
         "learning_rate": [0.05, 0.1, 0.2, 0.4],
     }
+
+    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
+        size = 4 * self.nodes_per_class * n_classes * X_train.shape[1]
+        return size > MAX_BYTES, f"{size / 1e9:.0f} GB of weights"
 
     def make_estimator(self):
         return LOMTreeClassifier(
