@@ -1,0 +1,149 @@
+"""What the data sets and the solvers share: splits, CPU time, sizes, one thread."""
+
+import os
+import pickle
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from benchopt import BaseSolver
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+VALIDATION = "validation"  # the fold on which hyperparameters are chosen; the others are 0, 1, …
+MAX_TUNING_ROWS = 200_000
+MAX_PRODUCTS = 5e9  # of a pass over all classes: a solver that needs more is skipped
+TIMING_SECONDS = 0.3  # of predictions, at least, unless a single one takes longer
+
+warnings.filterwarnings("ignore", category=ConvergenceWarning)
+warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def problem(X, y, train, test, fold, n_passes):
+    """What a data set returns: the rows, the training rows shuffled by the fold's seed."""
+    seed = 0 if fold == VALIDATION else int(fold)
+    train = np.random.default_rng([seed, 5]).permutation(train)
+    return {
+        "X_train": X[train],
+        "y_train": y[train],
+        "X_test": X[test],
+        "y_test": y[test],
+        "n_classes": int(y.max()) + 1,
+        "n_passes": n_passes,
+        "seed": seed,
+    }
+
+
+def validation_split(rows):
+    """Nine tenths of the rows to fit and a tenth to choose by, of a draw if they are many."""
+    rows = np.random.default_rng(7).permutation(rows)[:MAX_TUNING_ROWS]
+    return np.split(rows, [len(rows) - len(rows) // 10])
+
+
+def passes_for(n_rows):
+    """20 passes, fewer over more than 50 000 rows, never less than 3."""
+    return int(np.clip(1_000_000 // n_rows, 3, 20))
+
+
+def cpu_seconds(call):
+    """Seconds of all of the process's threads in a call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def median_cpu_seconds(call):
+    """Of as many calls as TIMING_SECONDS hold, and at least three unless one takes longer."""
+    call()  # warm
+    seconds = [cpu_seconds(call)]
+    while sum(seconds) < TIMING_SECONDS or (len(seconds) < 3 and seconds[0] < 2):
+        seconds.append(cpu_seconds(call))
+    return float(np.median(seconds))
+
+
+@contextmanager
+def quiet():
+    """What compiled code prints, progress bars above all, goes nowhere."""
+    kept = os.dup(1), os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def megabytes(path):
+    """Of a file or of all files of a folder."""
+    path = Path(path)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def products_per_pass(X, n_classes):
+    """Multiplications of all classes' scores of all rows."""
+    return float(X.nnz if issparse(X) else X.size) * n_classes
+
+
+class MulticlassSolver(BaseSolver):
+    """A learner whose `fit` is timed, and whose `predict` is timed over all test rows.
+
+    `parameters` is the grid: `run.py` chooses of it on the fold for validation. `deterministic`
+    says that neither seed nor order of the rows change a fit.
+    """
+
+    sampling_strategy = "run_once"
+    deterministic = False
+    all_classes = False  # whether a pass costs a product for every class
+
+    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
+        products = products_per_pass(X_train, n_classes)
+        too_long = self.all_classes and products > MAX_PRODUCTS
+        return too_long, f"{products:.1e} products a pass over all classes"
+
+    def set_objective(self, X_train, y_train, X_test, n_classes, n_passes, seed):
+        self.X, self.y, self.X_test = X_train, y_train, X_test
+        self.n_classes, self.n_passes, self.seed = n_classes, n_passes, seed
+        if self.all_classes:  # 20 passes over all classes would be too long on the largest
+            affordable = 2 * MAX_PRODUCTS / products_per_pass(X_train, n_classes)
+            self.n_passes = int(min(n_passes, max(5, affordable)))
+        threadpool_limits(1)  # here, because by now every solver's libraries are loaded
+
+    def run(self, _):
+        with quiet():
+            self.train_seconds = cpu_seconds(self.fit)
+
+    def time_prediction(self):
+        return median_cpu_seconds(self.predict)
+
+    def model_megabytes(self):
+        return len(pickle.dumps(self.model)) / 1e6
+
+    def costs(self):
+        """More columns of the result."""
+        return {}
+
+    def get_result(self):
+        return {
+            "predicted": self.predict(),
+            "train_seconds": self.train_seconds,
+            "predict_microseconds": 1e6 * self.time_prediction() / self.X_test.shape[0],
+            "model_megabytes": self.model_megabytes(),
+            **self.costs(),
+        }
+
+
+class EstimatorSolver(MulticlassSolver):
+    """scikit-learn's interface: `make_estimator` returns what is fitted."""
+
+    def fit(self):
+        self.model = self.make_estimator().fit(self.X, self.y)
+
+    def predict(self):
+        return self.model.predict(self.X_test)
