@@ -128,7 +128,7 @@ cdef class Scratch:
     # Of the candidates; what is stamped with the row's turn has been met.
     cdef int[::1] candidate, stamp, class_stamp, class_slot
     cdef float[::1] score
-    cdef int turn
+    cdef int[::1] turn  # one entry
     # Of the search, for each tree: where it is, and the alternatives.
     cdef int[::1] node, n_open, active, asked
     cdef float[::1] cost, margin
@@ -147,7 +147,7 @@ cdef class Scratch:
         self.column = ints(longest_row + 1)
         n = forest.max_candidates + N_NEGATIVES + 1
         self.candidate, self.score = ints(n), floats(n)
-        self.stamp, self.turn = ints(forest.n_prototypes), 0
+        self.stamp, self.turn = ints(forest.n_prototypes), ints(1)
         self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
         self.node, self.n_open = ints(n_trees), ints(n_trees)
         self.active, self.asked = ints(n_trees), ints(n_trees)
@@ -251,14 +251,14 @@ cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nog
     """The prototypes that the leaves list, each once; stamped with this turn."""
     cdef Py_ssize_t e, n = 0
     cdef int p, c
-    s.turn += 1
+    s.turn[0] += 1
     for e in range(f.n_trees * f.beam):
         if leaves[e] < 0:
             continue
         for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
             c = f.leaf_members[p]
-            if s.stamp[c] != s.turn:
-                s.stamp[c] = s.turn
+            if s.stamp[c] != s.turn[0]:
+                s.stamp[c] = s.turn[0]
                 s.candidate[n] = c
                 n += 1
     return n
@@ -324,8 +324,8 @@ def best_classes(
             m = 0
             for c in range(n):  # prototypes become classes, in place
                 code = forest.class_of[s.candidate[c]]
-                if s.class_stamp[code] != s.turn:
-                    s.class_stamp[code] = s.turn
+                if s.class_stamp[code] != s.turn[0]:
+                    s.class_stamp[code] = s.turn[0]
                     s.class_slot[code] = <int>m
                     s.candidate[m], s.score[m] = code, s.score[c]
                     m += 1
@@ -445,14 +445,14 @@ def train(
             code = forest.class_of[own]
             size = load(forest, s, &x, i, False)
             n = gather(forest, s, &leaves[i, 0])
-            if s.stamp[own] != s.turn:
-                s.stamp[own] = s.turn
+            if s.stamp[own] != s.turn[0]:
+                s.stamp[own] = s.turn[0]
                 s.candidate[n] = own
                 n += 1
             for _negative in range(N_NEGATIVES):
                 other = <int>next_below(&seed, forest.n_prototypes)
-                if s.stamp[other] != s.turn:
-                    s.stamp[other] = s.turn
+                if s.stamp[other] != s.turn[0]:
+                    s.stamp[other] = s.turn[0]
                     s.candidate[n] = other
                     n += 1
             score(forest, s, size, &w[0], starts, n)
