@@ -130,7 +130,7 @@ cdef void ascend(
     spread = sqrt(spread)
     for step in range(ASCENT_STEPS):
         progress = (step + 1.0) / ASCENT_STEPS
-        width = spread + (1 - spread) * progress if spread > 1 else 1
+        width = (1 - progress) * spread + progress if spread > 1 else 1
         length = FIRST_STEP + (LAST_STEP - FIRST_STEP) * progress
         P = balance = total = 0
         for i in range(n):
