@@ -27,6 +27,8 @@ MAX_RANK = 128
 # are better spread over few directions.
 DENSE_RIDGE = 0.03
 SPARSE_RIDGE = 0.1
+# The least variance within classes, in units of that between them.
+LEAST_WITHIN = 1e-6
 # Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
 SPARSE_FLOOR = 1.0
 # The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
@@ -142,7 +144,9 @@ def _feature_scale(overall, between, is_sparse):
 def _whitened(within, means, prior, ridge):
     """Basis, offset and means in coordinates of unit covariance within classes."""
     d = len(within)
-    variance = np.trace(within) / max(d, 1)
+    # Rows that are all at their class's mean have rounding errors for a covariance.
+    apart = prior @ np.sum((means - prior @ means) ** 2, axis=1)
+    variance = max(np.trace(within), LEAST_WITHIN * apart) / max(d, 1)
     values, vectors = linalg.eigh(within)
     values = np.maximum(values, 0) + ridge * (variance if variance > 0 else 1)
     whitening = vectors / np.sqrt(values)
