@@ -10,6 +10,7 @@ from itertools import count
 
 import numpy as np
 
+from sklearn_optland import _lbfgs as lbfgs
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration
 from sklearn_optland.linear_model._curvature import (
@@ -266,7 +267,7 @@ class LimitedMemory:
             self.scale = np.clip(np.vdot(s, y) / np.vdot(y, self.curvature.solve(y)), *self.scales)
 
     def solve(self, G):
-        return _lbfgs(self.memory, self.curvature.solve, G, self.scale)
+        return lbfgs.solve(self.memory, self.curvature.solve, G, self.scale)
 
 
 def limited_memory(problem, point):
@@ -308,7 +309,7 @@ def quasi_newton(problem, point, curvature, *, fresh):
     while True:
         direction = None
         if not renew:
-            direction = -_lbfgs(memory, curvature.solve, point.gradient)
+            direction = -lbfgs.solve(memory, curvature.solve, point.gradient)
             renew = -np.vdot(point.gradient, direction) > previous / SLOW
         if renew:
             curvature.refresh(point, radius)
@@ -334,24 +335,8 @@ def quasi_newton(problem, point, curvature, *, fresh):
 
 
 def _remember(memory, point, new, size):
-    """The memory of L-BFGS with the latest step, unless rounding left no curvature in it."""
-    s, y = new.W - point.W, new.gradient - point.gradient
-    if np.vdot(s, y) > 1e-10 * np.sqrt(np.vdot(s, s)) * np.sqrt(np.vdot(y, y)):
-        return [*memory[1 - size :], (s, y)]
-    return memory
-
-
-def _lbfgs(memory, solve, gradient, scale=1.0):
-    """Two-loop recursion around scale * `solve`."""
-    q, shares = gradient, []
-    for s, y in reversed(memory):
-        share = np.vdot(s, q) / np.vdot(s, y)
-        q = q - share * y
-        shares.append(share)
-    q = scale * solve(q)
-    for (s, y), share in zip(memory, reversed(shares), strict=True):
-        q = q + (share - np.vdot(y, q) / np.vdot(s, y)) * s
-    return q
+    """The memory of L-BFGS with the latest step."""
+    return lbfgs.remember(memory, new.W - point.W, new.gradient - point.gradient, size)
 
 
 def quasi_newton_then_newton_cg(problem, W, metric, rng):

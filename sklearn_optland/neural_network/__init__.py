@@ -1,0 +1,3 @@
+"""Neural networks: deep ones by splitting, wide two-layer ones as measures."""
+
+__all__ = []
