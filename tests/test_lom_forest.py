@@ -18,7 +18,7 @@ from sklearn_optland.tree._label_trees import (
     grow,
 )
 from sklearn_optland.tree._label_trees_fast import lom_objective, split_classes
-from sklearn_optland.tree._lom_forest_fast import route, train
+from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded, route, train
 from sklearn_optland.tree._rerank import Model, hold_out, prototypes
 from sklearn_optland.utils._rows import as_rows
 
@@ -167,14 +167,38 @@ def standardised(model, X):
     X = np.hstack([(X - arrays["shift"]) * arrays["scale"], np.ones((len(X), 1))])
     if len(arrays["projection"]):
         return X @ arrays["projection"].astype(float), X
-    padding = np.zeros((len(X), arrays["nodes"].shape[1] - X.shape[1]))
-    z = np.hstack([X, padding])
+    z = np.hstack([X, np.zeros((len(X), padded(X.shape[1]) - X.shape[1]))])
     return z, z
+
+
+def short_rows(words, scale, bias):
+    """The rows and biases that ShortRows stands for."""
+    n = 2 * words.shape[1]
+    words = words.reshape(len(words), n // 32, 16).astype(np.int64)
+    low = (words + 2**15) % 2**16 - 2**15
+    values = np.stack([low, words >> 16], axis=2)
+    return values.reshape(len(words), n) * scale[:, None].astype(float), bias.astype(float)
+
+
+@given(
+    np_arrays(
+        np.float32, st.tuples(st.integers(0, 9), st.integers(1, 70)), elements=st.floats(width=32)
+    )
+)
+def test_short_rows_are_close_to_the_rows(rows):
+    rows = np.nan_to_num(rows)
+    bias = np.arange(len(rows))
+    again, same = short_rows(**as_short_rows(rows, bias))
+    largest = np.abs(rows).max(axis=1, keepdims=True).astype(float)
+    assert (np.abs(again[:, : rows.shape[1]] - rows) <= 2e-5 * largest + 1e-33).all()
+    assert not again[:, rows.shape[1] :].any()
+    np.testing.assert_array_equal(same, bias)
 
 
 def cheapest_leaves(model, z, beam):
     """Of each tree, the leaves that cost least; the whole tree is searched."""
     arrays = model._arrays
+    nodes, biases = short_rows(**arrays["nodes"])
     found = []
     for root in arrays["roots"]:
         costs, waiting = {}, [(root, 0.0)]
@@ -183,7 +207,7 @@ def cheapest_leaves(model, z, beam):
             if node < 0:
                 costs[-1 - node] = cost
                 continue
-            margin = z @ arrays["nodes"][node].astype(float)
+            margin = z[: nodes.shape[1]] @ nodes[node] + biases[node]
             left, right = arrays["children"][node]
             waiting.append((right, cost + 0.5 * min(margin, 0) ** 2))
             waiting.append((left, cost + 0.5 * max(margin, 0) ** 2))
@@ -195,7 +219,7 @@ def oracle_scores(model, X):
     """Scores of the candidates of each row, a dict a row."""
     arrays, n_classes = model._arrays, len(model.classes_)
     z, entries = standardised(model, X)
-    n_prototypes = len(arrays["class_of"])
+    rows, biases = short_rows(**arrays["ranking"])
     result = []
     for i in range(len(X)):
         members = {
@@ -208,11 +232,11 @@ def oracle_scores(model, X):
         scores = {}
         for member in members:
             if len(arrays["projection"]):
-                w = arrays["weights"][arrays["start"] + member]
+                score = entries[i] @ arrays["table"][arrays["start"] + member]
             else:
-                w = arrays["weights"].reshape(n_prototypes, -1)[member]
+                score = entries[i, : rows.shape[1]] @ rows[member] + biases[member]
             label = arrays["class_of"][member]
-            scores[label] = max(scores.get(label, -np.inf), entries[i] @ w)
+            scores[label] = max(scores.get(label, -np.inf), score)
         assert max(scores) < n_classes
         result.append(scores)
     return result
@@ -254,7 +278,8 @@ def test_training_step_is_that_of_the_oracle(kind, softmax, request):
     weights = rng.uniform(0.5, 2, len(y))
     _, entries = standardised(model, X.toarray() if sparse.issparse(X) else X.astype(float))
     start = model._arrays["start"]
-    w = (0.1 * rng.standard_normal(model._arrays["weights"].shape)).astype(np.float32)
+    size = model._arrays["table"].size if len(start) else n * entries.shape[1]
+    w = (0.1 * rng.standard_normal(size)).astype(np.float32)
     squares, order = np.zeros_like(w), rng.permutation(len(y)).astype(np.int32)
     rows = as_rows(X, in_order=False)
     leaves = np.empty((len(y), forest.n_trees * forest.beam), dtype=np.int32)
@@ -378,7 +403,10 @@ def test_threads_change_nothing(kind, leaf, request):
 def test_a_seed_gives_the_same_bits(kind, request):
     X, y, model = request.getfixturevalue(kind)
     again = LOMForestClassifier(**model.get_params()).fit(X, y)
-    np.testing.assert_array_equal(model._arrays["weights"], again._arrays["weights"])
+    for part in ("words", "scale", "bias"):
+        first, second = (m._arrays["ranking"][part] for m in (model, again))
+        np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(model._arrays["table"], again._arrays["table"])
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
 
 
@@ -472,20 +500,21 @@ def test_held_out_rows_leave_every_class_a_row(codes, share, seed):
 def test_hashed_weights_keep_to_their_bound(csr):
     X, y, exact = csr
     model = LOMForestClassifier(n_bits=11, random_state=0).fit(X, y)
-    assert exact._arrays["weights"].size == (X.shape[1] + 1) * 40
-    assert model._arrays["weights"].size == 2**11
+    assert exact._arrays["table"].size == (X.shape[1] + 1) * 40
+    assert model._arrays["table"].size == 2**11
     starts = model._arrays["start"]
     assert 0 <= starts.min() <= starts.max() <= 2**11 - 40
     assert model.score(X, y) > 0.8
     tiny = LOMForestClassifier(n_bits=1, random_state=0).fit(X, y)
-    assert tiny._arrays["weights"].size == 40
+    assert tiny._arrays["table"].size == 40
     assert np.isfinite(tiny.predict_proba(X)).all()
 
 
 def test_model_has_no_hyperplane_as_long_as_sparse_rows():
     X, y = sparse_classes(n_features=5000)
     arrays = LOMForestClassifier(n_bits=12, random_state=0).fit(X, y)._arrays
-    n_bytes = sum(value.nbytes for value in arrays.values() if isinstance(value, np.ndarray))
+    n_bytes = sum(arrays[key].nbytes for key in ("shift", "scale", "projection", "start", "table"))
+    n_bytes += arrays["nodes"]["words"].nbytes + arrays["leaf_members"].nbytes
     assert n_bytes < 4 * 2**12 + 320 * 5000 + 100_000
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.tree._label_trees_fast import split_classes
-from sklearn_optland.tree._lom_forest_fast import padded
+from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
@@ -220,33 +220,27 @@ def forest_arrays(X, place, trees):
     """
     is_sparse = sparse.issparse(X)
     d, r = place.basis.shape
-    n_z = padded((r if is_sparse else d) + 1)
-    projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
+    projection = np.zeros((d + 1 if is_sparse else 0, padded(r)), dtype=np.float32)
     if is_sparse:
         # Features keep their relations in the scores: what is rare should not weigh more there.
         length = np.abs(X.data.astype(np.float64)).sum() / X.shape[0]
         unit = SPARSE_LENGTH / length if length > 0 else 1.0
         projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
-        projection[d, r] = 1
-    nodes, children, roots, leaves = [], [], [], []
+    nodes, biases, children, roots, leaves = [], [], [], [], []
     n_nodes = 0
     for tree in trees:
-        rows = np.zeros((len(tree.b), n_z), dtype=np.float32)
-        if is_sparse:
-            rows[:, :r], rows[:, r] = tree.w, -tree.b
-        else:
-            rows[:, :d], rows[:, d] = tree.w @ place.basis.T, -tree.b - tree.w @ place.offset
-        nodes.append(rows)
+        nodes.append(tree.w if is_sparse else tree.w @ place.basis.T)
+        biases.append(-tree.b if is_sparse else -tree.b - tree.w @ place.offset)
         children.append(tree.children + np.where(tree.children < 0, -len(leaves), n_nodes))
-        roots.append(n_nodes if len(rows) else -1 - len(leaves))
-        n_nodes += len(rows)
+        roots.append(n_nodes if len(tree.b) else -1 - len(leaves))
+        n_nodes += len(tree.b)
         leaves += tree.leaves
     return {
         "shift": place.shift,
         "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,
-        "nodes": np.vstack(nodes),
+        "nodes": as_short_rows(np.vstack(nodes), np.concatenate(biases)),
         "children": np.vstack(children).astype(np.int32),
         "roots": np.array(roots, dtype=np.int32),
         "depth": max(tree.depth for tree in trees),

@@ -140,9 +140,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     `decision_function`, since scikit-learn asks there for scores of all classes;
     `candidate_scores` has those that exist.
 
-    A model of dense data has 4 bytes for each pair of prototype and feature; of sparse data, at
-    most 4 * 2^n_bits bytes and some 300 a feature. Training takes three times that, and 4 bytes a
-    row for each leaf that it visits.
+    A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
+    most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
+    4, and 4 bytes a row for each leaf that it visits.
 
     References
     ----------

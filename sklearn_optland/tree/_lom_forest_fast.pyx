@@ -35,6 +35,10 @@ cdef extern from "_label_rows.h" nogil:
         int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
         float* scores
     )
+    void optland_word_scores(
+        int64_t n, const float* x, const int* w, const float* scale, const float* bias,
+        int64_t n_listed, const int* listed, float* scores
+    )
     void optland_sparse_scores(
         int64_t size, const int* columns, const float* x, const int64_t* start, const float* w,
         int64_t n_listed, const int* listed, float* scores
@@ -46,9 +50,9 @@ cdef extern from "_label_rows.h" nogil:
     void optland_adagrad(
         int64_t n, const float* x, float g, float rate, float* w, float* squares
     )
+    void optland_fetch_row(int64_t n, const float* row)
     void optland_standardise_float32(
-        int64_t n, const float* x, const double* shift, const double* scale, float limit,
-        float* out
+        int64_t n, const float* x, const float* shift, const float* scale, float limit, float* out
     )
     void optland_standardise_float64(
         int64_t n, const double* x, const double* shift, const double* scale, float limit,
@@ -56,7 +60,7 @@ cdef extern from "_label_rows.h" nogil:
     )
 
 cdef enum:
-    FLOATS = 16  # rows are padded to a multiple of it, OPTLAND_FLOATS
+    FLOATS = 16  # rows are padded to a multiple of twice it, OPTLAND_FLOATS
     N_NEGATIVES = 16
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
 
@@ -70,7 +74,47 @@ cdef float LIMIT = 1e3
 
 def padded(n):
     """Entries of a padded row of n."""
-    return -(-n // FLOATS) * FLOATS
+    return -(-n // (2 * FLOATS)) * 2 * FLOATS
+
+
+cdef class ShortRows:
+    """Rows of 16-bit integers, each times its scale, and a bias each.
+
+    They are read in random order, which takes as long as there is memory to read.
+
+    Parameters
+    ----------
+    words : ndarray of shape (n_rows, n / 2), int32
+        Two integers each, as `optland_word_scores` wants them.
+    scale, bias : ndarray of shape (n_rows,), float32
+    """
+
+    cdef const int[:, ::1] words
+    cdef const float[::1] scale, bias
+
+    def __init__(self, *, words, scale, bias):
+        self.words, self.scale, self.bias = words, scale, bias
+
+    cdef inline void score(
+        self, const float* z, Py_ssize_t n_listed, const int* listed, float* scores
+    ) noexcept nogil:
+        """scores_c = z'row_c + bias_c for the listed rows."""
+        optland_word_scores(
+            2 * self.words.shape[1], z, &self.words[0, 0], &self.scale[0], &self.bias[0], n_listed,
+            listed, scores,
+        )
+
+
+def as_short_rows(rows, bias):
+    """What ShortRows takes, for rows of floats; the error is at most 2^-16 of a row's largest."""
+    scale = np.abs(rows).max(axis=1, initial=0) / np.iinfo(np.int16).max
+    scale[scale < np.finfo(np.float32).tiny] = 1
+    whole = np.zeros((len(rows), padded(rows.shape[1])), dtype=np.int32)
+    whole[:, : rows.shape[1]] = np.rint(rows / scale[:, None])
+    pairs = whole.reshape(len(rows), whole.shape[1] // (2 * FLOATS), 2, FLOATS)
+    words = (pairs[:, :, 0] & 0xFFFF | pairs[:, :, 1] << 16).reshape(len(rows), whole.shape[1] // 2)
+    scale, bias = (np.ascontiguousarray(part, dtype=np.float32) for part in (scale, bias))
+    return {"words": words, "scale": scale, "bias": bias}
 
 
 cdef class LabelForest:
@@ -81,8 +125,8 @@ cdef class LabelForest:
     shift, scale : ndarray of shape (n_features,), float64
     projection : ndarray of shape (n_features + 1, n_z), float32
         The matrix P; empty for dense data.
-    nodes : ndarray of shape (n_nodes, n_z), float32
-        The weights w of the inner nodes.
+    nodes : dict
+        Of the inner nodes, as `as_short_rows` returns them.
     children : ndarray of shape (n_nodes, 2), int32
         Left and right; a leaf l is -1 - l.
     roots : ndarray of shape (n_trees,), int32
@@ -95,7 +139,9 @@ cdef class LabelForest:
     """
 
     cdef const double[::1] shift, scale
-    cdef const float[:, ::1] projection, nodes
+    cdef const float[::1] shift32, scale32
+    cdef const float[:, ::1] projection
+    cdef ShortRows nodes
     cdef const int[:, ::1] children
     cdef const int[::1] roots, leaf_start, leaf_members, class_of
     cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
@@ -107,7 +153,10 @@ cdef class LabelForest:
         class_of, n_classes, depth, beam,
     ):
         self.shift, self.scale, self.projection = shift, scale, projection
-        self.nodes, self.children, self.roots = nodes, children, roots
+        largest = np.finfo(np.float32).max
+        self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
+        self.scale32 = np.minimum(scale, largest).astype(np.float32)
+        self.nodes, self.children, self.roots = ShortRows(**nodes), children, roots
         self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
         self.n_classes, self.depth = n_classes, depth
         self.beam = min(beam, len(leaf_start) - 1)
@@ -177,7 +226,7 @@ cdef Py_ssize_t load(
     if not f.is_sparse:
         if x.values32 != NULL:
             optland_standardise_float32(
-                d, x.values32 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
+                d, x.values32 + i * d, &f.shift32[0], &f.scale32[0], LIMIT, &s.z[0]
             )
         else:
             optland_standardise_float64(
@@ -199,52 +248,68 @@ cdef Py_ssize_t load(
     return size + 1
 
 
+cdef inline void fetch(LabelForest f, const RowPointers* x, Py_ssize_t i) noexcept nogil:
+    """Ask for a dense row before it is needed."""
+    if not f.is_sparse:
+        if x.values32 != NULL:
+            optland_fetch_row(f.n_columns, x.values32 + i * f.n_columns)
+        else:
+            optland_fetch_row(2 * f.n_columns, <const float*>(x.values64 + i * f.n_columns))
+
+
 cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
     """The leaves that each tree shows, `beam` a tree, -1 where it has no more.
 
     All trees go down one level at a time, since a single tree would wait for memory at each.
     """
-    cdef Py_ssize_t tree, turn, t, e, best, n_active
-    cdef int node
+    cdef Py_ssize_t tree, turn, t, e, best, n_active, width = s.open_node.shape[1]
     cdef float margin
     cdef bint right
+    cdef int* s_open_node = &s.open_node[0, 0]
+    cdef float* s_open_cost = &s.open_cost[0, 0]
+    cdef int* node = &s.node[0]
+    cdef int* n_open = &s.n_open[0]
+    cdef int* active = &s.active[0]
+    cdef int* asked = &s.asked[0]
+    cdef float* cost = &s.cost[0]
+    cdef float* margins = &s.margin[0]
+    cdef int* open_node
+    cdef float* open_cost
     for tree in range(f.n_trees):
-        s.node[tree], s.cost[tree], s.n_open[tree] = f.roots[tree], 0, 0
+        node[tree], cost[tree], n_open[tree] = f.roots[tree], 0, 0
     for turn in range(f.beam):
         while True:
             n_active = 0
             for tree in range(f.n_trees):
-                if s.node[tree] >= 0:
-                    s.active[n_active], s.asked[n_active] = <int>tree, s.node[tree]
-                    n_active += 1
+                active[n_active], asked[n_active] = <int>tree, node[tree]
+                n_active += node[tree] >= 0
             if n_active == 0:
                 break
-            optland_dense_scores(
-                f.n_z, &s.z[0], &f.nodes[0, 0], n_active, &s.asked[0], &s.margin[0]
-            )
+            f.nodes.score(&s.z[0], n_active, asked, margins)
             for t in range(n_active):
-                tree, node, margin = s.active[t], s.asked[t], s.margin[t]
+                tree, margin = active[t], margins[t]
                 right = margin > 0
-                e = s.n_open[tree]
-                s.open_node[tree, e] = f.children[node, 1 - right]
-                s.open_cost[tree, e] = s.cost[tree] + 0.5 * margin * margin
-                s.n_open[tree] += 1
-                s.node[tree] = f.children[node, right]
-        for tree in range(f.n_trees):  # at a leaf: on with the cheapest alternative
-            node = s.node[tree]
-            leaves[tree * f.beam + turn] = -1 if node == EXHAUSTED else -1 - node
-            if s.n_open[tree] == 0:
-                s.node[tree] = EXHAUSTED
+                e = tree * width + n_open[tree]
+                s_open_node[e] = f.children[asked[t], 1 - right]
+                s_open_cost[e] = cost[tree] + 0.5 * margin * margin
+                n_open[tree] += 1
+                node[tree] = f.children[asked[t], right]
+        for tree in range(f.n_trees):
+            leaves[tree * f.beam + turn] = -1 if node[tree] == EXHAUSTED else -1 - node[tree]
+        if turn == f.beam - 1:
+            return
+        for tree in range(f.n_trees):  # on with the cheapest alternative
+            if n_open[tree] == 0:
+                node[tree] = EXHAUSTED
                 continue
+            open_node, open_cost = s_open_node + tree * width, s_open_cost + tree * width
             best = 0
-            for e in range(1, s.n_open[tree]):
-                if s.open_cost[tree, e] < s.open_cost[tree, best]:
-                    best = e
-            s.node[tree], s.cost[tree] = s.open_node[tree, best], s.open_cost[tree, best]
-            s.n_open[tree] -= 1
-            e = s.n_open[tree]
-            s.open_node[tree, best] = s.open_node[tree, e]
-            s.open_cost[tree, best] = s.open_cost[tree, e]
+            for e in range(1, n_open[tree]):
+                best = e if open_cost[e] < open_cost[best] else best
+            node[tree], cost[tree] = open_node[best], open_cost[best]
+            n_open[tree] -= 1
+            e = n_open[tree]
+            open_node[best], open_cost[best] = open_node[e], open_cost[e]
 
 
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
@@ -278,6 +343,7 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
 cdef inline void score(
     LabelForest f, Scratch s, Py_ssize_t size, const float* w, const int64_t* start, Py_ssize_t n
 ) noexcept nogil:
+    """Scores of n candidates while they are learned."""
     if f.is_sparse:
         optland_sparse_scores(
             size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
@@ -286,10 +352,31 @@ cdef inline void score(
         optland_dense_scores(f.n_z, &s.z[0], w, n, &s.candidate[0], &s.score[0])
 
 
+cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
+    """Prototypes become classes, in place, and score what the best of them does."""
+    cdef Py_ssize_t c, m = 0
+    cdef int code
+    if f.n_prototypes == f.n_classes:  # one each
+        for c in range(n):
+            s.candidate[c] = f.class_of[s.candidate[c]]
+        return n
+    for c in range(n):
+        code = f.class_of[s.candidate[c]]
+        if s.class_stamp[code] != s.turn[0]:
+            s.class_stamp[code] = s.turn[0]
+            s.class_slot[code] = <int>m
+            s.candidate[m], s.score[m] = code, s.score[c]
+            m += 1
+        elif s.score[c] > s.score[s.class_slot[code]]:
+            s.score[s.class_slot[code]] = s.score[c]
+    return m
+
+
 def best_classes(
     LabelForest forest,
     Rows rows,
-    const float[::1] w,
+    ShortRows ranking,  # of dense data
+    const float[::1] table,  # of sparse data
     const int64_t[::1] start,
     int[:, ::1] codes,  # OUT, -1 where a row has fewer candidates
     float[:, ::1] scores,  # OUT
@@ -298,7 +385,6 @@ def best_classes(
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows)
     cdef Py_ssize_t i, t, n, c, m, slot, size, width = codes.shape[1]
-    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
     cdef int code
     cdef float value
     cdef int[:, ::1] leaves = np.empty((x.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
@@ -318,19 +404,18 @@ def best_classes(
             first[leaves[i, 0]] += 1
         for t in range(x.n_rows):
             i = order[t]
+            if t + 1 < x.n_rows:
+                fetch(forest, &x, order[t + 1])
             size = load(forest, s, &x, i, False)
             n = gather(forest, s, &leaves[i, 0])
-            score(forest, s, size, &w[0], starts, n)
-            m = 0
-            for c in range(n):  # prototypes become classes, in place
-                code = forest.class_of[s.candidate[c]]
-                if s.class_stamp[code] != s.turn[0]:
-                    s.class_stamp[code] = s.turn[0]
-                    s.class_slot[code] = <int>m
-                    s.candidate[m], s.score[m] = code, s.score[c]
-                    m += 1
-                elif s.score[c] > s.score[s.class_slot[code]]:
-                    s.score[s.class_slot[code]] = s.score[c]
+            if forest.is_sparse:
+                optland_sparse_scores(
+                    size, &s.column[0], &s.x[0], &start[0], &table[0], n, &s.candidate[0],
+                    &s.score[0],
+                )
+            else:
+                ranking.score(&s.z[0], n, &s.candidate[0], &s.score[0])
+            m = to_classes(forest, s, n)
             n = 0
             for c in range(m):  # insertion into a sorted list
                 code, value = s.candidate[c], s.score[c]

@@ -22,7 +22,14 @@ from sklearn_optland.tree._label_trees import (
     grow,
     list_frequent_classes,
 )
-from sklearn_optland.tree._lom_forest_fast import LabelForest, best_classes, route, train
+from sklearn_optland.tree._lom_forest_fast import (
+    LabelForest,
+    ShortRows,
+    as_short_rows,
+    best_classes,
+    route,
+    train,
+)
 from sklearn_optland.utils._rows import as_rows
 
 # Sparse data of so few columns are handled as dense ones: that is faster, and takes little.
@@ -61,12 +68,14 @@ class Model:
     Parameters
     ----------
     arrays : dict
-        What LabelForest takes, and "weights" and "start" as its kernels want them.
+        What LabelForest takes, and what ranks: "ranking", rows of dense data; "table" and "start"
+        of sparse data.
     """
 
     def __init__(self, arrays, beam_width):
-        self.weights, self.start = arrays["weights"], arrays["start"]
-        parts = {key: arrays[key] for key in arrays if key not in ("weights", "start")}
+        parts = dict(arrays)
+        self.ranking = ShortRows(**parts.pop("ranking"))
+        self.table, self.start = parts.pop("table"), parts.pop("start")
         self.forest = LabelForest(**parts, beam=beam_width)
 
     def best(self, X, width=None, n_jobs=None):
@@ -94,7 +103,8 @@ class Model:
                 best_classes(
                     self.forest,
                     as_rows(as_kind(X[rows], self.forest.is_sparse), in_order=False),
-                    self.weights,
+                    self.ranking,
+                    self.table,
                     self.start,
                     codes[rows],
                     scores[rows],
@@ -232,7 +242,7 @@ def passes(X, codes, weights, n_classes, settings, rng):
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        yield {**arrays, "weights": average, "start": start}, loss / X.shape[0]
+        yield {**arrays, **_ranking(forest, start, average)}, loss / X.shape[0]
 
 
 def _weights(place, forest, settings, n_columns):
@@ -254,6 +264,16 @@ def _weights(place, forest, settings, n_columns):
     else:
         start = feature * forest.n_prototypes
     return start.astype(np.int64), np.zeros(size, dtype=np.float32)
+
+
+def _ranking(forest, start, w):
+    """What a Model ranks with."""
+    if forest.is_sparse:
+        rows, bias, table = np.zeros((0, 0)), np.zeros(0), w
+    else:
+        padded_rows, table = w.reshape(forest.n_prototypes, forest.n_z), w[:0]
+        rows, bias = padded_rows[:, : forest.n_columns], padded_rows[:, forest.n_columns]
+    return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
 
 
 def _mean_length(X, place):
