@@ -66,7 +66,11 @@ def fit_loop(estimator, iterations, *, max_iter, X, y, metadata=None, task_name=
         for _ in range(max_iter):
             if listening:
                 task = context.subcontext(task_name=task_name)
-                task.call_on_fit_task_begin(estimator=estimator, **data)
+                task.call_on_fit_task_begin(
+                    estimator=estimator,
+                    reconstruction_attributes=iteration and iteration.attributes,
+                    **data,
+                )
             iteration = next(iterations)
             records.append({**iteration.curves, "seconds": perf_counter() - start})
             stop = listening and task.call_on_fit_task_end(

@@ -140,6 +140,17 @@ def test_a_callback_gets_an_estimator_that_predicts():
     np.testing.assert_array_equal(halving.predict(X), predicted[-1])
 
 
+def test_an_iteration_begins_with_the_estimator_of_the_one_before():
+    class Beginner(Listener):
+        def on_fit_task_begin(self, estimator, context, *, X, fitted_estimator=None):
+            if context.task_name == "iteration":
+                values.append(fitted_estimator and fitted_estimator.value_)
+
+    values = []
+    Halving(max_iter=3).set_callbacks(Beginner()).fit(X)
+    assert values == [None, 0.5, 0.25]
+
+
 @pytest.mark.parametrize("callbacks", [[], [Listener()]])
 def test_attributes_are_built_only_if_a_callback_asks(callbacks):
     assert Halving().set_callbacks(*callbacks).fit(X).reconstructed == []
