@@ -1,0 +1,55 @@
+"""The test matrix: `nox --list` shows it, `nox -s oldest` runs a part of it."""
+
+import nox
+
+nox.options.sessions = ["newest", "oldest"]
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def newest(session):
+    """The newest dependencies."""
+    session.install("--upgrade", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def oldest(session):
+    """The oldest dependencies that pyproject.toml allows."""
+    requirements = nox.project.load_toml("pyproject.toml")["project"]["dependencies"]
+    session.install(".[test]")
+    session.install(*(requirement.replace(">=", "==") for requirement in requirements))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.14t")
+def free_threading(session):
+    """Python without the GIL: kernels must not switch it on again."""
+    session.install(".[test]")
+    session.run("pytest", "-W", "error:The global interpreter lock", *session.posargs)
+
+
+@nox.session
+def nightly(session):
+    """Ten thousand examples of each property, and a hundred seeds."""
+    session.install(".[test]")
+    environment = {
+        "HYPOTHESIS_PROFILE": "nightly",
+        "OPTLAND_TESTS_GLOBAL_RANDOM_SEED": "all",
+        "OPTLAND_TESTS_GLOBAL_DTYPE": "all",
+    }
+    session.run("pytest", *session.posargs, env=environment)
+
+
+@nox.session
+def coverage(session):
+    """Lines of Python and of Cython that the tests reach."""
+    session.install("-e", ".[test]", "coverage", "Cython", env={"OPTLAND_LINETRACE": "1"})
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session):
+    """The documentation, without a warning."""
+    session.install(".[docs]")
+    session.run("make", "-C", "docs", "html", external=True)
