@@ -159,7 +159,7 @@ def test_certificate_is_true_wherever_the_fit_stops(mode, max_iter, name):
 def test_many_columns_few_rows():
     # More columns than a d x d matrix is built for: truncated Newton with a diagonal metric.
     rng = np.random.RandomState(0)
-    X = sparse.random_array((150, 3000), density=0.02, format="csr", rng=rng)
+    X = sparse.random_array((150, 3000), density=0.02, format="csr", random_state=rng)
     for n_classes in (2, 4):
         y = rng.randint(n_classes, size=150)
         model = BoundMajorizationLogisticRegression(tol=1e-10, C=10).fit(X, y)
@@ -176,7 +176,7 @@ def test_many_columns_few_rows():
 def test_many_sparse_columns_and_classes(C, fit_intercept, values, global_random_seed):
     # dual coordinate ascent, then Newton steps
     rng = np.random.default_rng(global_random_seed)
-    X = sparse.random_array((120, 300), density=0.04, format="csr", rng=rng)
+    X = sparse.random_array((120, 300), density=0.04, format="csr", random_state=rng)
     if values == "counts":
         X.data = np.ceil(20 * X.data)
     elif values == "spread":

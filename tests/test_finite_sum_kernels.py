@@ -150,7 +150,7 @@ def test_log_loss_implicit_solves_its_equation(q, margin, old):
 
 def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((30, 8), density=0.4, format="csr", rng=rng)
+    X = sparse.random_array((30, 8), density=0.4, format="csr", random_state=rng)
     unsorted = X[:, ::-1][:, ::-1]
     assert not repeats_entries(unsorted)
     repeated = sparse.csr_array(

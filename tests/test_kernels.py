@@ -438,7 +438,7 @@ def row_residuals(Z, y):
     """The residuals of each row: the gradient for X = I."""
     n, k = Z.shape
     G, scores = np.zeros((n + 1, k)), np.empty((n, k))
-    rows = _rows.as_rows(sparse.eye_array(n, format="csr"))
+    rows = _rows.as_rows(sparse.csr_array(np.eye(n)))
     W = np.vstack([Z, np.zeros((1, k))])
     kernels.loss_gradient(rows, 0, n, y, np.ones(n), W, scores, G)
     assert_array_equal(scores, Z)

@@ -511,7 +511,7 @@ def _csr(X, values, index):
 
 def test_empty_rows(global_random_seed):
     rng = np.random.default_rng(global_random_seed)
-    X = sparse.random_array((100, 30), density=0.05, format="csr", rng=rng)
+    X = sparse.random_array((100, 30), density=0.05, format="csr", random_state=rng)
     X.data[:] = 1.0
     assert (np.diff(X.indptr) == 0).any()
     y = rng.integers(4, size=100)
