@@ -37,6 +37,7 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
+from sklearn_optland.plotting._style import COLOURS, MARKERS
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -154,10 +155,6 @@ FOLDS = 5
 WIDTH = 120
 # Even the slowest variant takes only a few seconds for so many, on digits.
 FIGURE_ITERATIONS = 300
-# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
-# without any colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
 NOTES = """\
 score: on a quarter of the rows, kept out of the search.
 seconds: the whole grid search, on one thread, each estimator at its default tol.

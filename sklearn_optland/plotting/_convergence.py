@@ -5,10 +5,8 @@ from itertools import cycle
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
-# without any colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+from sklearn_optland.plotting._style import COLOURS, MARKERS
+
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
 
