@@ -3,6 +3,7 @@
 It needs the installed package and its `docs` extra, and no network.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +32,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "templates", "examples"]
 templates_path = ["templates"]
+smartquotes = False  # "saga" is a value of a parameter
+toc_object_entries_show_parents = "hide"
 default_role = "literal"  # as scikit-learn's docstrings use single backticks
 html_math_renderer = "mathml"  # browsers draw it: neither JavaScript nor a network
 
@@ -52,6 +55,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "thumbnail_size": (480, 320),
     "remove_config_comments": True,
 }
 
@@ -60,7 +64,7 @@ html_title = "sklearn-optland"
 html_static_path = ["static"]
 html_css_files = ["optland.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": []}
+html_sidebars = {page: [] for page in ("index", "benchmarks", "changelog", "contributing")}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
@@ -69,7 +73,7 @@ html_theme_options = {
 }
 
 
-def write_api_page(app):
+def write_api_page():
     """Write api/index.rst: a table of what is public in each module, as its `__all__` says."""
     template = Template((HERE / "templates" / "api.rst").read_text(encoding="utf-8"))
     page = HERE / "api" / "index.rst"
@@ -78,8 +82,8 @@ def write_api_page(app):
 
 
 def skip_metadata_requests(app, what, name, obj, skip, options):
-    """Leave out what scikit-learn adds to every estimator: `set_fit_request` and its like."""
-    return True if name.startswith("set_") and name.endswith("_request") else None
+    """Leave out what scikit-learn adds to every class: `set_fit_request` and its like."""
+    return True if re.fullmatch("set_.*_request|get_metadata_routing", name) else None
 
 
 def link_to_scikit_learn(app, env, node, content):
@@ -115,7 +119,7 @@ def draw_display(translator, node):
 
 
 def setup(app):
-    app.connect("builder-inited", write_api_page, priority=100)  # before autosummary reads it
+    write_api_page()  # before Sphinx looks for pages
     app.connect("autodoc-skip-member", skip_metadata_requests)
     app.connect("missing-reference", link_to_scikit_learn)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_display, None))

@@ -42,6 +42,8 @@ for ax, at in zip(axes, [0.0, 2.0, 4.0, 7.0]):
 axes[0].legend(loc="upper center")
 plt.show()
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # Iterations
 # ----------

@@ -12,6 +12,7 @@ its regressor is pushed to send each class to one side, and half of the rows to 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
+from sklearn.datasets import load_digits
 
 from sklearn_optland.tree import LOMTreeClassifier, plot_tree
 
@@ -44,6 +45,8 @@ for ax, until in zip(axes, [10, 40, 200, 4000]):
     ax.grid(False)
 plt.show()
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # The tree
 # --------
@@ -61,8 +64,6 @@ plt.show()
 # `node_stats_` has the measures of each node; here for handwritten digits, the size of a dot being the
 # number of classes. Splits that many rows pass have a J near 1. Those with a small J send few rows to
 # one side: a balance near 0 or 1. Nearly all are pure: hardly a class is divided.
-from sklearn.datasets import load_digits  # noqa: E402
-
 X, y = load_digits(return_X_y=True)
 tree = LOMTreeClassifier(random_state=0).fit(X, y)
 stats = tree.node_stats_
