@@ -1,3 +1,5 @@
 """Neural networks: deep ones by splitting, wide two-layer ones as measures."""
 
-__all__ = []
+from sklearn_optland.neural_network._admm_net import ADMMNetClassifier, ADMMNetRegressor
+
+__all__ = ["ADMMNetClassifier", "ADMMNetRegressor"]

@@ -174,7 +174,8 @@ def choose_units(X, Y, c, is_log_loss):
 
 def _mean_and_deviation(A, c):
     """Weighted means and standard deviations of columns, without overflow."""
-    blocks = list(row_blocks(len(A), A.shape[1]))
+    # Three temporary arrays of float64 a block.
+    blocks = list(row_blocks(len(A), 32 * A.shape[1]))
     top = np.zeros(A.shape[1])
     for first, last in blocks:
         top = np.maximum(top, np.abs(A[first:last]).max(axis=0))
@@ -389,10 +390,9 @@ def normalized(weights, name="sample_weight"):
 
 
 def row_weights(X, sample_weight):
-    """Sample weights as float64 that sum to 1."""
-    return normalized(
-        _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    )
+    """Sample weights as float64 that sum to 1, and their sum."""
+    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return normalized(weights), float(weights.sum())
 
 
 def encode_classes(y, c):
@@ -408,6 +408,8 @@ def encode_classes(y, c):
     Returns
     -------
     classes : ndarray of shape (n_classes,)
+    codes : ndarray of shape (n_rows,)
+        Their numbers.
     Y : ndarray of shape (n_rows, 1) or (n_rows, n_classes)
 
     Raises
@@ -428,8 +430,8 @@ def encode_classes(y, c):
             "for each class."
         )
     if len(classes) == 2:
-        return classes, codes[:, None].astype(np.float32)
-    return classes, (codes[:, None] == np.arange(len(classes))).astype(np.float32)
+        return classes, codes, codes[:, None].astype(np.float32)
+    return classes, codes, (codes[:, None] == np.arange(len(classes))).astype(np.float32)
 
 
 def as_targets(y, dtype):
@@ -468,15 +470,21 @@ def hold_out(n_rows, fraction, rng, codes=None):
 
 
 class BestSoFar:
-    """The parameters with the least validation loss, and how long ago they were found."""
+    """What had the least loss, and how long ago it was found.
+
+    Parameters
+    ----------
+    patience : float
+        Iterations without a lower loss after which to stop.
+    """
 
     def __init__(self, patience):
-        self.patience, self.loss, self.theta, self.age = patience, np.inf, None, 0
+        self.patience, self.loss, self.state, self.age = patience, np.inf, None, 0
 
-    def update(self, loss, theta):
-        """Note a loss; whether `patience` iterations have brought nothing better."""
-        if loss < self.loss:
-            self.loss, self.theta, self.age = loss, theta.copy(), 0
+    def update(self, loss, state):
+        """Note a loss and what had it; return whether to stop."""
+        if loss < self.loss or self.state is None:
+            self.loss, self.state, self.age = loss, state, 0
         else:
             self.age += 1
         return self.age >= self.patience
