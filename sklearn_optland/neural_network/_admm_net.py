@@ -33,7 +33,7 @@ from sklearn_optland.neural_network._splitting import SPLITTINGS
 
 _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. Empty: a linear model.
-    activation : {"logistic", "tanh", "relu"}, default="tanh"
+    activation : {"logistic", "tanh", "relu"}, default="relu"
         Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
     solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
         The algorithm.
@@ -49,16 +49,20 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
     metric : {"auto", "gram", "identity"}, default="auto"
         Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
         layers with more than 2000 inputs, where a Gram costs more than it saves.
-    alpha : float, default=1e-5
+    alpha : float, default=1e-4
         Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
         and 1 for the others.
     tol : float, default=1e-3
-        The fit stops when the norm of the objective's gradient, the W line of the KKT system on the
-        feasible set, is at most `tol` times the loss of a constant prediction; in units in which
-        targets have standard deviation 1.
+        The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
+
+        .. math:: \\frac{\\|H_l^T D_l + \\alpha W_l\\|}{\\|H_l\\| \\|D_l\\| + \\alpha \\|W_l\\|}
+                  \\cdot \\frac{\\|D_L\\|}{\\|D_0\\|},
+
+        with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
+        prediction. Unlike the gradient it is not small on the plateaus of deep nets.
     max_iter : int, default=1000
         The most iterations: steps of "feasible", sweeps of the others.
     early_stopping : bool, default=False
@@ -66,8 +70,9 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
         `n_iter_no_change` iterations, and to return the net that had the lowest.
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out.
-    n_iter_no_change : int, default=10
-        Patience of `early_stopping`.
+    n_iter_no_change : int, default=100
+        Patience of `early_stopping`. The loss on held-out rows often rises for some tens of
+        iterations before it falls on.
     init : "glorot", float or tuple of (coefs, intercepts), default="glorot"
         Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
         or given arrays.
@@ -80,8 +85,8 @@ _ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
     intercepts_ : list of ndarray of shape (n_out,)
         Biases of each layer.
     certificate_ : Certificate
-        How far the net is from a stationary point: the norm of the gradient, scope "stationary".
-        Of a regression without hidden layers, the gap to the optimum, scope "global".
+        The relative KKT residual, as `tol` has it, scope "stationary". Of a regression without
+        hidden layers, the gap to the optimum in units of the objective, scope "global".
     kkt_residuals_ : dict of ndarray
         Norms of the eight lines of the KKT system at each iteration, in units of standardised
         targets: "W_1", "W_i", "W_l" for the weights of the first, the middle and the last layer,
@@ -152,17 +157,17 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def __init__(
         self,
         hidden_layer_sizes=(100,),
-        activation="tanh",
+        activation="relu",
         *,
         solver="feasible",
         metric="auto",
-        alpha=1e-5,
+        alpha=1e-4,
         rho=None,
         tol=1e-3,
         max_iter=1000,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=100,
         init="glorot",
         warm_start=False,
         random_state=None,
@@ -233,18 +238,19 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, network, X, y, Y, weights, extra, codes=None):
+    def _solve(self, network, X, y, Y, c, extra, sample_weight):
         """Run the solver on rows that are valid, and store what came out."""
-        c, total, sample_weight = weights
         rng = check_random_state(self.random_state)
         rows, held = X, None
         used = c > 0
         if not used.all():
             rows, Y, c = rows[used], Y[used], c[used]
-            codes = codes if codes is None else codes[used]
         units = choose_units(rows, Y, c, network.is_log_loss)
         theta = self._start(network, units, rng, X.dtype)
         if self.early_stopping:
+            codes = None
+            if network.is_log_loss:
+                codes = Y[:, 0].astype(int) if Y.shape[1] == 1 else Y.argmax(axis=1)
             train, test = hold_out(len(rows), self.validation_fraction, rng, codes)
             held = Passes(network, rows[test], Y[test], normalized(c[test]), units)
             rows, Y, c = rows[train], Y[train], normalized(c[train])
@@ -253,24 +259,23 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.solver == "feasible":
             steps = feasible(objective, theta, self.metric)
         else:
+            total = len(X) if sample_weight is None else float(np.sum(sample_weight))
             steps = SPLITTINGS[self.solver].sweeps(objective, theta, self._rho(network), total)
 
         unit = units.size**2
-        tolerance = self.tol * constant_loss(Y, c, network.is_log_loss)
         best = BestSoFar(self.n_iter_no_change if self.early_stopping else np.inf)
-        last = None
+        kept = None
 
         def attributes(step):
             coefs, intercepts = units.to_user(network, step.theta)
             return {"coefs_": coefs, "intercepts_": intercepts, **extra}
 
         def iterations():
-            nonlocal last
+            nonlocal kept
             for step in steps:
-                last = step
                 curves = {
                     "objective": unit * step.objective,
-                    "certificate": unit * step.gradient_norm,
+                    "certificate": step.residual,
                     "passes": step.passes,
                     **step.residuals,
                 }
@@ -280,9 +285,13 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 if held is not None:
                     loss = held.value(step.theta)
                     curves["validation_loss"] = unit * loss
-                stop = best.update(loss, step)
-                done = stop or step.done or step.gradient_norm <= tolerance
-                yield Iteration(curves, lambda: attributes(best.state), done)
+                stop = best.update(loss, step.theta)
+                reached = step.residual <= self.tol
+                if best.age == 0 or (reached and not self.early_stopping):
+                    kept = step
+                yield Iteration(
+                    curves, lambda step=kept: attributes(step), stop or step.done or reached
+                )
 
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
             history = fit_loop(
@@ -293,11 +302,9 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 y=y,
                 metadata={"sample_weight": sample_weight},
             )
-            reached = last.gradient_norm <= tolerance
-            kept = last if reached and not self.early_stopping else best.state
             for name, value in attributes(kept).items():
                 setattr(self, name, value)
-            self.certificate_ = self._certificate(objective, kept, tolerance, unit)
+            self.certificate_ = self._certificate(objective, kept, unit)
         self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
         self.history_, self.loss_curve_ = history, history["objective"]
         self.loss_ = float(unit * kept.objective)
@@ -310,29 +317,19 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 advice = "Increase max_iter or tol, or scale the data."
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
 
-    def _certificate(self, objective, step, tolerance, unit):
-        """The norm of the gradient; without hidden layers and log-loss, the gap it proves."""
-        quantity, value, scope = "KKT residual", step.gradient_norm, "stationary"
+    def _certificate(self, objective, step, unit):
+        """The KKT residual; of a linear regression, the gap to the optimum."""
         network = objective.network
-        if len(network.sizes) == 2 and not network.is_log_loss:
-            # The objective is quadratic: its gap is half the gradient in the inverse Hessian.
-            gradient = network.layers(objective.gradient(step.theta)[1].astype(np.float64))[0]
-            (G,) = objective.passes.grams(step.theta, [0])
-            G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
-            newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
-            quantity, scope = "optimality gap", "global"
-            value = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
-        return Certificate(quantity, float(unit * value), float(unit * tolerance), scope)
-
-
-def constant_loss(Y, c, is_log_loss):
-    """Mean loss of the best constant prediction, in the passes' units."""
-    if not is_log_loss:
-        return 0.5 * Y.shape[1]
-    p = c @ Y
-    p = np.append(p, 1 - p) if len(p) == 1 else p
-    p = p[p > 0]
-    return float(-p @ np.log(p))
+        if len(network.sizes) > 2 or network.is_log_loss:
+            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
+        # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
+        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(step.theta, [0])
+        G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
+        newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
+        gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
+        tolerance = self.tol * 0.5 * objective.constant_residual**2
+        return Certificate("optimality gap", unit * gap, unit * tolerance, "global")
 
 
 class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
@@ -408,14 +405,14 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        c, total = row_weights(X, sample_weight)
-        classes, codes, Y = encode_classes(y, c)
+        c = row_weights(X, sample_weight)
+        classes, Y = encode_classes(y, c)
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
         extra = {
             "classes_": classes,
             "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
         }
-        self._solve(network, X, y, Y, (c, total, sample_weight), extra, codes)
+        self._solve(network, X, y, Y, c, extra, sample_weight)
         return self
 
 
@@ -496,9 +493,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
             parameters do not fit each other.
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C", multi_output=True, y_numeric=True)
-        c, total = row_weights(X, sample_weight)
+        c = row_weights(X, sample_weight)
         Y = as_targets(y, X.dtype)
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=False)
         extra = {"out_activation_": "identity", "_y_is_1d": y.ndim == 1}
-        self._solve(network, X, y, Y, (c, total, sample_weight), extra)
+        self._solve(network, X, y, Y, c, extra, sample_weight)
         return self

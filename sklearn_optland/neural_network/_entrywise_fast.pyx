@@ -4,6 +4,8 @@ activate          Z <- sigma(Z + b)
 times_slope       D <- D * sigma'(Z), from V = sigma(Z)
 output_residuals  F <- c (dl/dF), and the sum of c l(F, Y): the losses of the output layer
 
+weighted_squares  sum of c_i |x_i|^2 over the rows
+
 All are vectorised in _entrywise.h, for float32 and float64. Matrix products are BLAS', by NumPy.
 """
 from cython cimport floating
@@ -22,6 +24,12 @@ cdef extern from "_entrywise.h" nogil:
     )
     void optland_times_slope_float(long long n, int kind, const float* v, float* d)
     void optland_times_slope_double(long long n, int kind, const double* v, double* d)
+    double optland_weighted_squares_float(
+        long long rows, long long width, const double* c, const float* x
+    )
+    double optland_weighted_squares_double(
+        long long rows, long long width, const double* c, const double* x
+    )
     double optland_squared_error_float(
         long long rows, long long width, const float* y, const double* c, float* f
     )
@@ -73,6 +81,21 @@ def times_slope(floating[:, ::1] D, const floating[:, ::1] V, int kind):  # IN /
             optland_times_slope_float(D.shape[0] * D.shape[1], kind, &V[0, 0], &D[0, 0])
         else:
             optland_times_slope_double(D.shape[0] * D.shape[1], kind, &V[0, 0], &D[0, 0])
+
+
+def weighted_squares(const floating[:, ::1] X, const double[::1] c):
+    """Sum of c_i |x_i|^2 over the rows."""
+    cdef double total
+    if c.shape[0] != X.shape[0]:
+        raise ValueError("c and X must have the same number of rows")
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        return 0.0
+    with nogil:
+        if floating is float:
+            total = optland_weighted_squares_float(X.shape[0], X.shape[1], &c[0], &X[0, 0])
+        else:
+            total = optland_weighted_squares_double(X.shape[0], X.shape[1], &c[0], &X[0, 0])
+    return total
 
 
 def output_residuals(

@@ -10,6 +10,9 @@ which is close to one-sided K-FAC. Here that metric is where the two loops of L-
 delta, relative to the mean of the Gram's diagonal, begins large: steps are then close to the
 gradient, and columns of little variance are not fitted first. It falls when progress does, which
 is what gets deep nets of sigmoids off their plateaus.
+
+There the gradient of the loss is so small that the weakest penalty wins and takes all weights to 0,
+a stationary point. So the penalty of deep nets is left out until the plateau is left.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +21,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from sklearn_optland._lbfgs import remember, solve
+from sklearn_optland.neural_network._entrywise_fast import weighted_squares
 
 # Pairs of L-BFGS.
 MEMORY = 20
@@ -28,6 +32,9 @@ REFRESH = 5
 DELTA, LEAST_DELTA, DELTA_FACTOR, STALL = 30.0, 1e-6, 0.1, 0.1
 # Of a net without hidden layers the Gram is the whole metric.
 LINEAR_DELTA = 1e-12
+# A net with so many hidden layers starts without the penalty, until its output residuals are below
+# this share of those of a constant prediction, or for so many iterations.
+DEEP, OFF_PLATEAU, MAX_FREE = 3, 0.9, 200
 ARMIJO = 1e-4
 MAX_BACKTRACKS = 25
 # A layer with more inputs has a Gram that costs more than it saves.
@@ -46,8 +53,8 @@ class Step:
         Parameters of the net, as one flat array.
     objective : float
         Mean loss and penalty of the net's forward pass.
-    gradient_norm : float
-        Norm of the objective's gradient.
+    residual : float
+        The relative KKT residual of the net, see `Point`.
     residuals : dict of str to float
         Norms of the eight lines of the KKT system.
     passes : float
@@ -60,11 +67,40 @@ class Step:
 
     theta: np.ndarray = field(repr=False)
     objective: float
-    gradient_norm: float
+    residual: float
     residuals: dict
     passes: float
     done: bool = False
     lagrangian: float | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A net, its objective and what is left of the KKT system on the feasible set.
+
+    Parameters
+    ----------
+    theta : ndarray
+    value, gradient : float, ndarray
+        Of what is minimised.
+    objective : float
+        With the penalty.
+    misfit : float
+        Norm of the output residuals relative to those of a constant prediction.
+    residual : float
+        The largest of all layers' |G_l| |D_L| / (|D_0| (|H_l| |D_l| + alpha |W_l|)): the norm of
+        the W line, G = H'D + alpha W, relative to those of its terms, times the size of the output
+        residuals D_L relative to those of a constant prediction. The adjoints D_l of a deep net's
+        first layers vanish on a plateau, and the gradient with them; this does not. Nor does it
+        depend on the units of the targets, and it vanishes where the net interpolates.
+    """
+
+    theta: np.ndarray
+    value: float
+    gradient: np.ndarray
+    objective: float
+    misfit: float
+    residual: float
 
 
 class Objective:
@@ -81,26 +117,41 @@ class Objective:
     def __init__(self, passes, alpha, factors):
         self.passes, self.network, self.dtype = passes, passes.network, passes.dtype
         self.penalty = (np.float64(alpha) * factors).astype(passes.dtype)
+        self.is_penalized = True
         self.n_passes = 0.0
+        self.columns_square = passes.columns_square()
+        mean = passes.c @ passes.Y
+        spread = float(weighted_squares(passes.Y - mean.astype(passes.dtype), passes.c))
+        self.constant_residual = np.sqrt(spread) if spread > 0 else 1.0
 
-    def penalized(self, theta, loss):
-        """The objective, of a mean loss."""
-        return loss + 0.5 * float(np.dot(theta, self.penalty * theta))
-
-    def gradient(self, theta):
-        """Objective and gradient."""
+    def at(self, theta):
+        """Objective, gradient and KKT residual, by one pass over the data."""
         self.n_passes += 1
-        loss, gradient = self.passes.gradient(theta)
+        squares = np.zeros((2, len(self.network.sizes) - 1))
+        loss, gradient = self.passes.gradient(theta, squares)
         pull = self.penalty * theta
-        gradient += pull
-        return loss + 0.5 * float(np.dot(theta, pull)), gradient
+        squares[0, 0] = self.columns_square
+        inputs, adjoints = np.sqrt(squares[0] + 1), np.sqrt(squares[1])  # 1 is that of the bias
+        terms = inputs * adjoints + _norms(self.network, pull)
+        lines = _norms(self.network, gradient + pull) / np.where(terms > 0, terms, 1.0)
+        misfit = float(adjoints[-1]) / self.constant_residual
+        residual = float(np.max(lines)) * misfit
+        objective = loss + 0.5 * float(np.dot(theta, pull))
+        if self.is_penalized:
+            return Point(theta, objective, gradient + pull, objective, misfit, residual)
+        return Point(theta, loss, gradient, objective, misfit, residual)
+
+
+def _norms(network, theta):
+    """Norm of each layer's part of a flat array."""
+    return np.array([np.linalg.norm(part) for part in network.layers(theta)], dtype=np.float64)
 
 
 def w_lines(network, gradient):
     """Norms of the first three KKT lines, those of W; on the feasible set the others are 0."""
-    norms = [float(np.linalg.norm(G)) for G in network.layers(gradient)]
+    norms = _norms(network, gradient)
     lines = dict.fromkeys(KKT_LINES, 0.0)
-    lines["W_1"], lines["W_l"] = norms[0], norms[-1]
+    lines["W_1"], lines["W_l"] = float(norms[0]), float(norms[-1])
     lines["W_i"] = float(np.linalg.norm(norms[1:-1]))
     return lines
 
@@ -189,64 +240,62 @@ def feasible(objective, theta, metric="auto"):
     step : Step
     """
     metric = GramMetric(objective, metric)
-    value, gradient = objective.gradient(theta)
-    memory, since, reference, fell = [], 0, value, False
+    objective.is_penalized = len(objective.network.sizes) - 2 < DEEP
+    point = objective.at(theta)
+    memory, since, reference, fell = [], 0, point.value, False
     while True:
         if since % REFRESH == 0:
             if since:
-                fell = metric.can_fall and reference - value < STALL * value
-                reference = value
+                fell = metric.can_fall and reference - point.value < STALL * point.value
+                reference = point.value
             if metric.levels:
-                metric.refresh(theta, fell)
-        found = _step(objective, theta, value, gradient, memory, metric)
-        while found is None and (memory or metric.can_fall):
+                metric.refresh(point.theta, fell)
+        if not objective.is_penalized and (point.misfit < OFF_PLATEAU or since == MAX_FREE):
+            objective.is_penalized, memory = True, []
+            point = objective.at(point.theta)
+            reference = point.value
+        new = _step(objective, point, memory, metric)
+        while new is None and (memory or metric.can_fall):
             # The memory is of another region, or delta is too large for what is left.
             if not memory:
-                metric.refresh(theta, fell=True)
+                metric.refresh(point.theta, fell=True)
             memory = []
-            found = _step(objective, theta, value, gradient, memory, metric)
-        if found is not None:
-            new_theta, value, new_gradient = found
-            memory = remember(memory, new_theta - theta, new_gradient - gradient, MEMORY)
-            theta, gradient = new_theta, new_gradient
+            new = _step(objective, point, memory, metric)
+        done = new is None and objective.is_penalized
+        if new is None:
+            since = MAX_FREE - 1
+        else:
+            memory = remember(
+                memory, new.theta - point.theta, new.gradient - point.gradient, MEMORY
+            )
+            point = new
         since += 1
-        yield Step(
-            theta,
-            value,
-            float(np.linalg.norm(gradient)),
-            w_lines(objective.network, gradient),
-            objective.n_passes,
-            done=found is None,
-        )
+        lines = w_lines(objective.network, point.gradient)
+        yield Step(point.theta, point.objective, point.residual, lines, objective.n_passes, done)
 
 
-def _step(objective, theta, value, gradient, memory, metric):
-    """A step that satisfies Armijo's condition, or None if there is none.
-
-    Returns
-    -------
-    theta, value, gradient, or None
-    """
+def _step(objective, point, memory, metric):
+    """A point that satisfies Armijo's condition, or None if there is none."""
     scale = 1.0
     if memory:
         step, change = memory[-1]
         scale = float(np.vdot(step, change) / np.vdot(change, metric(change)))
-    direction = -solve(memory, metric, gradient, scale)
-    slope = float(np.vdot(direction, gradient))
+    direction = -solve(memory, metric, point.gradient, scale)
+    slope = float(np.vdot(direction, point.gradient))
     if not (slope < 0 and np.isfinite(slope)):
         return None
     # Rounding of the loss, which must not end the search.
-    slack = 4 * np.finfo(objective.dtype).eps * abs(value)
+    slack = 4 * np.finfo(objective.dtype).eps * abs(point.value)
     size = 1.0
     for _ in range(MAX_BACKTRACKS):
-        trial = theta + objective.dtype.type(size) * direction
-        found, new_gradient = objective.gradient(trial)
-        if np.isfinite(found) and found <= value + ARMIJO * size * slope + slack:
-            moved = not np.array_equal(trial, theta)
-            improves = found < value or np.linalg.norm(new_gradient) < np.linalg.norm(gradient)
-            return (trial, found, new_gradient) if moved and improves else None
-        if np.isfinite(found):
-            best = -0.5 * slope * size**2 / (found - value - slope * size)
+        new = objective.at(point.theta + objective.dtype.type(size) * direction)
+        change = new.value - point.value
+        if np.isfinite(change) and change <= ARMIJO * size * slope + slack:
+            moved = not np.array_equal(new.theta, point.theta)
+            improves = change < 0 or np.linalg.norm(new.gradient) < np.linalg.norm(point.gradient)
+            return new if moved and improves else None
+        if np.isfinite(change):
+            best = -0.5 * slope * size**2 / (change - slope * size)
             size = min(max(best, 0.1 * size), 0.5 * size)
         else:
             size *= 0.1

@@ -7,12 +7,13 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklearn_optland._blocks import pass_over_rows, row_blocks
+from sklearn_optland._blocks import pass_over_rows, row_blocks, sum_over_blocks
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
     activate,
     output_residuals,
     times_slope,
+    weighted_squares,
 )
 
 FLOATS = [np.float64, np.float32]
@@ -206,13 +207,14 @@ class Passes:
     Y : ndarray of shape (n_rows, n_outputs)
         Targets; for the log-loss 0 or 1.
     c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
+        Weights that sum to 1, none of them 0.
     units : Units
         Those of the parameters. Targets are converted here, columns in each pass.
     """
 
     def __init__(self, network, X, Y, c, units):
         self.network, self.X, self.c = network, X, np.ascontiguousarray(c, dtype=np.float64)
+        self.c_inverse = 1.0 / self.c
         self.dtype = X.dtype
         self.Y = np.ascontiguousarray((Y - units.mean) / units.size, dtype=X.dtype)
         self.shift = self.inverse = None
@@ -241,8 +243,15 @@ class Passes:
 
         return self._sum(kernel)
 
-    def gradient(self, theta):
+    def gradient(self, theta, squares=None):
         """Mean loss and its gradient, by the exact adjoint.
+
+        Parameters
+        ----------
+        theta : ndarray
+        squares : ndarray of shape (2, n_layers), default=None
+            Where the layers' mean squared norms go, if asked for: of the inputs but the columns
+            themselves, and of the adjoints, which are the derivatives of a row's loss.
 
         Returns
         -------
@@ -250,10 +259,12 @@ class Passes:
         gradient : ndarray of the shape and dtype of theta
         """
         layers = self.network.layers(theta)
-        total = np.zeros(len(theta), dtype=self.dtype)
+        n_layers, n_sums = len(layers), 0 if squares is None else 2 * len(layers)
+        total = np.zeros(len(theta) + n_sums, dtype=self.dtype)
 
         def kernel(thread, out, first, last):
             loss, grads = 0.0, self.network.layers(out)
+            sums = out[len(theta) :].reshape(-1, n_layers)
             for rows, buffers in self._blocks(thread, first, last):
                 V = self._forward(layers, rows, buffers)
                 D = V[-1]
@@ -263,6 +274,11 @@ class Passes:
                     np.matmul(V[level].T, D, out=part)
                     grads[level][:-1] += part
                     grads[level][-1] += D.sum(axis=0)
+                    if n_sums:
+                        # D has the factor c already.
+                        sums[1, level] += weighted_squares(D, self.c_inverse[rows])
+                        if level:
+                            sums[0, level] += weighted_squares(V[level], self.c[rows])
                     if level:
                         below = buffers["adjoints"][level - 1][: len(D)]
                         np.matmul(D, layers[level][:-1].T, out=below)
@@ -270,7 +286,10 @@ class Passes:
                         D = below
             return loss
 
-        return self._sum(kernel, total), total
+        loss = self._sum(kernel, total)
+        if n_sums:
+            squares[:] = total[len(theta) :].reshape(2, n_layers)
+        return loss, total[: len(theta)]
 
     def grams(self, theta, levels):
         """Weighted Gram matrices HᵀH, H = [V, 1], of the inputs V of some layers.
@@ -309,6 +328,15 @@ class Passes:
 
         self._sum(kernel, total)
         return split(total)
+
+    def columns_square(self):
+        """Mean squared norm of the columns."""
+
+        def statistic(first, last):
+            rows = np.ascontiguousarray(self._rows(first, last, None))
+            return float(weighted_squares(rows, self.c[first:last]))
+
+        return sum_over_blocks(statistic, len(self.X), 32 * self.X.shape[1])
 
     def activations(self, theta, first, last):
         """Inputs of all layers and the scores, for some rows: a list of arrays."""
@@ -390,9 +418,10 @@ def normalized(weights, name="sample_weight"):
 
 
 def row_weights(X, sample_weight):
-    """Sample weights as float64 that sum to 1, and their sum."""
-    weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    return normalized(weights), float(weights.sum())
+    """Sample weights as float64 that sum to 1."""
+    return normalized(
+        _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    )
 
 
 def encode_classes(y, c):
@@ -408,8 +437,6 @@ def encode_classes(y, c):
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-    codes : ndarray of shape (n_rows,)
-        Their numbers.
     Y : ndarray of shape (n_rows, 1) or (n_rows, n_classes)
 
     Raises
@@ -430,8 +457,8 @@ def encode_classes(y, c):
             "for each class."
         )
     if len(classes) == 2:
-        return classes, codes, codes[:, None].astype(np.float32)
-    return classes, codes, (codes[:, None] == np.arange(len(classes))).astype(np.float32)
+        return classes, codes[:, None].astype(np.float32)
+    return classes, (codes[:, None] == np.arange(len(classes))).astype(np.float32)
 
 
 def as_targets(y, dtype):
@@ -470,7 +497,7 @@ def hold_out(n_rows, fraction, rng, codes=None):
 
 
 class BestSoFar:
-    """What had the least loss, and how long ago it was found.
+    """The parameters with the least loss, and how long ago they were found.
 
     Parameters
     ----------
@@ -479,12 +506,12 @@ class BestSoFar:
     """
 
     def __init__(self, patience):
-        self.patience, self.loss, self.state, self.age = patience, np.inf, None, 0
+        self.patience, self.loss, self.theta, self.age = patience, np.inf, None, 0
 
-    def update(self, loss, state):
-        """Note a loss and what had it; return whether to stop."""
-        if loss < self.loss or self.state is None:
-            self.loss, self.state, self.age = loss, state, 0
+    def update(self, loss, theta):
+        """Note a loss and its parameters; return whether to stop."""
+        if loss < self.loss or self.theta is None:
+            self.loss, self.theta, self.age = loss, theta.copy(), 0
         else:
             self.age += 1
         return self.age >= self.patience

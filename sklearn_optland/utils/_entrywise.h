@@ -73,6 +73,26 @@ static void NAME(times_slope)(int64_t n, int kind, const REAL *v, REAL *d)      
             d[i] = v[i] > 0 ? d[i] : (REAL)0;                                                      \
 }                                                                                                  \
                                                                                                    \
+/* Sum of c x^2, c being weights of rows. */                                                       \
+OPTLAND_CLONES                                                                                     \
+static double NAME(weighted_squares)(int64_t rows, int64_t width, const double *c, const REAL *x)  \
+{                                                                                                  \
+    double total = 0;                                                                              \
+    for (int64_t i = 0; i < rows; i++, x += width) {                                               \
+        REAL lane[16] = {0}, row = 0;                                                              \
+        int64_t j = 0;                                                                             \
+        for (; j + 16 <= width; j += 16)                                                           \
+            for (int k = 0; k < 16; k++)                                                           \
+                lane[k] += x[j + k] * x[j + k];                                                    \
+        for (; j < width; j++)                                                                     \
+            row += x[j] * x[j];                                                                    \
+        for (int k = 0; k < 16; k++)                                                               \
+            row += lane[k];                                                                        \
+        total += c[i] * row;                                                                       \
+    }                                                                                              \
+    return total;                                                                                  \
+}                                                                                                  \
+                                                                                                   \
 /* Squared error: f becomes c (f - y); the sum of c (f - y)^2 / 2. */                              \
 OPTLAND_CLONES                                                                                     \
 static double NAME(squared_error)(                                                                 \
