@@ -41,7 +41,7 @@ from sklearn_optland.neural_network._entrywise_fast import (
 from sklearn_optland.neural_network._feasible import KKT_LINES, Step
 
 STEEPEST = 1 / (6 * np.sqrt(3))  # max |sigma''| of the sigmoid
-NEWTON_STEPS = 3
+NEWTON_STEPS, HALVINGS = 3, 4
 # Taylor et al.: gamma is 10 beta, and the multiplier waits for the first sweeps.
 GAMMA = 10.0
 WARM_UP = 10
@@ -118,14 +118,15 @@ class _Sweeps:
                 scaled, pull = rhs / diagonal, p / diagonal
                 rest = 1 - np.sum(p * pull, axis=1, keepdims=True)
                 step = scaled + pull * (np.sum(p * scaled, axis=1, keepdims=True) / rest)
-            for _ in range(4):
-                moved = value(F - step)
-                worse = moved > at
+            limit = at + 64 * np.finfo(F.dtype).eps * np.abs(at)  # rounding does not halve a step
+            for _ in range(HALVINGS):
+                worse = value(F - step) > limit
                 if not worse.any():
                     break
                 step = np.where(worse[:, None], 0.5 * step, step)
-            step = np.where((moved <= at)[:, None], step, 0).astype(F.dtype)
-            F, at = F - step, np.minimum(moved, at)
+            moved = value(F - step)
+            F = np.where((moved <= limit)[:, None], F - step, F).astype(F.dtype)
+            at = value(F)
         return F
 
     def step(self, lines, lagrangian=None):
