@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -37,6 +38,7 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
+from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
 from sklearn_optland.plotting._style import COLOURS, MARKERS
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
@@ -78,6 +80,26 @@ class Entry:
 
 
 ENTRIES = [
+    Entry(
+        name="ADMMNetClassifier",
+        estimator=ADMMNetClassifier((50,), "tanh", random_state=0),
+        counterpart=MLPClassifier((50,), "tanh", solver="lbfgs", max_iter=1000, random_state=0),
+        grid={"alpha": [1e-4, 1e-3, 1e-2]},
+        data=("iris", "wine", "breast_cancer", "digits"),
+    ),
+    Entry(
+        name="ADMMNetRegressor",
+        estimator=ADMMNetRegressor((10,), "tanh", random_state=0),
+        counterpart=MLPRegressor(
+            hidden_layer_sizes=(10,),
+            activation="tanh",
+            solver="lbfgs",
+            max_iter=5000,
+            random_state=0,
+        ),
+        grid={"alpha": [0.01, 0.03, 0.1]},
+        data=("diabetes",),
+    ),
     Entry(
         name="BoundMajorizationLogisticRegression",
         estimator=BoundMajorizationLogisticRegression(random_state=0),

@@ -17,6 +17,22 @@ from sklearn_optland.utils.discovery import all_estimators
 
 # Algorithms behind an estimator's parameters that its defaults do not reach.
 MODES = {
+    "ADMMNetClassifier": [
+        {"solver": "admm", "activation": "logistic", "max_iter": 50},
+        {"solver": "taylor", "max_iter": 50},
+        {"solver": "bcd", "max_iter": 50},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (20, 20), "activation": "tanh"},
+        {"metric": "identity"},
+    ],
+    "ADMMNetRegressor": [
+        {"solver": "admm", "activation": "logistic", "max_iter": 50},
+        {"solver": "taylor", "max_iter": 50},
+        {"solver": "bcd", "max_iter": 50},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (20, 20), "activation": "tanh"},
+        {"metric": "identity"},
+    ],
     "BoundMajorizationLogisticRegression": [
         {"curvature": "jc12"},
         {"curvature": "bohning"},

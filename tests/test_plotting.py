@@ -1,4 +1,4 @@
-"""ConvergenceDisplay."""
+"""ConvergenceDisplay and KKTDisplay."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
 
 from sklearn_optland.linear_model import FiniteSumRegressor
-from sklearn_optland.plotting import ConvergenceDisplay
+from sklearn_optland.neural_network import ADMMNetRegressor
+from sklearn_optland.plotting import ConvergenceDisplay, KKTDisplay
 
 figure = pytest.importorskip("matplotlib.figure")
 
@@ -58,3 +59,21 @@ def test_names_optimum_and_errors(models, ax):
         display.plot(x="hours", ax=ax)
     with pytest.raises(NotFittedError):
         ConvergenceDisplay.from_estimators([FiniteSumRegressor()])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_kkt_curves_are_the_residuals(ax):
+    X, y = load_diabetes(return_X_y=True)
+    net = ADMMNetRegressor((5,), "logistic", solver="admm", max_iter=30, random_state=0).fit(X, y)
+    display = KKTDisplay.from_estimator(net, ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is ax.figure
+    assert ax.get_yscale() == "log"
+    # One hidden layer has no middle ones.
+    drawn = [line for line in net.kkt_residuals_ if line not in ("W_i", "V_i")]
+    assert len(display.lines_) == len(drawn) == 6
+    for name, line in zip(drawn, display.lines_, strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(1, net.n_iter_ + 1))
+        np.testing.assert_array_equal(line.get_ydata(), net.kkt_residuals_[name])
+    with pytest.raises(NotFittedError):
+        KKTDisplay.from_estimator(ADMMNetRegressor())
