@@ -179,6 +179,6 @@ cdef double maximum_on_triangle(
     determinant = dot(v, normals)
     for k in range(3):
         inside = inside and dot(normals + 3 * k, g) * (1 if determinant > 0 else -1) >= 0
-    if inside:
+    if inside and determinant != 0:
         value = fmax(value, sqrt(dot(g, g)) / fabs(determinant))
     return fmin(simple, value * (1 + 64 * EPSILON / shortest))
