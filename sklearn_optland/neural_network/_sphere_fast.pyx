@@ -178,7 +178,7 @@ cdef double maximum_on_triangle(
             g[j] += b[third] * normals[3 * third + j]
     determinant = dot(v, normals)
     for k in range(3):
-        inside = inside and dot(normals + 3 * k, g) * (1 if determinant > 0 else -1) >= 0
+        inside = inside and dot(normals + 3 * k, g) >= 0  # t_k times the determinant's square
     if inside and determinant != 0:
         value = fmax(value, sqrt(dot(g, g)) / fabs(determinant))
     return fmin(simple, value * (1 + 64 * EPSILON / shortest))
