@@ -1,3 +1,8 @@
 """Neural networks: deep ones by splitting, wide two-layer ones as measures."""
 
-__all__ = []
+from sklearn_optland.neural_network._mean_field import (
+    MeanFieldTwoLayerNet,
+    MeanFieldTwoLayerNetClassifier,
+)
+
+__all__ = ["MeanFieldTwoLayerNet", "MeanFieldTwoLayerNetClassifier"]
