@@ -305,6 +305,36 @@ class TwoLayerProblem:
                 break
         return offset
 
+    def curvature(self, F, H, U):
+        """Hessian of the loss in masses w and intercept o of f = sum_j w_j H_j u_j + o.
+
+        Returns
+        -------
+        Q : ndarray of shape (m, m)
+        cross : ndarray of shape (m, n_outputs)
+        free : ndarray of shape (n_outputs, n_outputs)
+            Zero without an intercept.
+        """
+        k, c = self.n_outputs, self.c[:, None]
+        if not self.is_log_loss:
+            Q = ((H * c).T @ H) * (U @ U.T)
+            cross, free = (self.c @ H)[:, None] * U, np.eye(k)
+        elif k == 1:
+            h = softmax(np.column_stack([F, np.zeros(len(F))]), axis=1).prod(axis=1)[:, None] * c
+            Q = ((H * h).T @ H) * (U @ U.T)
+            cross, free = (h[:, 0] @ H)[:, None] * U, h.sum(axis=0)[:, None]
+        else:
+            P = softmax(F, axis=1)
+            mean = H * (P @ U.T)  # sum_k p_k H u_k
+            Q = sum(
+                np.outer(U[:, i], U[:, i]) * ((H * (P[:, [i]] * c)).T @ H) for i in range(k)
+            ) - (mean * c).T @ mean
+            cross = (H.T @ (P * c)) * U - (mean * c).T @ P
+            free = np.diag(self.c @ P) - (P * c).T @ P
+        if not self.fit_intercept:
+            cross, free = 0.0 * cross, 0.0 * free
+        return Q, cross, free
+
     # The dual
 
     def with_best_intercept(self, theta):

@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.optimize import nnls
 
 from sklearn_optland._lbfgs import remember, solve
 from sklearn_optland.neural_network import _mean_field_fast as fast
@@ -27,7 +29,9 @@ START = 0.1
 # Sliding Frank-Wolfe: starts of the ascent, steps of L-BFGS in a round, share of the variation
 # norm below which a particle is dropped, cosine above which two are one.
 FRANK_WOLFE_STARTS = 128
-SLIDES = 300
+SLIDES = 100
+SLIDE_TOL = 0.01
+NEWTON_STEPS = 20
 DROPPED = 1e-9
 SAME = 1 - 1e-7
 
@@ -323,12 +327,13 @@ def conic(problem, theta, tol):
 def sliding_frank_wolfe(problem, theta, tol, *, random_state):
     """Particles where the certificate is violated, one round after the other.
 
-    `theta` may have no particles: the method starts from nothing.
+    `theta` may have no particles: the method starts from nothing. A round adds particles, lets all
+    of them slide by L-BFGS, and then solves for the masses alone, a small convex problem: at the
+    optimum many neurons switch exactly at a row, and across such kinks sliding is slow.
     """
     rows, passes = problem.augmented(), 0
     theta = problem.with_best_intercept(theta)
-    round_tol = 1e-3
-    best_value = np.inf
+    stall = Stall(tol)
     while True:
         bound = problem.bound(
             theta, rows=rows, n_starts=FRANK_WOLFE_STARTS, random_state=random_state
@@ -336,18 +341,70 @@ def sliding_frank_wolfe(problem, theta, tol, *, random_state):
         value = bound.objective / problem.units
         passes += 1
         done = bound.gap <= tol * bound.objective or not bound.objective > 0
-        # No more to gain: the sphere's maximum is known only to a tolerance, sums to rounding.
-        stuck = value >= best_value and round_tol < 1e-12
-        best_value = min(value, best_value)
-        yield Step(theta, value, passes, done=done or stuck, bound=bound)
+        yield Step(theta, value, passes, done=done or stall(value), bound=bound)
         theta = _add(problem, theta, rows, bound)
-        stall = Stall(round_tol)
+        slide_stall = Stall(SLIDE_TOL * tol)
         for i, step in enumerate(lbfgs(problem.value_and_gradient, theta)):
-            if step.done or i == SLIDES or stall(step.value):
+            if step.done or i == SLIDES or slide_stall(step.value):
                 break
-        theta, passes = problem.with_best_intercept(_merge(problem, step.theta)), passes + step.passes
-        # Later rounds are solved more precisely.
-        round_tol *= 0.3
+        theta, newton_steps = _best_masses(problem, _merge(problem, step.theta))
+        passes += step.passes + newton_steps
+
+
+def _best_masses(problem, theta):
+    """The best masses of particles that stay where they are, and the best output intercept.
+
+    Newton's method: each step is a non-negative least squares problem, with the free intercept
+    eliminated.
+    """
+    B, A = problem.particles(theta)
+    T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
+    masses = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
+    offset = problem.best_intercept(problem.scores(theta), problem.parts(theta)[3])
+    m, k = U.shape
+    if m == 0:
+        return theta, 0
+    unit = problem.join(T, np.zeros_like(U), np.zeros(k))
+    H = np.concatenate([block for _, _, block in problem._hidden(unit)]).astype(np.float64)
+
+    def value(masses, offset):
+        F = (H * masses) @ U + offset
+        return problem.loss(F) + problem.alpha * masses.sum(), F
+
+    current, F = value(masses, offset)
+    for n_steps in range(1, NEWTON_STEPS + 1):
+        R = problem.pulls(F) * problem.c[:, None]
+        gradient = problem.alpha - np.einsum("jk,jk->j", H.T @ R, U)
+        Q, cross, free = problem.curvature(F, H, U)
+        eliminate = np.linalg.lstsq(free, cross.T, rcond=None)[0]
+        pull = gradient - eliminate.T @ -R.sum(axis=0)
+        Q = Q - cross @ eliminate
+        # min pull'(w - masses) + (w - masses)'Q(w - masses) / 2 over w >= 0
+        Q[np.diag_indices(m)] += 1e-13 * np.trace(Q) / m + 1e-300
+        try:
+            factor = np.linalg.cholesky(Q)
+            target = solve_triangular(factor, Q @ masses - pull, lower=True)
+            w = nnls(factor.T, target)[0]
+        except (np.linalg.LinAlgError, RuntimeError):
+            break
+        step = w - masses
+        free_step = np.linalg.lstsq(free, R.sum(axis=0) - cross.T @ step, rcond=None)[0]
+        t = 1.0
+        while t > 1e-3:
+            trial = masses + t * step, offset + t * free_step
+            new, new_F = value(*trial)
+            if new < current:
+                break
+            t /= 2
+        else:
+            break
+        fall, current, F = current - new, new, new_F
+        masses, offset = trial
+        if fall <= 1e-14 * abs(current):
+            break
+    alive = masses > 0
+    root = np.sqrt(masses[alive])[:, None]
+    return problem.join(root * T[alive], root * U[alive], offset), n_steps
 
 
 def _add(problem, theta, rows, bound):
