@@ -22,7 +22,6 @@ class KernelProblem(TwoLayerProblem):
 
     def __init__(self, X, Y, c, *, alpha, **settings):
         super().__init__(X, Y, c, alpha=alpha, **settings)
-        self.user_alpha = alpha
         self.kernel_alpha = alpha / self.x_scale**2
         self.alpha = 0.0
 

@@ -36,6 +36,8 @@ MIN_ROWS = 32
 MAX_NEWTON_STEPS = 50
 # A mean residual that the free intercept should have made zero: rounding and nothing else.
 ROUNDING = 1e-9
+# Targets that vary by less, relative to their mean, are constant.
+CONSTANT = 1e-13
 
 
 @dataclass(frozen=True)
@@ -83,35 +85,24 @@ class TwoLayerProblem:
         Strength of the penalty.
     fit_intercept : bool
         Whether rows have the bias feature 1, and the output a free intercept.
+    scales : (float, ndarray, float), default=None
+        Of `choose_scales`. Default: those of these data.
     """
 
-    def __init__(self, X, Y, c, *, is_log_loss, alpha, fit_intercept):
+    def __init__(self, X, Y, c, *, is_log_loss, alpha, fit_intercept, scales=None):
         self.X, self.c, self.fit_intercept = X, c, fit_intercept
-        self.is_log_loss = is_log_loss
-        self.dtype = X.dtype
-        self.x_scale = _root_mean_square(X, c, float(fit_intercept))
-        self.bias = float(fit_intercept) / self.x_scale
-        self.y_mean, self.y_scale = np.zeros(Y.shape[1]), 1.0
-        if not is_log_loss:
-            if fit_intercept:
-                self.y_mean = c @ Y
-            Y = Y - self.y_mean
-            size = float(np.sqrt(c @ np.einsum("ij,ij->i", Y, Y)))
-            # Constant targets leave rounding errors: nothing to fit.
-            if size > 1e-12 * np.abs(self.y_mean).max():
-                self.y_scale = size
-                Y = Y / size
-            else:
-                Y = np.zeros_like(Y)
-        self.Y = np.ascontiguousarray(Y, dtype=X.dtype)
+        self.is_log_loss, self.dtype = is_log_loss, X.dtype
         self.n_features, self.n_outputs = X.shape[1], Y.shape[1]
+        self.scales = scales or choose_scales(X, Y, c, is_log_loss, fit_intercept)
+        self.x_scale, self.y_mean, self.y_scale = self.scales
+        self.bias = float(fit_intercept) / self.x_scale
         self.units = self.y_scale**2  # of the objective
-        self.user_alpha = alpha
         self.alpha = alpha / self.x_scale / self.y_scale
+        self.Y = np.ascontiguousarray((Y - self.y_mean) / self.y_scale, dtype=X.dtype)
         self._buffers = {}
 
     def on(self, X, Y, c):
-        """The same net in the same units on other rows."""
+        """The same objective, in the same units, on other rows."""
         other = copy(self)
         other.X, other.c, other._buffers = X, c, {}
         other.Y = np.ascontiguousarray((Y - self.y_mean) / self.y_scale, dtype=X.dtype)
@@ -150,7 +141,9 @@ class TwoLayerProblem:
         B, A = self.particles(theta)
         sizes = [np.linalg.norm(part, axis=1) for part in (A, B)]
         alive = (sizes[0] > 0) & (sizes[1] > 0)
-        ratio = np.sqrt(sizes[0] / np.where(alive, sizes[1], 1.0), where=alive, out=np.zeros(len(A)))
+        ratio = np.sqrt(
+            sizes[0] / np.where(alive, sizes[1], 1.0), where=alive, out=np.zeros(len(A))
+        )
         # f = y_scale / x_scale sum_j a_j relu(b_j'[x, 1])
         unit = np.sqrt(self.y_scale) / np.sqrt(self.x_scale)
         inverse = np.divide(unit, ratio, where=ratio > 0, out=np.zeros(len(A)))
@@ -326,9 +319,10 @@ class TwoLayerProblem:
         else:
             P = softmax(F, axis=1)
             mean = H * (P @ U.T)  # sum_k p_k H u_k
-            Q = sum(
-                np.outer(U[:, i], U[:, i]) * ((H * (P[:, [i]] * c)).T @ H) for i in range(k)
-            ) - (mean * c).T @ mean
+            Q = (
+                sum(np.outer(U[:, i], U[:, i]) * ((H * (P[:, [i]] * c)).T @ H) for i in range(k))
+                - (mean * c).T @ mean
+            )
             cross = (H.T @ (P * c)) * U - (mean * c).T @ P
             free = np.diag(self.c @ P) - (P * c).T @ P
         if not self.fit_intercept:
@@ -412,7 +406,7 @@ class TwoLayerProblem:
         )
 
     def _divergences(self, F, scale):
-        """KL(q || p) of each row, q = p moved towards the label's certainty by pulls scale (y - p)."""
+        """KL(q || p) of each row: q - y = scale (p - y), p its probabilities and y its label."""
         if self.n_outputs == 1:
             F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - self.Y, self.Y])
         else:
@@ -422,6 +416,30 @@ class TwoLayerProblem:
         with np.errstate(divide="ignore", invalid="ignore"):
             terms = np.where(q > 0, q * (np.log(q) - log_p) - q + p, p)
         return np.maximum(terms, 0.0).sum(axis=1)
+
+
+def choose_scales(X, Y, c, is_log_loss, fit_intercept):
+    """Length of the rows, mean of the targets, size of the targets.
+
+    Returns
+    -------
+    x_scale : float
+        Root mean square of the rows' lengths, with the bias feature.
+    y_mean : ndarray of shape (n_outputs,)
+        0 without an intercept, and for classes.
+    y_scale : float
+        Root mean square of the targets' distance to it; 1 if they are constant, and for classes.
+    """
+    x_scale = _root_mean_square(X, c, float(fit_intercept))
+    y_mean = np.zeros(Y.shape[1])
+    if is_log_loss:
+        return x_scale, y_mean, 1.0
+    if fit_intercept:
+        y_mean = c @ Y
+    y_scale = _root_mean_square(Y - y_mean, c, 0.0)
+    # Constant targets leave nothing but rounding.
+    is_constant = y_scale <= CONSTANT * np.abs(y_mean).max()
+    return x_scale, y_mean, 1.0 if is_constant else y_scale
 
 
 def _root_mean_square(X, c, bias):

@@ -26,12 +26,16 @@ PATIENCE = 10
 # Length of the particles at the start of "particles", in units of data and targets: shorter ones
 # learn slower, longer ones generalise less.
 START = 0.1
-# Sliding Frank-Wolfe: starts of the ascent, steps of L-BFGS in a round, share of the variation
-# norm below which a particle is dropped, cosine above which two are one.
+# Sliding Frank-Wolfe: starts of the ascent.
 FRANK_WOLFE_STARTS = 128
+# What makes it give up: so many rounds that bring less than this times tol.
+ROUND_PATIENCE = 3
+ROUND_TOL = 0.1
+# Steps of L-BFGS in a round, the share of tol at which they stall, and Newton steps for the masses.
 SLIDES = 100
 SLIDE_TOL = 0.01
 NEWTON_STEPS = 20
+# Share of the variation norm below which a particle is dropped, cosine above which two are one.
 DROPPED = 1e-9
 SAME = 1 - 1e-7
 
@@ -62,16 +66,17 @@ class Step:
 
 
 class Stall:
-    """Notices when steps bring no more than `tol` times the objective."""
+    """Notices when `patience` steps together bring no more than `tol` times the objective."""
 
-    def __init__(self, tol):
-        self.tol, self.values = tol, deque(maxlen=PATIENCE + 1)
+    def __init__(self, tol, patience=PATIENCE):
+        self.tol, self.values = tol, deque(maxlen=patience + 1)
 
     def __call__(self, value):
         """Note a value; whether to stop."""
         self.values.append(value)
         fall = self.values[0] - value
-        return len(self.values) > PATIENCE and self.tol > 0 and fall <= self.tol * abs(value)
+        is_full = len(self.values) == self.values.maxlen
+        return is_full and self.tol > 0 and fall <= self.tol * abs(value)
 
 
 def spread_start(problem, m, length, rng):
@@ -333,7 +338,7 @@ def sliding_frank_wolfe(problem, theta, tol, *, random_state):
     """
     rows, passes = problem.augmented(), 0
     theta = problem.with_best_intercept(theta)
-    stall = Stall(tol)
+    stall = Stall(max(ROUND_TOL * tol, np.finfo(problem.dtype).eps), patience=ROUND_PATIENCE)
     while True:
         bound = problem.bound(
             theta, rows=rows, n_starts=FRANK_WOLFE_STARTS, random_state=random_state
@@ -372,7 +377,9 @@ def _best_masses(problem, theta):
         return problem.loss(F) + problem.alpha * masses.sum(), F
 
     current, F = value(masses, offset)
-    for n_steps in range(1, NEWTON_STEPS + 1):
+    n_steps = 0
+    while n_steps < NEWTON_STEPS:
+        n_steps += 1
         R = problem.pulls(F) * problem.c[:, None]
         gradient = problem.alpha - np.einsum("jk,jk->j", H.T @ R, U)
         Q, cross, free = problem.curvature(F, H, U)
