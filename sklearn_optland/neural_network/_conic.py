@@ -141,7 +141,7 @@ def conic_descent(
     >>> grid = np.linspace(0, 1, 1001)[:, None]
     >>> bool((gaussians(grid)[0] @ result.residual).max() < 0.01 * 1.01)
     True
-    >>> [round(result.masses[np.abs(result.positions[:, 0] - at) < 0.05].sum(), 1)
+    >>> [float(result.masses[np.abs(result.positions[:, 0] - at) < 0.05].sum().round(1))
     ...  for at in (0.3, 0.7)]
     [1.0, 2.0]
     """
@@ -171,13 +171,13 @@ def conic_descent(
 
     values, history = deque(maxlen=PATIENCE + 1), []
     steps = conic_steps(evaluate, lambda moved: moved, masses, positions, np.empty(0), alpha)
-    for *state, value, _, done in steps:
+    for step in steps:
+        masses, positions, _, value, _, done = step
         values.append(value)
         history.append(value)
         stalled = len(values) > PATIENCE and values[0] - value <= tol * abs(value)
         if done or stalled or len(history) == max_iter:
             break
-    masses, positions, _ = state
     return Bunch(
         positions=positions,
         masses=masses,
