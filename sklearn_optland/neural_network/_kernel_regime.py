@@ -22,7 +22,7 @@ class KernelProblem(TwoLayerProblem):
 
     def __init__(self, X, Y, c, *, alpha, **settings):
         super().__init__(X, Y, c, alpha=alpha, **settings)
-        self.kernel_alpha = alpha / self.x_scale**2
+        self.kernel_alpha = alpha / self.x_scale / self.x_scale
         self.alpha = 0.0
 
     def value_and_gradient(self, theta, rows=slice(None)):
@@ -85,10 +85,11 @@ class KernelProblem(TwoLayerProblem):
         weighted = self.pulls(F) * self.c[:, None]
         A, m = self.parts(theta)[2].astype(np.float64), self.n_particles(theta)
         eta = sum(H.T @ weighted[first:last] for first, last, H in self._hidden(theta))
-        ridge = self.kernel_alpha * m
+        # In data of size 1e300 the penalty is below the least number.
+        ridge = max(self.kernel_alpha * m, np.finfo(np.float64).tiny)
         return Bound(
             objective=float(self.units * (self.loss(F) + 0.5 * ridge * np.vdot(A, A))),
-            gap=float(self.units * np.sum((ridge * A - eta) ** 2) / (2 * ridge)),
+            gap=float(self.units * np.sum((ridge * A - eta) ** 2 / (2 * ridge))),
             first_variation_max=float(np.abs(eta).max(initial=0) * self.x_scale * self.y_scale),
             proven=True,
             points=np.empty((0, 0)),

@@ -309,7 +309,7 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             setattr(self, name, value)
         self.n_iter_ = len(history["objective"])
         self.history_ = history
-        self._flow = _Flow(theta, problem.scales) if self.solver == "flow" else None
+        self._flow = _flow_state(theta, problem.scales) if self.solver == "flow" else None
         if self.n_iter_ == self.max_iter and not step.done:
             warn_unless_reached(
                 self,
@@ -421,48 +421,47 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         with one_blas_thread():
             flow = getattr(self, "_flow", None)
             problem = TwoLayerProblem(
-                X[used] if flow is None else X[used].astype(flow.theta.dtype, copy=False),
+                X[used] if flow is None else X[used].astype(flow["theta"].dtype, copy=False),
                 Y[used],
                 normalized(c[used]),
                 is_log_loss=self._is_log_loss,
                 alpha=self.alpha,
                 fit_intercept=self.fit_intercept,
-                scales=None if flow is None else flow.scales,
+                scales=None if flow is None else flow["scales"],
             )
             if flow is None:
                 rng = check_random_state(self.random_state)
                 length = 1 / np.sqrt(self.n_particles)
                 theta = solvers.spread_start(problem, self.n_particles, length, rng)
-                self._flow = flow = _Flow(theta, problem.scales)
-            flow.visit(problem, BATCH_SIZE if self.batch_size == "auto" else self.batch_size)
+                self._flow = flow = _flow_state(theta, problem.scales)
+            _visit(flow, problem, BATCH_SIZE if self.batch_size == "auto" else self.batch_size)
         run = _Run(self, problem, _Scaling(X, c, False, False), extra, None)
-        for name, value in run.attributes(flow.theta).items():
+        for name, value in run.attributes(flow["theta"]).items():
             setattr(self, name, value)
-        self.n_iter_ = flow.n_steps
+        self.n_iter_ = flow["n_steps"]
         for stale in ("certificate_", "first_variation_max_", "history_"):
             if hasattr(self, stale):
                 delattr(self, stale)
         return self
 
 
-class _Flow:
-    """The stochastic flow between two calls of `partial_fit`, in the scales of the first."""
+def _flow_state(theta, scales):
+    """The stochastic flow between two calls of `partial_fit`, in types that pickle anywhere."""
+    return {"theta": theta, "scales": scales, "step": 1.0, "n_steps": 0}
 
-    def __init__(self, theta, scales):
-        self.theta, self.scales, self.step, self.n_steps = theta, scales, 1.0, 0
 
-    def visit(self, problem, size):
-        """A step on each mini-batch of the rows, in their order."""
-        for first in range(0, len(problem.X), size):
-            function = partial(problem.value_and_gradient, rows=slice(first, first + size))
-            trial, step, _, _ = solvers.descend(
-                function, self.theta, *function(self.theta), self.step
-            )
-            if trial is not None:
-                self.theta = trial
-            # A batch on which no step is short enough must not stop those after it.
-            self.step = max(2.0 * step, SHORTEST_STEP)
-            self.n_steps += 1
+def _visit(state, problem, size):
+    """A step of the flow on each mini-batch of the rows, in their order."""
+    for first in range(0, len(problem.X), size):
+        function = partial(problem.value_and_gradient, rows=slice(first, first + size))
+        theta, step, _, _ = solvers.descend(
+            function, state["theta"], *function(state["theta"]), state["step"]
+        )
+        if theta is not None:
+            state["theta"] = theta
+        # A batch on which no step is short enough must not stop those after it.
+        state["step"] = max(2.0 * step, SHORTEST_STEP)
+        state["n_steps"] += 1
 
 
 class _Scaling:
