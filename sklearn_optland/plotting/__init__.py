@@ -2,5 +2,6 @@
 
 from sklearn_optland.plotting._convergence import ConvergenceDisplay
 from sklearn_optland.plotting._kkt import KKTDisplay
+from sklearn_optland.plotting._mean_field import CertificateDisplay, ParticlesDisplay
 
-__all__ = ["ConvergenceDisplay", "KKTDisplay"]
+__all__ = ["CertificateDisplay", "ConvergenceDisplay", "KKTDisplay", "ParticlesDisplay"]
