@@ -1,11 +1,9 @@
 """Objective gaps of fitted estimators against passes or seconds."""
 
-from itertools import cycle
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import COLOURS, MARKERS
+from sklearn_optland.plotting._style import new_axes, styles
 
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
@@ -111,17 +109,14 @@ class ConvergenceDisplay:
         """
         if x not in XLABELS:
             raise ValueError(f"x must be one of {list(XLABELS)}, got {x!r}.")
-        if ax is None:
-            from matplotlib import pyplot
-
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = new_axes() if ax is None else ax
         optimum = self._optimum()
         self.lines_, self.slopes_ = [], []
         gaps = {
             name: np.maximum((curve["objective"] - optimum) / abs(optimum or 1.0), LOWEST)
             for name, curve in self.curves.items()
         }
-        for name, colour, marker in zip(gaps, cycle(COLOURS), cycle(MARKERS), strict=False):
+        for name, (colour, marker) in zip(gaps, styles(), strict=False):
             where = np.asarray(self.curves[name][x])
             (line,) = ax.plot(
                 where,

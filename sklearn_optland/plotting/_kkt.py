@@ -1,11 +1,9 @@
 """KKT residuals of a net against iterations."""
 
-from itertools import cycle
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._convergence import COLOURS, MARKERS
+from sklearn_optland.plotting._style import new_axes, styles
 
 LABELS = {
     "W_1": "W, first layer",
@@ -90,13 +88,9 @@ class KKTDisplay:
         display : KKTDisplay
             This object.
         """
-        if ax is None:
-            from matplotlib import pyplot
-
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = new_axes() if ax is None else ax
         self.lines_ = []
-        styles = zip(cycle(COLOURS), cycle(MARKERS), strict=False)
-        for (name, values), (colour, marker) in zip(self.residuals.items(), styles, strict=False):
+        for (name, values), (colour, marker) in zip(self.residuals.items(), styles(), strict=False):
             if not np.any(values):
                 continue
             (line,) = ax.plot(

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-POSITIVE, NEGATIVE, PATH = "#D55E00", "#0072B2", "#999999"
+from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, new_axes
+
 ANGLES = 2000
 
 
@@ -144,10 +145,7 @@ class ParticlesDisplay:
                 f"nets: found output layers of shapes {sorted(sizes)}; allowed are nets of one "
                 "size."
             )
-        if ax is None:
-            from matplotlib import pyplot
-
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = new_axes() if ax is None else ax
         points = []
         for net in self.nets:
             B, A = _particles(*net)
@@ -166,7 +164,7 @@ class ParticlesDisplay:
         colours = np.where(self.nets[-1][0][1][:, self.output] > 0, POSITIVE, NEGATIVE)
         if len(points) > 1:
             for j in range(points.shape[1]):
-                ax.plot(*points[:, j].T, color=PATH, linewidth=0.5, zorder=1)
+                ax.plot(*points[:, j].T, color=FAINT, linewidth=0.5, zorder=1)
             ax.scatter(*points[0].T, marker="x", s=12, c=colours, linewidth=0.7, zorder=2)
         ax.scatter(*points[-1].T, marker="o", s=24, c=colours, zorder=3)
         ax.axhline(0, color="0.8", linewidth=0.5, zorder=0)
@@ -291,10 +289,7 @@ class CertificateDisplay:
         display : CertificateDisplay
             This object.
         """
-        if ax is None:
-            from matplotlib import pyplot
-
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = new_axes() if ax is None else ax
         (self.line_,) = ax.plot(self.angles, self.first_variation, color=NEGATIVE, label="|η|")
         ax.axhline(self.alpha, color=POSITIVE, linestyle="--", linewidth=1, label="alpha")
         at = np.interp(self.particles, self.angles, self.first_variation)
