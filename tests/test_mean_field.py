@@ -398,19 +398,19 @@ def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
 
 
 def test_langevin_noise_has_the_temperature_s_size():
-    X, y = np.ones((20, 1)), np.zeros(20)
-    y[::2] = 1  # nothing to learn from a constant column
-    model = MeanFieldTwoLayerNet(
-        400, solver="flow", alpha=1e-9, noise=1e-3, max_iter=1, random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        noisy = model.fit(X, y)
-        still = MeanFieldTwoLayerNet(400, solver="flow", alpha=1e-9, max_iter=1, random_state=0)
-        still.fit(X, y)
-    assert noisy.n_iter_ == 1
-    assert not np.array_equal(noisy.coefs_[0], still.coefs_[0])
-    assert noisy.fit(X, y).coefs_[0].shape == (1, 400)
+    problem = make_problem(alpha=0.0)
+    problem.Y[:] = 0  # with f = 0 nothing pulls: all movement is noise, of a step of length 1
+    m = 2000
+    theta = solvers.spread_start(problem, m, 1.0, np.random.RandomState(0))
+    steps = solvers.flow(problem, theta, 0, noise=0.01, rng=np.random.RandomState(1))
+    moved = (next(steps).theta - theta)[:-1]
+    expected = np.sqrt(2 * 0.01 / problem.units / m)
+    assert abs(moved.std() / expected - 1) < 0.05
+    X, y = curve()
+    model = MeanFieldTwoLayerNet(solver="flow", noise=1e-3, max_iter=20, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert model.n_iter_ == 20
 
 
 @pytest.mark.parametrize("is_log_loss", [False, True])
@@ -543,7 +543,7 @@ def separable(n=20, seed=0):
 def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     X, y = separable(seed=seed)
     model = MeanFieldTwoLayerNetClassifier(
-        100, solver="margin-ascent", tol=0.1, max_iter=5000, random_state=0
+        100, solver="margin-ascent", tol=0.05, max_iter=5000, random_state=0
     ).fit(X, y)
     assert model.certificate_.scope == "global"
     assert model.certificate_.reached
@@ -558,7 +558,7 @@ def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     b = np.append(np.zeros(len(y)), 1)
     best = -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
     assert best <= model.margin_bound_ * (1 + 1e-9)
-    assert 0.85 * best <= model.margin_ <= model.margin_bound_
+    assert 0.95 * best <= model.margin_ <= model.margin_bound_
     # The net has a least margin of 1.
     margins = (2 * y - 1) * model.decision_function(X)
     np.testing.assert_allclose(margins.min(), 1)

@@ -8,15 +8,20 @@ from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
 MAX_HALVINGS = 40
+# Share of what a tangent promises that a step must bring, and the most that a weight may change, as
+# a logarithm.
+ENOUGH = 0.3
+MOST_LOG = 1.0
 PATIENCE = 10
 
 
 def conic_steps(evaluate, retract, weights, positions, free, alpha):
-    """Steps of conic particle gradient descent with a backtracked step.
+    """Steps of conic particle gradient descent, backtracked.
 
-    In the metric of the cone over the positions (Chizat 2019, with alpha = 1/4, beta = 1 there) a
-    weight moves by w <- w exp(-4 s (J + alpha)) and its position by -s grad J, J being the first
-    variation of the loss.
+    In the metric of the cone over the positions (Chizat 2022) a weight moves by
+    w <- w exp(-4 s (J + alpha)), J being the first variation of the loss, and its position by
+    -t grad J. Both happen in turn, each with a step size of its own: what positions allow depends
+    on the features' curvature, what weights allow does not.
 
     Parameters
     ----------
@@ -29,7 +34,7 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
         Positive.
     positions : ndarray of shape (m, n_coordinates)
     free : ndarray
-        Parameters that move by plain gradient steps.
+        Parameters that move with the weights, by plain gradient steps.
     alpha : float
         What a unit of mass costs.
 
@@ -37,33 +42,40 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
     ------
     weights, positions, free, value, passes, done
     """
-    state = weights, positions, free
-    value, J, slope, pull = evaluate(*state)
-    passes, t = 1, 1.0
-    while True:
+
+    def move_weights(state, at, s):
         weights, positions, free = state
-        for _ in range(MAX_HALVINGS):
-            trial = (
-                weights * np.exp(np.clip(-4 * t * (J + alpha), -30.0, 1.0)),
-                retract(positions - t * slope),
-                free - t * pull,
-            )
-            new = evaluate(*trial)
-            passes += 1
-            promise = t * (
-                4 * weights @ (J + alpha) ** 2
-                + weights @ np.einsum("ij,ij->i", slope, slope)
-                + pull @ pull
-            )
-            if new[0] < value and new[0] <= value - 0.3 * promise:
-                break
-            t *= 0.5
-        else:
-            yield *state, value, passes, True
+        _, J, _, pull = at
+        factor = np.exp(np.clip(-4 * s * (J + alpha), -MOST_LOG, MOST_LOG))
+        promise = s * (4 * weights @ (J + alpha) ** 2 + pull @ pull)
+        return (weights * factor, positions, free - s * pull), promise
+
+    def move_positions(state, at, t):
+        weights, positions, free = state
+        slope = at[2]
+        promise = t * weights @ np.einsum("ij,ij->i", slope, slope)
+        return (weights, retract(positions - t * slope), free), promise
+
+    state = weights, positions, free
+    at, passes = evaluate(*state), 1
+    moves, sizes = (move_weights, move_positions), [1.0, 1.0]
+    while True:
+        moved = False
+        for k, move in enumerate(moves):
+            for _ in range(MAX_HALVINGS):
+                trial, promise = move(state, at, sizes[k])
+                new = evaluate(*trial)
+                passes += 1
+                if new[0] < at[0] and new[0] <= at[0] - ENOUGH * promise:
+                    state, at, moved = trial, new, True
+                    sizes[k] *= 1.5
+                    break
+                sizes[k] *= 0.5
+            else:
+                sizes[k] = 1.0  # nothing to gain here now: begin again when the other has moved
+        yield *state, at[0], passes, not moved
+        if not moved:
             return
-        state, (value, J, slope, pull) = trial, new
-        yield *state, value, passes, False
-        t *= 1.5
 
 
 @validate_params(
@@ -89,10 +101,10 @@ def conic_descent(
               + \\alpha \\sum_j w_j,
 
     as in spike deconvolution, where :math:`\\varphi(\\theta)` is a filter's response to a spike at
-    :math:`\\theta`. Masses move multiplicatively and positions by gradients, with one backtracked
-    step. With positions that cover the domain densely enough it finds the global optimum: that is
-    where :math:`\\eta(\\theta) = \\varphi(\\theta)^T r \\le \\alpha` for all positions, with the
-    residual r.
+    :math:`\\theta`. Masses move multiplicatively and positions by gradients, in turn, with
+    backtracked steps. With positions that cover the domain densely enough it finds the global
+    optimum: that is where :math:`\\varphi(\\theta)^T r \\le \\alpha` for all positions, r being the
+    residual.
 
     Parameters
     ----------

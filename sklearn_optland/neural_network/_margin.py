@@ -10,11 +10,13 @@ For weights p >= 0 of sum 1 no net of norm 1 has a margin above the dual norm of
 
     gamma* <= max over |t| = 1 of |sum_i p_i y_i relu(t'x_i)|    (kernel: |sum_i p_i y_i h(x_i)|).
 
-The p of single steps jump from row to row; their mean over the last half of the steps is close to
-optimal.
+The p of single steps jump from row to row; their mean over the last half of the steps bounds well.
+On small data the best p for the net's own neurons, by a linear program, bounds better still; where
+the sphere has higher points these join the program.
 """
 
 import numpy as np
+from scipy.optimize import linprog
 
 from sklearn_optland.neural_network._mean_field_problem import Bound
 from sklearn_optland.neural_network._mean_field_solvers import Step
@@ -23,6 +25,10 @@ from sklearn_optland.neural_network._sphere import maximum_over_sphere
 # Length of the first step, in units of the net's and the gradient's norm; step t is 1 / sqrt(t) of
 # it.
 FIRST_STEP = 0.3
+# The linear program: the step from which on it is asked, values of its matrix, and how often.
+FIRST_PROGRAM = 256
+PROGRAM_VALUES = 200_000
+MAX_PROGRAMS = 8
 
 
 def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
@@ -81,6 +87,12 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
                     rows, weighted, n_starts=n_starts, random_state=random_state
                 )
                 value, proven = maximum.value, maximum.proven
+                if (
+                    min(upper, value) - best[0] > tol * min(upper, value)
+                    and t >= FIRST_PROGRAM
+                    and len(y) * len(a) <= PROGRAM_VALUES
+                ):
+                    value = min(value, _best_bound(rows, y, best[1].T, tol, n_starts, random_state))
             upper = min(upper, value)
             sum_p, n_p, next_bound = 0 * sum_p, 0, 2 * next_bound
             found = bound = _as_bound(problem, best[0], upper, proven)
@@ -103,6 +115,35 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
         sharpness *= grown / norm
         root_grown = problem.dtype.type(np.sqrt(grown))
         B, a = B / root_grown, a / root_grown
+
+
+def _best_bound(rows, y, points, tol, n_starts, random_state):
+    """The bound of the p that are best for some points, by cutting planes.
+
+    p minimises max_k |sum_i p_i y_i relu(t_k'x_i)|, the points t_k being at first those of a net,
+    then also where the bound is reached.
+    """
+    lengths = np.linalg.norm(points, axis=1)
+    points = (points[lengths > 0] / lengths[lengths > 0, None]).astype(np.float64)
+    rows, y = rows.astype(np.float64), y.astype(np.float64)
+    n, upper = len(y), np.inf
+    goal = np.append(np.zeros(n), 1.0)
+    for _ in range(MAX_PROGRAMS):
+        M = (np.maximum(rows @ points.T, 0) * y[:, None]).T
+        M = np.column_stack([np.vstack([M, -M]), np.full(2 * len(M), -1.0)])
+        total = np.append(np.ones(n), 0.0)[None]
+        solution = linprog(goal, A_ub=M, b_ub=np.zeros(len(M)), A_eq=total, b_eq=[1.0])
+        if solution.status != 0:
+            break
+        p = np.maximum(solution.x[:n], 0)
+        maximum = maximum_over_sphere(
+            rows, (p / p.sum() * y)[:, None], n_starts=n_starts, random_state=random_state
+        )
+        upper = min(upper, maximum.value)
+        if upper - solution.fun <= 0.2 * tol * upper:
+            break
+        points = np.concatenate([points, maximum.points])
+    return upper
 
 
 def _as_theta(problem, best):

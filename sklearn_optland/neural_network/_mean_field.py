@@ -296,6 +296,7 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 metadata=metadata,
                 task_name="step",
             )
+            self.history_ = history
             step = run.last
             if run.best is not None:
                 step = solvers.Step(run.best.theta, np.nan, step.passes, step.done)
@@ -308,7 +309,6 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         for name, value in run.attributes(theta).items():
             setattr(self, name, value)
         self.n_iter_ = len(history["objective"])
-        self.history_ = history
         self._flow = _flow_state(theta, problem.scales) if self.solver == "flow" else None
         if self.n_iter_ == self.max_iter and not step.done:
             warn_unless_reached(
@@ -328,6 +328,9 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 n_starts=CERTIFICATE_STARTS,
                 random_state=seed,
             )
+            # The curves end with what the fitted net has.
+            self.history_["objective"][-1] = bound.objective
+            self.history_["certificate"][-1] = bound.gap
             self.first_variation_max_ = bound.first_variation_max
             self.certificate_ = Certificate(
                 "duality gap",
@@ -515,7 +518,7 @@ class _Run:
         for number, step in enumerate(steps):
             self.last = step
             curves = {
-                "objective": units * step.value,
+                "objective": units * step.value if step.bound is None else step.bound.objective,
                 "certificate": np.inf if step.bound is None else step.bound.gap,
                 "passes": step.passes,
             }

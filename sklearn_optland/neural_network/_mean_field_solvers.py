@@ -240,14 +240,16 @@ def flow(problem, theta, tol, *, noise=0.0, rng=None):
     value, gradient = problem.value_and_gradient(theta)
     m, n_weights = problem.n_particles(theta), theta.size - problem.n_outputs
     while True:
-        trial, t, tries, new = descend(problem.value_and_gradient, theta, value, gradient, t)
+        trial, shorter, tries, new = descend(problem.value_and_gradient, theta, value, gradient, t)
         passes += tries
-        if trial is None:
+        if trial is not None:
+            theta, (value, gradient), t = trial, new, shorter
+        elif not noise:
             yield Step(theta, value, passes, done=True)
             return
-        theta, (value, gradient) = trial, new
         if noise:
             size = np.sqrt(2 * noise / problem.units * t / m)
+            theta = theta.copy()
             theta[:n_weights] += (size * rng.standard_normal(n_weights)).astype(theta.dtype)
             if not problem.fit_intercept:
                 problem.parts(theta)[1][:] = 0
