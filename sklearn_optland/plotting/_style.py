@@ -4,8 +4,8 @@ from itertools import cycle
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
 # without any colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 # What has a sign, and what is beside the point.
 POSITIVE, NEGATIVE, FAINT = COLOURS[1], COLOURS[0], "#999999"
