@@ -122,7 +122,7 @@ class Objective:
         self.columns_square = passes.columns_square()
         mean = passes.c @ passes.Y
         spread = float(weighted_squares(passes.Y - mean.astype(passes.dtype), passes.c))
-        self.constant_residual = np.sqrt(spread) if spread > 0 else 1.0
+        self.constant_residual = float(np.sqrt(spread)) if spread > 0 else 1.0
 
     def at(self, theta):
         """Objective, gradient and KKT residual, by one pass over the data."""
@@ -135,7 +135,7 @@ class Objective:
         terms = inputs * adjoints + _norms(self.network, pull)
         lines = _norms(self.network, gradient + pull) / np.where(terms > 0, terms, 1.0)
         misfit = float(adjoints[-1]) / self.constant_residual
-        residual = float(np.max(lines)) * misfit
+        residual = float(np.max(lines) * misfit)
         objective = loss + 0.5 * float(np.dot(theta, pull))
         if self.is_penalized:
             return Point(theta, objective, gradient + pull, objective, misfit, residual)
