@@ -97,7 +97,7 @@ ENTRIES = [
             max_iter=5000,
             random_state=0,
         ),
-        grid={"alpha": [0.01, 0.03, 0.1]},
+        grid={"alpha": [1.0, 10.0, 100.0]},
         data=("diabetes",),
     ),
     Entry(

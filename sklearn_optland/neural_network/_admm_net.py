@@ -371,7 +371,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_optland.neural_network import ADMMNetClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> net = ADMMNetClassifier((40,) * 4, "logistic", alpha=1e-4, random_state=0)
+    >>> net = ADMMNetClassifier((40,) * 4, "logistic", alpha=1e-3, random_state=0)
     >>> net.fit(X[:1300], y[:1300]).score(X[1300:], y[1300:]) > 0.9
     True
     >>> net.certificate_.scope, net.certificate_.reached

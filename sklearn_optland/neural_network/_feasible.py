@@ -93,6 +93,8 @@ class Point:
         residuals D_L relative to those of a constant prediction. The adjoints D_l of a deep net's
         first layers vanish on a plateau, and the gradient with them; this does not. Nor does it
         depend on the units of the targets, and it vanishes where the net interpolates.
+    grams : dict of int to ndarray
+        Gram matrices of the layers that were asked for.
     """
 
     theta: np.ndarray
@@ -101,6 +103,7 @@ class Point:
     objective: float
     misfit: float
     residual: float
+    grams: dict
 
 
 class Objective:
@@ -122,24 +125,27 @@ class Objective:
         self.columns_square = passes.columns_square()
         mean = passes.c @ passes.Y
         spread = float(weighted_squares(passes.Y - mean.astype(passes.dtype), passes.c))
-        self.constant_residual = np.sqrt(spread) if spread > 0 else 1.0
+        self.constant_residual = float(np.sqrt(spread)) if spread > 0 else 1.0
 
-    def at(self, theta):
-        """Objective, gradient and KKT residual, by one pass over the data."""
+    def at(self, theta, levels=()):
+        """Objective, gradient and KKT residual, Grams of some layers, by one pass over the data."""
         self.n_passes += 1
         squares = np.zeros((2, len(self.network.sizes) - 1))
-        loss, gradient = self.passes.gradient(theta, squares)
+        widths = {level: self.network.sizes[level] + 1 for level in levels}
+        grams = {level: np.empty((width, width)) for level, width in widths.items()}
+        loss, gradient = self.passes.gradient(theta, squares, grams)
         pull = self.penalty * theta
         squares[0, 0] = self.columns_square
         inputs, adjoints = np.sqrt(squares[0] + 1), np.sqrt(squares[1])  # 1 is that of the bias
         terms = inputs * adjoints + _norms(self.network, pull)
         lines = _norms(self.network, gradient + pull) / np.where(terms > 0, terms, 1.0)
         misfit = float(adjoints[-1]) / self.constant_residual
-        residual = float(np.max(lines)) * misfit
+        residual = float(np.max(lines) * misfit)
         objective = loss + 0.5 * float(np.dot(theta, pull))
+        value = loss
         if self.is_penalized:
-            return Point(theta, objective, gradient + pull, objective, misfit, residual)
-        return Point(theta, loss, gradient, objective, misfit, residual)
+            value, gradient = objective, gradient + pull
+        return Point(theta, value, gradient, objective, misfit, residual, grams)
 
 
 def _norms(network, theta):
@@ -178,18 +184,25 @@ class GramMetric:
         """Whether delta may be smaller."""
         return bool(self.levels) and not self.is_linear and self.delta > LEAST_DELTA
 
-    def refresh(self, theta, fell=False):
-        """Take the Grams at theta; with `fell`, delta falls first."""
+    @property
+    def hidden(self):
+        """Layers whose Gram changes with the weights."""
+        return [level for level in self.levels if level]
+
+    def refresh(self, point, fell=False):
+        """Take the Grams at a point; with `fell`, delta falls first."""
         if fell:
             self.delta = max(LEAST_DELTA, DELTA_FACTOR * self.delta)
         passes, grams = self.objective.passes, {}
         if 0 in self.levels and (fell or 0 not in self.inverses):
             if self.columns_gram is None:
-                (self.columns_gram,) = passes.grams(theta, [0])
+                (self.columns_gram,) = passes.grams(point.theta, [0])
             grams[0] = self.columns_gram
-        hidden = [level for level in self.levels if level]
-        if hidden:
-            grams.update(zip(hidden, passes.grams(theta, hidden), strict=True))
+        if point.grams:
+            grams.update(point.grams)
+        elif self.hidden:
+            found = passes.grams(point.theta, self.hidden)
+            grams.update(zip(self.hidden, found, strict=True))
             self.objective.n_passes += 0.5
         penalties = self.network.layers(self.objective.penalty)
         for level, G in grams.items():
@@ -241,7 +254,7 @@ def feasible(objective, theta, metric="auto"):
     """
     metric = GramMetric(objective, metric)
     objective.is_penalized = len(objective.network.sizes) - 2 < DEEP
-    point = objective.at(theta)
+    point = objective.at(theta, metric.hidden)
     memory, since, reference, fell = [], 0, point.value, False
     while True:
         if since % REFRESH == 0:
@@ -249,18 +262,20 @@ def feasible(objective, theta, metric="auto"):
                 fell = metric.can_fall and reference - point.value < STALL * point.value
                 reference = point.value
             if metric.levels:
-                metric.refresh(point.theta, fell)
+                metric.refresh(point, fell)
         if not objective.is_penalized and (point.misfit < OFF_PLATEAU or since == MAX_FREE):
             objective.is_penalized, memory = True, []
             point = objective.at(point.theta)
             reference = point.value
-        new = _step(objective, point, memory, metric)
+        # Grams for the next refresh come with the pass that finds its point.
+        levels = metric.hidden if (since + 1) % REFRESH == 0 else ()
+        new = _step(objective, point, memory, metric, levels)
         while new is None and (memory or metric.can_fall):
             # The memory is of another region, or delta is too large for what is left.
             if not memory:
-                metric.refresh(point.theta, fell=True)
+                metric.refresh(point, fell=True)
             memory = []
-            new = _step(objective, point, memory, metric)
+            new = _step(objective, point, memory, metric, levels)
         done = new is None and objective.is_penalized
         if new is None:
             since = MAX_FREE - 1
@@ -274,7 +289,7 @@ def feasible(objective, theta, metric="auto"):
         yield Step(point.theta, point.objective, point.residual, lines, objective.n_passes, done)
 
 
-def _step(objective, point, memory, metric):
+def _step(objective, point, memory, metric, levels):
     """A point that satisfies Armijo's condition, or None if there is none."""
     scale = 1.0
     if memory:
@@ -288,7 +303,7 @@ def _step(objective, point, memory, metric):
     slack = 4 * np.finfo(objective.dtype).eps * abs(point.value)
     size = 1.0
     for _ in range(MAX_BACKTRACKS):
-        new = objective.at(point.theta + objective.dtype.type(size) * direction)
+        new = objective.at(point.theta + objective.dtype.type(size) * direction, levels)
         change = new.value - point.value
         if np.isfinite(change) and change <= ARMIJO * size * slope + slack:
             moved = not np.array_equal(new.theta, point.theta)

@@ -180,12 +180,15 @@ def _mean_and_deviation(A, c):
     top = np.zeros(A.shape[1])
     for first, last in blocks:
         top = np.maximum(top, np.abs(A[first:last]).max(axis=0))
-    unit = np.where(top > 0, top, 1.0)
+    extreme = (top > 1e100) | ((top > 0) & (top < 1e-100))
+    unit = np.where(extreme, top, 1.0)
     mean, square = np.zeros_like(unit), np.zeros_like(unit)
     for first, last in blocks:
-        mean += c[first:last] @ (A[first:last] / unit)
+        mean += c[first:last] @ (A[first:last] / unit if extreme.any() else A[first:last])
     for first, last in blocks:
-        square += c[first:last] @ (A[first:last] / unit - mean) ** 2
+        centered = A[first:last] / unit if extreme.any() else A[first:last]
+        centered = centered - mean
+        square += c[first:last] @ np.square(centered, out=centered)
     return mean * unit, np.sqrt(square) * unit
 
 
@@ -243,7 +246,7 @@ class Passes:
 
         return self._sum(kernel)
 
-    def gradient(self, theta, squares=None):
+    def gradient(self, theta, squares=None, grams=()):
         """Mean loss and its gradient, by the exact adjoint.
 
         Parameters
@@ -252,6 +255,8 @@ class Passes:
         squares : ndarray of shape (2, n_layers), default=None
             Where the layers' mean squared norms go, if asked for: of the inputs but the columns
             themselves, and of the adjoints, which are the derivatives of a row's loss.
+        grams : dict of int to ndarray of shape (n_in + 1, n_in + 1), default=()
+            Where the Gram matrices of some layers go, as `grams` has them.
 
         Returns
         -------
@@ -260,13 +265,23 @@ class Passes:
         """
         layers = self.network.layers(theta)
         n_layers, n_sums = len(layers), 0 if squares is None else 2 * len(layers)
-        total = np.zeros(len(theta) + n_sums, dtype=self.dtype)
+        total = np.zeros(
+            len(theta) + n_sums + sum(grams[level].size for level in grams), dtype=self.dtype
+        )
+
+        def gram_views(flat):
+            end = len(theta) + n_sums
+            for level in grams:
+                start, end = end, end + grams[level].size
+                yield level, flat[start:end].reshape(grams[level].shape)
 
         def kernel(thread, out, first, last):
             loss, grads = 0.0, self.network.layers(out)
-            sums = out[len(theta) :].reshape(-1, n_layers)
+            sums = out[len(theta) : len(theta) + n_sums].reshape(-1, n_layers)
             for rows, buffers in self._blocks(thread, first, last):
                 V = self._forward(layers, rows, buffers)
+                for level, G in gram_views(out):
+                    self._add_gram(G, V[level], rows)
                 D = V[-1]
                 loss += output_residuals(D, self.Y[rows], self.c[rows], self.network.is_log_loss)
                 for level in range(len(layers) - 1, -1, -1):
@@ -288,7 +303,9 @@ class Passes:
 
         loss = self._sum(kernel, total)
         if n_sums:
-            squares[:] = total[len(theta) :].reshape(2, n_layers)
+            squares[:] = total[len(theta) : len(theta) + n_sums].reshape(2, n_layers)
+        for level, G in gram_views(total):
+            grams[level][:] = G
         return loss, total[: len(theta)]
 
     def grams(self, theta, levels):
@@ -319,15 +336,19 @@ class Passes:
             sums = split(out)
             for rows, buffers in self._blocks(thread, first, last):
                 V = self._forward(layers, rows, buffers)
-                roots = np.sqrt(self.c[rows]).astype(self.dtype)
                 for G, level in zip(sums, levels, strict=True):
-                    H = np.empty((len(roots), len(G)), dtype=self.dtype)
-                    np.multiply(V[level], roots[:, None], out=H[:, :-1])
-                    H[:, -1] = roots
-                    G += H.T @ H
+                    self._add_gram(G, V[level], rows)
 
         self._sum(kernel, total)
         return split(total)
+
+    def _add_gram(self, G, V, rows):
+        """G += HᵀH, weighted, for a block of rows."""
+        roots = np.sqrt(self.c[rows]).astype(self.dtype)
+        H = np.empty((len(roots), len(G)), dtype=self.dtype)
+        np.multiply(V, roots[:, None], out=H[:, :-1])
+        H[:, -1] = roots
+        G += H.T @ H
 
     def columns_square(self):
         """Mean squared norm of the columns."""
