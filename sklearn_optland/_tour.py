@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -37,6 +38,7 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
+from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -146,6 +148,20 @@ ENTRIES = [
         counterpart=DecisionTreeClassifier(random_state=0),
         grid={"max_depth": [2, 4, 6, 8, 10]},
         data=("iris", "wine", "breast_cancer", "digits"),
+    ),
+    Entry(
+        name="MeanFieldTwoLayerNet",
+        estimator=MeanFieldTwoLayerNet(max_iter=5000, random_state=0),
+        counterpart=MLPRegressor(learning_rate_init=0.01, max_iter=5000, random_state=0),
+        grid={"alpha": [1.0, 3.0, 10.0, 30.0]},
+        data=("diabetes",),
+    ),
+    Entry(
+        name="MeanFieldTwoLayerNetClassifier",
+        estimator=MeanFieldTwoLayerNetClassifier(max_iter=5000, random_state=0),
+        counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
+        grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
+        data=("wine", "breast_cancer", "digits"),
     ),
 ]
 
