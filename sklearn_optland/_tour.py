@@ -38,7 +38,12 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
-from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
+from sklearn_optland.neural_network import (
+    ADMMNetClassifier,
+    ADMMNetRegressor,
+    MeanFieldTwoLayerNet,
+    MeanFieldTwoLayerNetClassifier,
+)
 from sklearn_optland.plotting._style import COLOURS, MARKERS
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
@@ -169,6 +174,20 @@ ENTRIES = [
         counterpart=DecisionTreeClassifier(random_state=0),
         grid={"max_depth": [2, 4, 6, 8, 10]},
         data=("iris", "wine", "breast_cancer", "digits"),
+    ),
+    Entry(
+        name="MeanFieldTwoLayerNet",
+        estimator=MeanFieldTwoLayerNet(max_iter=5000, random_state=0),
+        counterpart=MLPRegressor(learning_rate_init=0.01, max_iter=5000, random_state=0),
+        grid={"alpha": [1.0, 3.0, 10.0, 30.0]},
+        data=("diabetes",),
+    ),
+    Entry(
+        name="MeanFieldTwoLayerNetClassifier",
+        estimator=MeanFieldTwoLayerNetClassifier(max_iter=5000, random_state=0),
+        counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
+        grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
+        data=("wine", "breast_cancer", "digits"),
     ),
 ]
 
