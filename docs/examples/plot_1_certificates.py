@@ -2,15 +2,15 @@
 Certificates that hold
 ======================
 
-A fit of this package ends with `certificate_`: a number, computed from the data and the coefficients
-alone, that bounds how far the objective is above its optimum. Here the optimum is computed to full
-precision, which a user never does, and the bound is laid beside the truth: it is above it at every
-iteration, and not by much.
+A fit of this package ends with `certificate_`: a number, computed from the data and the
+coefficients alone, that bounds how far the objective is above its optimum. Here the optimum is
+computed to full precision, which a user never does, and the bound is laid beside the truth: it is
+above it at every iteration, and not by much.
 """
 
 # %%
-# Logistic regression by the bound of Jebara and Choromanska; a squared hinge by SAGA and by SDCA; and
-# log-loss with an L1 penalty by Catalyst. `tol=0` goes as far as float64 does: the optima.
+# Logistic regression by the bound of Jebara and Choromanska; a squared hinge by SAGA and by SDCA;
+# and log-loss with an L1 penalty by Catalyst. `tol=0` goes as far as float64 does: the optima.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone

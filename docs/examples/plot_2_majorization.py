@@ -9,9 +9,9 @@ Minimising the sum of the quadratics cannot raise the objective: no step size, n
 # %%
 # The bound itself
 # ----------------
-# :func:`~sklearn_optland.linear_model.partition_function_bound` bounds
-# :math:`\log Z(\theta) = \log(e^{-\theta/2} + e^{\theta/2})` at four points. Böhning's bound has the
-# same curvature everywhere, 1/4; that of Jebara and Choromanska (2012) is as wide as it can be.
+# :func:`~sklearn_optland.linear_model.partition_function_bound` bounds :math:`\log Z(\theta) =
+# \log(e^{-\theta/2} + e^{\theta/2})` at four points. Böhning's bound has the same curvature
+# everywhere, 1/4; that of Jebara and Choromanska (2012) is as wide as it can be.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -27,7 +27,7 @@ theta = np.linspace(-9, 9, 400)
 log_partition = np.logaddexp(-theta / 2, theta / 2)
 
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), sharey=True)
-for ax, at in zip(axes, [0.0, 2.0, 4.0, 7.0]):
+for ax, at in zip(axes, [0.0, 2.0, 4.0, 7.0], strict=True):
     log_z, mu, sigma = partition_function_bound(features, weights, [at])
     step = theta - at
     jc12 = log_z + mu[0] * step + 0.5 * sigma[0, 0] * step**2
@@ -54,7 +54,7 @@ X = StandardScaler().fit_transform(X)
 
 optimum = BoundMajorizationLogisticRegression(tol=0).fit(X, y).history_["objective"].min()
 figure, ax = plt.subplots(figsize=(7, 4.2))
-for curvature, marker in zip(["bohning", "jc12", "bohning-nesterov", "auto"], "osD^"):
+for curvature, marker in zip(["bohning", "jc12", "bohning-nesterov", "auto"], "osD^", strict=True):
     model = BoundMajorizationLogisticRegression(
         curvature=curvature, tol=1e-9, max_iter=5000, random_state=0
     )

@@ -3,8 +3,8 @@ The rate table as an experiment
 ===============================
 
 To reach a gap of ε, gradient descent needs a number of passes proportional to the condition number
-κ, finite-sum solvers 1 + κ/n, accelerated ones 1 + √(κ/n), each times log(1/ε). Ridge regression on
-n = 200 rows of length 1, κ/n from 0.01 to 1000; `benchmarks/finite_sum/rates.py` is the large
+κ, finite-sum solvers 1 + κ/n, accelerated ones 1 + √(κ/n), each times log(1/ε). Ridge regression
+on n = 200 rows of length 1, κ/n from 0.01 to 1000; `benchmarks/finite_sum/rates.py` is the large
 version, with more solvers and the log-loss.
 """
 
@@ -85,6 +85,6 @@ ax.legend(loc="upper left", fontsize="small")
 plt.show()
 
 # %%
-# Up to κ = n the solvers need a handful of passes. From κ = 30 n on the accelerated ones are ahead.
-# A fitted estimator knows its row:
+# Up to κ = n the solvers need a handful of passes. From κ = 30 n on the accelerated ones are
+# ahead. A fitted estimator knows its row:
 print(finite_sum("squared_error", "l2", X, y, alpha=1e-4, random_state=0).rate)

@@ -2,13 +2,13 @@
 LOMtree: a tree that grows online
 =================================
 
-The tree of Choromanska and Langford learns a row at a time. A leaf that meets a second class splits;
-its regressor is pushed to send each class to one side, and half of the rows to each.
+The tree of Choromanska and Langford learns a row at a time. A leaf that meets a second class
+splits; its regressor is pushed to send each class to one side, and half of the rows to each.
 """
 
 # %%
-# Eight classes in the plane, a stream of rows. The regions are the tree's predictions after so many
-# rows; the points are the last ones it has seen.
+# Eight classes in the plane, a stream of rows. The regions are the tree's predictions after so
+# many rows; the points are the last ones it has seen.
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
@@ -34,7 +34,7 @@ grid = np.column_stack([across.ravel(), up.ravel()])
 tree = LOMTreeClassifier(max_nodes=15, max_depth=6)
 figure, axes = plt.subplots(1, 4, figsize=(11, 3.1), sharex=True, sharey=True)
 seen = 0
-for ax, until in zip(axes, [10, 40, 200, 4000]):
+for ax, until in zip(axes, [10, 40, 200, 4000], strict=True):
     X, y = stream(until - seen)
     tree.partial_fit(X, y, classes=np.arange(8))
     seen = until
@@ -61,15 +61,15 @@ plt.show()
 # %%
 # What the splits do
 # ------------------
-# `node_stats_` has the measures of each node; here for handwritten digits, the size of a dot being the
-# number of classes. Splits that many rows pass have a J near 1. Those with a small J send few rows to
-# one side: a balance near 0 or 1. Nearly all are pure: hardly a class is divided.
+# `node_stats_` has the measures of each node; here for handwritten digits, the size of a dot being
+# the number of classes. Splits that many rows pass have a J near 1. Those with a small J send few
+# rows to one side: a balance near 0 or 1. Nearly all are pure: hardly a class is divided.
 X, y = load_digits(return_X_y=True)
 tree = LOMTreeClassifier(random_state=0).fit(X, y)
 stats = tree.node_stats_
 split = ~np.isnan(stats["J"])
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharex=True)
-for ax, name, best in zip(axes, ["J", "balance", "purity"], [1.0, 0.5, 0.0]):
+for ax, name, best in zip(axes, ["J", "balance", "purity"], [1.0, 0.5, 0.0], strict=True):
     ax.scatter(stats["n"][split], stats[name][split], s=8 * stats["n_classes"][split], alpha=0.7)
     ax.axhline(best, color="black", linestyle=":", label="the best possible")
     ax.set(xscale="log", xlabel="rows of the node", title=name, ylim=(-0.05, 1.05))

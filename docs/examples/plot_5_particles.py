@@ -4,19 +4,19 @@ Particles find the teacher
 
 A two-layer net is a cloud of particles, one a neuron. With few of them, gradient flow may end in a
 local minimum; with enough, they cover all directions at the start, and those that point the right
-way grow. Chizat and Bach (2018) prove it in the limit; some twenty are enough for a teacher of five.
+way grow. Chizat and Bach (2018) prove it in the limit; some twenty are enough for a teacher of
+five.
 """
 
 # %%
 # A teacher of five neurons in the plane, without noise and without biases, and a penalty that only
 # decides between nets of the same outputs. (If the teacher's directions, times the signs of their
-# outputs, lie in a half-plane, the teacher is the net of least norm.) Crosses are the start, dots the
-# end, grey lines the way; black marks are the teacher's directions.
+# outputs, lie in a half-plane, the teacher is the net of least norm.) Crosses are the start, dots
+# the end, grey lines the way; black marks are the teacher's directions.
 import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
@@ -63,9 +63,9 @@ for m in (5, 10, 20):
 # %%
 # A proof
 # -------
-# With the variation norm as penalty the problem is convex in the measure, and has a dual. The net is
-# optimal if and only if the first variation stays below `alpha` in all directions, and touches it at
-# the neurons. `solver="sliding-frank-wolfe"` adds a neuron where it does not.
+# With the variation norm as penalty the problem is convex in the measure, and has a dual. The net
+# is optimal if and only if the first variation stays below `alpha` in all directions, and touches
+# it at the neurons. `solver="sliding-frank-wolfe"` adds a neuron where it does not.
 net = MeanFieldTwoLayerNet(
     solver="sliding-frank-wolfe", alpha=0.01, fit_intercept=False, tol=1e-5, random_state=0
 ).fit(X, y)

@@ -4,13 +4,14 @@ Kernel against feature learning
 
 A wide net can be trained in two ways. In the kernel regime the hidden layer stays as it was drawn,
 and only the output layer learns. If both layers learn, neurons turn to the directions that matter.
-Here two columns matter and the others are noise: after Chizat and Bach (2020), made small, and with
-a penalty that is chosen on held-out rows, where theirs maximises the margin. `benchmarks/two_layer/regimes.py` is the large version.
+Here two columns matter and the others are noise: after Chizat and Bach (2020), made small, and
+with a penalty that is chosen on held-out rows, where theirs maximises the margin.
+`benchmarks/two_layer/regimes.py` is the large version.
 """
 
 # %%
-# Nine discs in the first two columns, each of one class. The penalty is the norm of the regime: that
-# of the random features' Hilbert space, or the variation norm.
+# Nine discs in the first two columns, each of one class. The penalty is the norm of the regime:
+# that of the random features' Hilbert space, or the variation norm.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
@@ -59,8 +60,8 @@ plt.show()
 # %%
 # In 15 dimensions
 # ----------------
-# Test errors by the number of training rows: medians and quartiles of five draws of the classes of the
-# discs and of the rows.
+# Test errors by the number of training rows: medians and quartiles of five draws of the classes of
+# the discs and of the rows.
 n_rows, draws = [32, 64, 128, 256, 512], range(5)
 figure, ax = plt.subplots(figsize=(6.5, 4.2))
 for (regime, title), marker, shift in zip(REGIMES.items(), "os", [0.98, 1.02], strict=True):

@@ -2,8 +2,9 @@
 A deep sigmoid net, and its KKT residuals
 =========================================
 
-Eight hidden layers of sigmoids: from the usual start, gradients of the first layers vanish, and the
-stochastic solvers stay at a constant prediction. ADMM's metric on its feasible set moves all layers.
+Eight hidden layers of sigmoids: from the usual start, gradients of the first layers vanish, and
+the stochastic solvers stay at a constant prediction. ADMM's metric on its feasible set moves all
+layers.
 """
 
 # %%
@@ -43,10 +44,10 @@ plt.show()
 # %%
 # The lines of the KKT system
 # ---------------------------
-# On the feasible set the layers' outputs and the multipliers hold by construction; what is left are
-# the lines of the weights. The splitting of the paper has all eight. It is fast for some sweeps, then
-# it oscillates: :class:`~sklearn_optland.neural_network.ADMMNetClassifier` returns the best net on
-# the way.
+# On the feasible set the layers' outputs and the multipliers hold by construction; what is left
+# are the lines of the weights. The splitting of the paper has all eight. It is fast for some
+# sweeps, then it oscillates: :class:`~sklearn_optland.neural_network.ADMMNetClassifier` returns
+# the best net on the way.
 split = ADMMNetClassifier(
     (40, 40, 40), "logistic", solver="admm", max_iter=150, random_state=0
 ).fit(X, y)

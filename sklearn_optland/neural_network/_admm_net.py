@@ -95,7 +95,7 @@ _ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
     history_ : dict of ndarray
         "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
         "validation_loss", at each iteration. Of "admm", also "lagrangian".
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         The objective at each iteration.
     loss_ : float
         The objective of the net that is returned, on the rows that were not held out.
@@ -109,7 +109,7 @@ _ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
         Activation of the output layer, as `MLPClassifier` names it.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names."""
 _NOTES = """The W line of the KKT system is all that is left when V is the forward pass and the
     multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,

@@ -65,7 +65,7 @@ _PARAMETERS = """n_particles : int, default=100
     alpha : float, default=1e-3
         Strength of the penalty. With standardised columns and targets the best is mostly between
         1e-5 and 1e-2. Not used by "margin-ascent".
-    solver : {{"particles", "flow", "conic", "sliding-frank-wolfe"{margin}}}, \\
+    solver : {{"particles", "flow", "conic", "sliding-frank-wolfe"{margin}}}, \
             default="particles"
         The algorithm.
 
@@ -153,7 +153,7 @@ _ATTRIBUTES = """coefs_ : list of two ndarrays
         "identity", "logistic" or "softmax".
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names."""
 _REFERENCES = """L. Chizat and F. Bach, "On the global convergence of gradient descent for
     over-parameterized models using optimal transport", NeurIPS 2018.

@@ -468,7 +468,7 @@ def convergence_conditions(X, y, hidden_layer_sizes):
     -------
     conditions : Bunch
         "B", the theorem's bound on the weights; "beta", the least couplings β₁, β₂, β₃ that it
-        allows; "lambda_", the least penalty. "rho" and "alpha" are the same as parameters of
+        allows; `lambda_`, the least penalty. "rho" and "alpha" are the same as parameters of
         :class:`ADMMNetRegressor`, whose objective is a mean over the rows.
 
     Raises
