@@ -102,19 +102,25 @@ def link_to_scikit_learn(app, env, node, content):
     return link
 
 
+def mathml(node, **options):
+    """MathML of a formula. docutils takes the 12 of TeX's short \\tfrac12 for one argument."""
+    formula = re.sub(r"\\([dt]?frac)(\d)(\d)", r"\\\1{\2}{\3}", node.astext())
+    return tex2mathml(formula, **options)
+
+
 def draw_inline(translator, node):
-    """Write a formula in the line as MathML."""
+    """Write a formula in the line."""
     from docutils.nodes import SkipNode
 
-    translator.body.append(tex2mathml(node.astext()))
+    translator.body.append(mathml(node))
     raise SkipNode
 
 
 def draw_display(translator, node):
-    """Write a formula of its own as MathML."""
+    """Write a formula of its own."""
     from docutils.nodes import SkipNode
 
-    translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    translator.body.append(f'<div class="math">{mathml(node, as_block=True)}</div>')
     raise SkipNode
 
 

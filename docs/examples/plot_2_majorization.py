@@ -53,7 +53,7 @@ X, y = load_breast_cancer(return_X_y=True)
 X = StandardScaler().fit_transform(X)
 
 optimum = BoundMajorizationLogisticRegression(tol=0).fit(X, y).history_["objective"].min()
-figure, ax = plt.subplots(figsize=(7, 4.2))
+figure, ax = plt.subplots(figsize=(8.5, 4.2))
 for curvature, marker in zip(["bohning", "jc12", "bohning-nesterov", "auto"], "osD^", strict=True):
     model = BoundMajorizationLogisticRegression(
         curvature=curvature, tol=1e-9, max_iter=5000, random_state=0
@@ -64,5 +64,5 @@ for curvature, marker in zip(["bohning", "jc12", "bohning-nesterov", "auto"], "o
     gap = np.maximum(objective / optimum - 1, 1e-16)
     ax.loglog(iterations, gap, marker=marker, markevery=0.1, label=f'curvature="{curvature}"')
 ax.set(xlabel="iteration", ylabel="(objective − optimum) / optimum", ylim=(1e-11, 1e2))
-ax.legend(loc="upper right")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()

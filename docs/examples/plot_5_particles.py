@@ -4,8 +4,8 @@ Particles find the teacher
 
 A two-layer net is a cloud of particles, one a neuron. With few of them, gradient flow may end in a
 local minimum; with enough, they cover all directions at the start, and those that point the right
-way grow. Chizat and Bach (2018) prove it in the limit; some twenty are enough for a teacher of
-five.
+way grow. Chizat and Bach (2018) prove it in the limit; for a teacher of five, ten or twenty are
+enough.
 """
 
 # %%
