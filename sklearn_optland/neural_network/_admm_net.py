@@ -114,8 +114,9 @@ _ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
 _NOTES = """The W line of the KKT system is all that is left when V is the forward pass and the
     multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,
     (HᵀH + δI)⁻¹ with the layer's inputs H: a Gram-preconditioned L-BFGS, close to one-sided K-FAC.
-    Grams are taken every 5 iterations; δ, relative to the mean of the Gram's diagonal, starts at 30
-    and falls tenfold, to 1e-6 at least, when 5 iterations have brought less than a tenth.
+    Grams G are taken every 5 iterations; δ, relative to abs(G)² / tr(G), starts at 0.2 and falls
+    tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
+    with three or more hidden layers waits until their plateau is left.
 
     Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
     always are; the penalty stays that of `coefs_`. float32 data are computed in float32."""

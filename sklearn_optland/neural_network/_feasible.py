@@ -7,9 +7,10 @@ measures it in the metric of the layer's inputs,
     W <- W - (H'H + delta I)^-1 (H'(Lambda * sigma') + alpha W),     H = [V, 1],
 
 which is close to one-sided K-FAC. Here that metric is where the two loops of L-BFGS start from.
-delta, relative to the mean of the Gram's diagonal, begins large: steps are then close to the
-gradient, and columns of little variance are not fitted first. It falls when progress does, which
-is what gets deep nets of sigmoids off their plateaus.
+delta, relative to the mean eigenvalue of the Gram (weighted by the eigenvalues themselves), begins
+large: steps along all but the leading directions are then close to the gradient, and columns of
+little variance are not fitted first. It falls when progress does, which is what gets deep nets of
+sigmoids off their plateaus.
 
 There the gradient of the loss is so small that the weakest penalty wins and takes all weights to 0,
 a stationary point. So the penalty of deep nets is left out until the plateau is left.
@@ -29,7 +30,7 @@ MEMORY = 20
 REFRESH = 5
 # delta: where it starts and ends, its factor, and the relative progress in REFRESH iterations below
 # which it falls.
-DELTA, LEAST_DELTA, DELTA_FACTOR, STALL = 30.0, 1e-6, 0.1, 0.1
+DELTA, LEAST_DELTA, DELTA_FACTOR, STALL = 0.2, 1e-8, 0.1, 0.1
 # Of a net without hidden layers the Gram is the whole metric.
 LINEAR_DELTA = 1e-12
 # A net with so many hidden layers starts without the penalty, until its output residuals are below
@@ -223,8 +224,8 @@ class GramMetric:
 
 
 def _inverse(G, delta, penalty):
-    """(G + delta mean(diag G) I + diag(penalty))^-1; delta grows if rounding asks for it."""
-    mean = np.trace(G) / len(G)
+    """(G + delta |G|^2 / tr(G) I + diag(penalty))^-1; delta grows if rounding asks for it."""
+    mean = np.vdot(G, G) / np.trace(G)
     while True:
         A = G.copy()
         A.flat[:: len(G) + 1] += delta * mean + penalty
