@@ -7,7 +7,9 @@ import numpy as np
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
-MAX_HALVINGS = 40
+# What a step that is too long is cut to, and how often.
+CUT = 0.3
+MAX_CUTS = 25
 # Share of what a tangent promises that a step must bring, and the most that a weight may change, as
 # a logarithm.
 ENOUGH = 0.3
@@ -62,7 +64,8 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
     while True:
         moved = False
         for k, move in enumerate(moves):
-            for _ in range(MAX_HALVINGS):
+            begin = sizes[k]
+            for _ in range(MAX_CUTS):
                 trial, promise = move(state, at, sizes[k])
                 new = evaluate(*trial)
                 passes += 1
@@ -70,9 +73,9 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
                     state, at, moved = trial, new, True
                     sizes[k] *= 1.5
                     break
-                sizes[k] *= 0.5
+                sizes[k] *= CUT
             else:
-                sizes[k] = 1.0  # nothing to gain here now: begin again when the other has moved
+                sizes[k] = begin  # nothing to gain here before the other has moved
         yield *state, at[0], passes, not moved
         if not moved:
             return

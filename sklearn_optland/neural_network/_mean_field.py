@@ -36,7 +36,7 @@ from sklearn_optland.neural_network._network import (
 SOLVERS = ("particles", "flow", "conic", "sliding-frank-wolfe")
 MARGIN_ASCENT = "margin-ascent"
 # Starts of the certificate's ascent where the maximum over the sphere is not exact.
-CERTIFICATE_STARTS = 64
+CERTIFICATE_STARTS = 32
 # Steps between two looks at the validation rows.
 VALIDATE_EVERY = 5
 # The stochastic flow's step does not fall below this.
@@ -97,7 +97,7 @@ _PARAMETERS = """n_particles : int, default=100
         Rows of a mini-batch in `partial_fit`. "auto" is 200.
     max_iter : int, default=1000
         The most steps; rounds of "sliding-frank-wolfe".
-    tol : float, default=1e-3
+    tol : float, default=1e-4
         "sliding-frank-wolfe" and the kernel regime stop when the duality gap is at most `tol` times
         the objective, or nothing more is gained; the others when ten steps together bring less than
         that{margin_tol}.
@@ -219,7 +219,7 @@ class _MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         noise=0.0,
         batch_size="auto",
         max_iter=1000,
-        tol=1e-3,
+        tol=1e-4,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
