@@ -225,7 +225,10 @@ class GramMetric:
 
 def _inverse(G, delta, penalty):
     """(G + delta |G|^2 / tr(G) I + diag(penalty))^-1; delta grows if rounding asks for it."""
-    mean = np.vdot(G, G) / np.trace(G)
+    trace = np.trace(G)
+    mean = trace * np.sum((G / trace) ** 2)
+    if not np.isfinite(mean):  # activations beyond the range of the dtype: no metric
+        return np.eye(len(G))
     while True:
         A = G.copy()
         A.flat[:: len(G) + 1] += delta * mean + penalty

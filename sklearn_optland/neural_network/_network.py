@@ -223,7 +223,7 @@ class Passes:
         self.shift = self.inverse = None
         if units.shift is not None:
             with np.errstate(over="ignore", under="ignore"):
-                self.shift = units.shift.astype(X.dtype)
+                self.shift = (units.shift / units.scale).astype(X.dtype)
                 self.inverse = (1.0 / units.scale).astype(X.dtype)
         self.kind = KINDS[network.activation]
         widths = sum(network.sizes[1:]) + (network.sizes[0] if self.shift is not None else 0)
@@ -393,8 +393,8 @@ class Passes:
         if self.shift is None:
             return rows
         with np.errstate(over="ignore", invalid="ignore"):
-            rows = np.subtract(rows, self.shift, out=buffer)
-            rows *= self.inverse
+            rows = np.multiply(rows, self.inverse, out=buffer)  # first: no overflow
+            rows -= self.shift
         return rows
 
     def _forward(self, layers, rows, buffers):
