@@ -389,7 +389,7 @@ def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper():
 def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
     X, y = teacher(global_random_seed)
     model = MeanFieldTwoLayerNet(
-        20, solver="flow", alpha=0, fit_intercept=False, tol=0, max_iter=8000, random_state=0
+        100, solver="flow", alpha=0, fit_intercept=False, tol=0, max_iter=4000, random_state=0
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
