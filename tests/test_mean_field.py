@@ -362,7 +362,7 @@ def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper():
     theta = solvers.spread_start(problem, m, 1 / np.sqrt(m), np.random.RandomState(0))
     steps = solvers.flow(problem, theta.copy(), tol=0)
     # Particles w = sqrt(m) theta of the net (1/m) sum a relu(b'x); the flow is -m grad.
-    w, t = np.sqrt(m) * theta, 1.0
+    w, t, recent = np.sqrt(m) * theta, 1.0, []
     n_weights = theta.size - problem.n_outputs
     w[n_weights:] = theta[n_weights:]
 
@@ -373,10 +373,11 @@ def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper():
         value, gradient = plain_gradient(problem, unscaled(w))
         flow = gradient.copy()
         flow[:n_weights] *= np.sqrt(m)  # m times the gradient in w
+        recent = [*recent[-4:], value]
         while True:
             trial = w - t * flow
             new, _ = plain_gradient(problem, unscaled(trial))
-            if new <= value - 0.5 * t * gradient @ gradient:
+            if new <= max(recent) - 0.5 * t * gradient @ gradient:
                 break
             t /= 2
         w, t = trial, 1.5 * t
@@ -388,13 +389,15 @@ def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper():
 def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
     X, y = teacher(global_random_seed)
     model = MeanFieldTwoLayerNet(
-        40, solver="flow", alpha=0, fit_intercept=False, tol=0, max_iter=6000, random_state=0
+        100, solver="flow", alpha=0, fit_intercept=False, tol=0, max_iter=4000, random_state=0
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
     assert 0.5 * np.mean((model.predict(X) - y) ** 2) < 1e-4
-    assert (np.diff(model.history_["objective"]) <= 0).all()
+    values = model.history_["objective"]
+    highest = np.lib.stride_tricks.sliding_window_view(values, solvers.RECENT).max(axis=1)
+    assert (values[solvers.RECENT :] <= highest[:-1]).all()
 
 
 def test_langevin_noise_has_the_temperature_s_size():

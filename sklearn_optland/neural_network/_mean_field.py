@@ -72,7 +72,8 @@ _PARAMETERS = """n_particles : int, default=100
         - "particles": L-BFGS on all particles. The fastest, and the best on test data.
         - "flow": the Wasserstein gradient flow of Chizat and Bach (2018), discretised: gradient
           steps on the net scaled by 1/m, from a start spread over the sphere in pairs of opposite
-          sign, each as long as it brings half of what its tangent promises.
+          sign, each shortened until it brings half of what a tangent promises at the highest of
+          the last five values.
         - "conic": multiplicative steps of the masses, gradient steps on the sphere of the
           directions (Chizat 2019).
         - "sliding-frank-wolfe": adds particles where the certificate is violated, lets all slide

@@ -26,6 +26,9 @@ PATIENCE = 10
 # Length of the particles at the start of "particles", in units of data and targets: shorter ones
 # learn slower, longer ones generalise less.
 START = 0.1
+# A step of the flow is compared with the highest of so many values: at a kink, where a neuron
+# switches at a row, no step along the gradient goes down, and the flow must go across.
+RECENT = 5
 # Sliding Frank-Wolfe: starts of the ascent.
 FRANK_WOLFE_STARTS = 128
 # What makes it give up: so many rounds that bring less than this times tol.
@@ -234,13 +237,17 @@ def flow(problem, theta, tol, *, noise=0.0, rng=None):
 
     The flow of the particles w_j = sqrt(m) (a_j, b_j) of the net with the scaling 1/m is
     dw/dt = -m grad F(w), and this is dtheta/dt = -grad F(theta): the m cancels. Noise of
-    temperature tau is sqrt(2 tau dt) for each w_j.
+    temperature tau is sqrt(2 tau dt) for each w_j. Steps need not go down one by one.
     """
     stall, passes, t = Stall(tol), 0, 1.0
+    recent = deque(maxlen=RECENT)
     value, gradient = problem.value_and_gradient(theta)
     m, n_weights = problem.n_particles(theta), theta.size - problem.n_outputs
     while True:
-        trial, shorter, tries, new = descend(problem.value_and_gradient, theta, value, gradient, t)
+        recent.append(value)
+        trial, shorter, tries, new = descend(
+            problem.value_and_gradient, theta, max(recent), gradient, t
+        )
         passes += tries
         if trial is not None:
             theta, (value, gradient), t = trial, new, shorter
@@ -260,7 +267,7 @@ def flow(problem, theta, tol, *, noise=0.0, rng=None):
 
 
 def descend(function, theta, value, gradient, t):
-    """A gradient step that brings half of what a tangent promises; its length at most t.
+    """A gradient step that brings half of what a tangent at `value` promises; its length at most t.
 
     Returns
     -------
