@@ -900,3 +900,14 @@ def test_certificate_display_shows_the_maximum(is_log_loss, ax):
         CertificateDisplay.from_estimator(
             MeanFieldTwoLayerNet().fit(np.column_stack([X, X]), y), np.column_stack([X, X]), y
         )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_separated_classes_without_a_penalty():
+    """The gradient of the log-loss falls until its square underflows, which is an end."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((64, 2))
+    y = X[:, 0] * X[:, 1] > 0
+    model = MeanFieldTwoLayerNetClassifier(200, alpha=0, tol=0, random_state=0).fit(X, y)
+    assert model.score(X, y) == 1
+    assert all(np.isfinite(W).all() for W in model.coefs_)

@@ -18,6 +18,8 @@ from sklearn_optland.neural_network import _mean_field_fast as fast
 from sklearn_optland.neural_network._conic import conic_steps
 
 MEMORY = 20
+# Squares below it have lost their digits: the gradient of separated classes falls without end.
+TINY = 1e-290
 # A step must bring this share of what the gradient promises.
 ARMIJO = 1e-4
 MAX_HALVINGS = 40
@@ -197,7 +199,8 @@ class _Ring:
 
     def remember(self, step, change):
         curvature, square = float(step @ change), float(change @ change)
-        if not curvature > 1e-10 * np.sqrt(float(step @ step)) * np.sqrt(square):
+        least = 1e-10 * np.sqrt(float(step @ step)) * np.sqrt(square)
+        if not (curvature > least and square > TINY):
             return
         self.newest = (self.newest + 1) % MEMORY
         self.count = min(self.count + 1, MEMORY)
