@@ -260,7 +260,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.solver == "feasible":
             steps = feasible(objective, theta, self.metric)
         else:
-            total = len(X) if sample_weight is None else float(np.sum(sample_weight))
+            given = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+            total = float(np.broadcast_to(given, len(X)).sum())
             steps = SPLITTINGS[self.solver].sweeps(objective, theta, self._rho(network), total)
 
         unit = units.size**2
