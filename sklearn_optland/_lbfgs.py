@@ -43,12 +43,13 @@ def solve(memory, metric, gradient, scale=1.0):
     ndarray of the parameters' shape
         Minus a descent direction.
     """
-    q, shares = gradient, []
+    q, scratch, shares = gradient.copy(), np.empty_like(gradient), []
     for step, change in reversed(memory):
         share = np.vdot(step, q) / np.vdot(step, change)
-        q = q - share * change
+        q -= np.multiply(share, change, out=scratch)
         shares.append(share)
-    q = scale * metric(q)
+    q = metric(q)
+    q *= scale
     for (step, change), share in zip(memory, reversed(shares), strict=True):
-        q = q + (share - np.vdot(change, q) / np.vdot(step, change)) * step
+        q += np.multiply(share - np.vdot(change, q) / np.vdot(step, change), step, out=scratch)
     return q

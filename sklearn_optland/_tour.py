@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
 from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -37,6 +38,13 @@ from sklearn_optland.linear_model import (
     SVRGClassifier,
     SVRGRegressor,
 )
+from sklearn_optland.neural_network import (
+    ADMMNetClassifier,
+    ADMMNetRegressor,
+    MeanFieldTwoLayerNet,
+    MeanFieldTwoLayerNetClassifier,
+)
+from sklearn_optland.plotting._style import COLOURS, MARKERS
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -77,6 +85,26 @@ class Entry:
 
 
 ENTRIES = [
+    Entry(
+        name="ADMMNetClassifier",
+        estimator=ADMMNetClassifier((50,), "tanh", random_state=0),
+        counterpart=MLPClassifier((50,), "tanh", solver="lbfgs", max_iter=1000, random_state=0),
+        grid={"alpha": [1e-4, 1e-3, 1e-2]},
+        data=("iris", "wine", "breast_cancer", "digits"),
+    ),
+    Entry(
+        name="ADMMNetRegressor",
+        estimator=ADMMNetRegressor((10,), "tanh", random_state=0),
+        counterpart=MLPRegressor(
+            hidden_layer_sizes=(10,),
+            activation="tanh",
+            solver="lbfgs",
+            max_iter=5000,
+            random_state=0,
+        ),
+        grid={"alpha": [1.0, 10.0, 100.0]},
+        data=("diabetes",),
+    ),
     Entry(
         name="BoundMajorizationLogisticRegression",
         estimator=BoundMajorizationLogisticRegression(random_state=0),
@@ -147,6 +175,20 @@ ENTRIES = [
         grid={"max_depth": [2, 4, 6, 8, 10]},
         data=("iris", "wine", "breast_cancer", "digits"),
     ),
+    Entry(
+        name="MeanFieldTwoLayerNet",
+        estimator=MeanFieldTwoLayerNet(max_iter=5000, random_state=0),
+        counterpart=MLPRegressor(learning_rate_init=0.01, max_iter=5000, random_state=0),
+        grid={"alpha": [1.0, 3.0, 10.0, 30.0]},
+        data=("diabetes",),
+    ),
+    Entry(
+        name="MeanFieldTwoLayerNetClassifier",
+        estimator=MeanFieldTwoLayerNetClassifier(max_iter=5000, random_state=0),
+        counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
+        grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
+        data=("wine", "breast_cancer", "digits"),
+    ),
 ]
 
 FOLDS = 5
@@ -154,10 +196,6 @@ FOLDS = 5
 WIDTH = 120
 # Even the slowest variant takes only a few seconds for so many, on digits.
 FIGURE_ITERATIONS = 300
-# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
-# without any colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
 NOTES = """\
 score: on a quarter of the rows, kept out of the search.
 seconds: the whole grid search, on one thread, each estimator at its default tol.

@@ -98,7 +98,7 @@ class BoundMajorizationLogisticRegression(
         b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective.
-    history_ : dict of ndarray of shape (n_iter_,)
+    history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "certificate", "seconds" and "passes" (over the data) after each iteration.
     n_iter_ : int
         Number of iterations.
@@ -107,7 +107,7 @@ class BoundMajorizationLogisticRegression(
         made them.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names.
 
     See Also

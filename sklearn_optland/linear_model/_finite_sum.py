@@ -84,7 +84,7 @@ _ATTRIBUTES = """certificate_ : Certificate
         number; "passes_per_e", the passes that it gives for a factor e in the gap.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names."""
 _OBJECTIVE = r"""It minimises
 
@@ -93,7 +93,7 @@ _OBJECTIVE = r"""It minimises
 
     with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
     duality gap proves that it is within `tol` of the optimum."""
-_SOLVER = """solver : {"auto", "sag", "saga", "svrg", "sdca", "miso", "katyusha", "point-saga", \\
+_SOLVER = """solver : {"auto", "sag", "saga", "svrg", "sdca", "miso", "katyusha", "point-saga", \
             "catalyst"}, default="auto"
         The algorithm. One that cannot take the loss or the penalty is refused by `fit`, with
         the names of those that can.

@@ -1,5 +1,7 @@
 """Displays: figures of fitted estimators, for those who have Matplotlib."""
 
 from sklearn_optland.plotting._convergence import ConvergenceDisplay
+from sklearn_optland.plotting._kkt import KKTDisplay
+from sklearn_optland.plotting._mean_field import CertificateDisplay, ParticlesDisplay
 
-__all__ = ["ConvergenceDisplay"]
+__all__ = ["CertificateDisplay", "ConvergenceDisplay", "KKTDisplay", "ParticlesDisplay"]

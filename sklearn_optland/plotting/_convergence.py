@@ -1,14 +1,10 @@
 """Objective gaps of fitted estimators against passes or seconds."""
 
-from itertools import cycle
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
-# without any colour.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+from sklearn_optland.plotting._style import new_axes, styles
+
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
 
@@ -113,17 +109,14 @@ class ConvergenceDisplay:
         """
         if x not in XLABELS:
             raise ValueError(f"x must be one of {list(XLABELS)}, got {x!r}.")
-        if ax is None:
-            from matplotlib import pyplot
-
-            _, ax = pyplot.subplots(layout="constrained")
+        ax = new_axes() if ax is None else ax
         optimum = self._optimum()
         self.lines_, self.slopes_ = [], []
         gaps = {
             name: np.maximum((curve["objective"] - optimum) / abs(optimum or 1.0), LOWEST)
             for name, curve in self.curves.items()
         }
-        for name, colour, marker in zip(gaps, cycle(COLOURS), cycle(MARKERS), strict=False):
+        for name, (colour, marker) in zip(gaps, styles(), strict=False):
             where = np.asarray(self.curves[name][x])
             (line,) = ax.plot(
                 where,

@@ -127,6 +127,7 @@ def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=Non
                 fontsize=fontsize,
                 bbox={"boxstyle": "round", "facecolor": "white" if children else "lightgrey"},
                 arrowprops=None if parent is None else {"arrowstyle": "-", "color": "grey"},
+                zorder=3 - depth / 1000,  # parents hide the ends of the lines to their children
             )
         )
     return boxes

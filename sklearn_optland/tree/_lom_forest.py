@@ -122,7 +122,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         Number of passes; of "histogram", of trees.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names.
 
     See Also

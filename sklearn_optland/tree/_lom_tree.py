@@ -101,7 +101,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         Number of passes.
     n_features_in_ : int
         Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`, if X has string names.
 
     See Also

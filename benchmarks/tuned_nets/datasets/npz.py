@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import numpy as np
+from benchopt import BaseDataset
+from sklearn.datasets import load_digits
+
+TEST_SHARE = 0.1
+SEARCH_FOLDS = 5
+
+
+class Dataset(BaseDataset):
+    """A `.npz` in the folder named by the environment variable OPTLAND_DATA, or "digits".
+
+    A file holds X and y. Inputs, and the target of a regression, are standardised by the training
+    part.
+
+    dataset : the file's name without `.npz`
+    task : "regression" or "classification"
+    max_rows : of the training part so many are drawn, if it has more
+    fold : the seed of a split, 0 to 9, a tenth of the rows for the test; or "search 0" to
+        "search 4", a fold of the training part of split 0, by which hyperparameters are chosen
+    """
+
+    name = "npz"
+    requirements = ["numpy", "scikit-learn"]
+    parameters = {
+        "dataset": ["digits"],
+        "task": ["classification"],
+        "max_rows": [2000],
+        "fold": [0],
+    }
+
+    def get_data(self):
+        if self.dataset == "digits":
+            X, y = load_digits(return_X_y=True)
+        else:
+            path = Path(os.environ.get("OPTLAND_DATA", "."), f"{self.dataset}.npz")
+            if not path.exists():
+                return {"missing": f"no file {path}: OPTLAND_DATA names the folder"}
+            with np.load(path) as file:
+                X, y = file["X"].astype(float), file["y"]
+        train, test, seed = self._split(len(y))
+        X = (X - X[train].mean(axis=0)) / np.where(
+            X[train].std(axis=0) > 0, X[train].std(axis=0), 1
+        )
+        if self.task == "regression":
+            y = (y - y[train].mean(dtype=float)) / y[train].std(dtype=float)
+        else:
+            y = np.unique(y, return_inverse=True)[1]
+        return {
+            "X_train": X[train],
+            "y_train": y[train],
+            "X_test": X[test],
+            "y_test": y[test],
+            "task": self.task,
+            "seed": seed,
+        }
+
+    def _split(self, n_rows):
+        fold = str(self.fold)
+        search = fold.startswith("search")
+        seed = 0 if search else int(fold)
+        rows = np.random.default_rng(seed).permutation(n_rows)
+        test, train = np.split(rows, [round(TEST_SHARE * n_rows)])
+        train = train[: self.max_rows]
+        if search:
+            parts = np.array_split(train, SEARCH_FOLDS)
+            test = parts.pop(int(fold.split()[1]))
+            train = np.concatenate(parts)
+        return train, test, seed

@@ -1,0 +1,503 @@
+"""Deep nets trained by splitting, and by its form on the feasible set."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from sklearn_optland._base import OptlandEstimator
+from sklearn_optland._blocks import one_blas_thread
+from sklearn_optland._certificate import Certificate
+from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland.neural_network._feasible import KKT_LINES, Objective, feasible
+from sklearn_optland.neural_network._network import (
+    FLOATS,
+    BestSoFar,
+    Network,
+    NetworkClassifier,
+    NetworkRegressor,
+    Passes,
+    as_targets,
+    choose_units,
+    encode_classes,
+    hold_out,
+    normalized,
+    row_weights,
+)
+from sklearn_optland.neural_network._splitting import SPLITTINGS
+
+_PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer. Empty: a linear model.
+    activation : {"logistic", "tanh", "relu"}, default="relu"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
+    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        The algorithm.
+
+        - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
+          paper's Algorithm 1, but what works.
+        - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
+        - "taylor": splitting of products and activations, with multipliers of the output only.
+        - "bcd": the same without multipliers, proximal.
+
+        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
+        objective on the way is returned.
+    metric : {"auto", "gram", "identity"}, default="auto"
+        Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
+        layers with more than 2000 inputs, where a Gram costs more than it saves.
+    alpha : float, default=1e-4
+        Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
+    rho : float or array-like of shape (n_layers - 1,), default=None
+        Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
+        weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
+        and 1 for the others.
+    tol : float, default=1e-3
+        The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
+
+        .. math:: \\frac{\\|H_l^T D_l + \\alpha W_l\\|}{\\|H_l\\| \\|D_l\\| + \\alpha \\|W_l\\|}
+                  \\cdot \\frac{\\|D_L\\|}{\\|D_0\\|},
+
+        with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
+        prediction. Unlike the gradient it is not small on the plateaus of deep nets.
+    max_iter : int, default=1000
+        The most iterations: steps of "feasible", sweeps of the others.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when the loss on them has not fallen for
+        `n_iter_no_change` iterations, and to return the net that had the lowest.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=100
+        Patience of `early_stopping`. The loss on held-out rows often rises for some tens of
+        iterations before it falls on.
+    init : "glorot", float or tuple of (coefs, intercepts), default="glorot"
+        Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
+        or given arrays.
+    warm_start : bool, default=False
+        Whether to start from the net of the previous fit, if its layers have the same sizes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start and the held-out rows."""
+_ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer; float32 if X was, else float64.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+    certificate_ : Certificate
+        The relative KKT residual, as `tol` has it, scope "stationary". Of a regression without
+        hidden layers, the gap to the optimum in units of the objective, scope "global".
+    kkt_residuals_ : dict of ndarray
+        Norms of the eight lines of the KKT system at each iteration, in units of standardised
+        targets: "W_1", "W_i", "W_l" for the weights of the first, the middle and the last layer,
+        "V_i", "V_l-1", "V_l" for the layers' outputs, "constraint_i" and "constraint_l". On the
+        feasible set all but the first three are 0.
+    history_ : dict of ndarray
+        "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
+        "validation_loss", at each iteration. Of "admm", also "lagrangian".
+    loss_curve_ : ndarray of shape (`n_iter_`,)
+        The objective at each iteration.
+    loss_ : float
+        The objective of the net that is returned, on the rows that were not held out.
+    n_iter_ : int
+        Number of iterations.
+    n_layers_ : int
+        Number of layers, inputs and outputs counted.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation of the output layer, as `MLPClassifier` names it.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names."""
+_NOTES = """The W line of the KKT system is all that is left when V is the forward pass and the
+    multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,
+    (HᵀH + δI)⁻¹ with the layer's inputs H: a Gram-preconditioned L-BFGS, close to one-sided K-FAC.
+    Grams G are taken every 5 iterations; δ, relative to abs(G)² / tr(G), starts at 0.2 and falls
+    tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
+    with three or more hidden layers waits until their plateau is left.
+
+    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
+    always are; the penalty stays that of `coefs_`. float32 data are computed in float32."""
+_REFERENCES = """J. Zeng, S. Ouyang, T. T.-K. Lau, S. Lin and Y. Yao, "Global convergence in deep
+    learning with variable splitting via the Kurdyka-Łojasiewicz property", 2018; J. Zeng, T. T.-K.
+    Lau, S. Lin and Y. Yao, "Global convergence of block coordinate descent in deep learning",
+    ICML 2019: "bcd".
+
+    J. Zeng, S.-B. Lin, Y. Yao and D.-X. Zhou, "On ADMM in deep learning: convergence and
+    saturation-avoidance", JMLR 22 (2021): "admm".
+
+    G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
+    without gradients: a scalable ADMM approach", ICML 2016: "taylor".
+
+    J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
+    curvature", ICML 2015: K-FAC."""
+
+
+class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
+    """What classifier and regressor share: parameters and the loop."""
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"logistic", "tanh", "relu"})],
+        "solver": [StrOptions({"feasible", *SPLITTINGS})],
+        "metric": [StrOptions({"auto", "gram", "identity"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "rho": ["array-like", Interval(Real, 0, None, closed="neither"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "init": [StrOptions({"glorot"}), Interval(Real, 0, None, closed="neither"), tuple, list],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="feasible",
+        metric="auto",
+        alpha=1e-4,
+        rho=None,
+        tol=1e-3,
+        max_iter=1000,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=100,
+        init="glorot",
+        warm_start=False,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.metric = metric
+        self.alpha = alpha
+        self.rho = rho
+        self.tol = tol
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.init = init
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    @property
+    def _hidden_activation(self):
+        return self.activation
+
+    def _network(self, n_columns, n_outputs, is_log_loss):
+        """The net's sizes; an error if they or the activation do not fit."""
+        hidden = tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist())
+        if not all(isinstance(size, Integral) and size >= 1 for size in hidden):
+            raise ValueError(
+                f"hidden_layer_sizes: found {self.hidden_layer_sizes!r}; allowed are integers of "
+                "at least 1."
+            )
+        if self.solver in SPLITTINGS:
+            allowed = SPLITTINGS[self.solver].activation
+            if self.activation != allowed and hidden:
+                raise ValueError(
+                    f"activation: found {self.activation!r}; allowed with solver={self.solver!r} "
+                    f"is {allowed!r}."
+                )
+        return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
+
+    def _rho(self, network):
+        """One coupling for each layer with weights."""
+        n_layers = len(network.sizes) - 1
+        rho = SPLITTINGS[self.solver].rho if self.rho is None else self.rho
+        rho = np.atleast_1d(np.asarray(rho, dtype=np.float64))
+        rho = np.full(n_layers, rho[0]) if len(rho) == 1 else rho
+        if rho.shape != (n_layers,) or not (rho > 0).all() or not np.isfinite(rho).all():
+            raise ValueError(
+                f"rho: found {self.rho!r}; allowed are one positive number, or {n_layers}, one for "
+                "each layer with weights."
+            )
+        return rho
+
+    def _start(self, network, units, rng, dtype):
+        """Parameters to start from, in the passes' units."""
+        if self.warm_start and hasattr(self, "coefs_"):
+            shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
+            if shapes == network.shapes:
+                return units.to_inside(network, self.coefs_, self.intercepts_, dtype)
+        if isinstance(self.init, (tuple, list)):
+            if len(self.init) != 2:
+                raise ValueError(
+                    f"init: found {len(self.init)} entries; allowed are two, coefs and intercepts."
+                )
+            theta = units.to_inside(network, *self.init, dtype)
+            if not np.isfinite(theta).all():
+                raise ValueError("init: found values that are not finite; allowed are finite ones.")
+            return theta
+        return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
+
+    def _solve(self, network, X, y, Y, c, extra, sample_weight):
+        """Run the solver on rows that are valid, and store what came out."""
+        rng = check_random_state(self.random_state)
+        rows, held = X, None
+        used = c > 0
+        if not used.all():
+            rows, Y, c = rows[used], Y[used], c[used]
+        units = choose_units(rows, Y, c, network.is_log_loss)
+        theta = self._start(network, units, rng, X.dtype)
+        if self.early_stopping:
+            codes = None
+            if network.is_log_loss:
+                codes = Y[:, 0].astype(int) if Y.shape[1] == 1 else Y.argmax(axis=1)
+            train, test = hold_out(len(rows), self.validation_fraction, rng, codes)
+            held = Passes(network, rows[test], Y[test], normalized(c[test]), units)
+            rows, Y, c = rows[train], Y[train], normalized(c[train])
+        passes = Passes(network, rows, Y, c, units)
+        objective = Objective(passes, self.alpha, units.penalty_factors(network, X.dtype))
+        if self.solver == "feasible":
+            steps = feasible(objective, theta, self.metric)
+        else:
+            given = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+            total = float(np.broadcast_to(given, len(X)).sum())
+            steps = SPLITTINGS[self.solver].sweeps(objective, theta, self._rho(network), total)
+
+        unit = units.size**2
+        best = BestSoFar(self.n_iter_no_change if self.early_stopping else np.inf)
+        kept = None
+
+        def attributes(step):
+            coefs, intercepts = units.to_user(network, step.theta)
+            return {"coefs_": coefs, "intercepts_": intercepts, **extra}
+
+        def iterations():
+            nonlocal kept
+            for step in steps:
+                curves = {
+                    "objective": unit * step.objective,
+                    "certificate": step.residual,
+                    "passes": step.passes,
+                    **step.residuals,
+                }
+                if step.lagrangian is not None:
+                    curves["lagrangian"] = unit * step.lagrangian
+                loss = step.objective
+                if held is not None:
+                    loss = held.value(step.theta)
+                    curves["validation_loss"] = unit * loss
+                stop = best.update(loss, step.theta)
+                reached = step.residual <= self.tol
+                if best.age == 0 or (reached and not self.early_stopping):
+                    kept = step
+                yield Iteration(
+                    curves, lambda step=kept: attributes(step), stop or step.done or reached
+                )
+
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            history = fit_loop(
+                self,
+                iterations(),
+                max_iter=self.max_iter,
+                X=X,
+                y=y,
+                metadata={"sample_weight": sample_weight},
+            )
+            for name, value in attributes(kept).items():
+                setattr(self, name, value)
+            self.certificate_ = self._certificate(objective, kept, unit)
+        self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
+        self.history_, self.loss_curve_ = history, history["objective"]
+        self.loss_ = float(unit * kept.objective)
+        self.n_iter_ = len(self.loss_curve_)
+        self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
+        if not self.early_stopping and self.tol > 0:
+            if self.n_iter_ < self.max_iter:
+                advice = f"That is as far as {X.dtype} goes: increase tol."
+            else:
+                advice = "Increase max_iter or tol, or scale the data."
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
+
+    def _certificate(self, objective, step, unit):
+        """The KKT residual; of a linear regression, the gap to the optimum."""
+        network = objective.network
+        if len(network.sizes) > 2 or network.is_log_loss:
+            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
+        # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
+        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(step.theta, [0])
+        G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
+        newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
+        gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
+        tolerance = self.tol * 0.5 * objective.constant_residual**2
+        return Certificate("optimality gap", unit * gap, unit * tolerance, "global")
+
+
+class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
+    __doc__ = rf"""Deep net for classification, trained by splitting methods.
+
+    With the net's scores f, one logit for two classes and a softmax for more, it minimises
+
+    .. math:: \frac{{\sum_i s_i\, \ell(y_i, f(x_i))}}{{\sum_i s_i}}
+              + \frac{{\alpha}}{{2}} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
+              + b_1) \cdots) W_L + b_L,
+
+    :math:`\ell` being the log-loss, with sample weights s and free biases b.
+
+    Parameters
+    ----------
+    {_PARAMETERS}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    {_ATTRIBUTES}
+
+    See Also
+    --------
+    ADMMNetRegressor : The same for regression.
+    sklearn.neural_network.MLPClassifier : Stochastic gradients or L-BFGS without a metric.
+
+    Notes
+    -----
+    {_NOTES}
+
+    References
+    ----------
+    {_REFERENCES}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_optland.neural_network import ADMMNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = ADMMNetClassifier((40,) * 4, "logistic", alpha=1e-3, random_state=0)
+    >>> net.fit(X[:1300], y[:1300]).score(X[1300:], y[1300:]) > 0.9
+    True
+    >>> net.certificate_.scope, net.certificate_.reached
+    ('stationary', True)
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data. float64 and float32 in C order are used without a copy, memory maps a
+            block at a time.
+        y : array-like of shape (n_samples,)
+            Class labels, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights s; each class needs a positive one. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data have fewer than two classes, a class without weight, or missing or infinite
+            values; or if parameters do not fit each other.
+        """
+        X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
+        check_classification_targets(y)
+        c = row_weights(X, sample_weight)
+        classes, Y = encode_classes(y, c)
+        network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
+        extra = {
+            "classes_": classes,
+            "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
+        }
+        self._solve(network, X, y, Y, c, extra, sample_weight)
+        return self
+
+
+class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
+    __doc__ = rf"""Deep net for regression, trained by splitting methods.
+
+    It minimises
+
+    .. math:: \frac{{\sum_i s_i\, \tfrac12 \|y_i - f(x_i)\|^2}}{{\sum_i s_i}}
+              + \frac{{\alpha}}{{2}} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
+              + b_1) \cdots) W_L + b_L,
+
+    with sample weights s and free biases b, for one or several outputs.
+
+    Parameters
+    ----------
+    {_PARAMETERS}
+
+    Attributes
+    ----------
+    {_ATTRIBUTES}
+
+    See Also
+    --------
+    ADMMNetClassifier : The same for classification.
+    convergence_conditions : For which parameters Algorithm 1 is proven to converge.
+    sklearn.neural_network.MLPRegressor : Stochastic gradients or L-BFGS without a metric.
+
+    Notes
+    -----
+    {_NOTES}
+
+    References
+    ----------
+    {_REFERENCES}
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_optland.neural_network import ADMMNetRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> net = ADMMNetRegressor((20,), early_stopping=True, random_state=0)
+    >>> net.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.4
+    True
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data. float64 and float32 in C order are used without a copy, memory maps a
+            block at a time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights s, not all zero. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data have missing or infinite values or targets whose squares overflow; or if
+            parameters do not fit each other.
+        """
+        X, y = validate_data(self, X, y, dtype=FLOATS, order="C", multi_output=True, y_numeric=True)
+        c = row_weights(X, sample_weight)
+        Y = as_targets(y, X.dtype)
+        network = self._network(X.shape[1], Y.shape[1], is_log_loss=False)
+        extra = {"out_activation_": "identity", "_y_is_1d": y.ndim == 1}
+        self._solve(network, X, y, Y, c, extra, sample_weight)
+        return self

@@ -1,0 +1,203 @@
+"""Conic particle gradient descent: sparse measures from many particles."""
+
+from collections import deque
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils import Bunch, check_array
+from sklearn.utils._param_validation import Interval, validate_params
+
+# What a step that is too long is cut to, and how often.
+CUT = 0.3
+MAX_CUTS = 25
+# Share of what a tangent promises that a step must bring, and the most that a weight may change, as
+# a logarithm.
+ENOUGH = 0.3
+MOST_LOG = 1.0
+PATIENCE = 10
+
+
+def conic_steps(evaluate, retract, weights, positions, free, alpha):
+    """Steps of conic particle gradient descent, backtracked.
+
+    In the metric of the cone over the positions (Chizat 2022) a weight moves by
+    w <- w exp(-4 s (J + alpha)), J being the first variation of the loss, and its position by
+    -t grad J. Both happen in turn, each with a step size of its own: what positions allow depends
+    on the features' curvature, what weights allow does not.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes weights, positions and free parameters; returns the objective, J (m,), its gradient
+        in the positions (m, n_coordinates) and the gradient in the free parameters.
+    retract : callable
+        Takes positions that a step has moved, and puts them back where positions are.
+    weights : ndarray of shape (m,)
+        Positive.
+    positions : ndarray of shape (m, n_coordinates)
+    free : ndarray
+        Parameters that move with the weights, by plain gradient steps.
+    alpha : float
+        What a unit of mass costs.
+
+    Yields
+    ------
+    weights, positions, free, value, passes, done
+    """
+
+    def move_weights(state, at, s):
+        weights, positions, free = state
+        _, J, _, pull = at
+        factor = np.exp(np.clip(-4 * s * (J + alpha), -MOST_LOG, MOST_LOG))
+        promise = s * (4 * weights @ (J + alpha) ** 2 + pull @ pull)
+        return (weights * factor, positions, free - s * pull), promise
+
+    def move_positions(state, at, t):
+        weights, positions, free = state
+        slope = at[2]
+        promise = t * weights @ np.einsum("ij,ij->i", slope, slope)
+        return (weights, retract(positions - t * slope), free), promise
+
+    state = weights, positions, free
+    at, passes = evaluate(*state), 1
+    moves, sizes = (move_weights, move_positions), [1.0, 1.0]
+    while True:
+        moved = False
+        for k, move in enumerate(moves):
+            begin = sizes[k]
+            for _ in range(MAX_CUTS):
+                trial, promise = move(state, at, sizes[k])
+                new = evaluate(*trial)
+                passes += 1
+                if new[0] < at[0] and new[0] <= at[0] - ENOUGH * promise:
+                    state, at, moved = trial, new, True
+                    sizes[k] *= 1.5
+                    break
+                sizes[k] *= CUT
+            else:
+                sizes[k] = begin  # nothing to gain here before the other has moved
+        yield *state, at[0], passes, not moved
+        if not moved:
+            return
+
+
+@validate_params(
+    {
+        "feature_map": [callable],
+        "y": ["array-like"],
+        "positions": ["array-like"],
+        "masses": ["array-like", None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def conic_descent(
+    feature_map, y, positions, *, masses=None, alpha=1e-3, tol=1e-10, max_iter=10_000
+):
+    """Fit a sparse measure: conic particle gradient descent with a feature map of your own.
+
+    It minimises, over masses :math:`w_j \\ge 0` and positions :math:`\\theta_j`,
+
+    .. math:: \\frac{1}{2} \\Bigl\\| y - \\sum_j w_j \\varphi(\\theta_j) \\Bigr\\|^2
+              + \\alpha \\sum_j w_j,
+
+    as in spike deconvolution, where :math:`\\varphi(\\theta)` is a filter's response to a spike at
+    :math:`\\theta`. Masses move multiplicatively and positions by gradients, in turn, with
+    backtracked steps. With positions that cover the domain densely enough it finds the global
+    optimum: that is where :math:`\\varphi(\\theta)^T r \\le \\alpha` for all positions, r being the
+    residual.
+
+    Parameters
+    ----------
+    feature_map : callable
+        Takes positions of shape (m, n_coordinates) and returns the features, of shape (m, n), and
+        their derivatives, of shape (m, n, n_coordinates). For spikes of both signs let one
+        coordinate, which never moves since its derivative is 0, be the sign.
+    y : array-like of shape (n,)
+        The signal.
+    positions : array-like of shape (m, n_coordinates)
+        Where the particles start: spread over the domain.
+    masses : array-like of shape (m,), default=None
+        Positive masses to start with. Default: 1/m each.
+    alpha : float, default=1e-3
+        What a unit of mass costs.
+    tol : float, default=1e-10
+        It stops when ten steps together bring less than `tol` times the objective.
+    max_iter : int, default=10_000
+        The most steps.
+
+    Returns
+    -------
+    result : Bunch
+        "positions"; "masses"; "residual", y minus the fit; "objective"; "history", the objective
+        after each step; "n_iter".
+
+    References
+    ----------
+    L. Chizat, "Sparse optimization on measures with over-parameterized gradient descent",
+    Mathematical Programming 194 (2022).
+
+    Examples
+    --------
+    Two spikes seen through a Gaussian filter:
+
+    >>> import numpy as np
+    >>> from sklearn_optland.neural_network import conic_descent
+    >>> t = np.linspace(0, 1, 50)
+    >>> def gaussians(positions):
+    ...     distance = t - positions
+    ...     features = np.exp(-(distance**2) / 0.02)
+    ...     return features, (features * distance / 0.01)[:, :, None]
+    >>> y = np.array([1.0, 2.0]) @ gaussians(np.array([[0.3], [0.7]]))[0]
+    >>> spread = np.linspace(0, 1, 20)[:, None]
+    >>> result = conic_descent(gaussians, y, spread, alpha=0.01)
+    >>> grid = np.linspace(0, 1, 1001)[:, None]
+    >>> bool((gaussians(grid)[0] @ result.residual).max() < 0.01 * 1.01)
+    True
+    >>> [float(result.masses[np.abs(result.positions[:, 0] - at) < 0.05].sum().round(1))
+    ...  for at in (0.3, 0.7)]
+    [1.0, 2.0]
+    """
+    y = check_array(y, dtype=np.float64, ensure_2d=False)
+    positions = check_array(positions, dtype=np.float64)
+    m = len(positions)
+    if masses is None:
+        masses = np.full(m, 1.0 / m)
+    masses = check_array(masses, dtype=np.float64, ensure_2d=False)
+    if masses.shape != (m,) or not (masses > 0).all():
+        raise ValueError(
+            f"masses: found shape {masses.shape} and a least value of {masses.min()}; allowed are "
+            f"{m} positive numbers, one for each position."
+        )
+    shapes = [np.shape(part) for part in feature_map(positions)]
+    if shapes != [(m, len(y)), (m, len(y), positions.shape[1])]:
+        raise ValueError(
+            f"feature_map: found arrays of shapes {shapes}; allowed are {(m, len(y))} and "
+            f"{(m, len(y), positions.shape[1])}, features and derivatives."
+        )
+
+    def evaluate(masses, positions, free):
+        features, derivatives = feature_map(positions)
+        residual = y - masses @ features
+        value = 0.5 * residual @ residual + alpha * masses.sum()
+        return value, -features @ residual, -np.einsum("jni,n->ji", derivatives, residual), free
+
+    values, history = deque(maxlen=PATIENCE + 1), []
+    steps = conic_steps(evaluate, lambda moved: moved, masses, positions, np.empty(0), alpha)
+    for step in steps:
+        masses, positions, _, value, _, done = step
+        values.append(value)
+        history.append(value)
+        stalled = len(values) > PATIENCE and values[0] - value <= tol * abs(value)
+        if done or stalled or len(history) == max_iter:
+            break
+    return Bunch(
+        positions=positions,
+        masses=masses,
+        residual=y - masses @ feature_map(positions)[0],
+        objective=value,
+        history=np.array(history),
+        n_iter=len(history),
+    )

@@ -1,0 +1,112 @@
+"""KKT residuals of a net against iterations."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_optland.plotting._style import new_axes, styles
+
+LABELS = {
+    "W_1": "W, first layer",
+    "W_i": "W, middle layers",
+    "W_l": "W, last layer",
+    "V_i": "V, hidden layers",
+    "V_l-1": "V, last hidden layer",
+    "V_l": "V, output",
+    "constraint_i": "constraint, hidden layers",
+    "constraint_l": "constraint, output",
+}
+
+
+class KKTDisplay:
+    """Residuals of the lines of a net's KKT system against iterations.
+
+    A line without residuals is not drawn: on the feasible set those of V and of the constraints
+    hold by construction.
+
+    Parameters
+    ----------
+    residuals : dict of str to ndarray
+        The attribute `kkt_residuals_` of a fitted net.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        The curves that are drawn, in the order of the residuals.
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    See Also
+    --------
+    KKTDisplay.from_estimator : Make it of a fitted net, and draw.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_optland.neural_network import ADMMNetClassifier
+    >>> from sklearn_optland.plotting import KKTDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = ADMMNetClassifier((10,), "tanh", random_state=0).fit(X, y)
+    >>> display = KKTDisplay.from_estimator(net)
+    >>> [line.get_label() for line in display.lines_]
+    ['W, first layer', 'W, last layer']
+    """
+
+    def __init__(self, residuals):
+        self.residuals = residuals
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Make the display of a fitted net, and draw it.
+
+        Parameters
+        ----------
+        estimator : ADMMNetClassifier or ADMMNetRegressor
+            Fitted.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : KKTDisplay
+            The display, drawn.
+        """
+        check_is_fitted(estimator, "kkt_residuals_")
+        return cls(estimator.kkt_residuals_).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : KKTDisplay
+            This object.
+        """
+        ax = new_axes() if ax is None else ax
+        self.lines_ = []
+        for (name, values), (colour, marker) in zip(self.residuals.items(), styles(), strict=False):
+            if not np.any(values):
+                continue
+            (line,) = ax.plot(
+                np.arange(1, len(values) + 1),
+                np.where(values > 0, values, np.nan),  # no place on a logarithmic axis
+                color=colour,
+                marker=marker,
+                markersize=4,
+                markevery=max(1, len(values) // 10),
+                label=LABELS.get(name, name),
+            )
+            self.lines_.append(line)
+        ax.set_yscale("log")
+        ax.set_xlabel("iterations")
+        ax.set_ylabel("KKT residual")
+        ax.grid(alpha=0.3)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,37 @@
+"""The one look of all figures."""
+
+from itertools import cycle
+
+# Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
+# without any colour.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+# What has a sign, and what is beside the point.
+POSITIVE, NEGATIVE, FAINT = COLOURS[1], COLOURS[0], "#999999"
+
+# Of figures with their own axes: Matplotlib's parameters. Displays draw on the axes of others too,
+# and set what they need themselves.
+STYLE = {
+    "axes.grid": True,
+    "axes.prop_cycle": f"cycler(color={list(COLOURS)!r})",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "grid.alpha": 0.3,
+    "lines.markersize": 4,
+    "savefig.dpi": 150,
+}
+
+
+def styles():
+    """Colours and markers, each line's its own, for ever."""
+    return zip(cycle(COLOURS), cycle(MARKERS), strict=True)
+
+
+def new_axes():
+    """Axes of a new figure. Matplotlib is imported here, when something is to be drawn."""
+    from matplotlib import pyplot
+
+    return pyplot.subplots(layout="constrained")[1]
