@@ -85,6 +85,16 @@ def test_all_local_maxima_of_a_circle():
     assert_allclose(maximum.points, [[1, 0], [-1, 0]], atol=1e-12)
 
 
+def test_rows_that_switch_together(global_random_seed):
+    """Copies that rounding has moved apart: it must not decide which of them is on."""
+    rng = np.random.default_rng(global_random_seed)
+    for _ in range(200):
+        X = rng.choice([-1.0, 0.0, 1.0], (rng.integers(1, 12), 2))
+        X += 1e-16 * rng.standard_normal(X.shape)
+        R = rng.choice([-1.0, 1.0], len(X))
+        check(X, R, maximum_over_sphere(X, R), grid(2, 5000))
+
+
 @st.composite
 def problems(draw, dimensions=(1, 2, 3)):
     """Few values, so that rows repeat, vanish and line up; columns and rows of any scale."""
