@@ -90,7 +90,7 @@ def test_rows_that_switch_together(global_random_seed):
     rng = np.random.default_rng(global_random_seed)
     for _ in range(200):
         X = rng.choice([-1.0, 0.0, 1.0], (rng.integers(1, 12), 2))
-        X += 1e-16 * rng.standard_normal(X.shape)
+        X += 1e-15 * rng.standard_normal(X.shape)
         R = rng.choice([-1.0, 1.0], len(X))
         check(X, R, maximum_over_sphere(X, R), grid(2, 5000))
 
