@@ -39,9 +39,9 @@ END, MARGIN = 1000, 1.1
 MAX_ITER = {"lbfgs": 2000, "adam": 300}  # an iteration of Adam is an epoch
 SETTINGS = {  # the name in the table: that of the solver's class, and its parameters
     "ours": ("sklearn-optland", {"solver": "feasible"}),
-    "lbfgs": ("MLP", {"solver, learning_rate": ("lbfgs", 1e-3)}),
-    "adam 1e-3": ("MLP", {"solver, learning_rate": ("adam", 1e-3)}),
-    "adam 5e-3": ("MLP", {"solver, learning_rate": ("adam", 5e-3)}),
+    "lbfgs": ("MLP", {"solver": "lbfgs", "learning_rate": 1e-3}),
+    "adam 1e-3": ("MLP", {"solver": "adam", "learning_rate": 1e-3}),
+    "adam 5e-3": ("MLP", {"solver": "adam", "learning_rate": 5e-3}),
 }
 
 
