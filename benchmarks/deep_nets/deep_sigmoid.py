@@ -17,6 +17,8 @@ from benchopt.benchmark import Benchmark
 from measure import Results, conditions, cpu_seconds, print_header, print_row
 from sklearn.neural_network import MLPClassifier
 
+from sklearn_optland.neural_network import ADMMNetClassifier
+
 LAYERS = (40,) * 8
 SEEDS = range(5)
 STARTS = {"scikit-learn's start": 1.0, "4 times that": 4.0}
@@ -53,12 +55,10 @@ def rival(solver, learning_rate=1e-3):
 
 
 def ours(seed, scale):
-    from sklearn_optland.neural_network import ADMMNetClassifier
-
     return ADMMNetClassifier(
         hidden_layer_sizes=LAYERS,
         activation="logistic",
-        init_scale=scale,
+        init=scale,
         random_state=seed,
     )
 

@@ -28,9 +28,9 @@ from measure import (
 
 LEVEL = 1e-4
 N_FEATURES = 2, 10
-SEEDS = range(3)
-MAX_ITER = 20_000
-RATES = {"GD": [0.125, 0.25, 0.5, 1, 2, 4], "Adam": [0.003, 0.01, 0.03, 0.1, 0.3]}
+SEEDS = range(2)
+MAX_ITER = 5000
+RATES = {"GD": [0.125, 0.25, 0.35, 0.5, 0.7, 1, 2], "Adam": [0.01, 0.03, 0.1, 0.3]}
 SETTINGS = {  # the name in the table: that of the solver's class, and its grid
     "particles": ("sklearn-optland", [{"solver": "particles"}]),
     "flow": ("sklearn-optland", [{"solver": "flow"}]),
