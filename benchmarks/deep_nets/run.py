@@ -83,7 +83,8 @@ def measure(benchmark, problem, names, rounds):
             errors[name] = float(result(name, count)["test_error"])
     calls = {name: lambda name=name: solvers[name].run(counts[name]) for name in counts}
     seconds = seconds_in_turn(calls, rounds)
-    return {"level": level, "counts": counts, "errors": errors, "seconds": seconds}
+    found = {"names": names, "level": level, "counts": counts, "errors": errors}
+    return {**found, "seconds": seconds}
 
 
 def main():
@@ -114,7 +115,7 @@ def main():
                 seconds = np.median(line["seconds"][name])
                 row.append(f"{seconds:.3g}, {line['counts'][name]}, {line['errors'][name]:.3g}")
             else:
-                row.append("not reached")
+                row.append("not reached" if name in line["names"] else "")
         seconds = line["seconds"]
         both = "ours" in seconds and "lbfgs" in seconds
         print_row(*row, median_ratio(seconds["lbfgs"], seconds["ours"]) if both else "")
