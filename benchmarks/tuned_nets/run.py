@@ -9,17 +9,16 @@ and what is there is not measured again: a run may be interrupted and cut into p
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
 from benchopt.utils.parametrized_name_mixin import product_param
+from measure import Results, conditions, log, print_header, print_row
 
 MAX_ROWS = 2000
 SPLITS = range(10)
@@ -30,36 +29,6 @@ CLASSIFICATION = ["digits", "satimage", "pendigits", "usps"]
 PROBLEMS = dict.fromkeys(REGRESSION, "regression")
 PROBLEMS |= dict.fromkeys(CLASSIFICATION, "classification")
 RIVALS = ["MLP adam", "MLP lbfgs"]
-PACKAGES = ["sklearn-optland", "scikit-learn", "numpy", "scipy", "benchopt"]
-PAUSE = "OPTLAND_PAUSE"  # environment variable: no fit begins while the file that it names exists
-
-
-def log(message):
-    print(message, file=sys.stderr, flush=True)
-
-
-class Results:
-    """Lines of JSON, a file a data set; the last line of a cell counts."""
-
-    def __init__(self, folder, max_rows):
-        self.folder, self.max_rows = Path(folder), max_rows
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def path(self, problem):
-        return self.folder / f"{problem} {self.max_rows} rows.jsonl"
-
-    def read(self, problem):
-        """Measurements by (solver, setting, fold)."""
-        path = self.path(problem)
-        lines = path.read_text().splitlines() if path.exists() else []
-        cells = {}
-        for line in map(json.loads, lines):
-            cells[line["solver"], line["setting"], str(line["fold"])] = line
-        return cells
-
-    def add(self, problem, **line):
-        with self.path(problem).open("a") as out:
-            out.write(json.dumps(line) + "\n")
 
 
 def load(benchmark, problem, fold, max_rows):
@@ -73,17 +42,23 @@ def load(benchmark, problem, fold, max_rows):
     return objective
 
 
-def find_solvers(benchmark, wanted):
-    """Classes with their settings: a string and the parameters each."""
-    return {
-        solver_class: {
+def find_solvers(benchmark, wanted, part):
+    """Classes with their settings: a string that holds the part, and the parameters each."""
+    solvers = {}
+    for solver_class in benchmark.get_solvers():
+        if not any(solver_class.name.startswith(start) for start in wanted):
+            continue
+        if not solver_class.is_installed(quiet=True):
+            log(f"{solver_class.name}: skipped, not installed")
+            continue
+        settings = {
             ", ".join(f"{key}={value}" for key, value in setting.items()): setting
             for setting in product_param(solver_class.parameters)
         }
-        for solver_class in benchmark.get_solvers()
-        if any(solver_class.name.startswith(start) for start in wanted)
-        and solver_class.is_installed(quiet=True)
-    }
+        solvers[solver_class] = {
+            text: setting for text, setting in settings.items() if part in text
+        }
+    return solvers
 
 
 def measure(solver, objective):
@@ -93,79 +68,84 @@ def measure(solver, objective):
     return {key: float(value) for key, value in result.items()}
 
 
-def search_error(cells, name, setting):
-    """Mean error over the folds of the search; infinite unless all were measured."""
-    errors = [cells.get((name, setting, fold), {}).get("value", np.inf) for fold in SEARCH]
-    return np.nan_to_num(np.mean(errors), nan=np.inf)
+class Measured:
+    """The errors and seconds of a data set that there are, and the settings chosen by them."""
 
+    def __init__(self, results, problem, max_rows):
+        self.results, self.problem, self.max_rows = results, problem, max_rows
 
-def best_setting(cells, name, settings):
-    return min(settings, key=lambda setting: search_error(cells, name, setting))
+    def find(self, name, setting, fold, measure=None):
+        """The line of a fit; `measure()` if there is none yet."""
+        topic = f"{self.problem} {self.max_rows} rows"
+        key = {"solver": name, "setting": setting, "fold": fold}
+        if measure is None:
+            return self.results.find(topic, **key)
+        return self.results.cell(topic, measure, **key)
+
+    def search_error(self, name, setting):
+        """Mean error over the folds of the search; infinite unless all were measured."""
+        lines = [self.find(name, setting, fold) for fold in SEARCH]
+        return np.inf if None in lines else np.mean([line["value"] for line in lines])
+
+    def best_setting(self, name, settings):
+        return min(settings, key=lambda setting: self.search_error(name, setting))
+
+    def splits(self, name, settings):
+        """The chosen setting and its lines of all splits, None if one of them is missing."""
+        best = self.best_setting(name, settings)
+        lines = [self.find(name, best, split) for split in SPLITS]
+        return best, None if None in lines else lines
 
 
 def run(options, benchmark, solvers, results):
     """Measure what is missing, until the time is up."""
     end = time.monotonic() + 60 * options.minutes
     for problem in options.data:
+        measured = Measured(results, problem, options.max_rows)
         objectives = {}
 
-        def fit(solver_class, setting, parameters, fold, problem=problem, objectives=objectives):
-            """False when there is no time left."""
-            if (solver_class.name, setting, str(fold)) in results.read(problem):
-                return True
-            while Path(os.environ.get(PAUSE, "/no file")).exists():
-                time.sleep(5)
+        def fit(solver_class, parameters, fold, problem=problem, objectives=objectives):
             if time.monotonic() > end:
                 log("out of time: run the same command again")
-                return False
+                sys.exit()
             if fold not in objectives:
-                objectives[fold] = load(benchmark, problem, fold, results.max_rows)
-            result = measure(solver_class.get_instance(**parameters), objectives[fold])
-            identity = {"solver": solver_class.name, "setting": setting, "fold": fold}
-            results.add(problem, **identity, **result)
-            log(f"{problem}, {', '.join(map(str, identity.values()))}: {result}")
-            return True
+                objectives[fold] = load(benchmark, problem, fold, options.max_rows)
+            return measure(solver_class.get_instance(**parameters), objectives[fold])
 
         for solver_class, settings in solvers.items():
+            name = solver_class.name
             for setting, parameters in settings.items():
-                if not all(fit(solver_class, setting, parameters, fold) for fold in SEARCH):
-                    return
-            best = best_setting(results.read(problem), solver_class.name, settings)
-            if not all(fit(solver_class, best, settings[best], split) for split in SPLITS):
-                return
+                for fold in SEARCH:
+                    measured.find(name, setting, fold, partial(fit, solver_class, parameters, fold))
+            best = measured.best_setting(name, settings)
+            for split in SPLITS:
+                measured.find(name, best, split, partial(fit, solver_class, settings[best], split))
 
 
-def splits_of(cells, name, settings):
-    """The chosen setting, and its measurements on the splits; None until all are there."""
-    best = best_setting(cells, name, settings)
-    found = [cells.get((name, best, str(split))) for split in SPLITS]
-    return best, None if None in found else found
-
-
-def table(results, solvers, problems):
+def table(results, solvers, options):
     """Errors and seconds of all solvers, and ours against the better rival."""
     names = {solver_class.name: settings for solver_class, settings in solvers.items()}
     ours = [name for name in names if name not in RIVALS]
-    for task in ("regression", "classification"):
-        kind = "RMSE" if task == "regression" else "wrong %"
-        comparison = "RMSE ÷ better MLP" if task == "regression" else "points below better MLP"
-        header = ["data"] + [f"{name}: {kind}, s" for name in names]
-        header += [f"{name}: {comparison}" for name in ours] + ["chosen"]
-        print("\n|", " | ".join(header), "|\n" + "| --- " * len(header) + "|")
-        for problem in problems:
+    for task, kind, comparison in (
+        ("regression", "RMSE", "÷ better MLP"),
+        ("classification", "wrong %", "less better MLP"),
+    ):
+        columns = [f"{name}: {kind}, s" for name in names]
+        print_header("data", *columns, *(f"{name} {comparison}" for name in ours), "chosen")
+        for problem in options.data:
             if PROBLEMS[problem] != task:
                 continue
-            cells = results.read(problem)
-            row, chosen, means = [problem], [], {}
+            measured = Measured(results, problem, options.max_rows)
+            row, chosen, means = [], [], {}
             for name, settings in names.items():
-                best, found = splits_of(cells, name, settings)
-                if found is None:
+                best, lines = measured.splits(name, settings)
+                if lines is None:
                     row.append("")
                     continue
-                errors = np.array([cell["value"] for cell in found])
-                seconds = np.median([cell["train_seconds"] for cell in found])
-                means[name] = errors.mean()
-                row.append(f"{errors.mean():.4g} ± {errors.std(ddof=1):.2g}, {seconds:.2f}")
+                errors = [line["value"] for line in lines]
+                seconds = np.median([line["train_seconds"] for line in lines])
+                means[name] = np.mean(errors)
+                row.append(f"{means[name]:.4g} ± {np.std(errors, ddof=1):.2g}, {seconds:.2f}")
                 chosen.append(f"{name}: {best}")
             rivals = [means[name] for name in RIVALS if name in means]
             for name in ours:
@@ -174,20 +154,8 @@ def table(results, solvers, problems):
                 elif task == "regression":
                     row.append(f"{means[name] / min(rivals):.3f}")
                 else:
-                    row.append(f"{means[name] - min(rivals):.2f}")
-            print("|", " | ".join([*row, "; ".join(chosen)]), "|")
-
-
-def installed_version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def conditions():
-    versions = ", ".join(f"{package} {installed_version(package)}" for package in PACKAGES)
-    return f"{time.strftime('%Y-%m-%d')}; Python {platform.python_version()}, {versions}"
+                    row.append(f"{means[name] - min(rivals):+.2f}")
+            print_row(problem, *row, "; ".join(chosen))
 
 
 def main():
@@ -195,16 +163,17 @@ def main():
     parser.add_argument("--results", required=True, help="folder of the lines of JSON")
     parser.add_argument("--data", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--solvers", nargs="+", default=[""], help="those whose name starts so")
+    parser.add_argument("--settings", default="", help="search those that hold this text")
     parser.add_argument("--max-rows", type=int, default=MAX_ROWS, help="of a training part")
     parser.add_argument("--minutes", type=float, default=np.inf, help="begin no fit after these")
     parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
-    solvers = find_solvers(benchmark, options.solvers)
-    results = Results(options.results, options.max_rows)
+    solvers = find_solvers(benchmark, options.solvers, options.settings)
+    results = Results(options.results, measuring=not options.table)
     if options.table:
-        print(f"`python {' '.join(sys.argv)}`, {conditions()}")
-        table(results, solvers, options.data)
+        print(conditions())
+        table(results, solvers, options)
     else:
         run(options, benchmark, solvers, results)
 

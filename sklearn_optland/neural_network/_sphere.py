@@ -225,11 +225,15 @@ def _on_circle(X, R):
     begins = np.concatenate([directions - np.pi / 2, directions + np.pi / 2])
     begins -= 2 * np.pi * np.floor((begins + np.pi) / (2 * np.pi))  # in [-pi, pi)
     order = np.argsort(begins, kind="stable")
+    lengths = np.diff(begins[order], append=begins[order[0]] + 2 * np.pi)
+    # The longest arc is the last: in its middle no row is so near to its angle that rounding
+    # decides whether it is on.
+    last = lengths.argmax()
+    order, lengths = np.roll(order, -last - 1), np.roll(lengths, -last - 1)
     begins = begins[order]
-    lengths = np.diff(begins, append=begins[0] + 2 * np.pi)
-    # G after each angle: that of the last arc, which goes on to the first angle, and the changes.
-    jumps = X[:, :, None] * R[:, None, :]
     on = np.cos(directions - (begins[-1] + lengths[-1] / 2)) > 0
+    # G of each arc: that of the last one, and the changes since.
+    jumps = X[:, :, None] * R[:, None, :]
     G = np.cumsum(np.concatenate([jumps, -jumps])[order], axis=0) + jumps[on].sum(axis=0)
     square = G @ G.transpose(0, 2, 1)
     mean, half = (square[:, 0, 0] + square[:, 1, 1]) / 2, (square[:, 0, 0] - square[:, 1, 1]) / 2

@@ -1,11 +1,15 @@
 """What the data sets and the solvers share: a fit whose CPU seconds are measured."""
 
+import sys
 import time
 import warnings
+from pathlib import Path
 
 from benchopt import BaseSolver
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
+
+sys.path.append(str(Path(__file__).parents[2]))  # measure.py
 
 # A search of every solver has so many settings: these penalties, or six others, times these widths.
 ALPHAS = [0.001, 0.01, 0.1, 1.0, 10.0, 30.0]

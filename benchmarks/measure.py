@@ -1,0 +1,108 @@
+"""What scripts of several folders share: results that outlast a run, counts, seconds in turn."""
+
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+PACKAGES = ["sklearn-optland", "scikit-learn", "numpy", "scipy", "torch", "benchopt"]
+PAUSE = "OPTLAND_PAUSE"  # environment variable: nothing begins while the file that it names exists
+
+
+def log(message):
+    print(message, file=sys.stderr, flush=True)
+
+
+class Results:
+    """Lines of JSON in a folder, a file a topic; a line holds what was measured and its key."""
+
+    def __init__(self, folder, measuring=True):
+        self.folder, self.measuring = Path(folder), measuring
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, topic, **key):
+        """The last line of a key, or None."""
+        path = self.folder / f"{topic}.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        key = {name: str(value) for name, value in key.items()}
+        for line in map(json.loads, reversed(lines)):
+            if all(str(line.get(name)) == value for name, value in key.items()):
+                return line
+        return None
+
+    def cell(self, topic, measure, **key):
+        """What was measured under a key; else `measure()`, a dict, is kept and returned."""
+        line = self.find(topic, **key)
+        if line is None and self.measuring:
+            while Path(os.environ.get(PAUSE, "/no file")).exists():
+                time.sleep(5)
+            line = {**key, **measure()}
+            log(f"{topic}: {line}")
+            with (self.folder / f"{topic}.jsonl").open("a") as out:
+                out.write(json.dumps(line) + "\n")
+        return line
+
+
+def first_count(value_at, level, most):
+    """The least count with value_at(count) <= level, within an eighth; None if beyond `most`."""
+    low, high = 0, 1
+    while value_at(high) > level:
+        low, high = high, 2 * high
+        if low >= most:
+            return None
+        high = min(high, most)
+    while high - low > max(1, high // 8):
+        middle = (low + high) // 2
+        low, high = (low, middle) if value_at(middle) <= level else (middle, high)
+    return high
+
+
+def cpu_seconds(call):
+    """Seconds of all of the process's threads in a call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+def seconds_in_turn(calls, rounds=7):
+    """CPU seconds of each call by name, in rounds of all: noise hits all alike."""
+    for call in calls.values():
+        call()  # warm
+    seconds = [{name: cpu_seconds(call) for name, call in calls.items()} for _ in range(rounds)]
+    return {name: [one[name] for one in seconds] for name in calls}
+
+
+def median_ratio(numerator, denominator):
+    """Median of the ratios round by round, and their quartiles, as text."""
+    low, median, high = np.quantile(np.divide(numerator, denominator), [0.25, 0.5, 0.75])
+    return f"{median:.2f} ({low:.2f}–{high:.2f})"
+
+
+def print_row(*cells):
+    print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def print_header(*cells):
+    print()
+    print_row(*cells)
+    print("| --- " * len(cells) + "|")
+
+
+def conditions():
+    """The command, the date and the versions, the first line of every table."""
+
+    def installed(package):
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "absent"
+
+    versions = ", ".join(f"{package} {installed(package)}" for package in PACKAGES)
+    python = platform.python_version()
+    command = " ".join(sys.argv)
+    return f"`python {command}`, {time.strftime('%Y-%m-%d')}; Python {python}, {versions}"

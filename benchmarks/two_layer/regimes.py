@@ -1,0 +1,86 @@
+"""Test error of two classes in 15 dimensions: the output layer alone, or both layers.
+
+    python benchmarks/two_layer/regimes.py --results DIR
+    python benchmarks/two_layer/regimes.py --results DIR --table
+
+The experiment of Chizat and Bach (2020): two columns lie in nine discs, three by three, whose
+classes are drawn; twelve columns are uniform and mean nothing; the bias is the fifteenth. 200
+neurons, 10 draws of classes and rows; the margin is maximised, there is no penalty.
+"""
+
+import argparse
+
+import numpy as np
+from benchmark_utils import threadpool_limits
+from measure import Results, conditions, cpu_seconds, print_header, print_row
+
+from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
+
+N_FEATURES, N_TEST = 14, 4000  # the bias is the fifteenth
+N_ROWS = 32, 64, 128, 256
+DRAWS = range(10)
+REGIMES = {"kernel": "output layer", "feature": "both layers"}
+N_NEURONS, MAX_ITER = 200, 5000
+
+
+def discs(n_rows, n_features, classes, rng):
+    """Rows and classes: nine discs in the unit square, as far apart as their radius."""
+    side = len(classes)
+    radius = 1 / (3 * side - 1)
+    i, j = rng.integers(0, side, (2, n_rows))
+    angle, distance = 2 * np.pi * rng.random(n_rows), radius * rng.random(n_rows)
+    X = rng.uniform(-0.5, 0.5, (n_rows, n_features))
+    X[:, 0] = radius * (3 * i + 1) - 0.5 + distance * np.cos(angle)
+    X[:, 1] = radius * (3 * j + 1) - 0.5 + distance * np.sin(angle)
+    return X, classes[i, j]
+
+
+def draw(n_rows, seed):
+    """Training rows with both classes, and test rows of the same discs."""
+    rng = np.random.default_rng(seed)
+    classes = rng.permutation([0] * 4 + [1] * 5).reshape(3, 3)
+    X, y = discs(max(N_ROWS), N_FEATURES, classes, rng)
+    return X[:n_rows], y[:n_rows], *discs(N_TEST, N_FEATURES, classes, rng)
+
+
+def measure(n_rows, regime, seed):
+    X, y, X_test, y_test = draw(n_rows, seed)
+    model = MeanFieldTwoLayerNetClassifier(
+        n_particles=N_NEURONS,
+        solver="margin-ascent",
+        regime=regime,
+        max_iter=MAX_ITER,
+        random_state=seed,
+    )
+    with threadpool_limits(1):
+        seconds = cpu_seconds(lambda: model.fit(X, y))
+    return {"error": float(np.mean(model.predict(X_test) != y_test)), "seconds": seconds}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser.add_argument("--table", action="store_true", help="print what has been measured")
+    options = parser.parse_args()
+    results = Results(options.results, measuring=not options.table)
+    print(conditions())
+    print_header("rows", *(f"{name}: {w}" for name in REGIMES.values() for w in ("error", "s")))
+    for n_rows in N_ROWS:
+        row = []
+        for regime in REGIMES:
+            lines = []
+            for seed in DRAWS:
+
+                def run(n_rows=n_rows, regime=regime, seed=seed):
+                    return measure(n_rows, regime, seed)
+
+                line = results.cell("regimes", run, n_rows=n_rows, regime=regime, draw=seed)
+                lines += [line] if line else []
+            errors, seconds = ([line[key] for line in lines] for key in ("error", "seconds"))
+            row.append(f"{np.mean(errors):.3f} ± {np.std(errors):.3f}" if errors else "")
+            row.append(f"{np.median(seconds):.2f}" if seconds else "")
+        print_row(n_rows, *row)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Spike deconvolution by conic particles: the first variation at the end, by their number.
+
+    python benchmarks/two_layer/spikes.py --results DIR
+    python benchmarks/two_layer/spikes.py --results DIR --table
+
+Five spikes on the circle, three up and two down, of mass 0.5 to 1.5, through an ideal low-pass
+filter of 7 frequencies, with noise; the penalty is 0.3, a filtered spike has norm 1. A measure is
+optimal if and only if max |eta| is 0.3, with eta on a grid of 20 000 points here. Particles start
+evenly spread, half of each sign.
+"""
+
+import argparse
+
+import benchmark_utils  # noqa: F401, finds measure.py
+import numpy as np
+from measure import Results, conditions, cpu_seconds, print_header, print_row
+
+from sklearn_optland.neural_network import conic_descent
+
+PARTICLES = 6, 10, 20
+SEEDS = range(4)
+MAX_ITER = 10_000
+FREQUENCIES, N_SAMPLES, NOISE, ALPHA = 7, 100, 0.02, 0.3
+
+
+def low_pass(positions):
+    """The filter's response to spikes at (place, sign), and its derivatives."""
+    times = np.arange(N_SAMPLES) / N_SAMPLES
+    phases = 2 * np.pi * (times[None, :] - positions[:, :1])
+    k = np.arange(1, FREQUENCIES + 1)
+    scale = positions[:, 1:] / np.sqrt(N_SAMPLES * (2 * FREQUENCIES + 1))
+    features = scale * (1 + 2 * np.cos(phases[..., None] * k).sum(axis=-1))
+    slopes = scale * 4 * np.pi * (np.sin(phases[..., None] * k) @ k)
+    return features, np.stack([slopes, np.zeros_like(slopes)], axis=-1)
+
+
+def measure(n_particles, seed):
+    rng = np.random.default_rng(seed)
+    places = (np.arange(5) + rng.uniform(-0.15, 0.15, 5)) / 5
+    spikes = np.column_stack([places, rng.permutation([1.0, 1, 1, -1, -1])])
+    y = rng.uniform(0.5, 1.5, 5) @ low_pass(spikes)[0] + NOISE * rng.standard_normal(N_SAMPLES)
+    half = n_particles // 2
+    even = np.arange(half) / half
+    start = np.column_stack([np.tile(even, 2), np.repeat([1.0, -1.0], half)])
+    found = []
+
+    def descend():
+        found.append(conic_descent(low_pass, y, start, alpha=ALPHA, max_iter=MAX_ITER))
+
+    seconds = cpu_seconds(descend)
+    grid = np.column_stack([np.arange(20_000) / 20_000, np.ones(20_000)])
+    highest = max(
+        np.abs(low_pass(part)[0] @ found[0].residual).max() for part in np.array_split(grid, 10)
+    )
+    return {"ratio": float(highest / ALPHA), "seconds": seconds, "steps": int(found[0].n_iter)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser.add_argument("--table", action="store_true", help="print what has been measured")
+    options = parser.parse_args()
+    results = Results(options.results, measuring=not options.table)
+    print(conditions())
+    seeds = [f"max abs eta ÷ penalty, seed {seed}" for seed in SEEDS]
+    print_header("particles", *seeds, "median s", "median steps")
+    for n_particles in PARTICLES:
+        lines = []
+        for seed in SEEDS:
+
+            def run(n_particles=n_particles, seed=seed):
+                return measure(n_particles, seed)
+
+            line = results.cell("spikes", run, n_particles=n_particles, seed=seed)
+            lines += [line] if line else []
+        medians = [
+            f"{np.median([line[key] for line in lines]):.3g}" if lines else ""
+            for key in ("seconds", "steps")
+        ]
+        print_row(n_particles, *(f"{line['ratio']:.5f}" for line in lines), *medians)
+
+
+if __name__ == "__main__":
+    main()
