@@ -62,7 +62,8 @@ _PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
                   \\cdot \\frac{\\|D_L\\|}{\\|D_0\\|},
 
         with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
-        prediction. Unlike the gradient it is not small on the plateaus of deep nets.
+        prediction. Unlike the gradient it is not small on the plateaus of deep nets. With
+        `early_stopping` the held-out rows alone say when to stop.
     max_iter : int, default=1000
         The most iterations: steps of "feasible", sweeps of the others.
     early_stopping : bool, default=False
@@ -288,8 +289,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     loss = held.value(step.theta)
                     curves["validation_loss"] = unit * loss
                 stop = best.update(loss, step.theta)
-                reached = step.residual <= self.tol
-                if best.age == 0 or (reached and not self.early_stopping):
+                reached = step.residual <= self.tol and held is None
+                if best.age == 0 or reached:
                     kept = step
                 yield Iteration(
                     curves, lambda step=kept: attributes(step), stop or step.done or reached

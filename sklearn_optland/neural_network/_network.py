@@ -504,7 +504,7 @@ def hold_out(n_rows, fraction, rng, codes=None):
     n_held = int(np.ceil(fraction * n_rows))
     if n_held >= n_rows:
         raise ValueError(
-            f"validation_fraction: found {fraction}, which leaves none of {n_rows} rows for "
+            f"validation_fraction: found {fraction}, which leaves none of {n_rows} samples for "
             "training; allowed with early_stopping is what leaves at least one."
         )
     if codes is not None:
