@@ -14,12 +14,11 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
+from sklearn_optland._class_scores import log_probabilities, probabilities
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model._linear_classifier import (
     LinearClassifier,
-    log_probabilities,
-    probabilities,
     weigh_rows,
 )
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem

@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
+from sklearn_optland._class_scores import log_probabilities, probabilities
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._finite_sum_problem import FiniteSum, Penalty, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum_solvers import (
@@ -27,8 +28,6 @@ from sklearn_optland.linear_model._finite_sum_solvers import (
 from sklearn_optland.linear_model._linear_classifier import (
     LinearClassifier,
     linear_scores,
-    log_probabilities,
-    probabilities,
     weigh_rows,
 )
 from sklearn_optland.utils._rows import as_rows

@@ -1,10 +1,11 @@
 """What linear classifiers share: weights of the rows, and what they do with coefficients."""
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearn_optland._class_scores import class_codes
 
 
 def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
@@ -78,20 +79,4 @@ class LinearClassifier:
         labels : ndarray of shape (n_samples,)
             The class of the highest score.
         """
-        scores = self.decision_function(X)
-        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[codes]
-
-
-def probabilities(scores):
-    """Class probabilities of the log-loss, of shape (n_samples, n_classes)."""
-    if scores.ndim == 1:
-        return np.column_stack([expit(-scores), expit(scores)])
-    return softmax(scores, axis=1)
-
-
-def log_probabilities(scores):
-    """Their logarithms, finite where they underflow."""
-    if scores.ndim == 1:
-        return np.column_stack([log_expit(-scores), log_expit(scores)])
-    return log_softmax(scores, axis=1)
+        return self.classes_[class_codes(self.decision_function(X))]

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_optland._blocks import pass_over_rows, row_blocks, sum_over_blocks
+from sklearn_optland._class_scores import class_codes, log_probabilities, probabilities
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
     activate,
@@ -600,9 +600,7 @@ class NetworkClassifier:
         labels : ndarray of shape (n_samples,)
             The class of the highest score.
         """
-        scores = self.decision_function(X)
-        codes = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[codes]
+        return self.classes_[class_codes(self.decision_function(X))]
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -617,10 +615,7 @@ class NetworkClassifier:
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([expit(-scores), expit(scores)])
-        return softmax(scores, axis=1)
+        return probabilities(self.decision_function(X))
 
     def predict_log_proba(self, X):
         """Predict logarithms of class probabilities, finite where the probabilities underflow.
@@ -635,7 +630,4 @@ class NetworkClassifier:
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return np.column_stack([log_expit(-scores), log_expit(scores)])
-        return log_softmax(scores, axis=1)
+        return log_probabilities(self.decision_function(X))

@@ -18,6 +18,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_optland.linear_model import (
@@ -25,6 +26,7 @@ from sklearn_optland.linear_model import (
     FiniteSumClassifier,
     FiniteSumRegressor,
 )
+from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
 
 
 def needs(**parameters):
@@ -169,14 +171,56 @@ class SagRidge(Adapter, FiniteSumRegressor):
             self.alpha = alpha
 
 
+class Net(Adapter):
+    """Parameters of scikit-learn's MLP; the fit and the predictions are those of our net."""
+
+    def fit(self, X, y, sample_weight=None):
+        if self.activation == "identity" or getattr(self, "loss", "") == "poisson":
+            needs(activation=self.activation, loss=getattr(self, "loss", None))
+        names = ["hidden_layer_sizes", "activation", "max_iter", "tol", "early_stopping"]
+        names += ["validation_fraction", "n_iter_no_change", "random_state"]
+        parameters = {name: getattr(self, name) for name in names}
+        if not (self.warm_start and hasattr(self, "net_")):
+            self.net_ = self.ours()
+        # Their penalty is divided by the number of rows.
+        self.net_.set_params(**parameters, warm_start=self.warm_start, alpha=self.alpha / len(y))
+        self.net_.fit(X, y, sample_weight)
+        vars(self).update({key: value for key, value in vars(self.net_).items() if key[-1] == "_"})
+        return self
+
+    def partial_fit(self, X, y, classes=None):
+        needs(partial_fit=True)
+
+    def __getattribute__(self, name):
+        if name in ("predict", "predict_proba", "predict_log_proba"):
+            return getattr(self.net_, name)
+        return super().__getattribute__(name)
+
+
+class NetClassifier(Net, MLPClassifier):
+    """In the place of MLPClassifier."""
+
+    ours = ADMMNetClassifier
+
+
+class NetRegressor(Net, MLPRegressor):
+    """In the place of MLPRegressor."""
+
+    ours = ADMMNetRegressor
+
+
 EARLY = "wants coefficients after 20 to 50 passes; ours are nearer to the optimum"
 # Tests that ask for what another objective, solver or class has, by name.
 NOT_APPLICABLE = {
     "test_binary_classifier_class_weight": EARLY,
     "test_check_solver_option": "names of their solvers",
     "test_classifier_single_class": "words of their error",
+    "test_adaptive_learning_rate": "a learning rate",
     "test_dtype_match": "liblinear returns float64, ours keeps float32",
+    "test_early_stopping": "best_loss_ and validation_scores_; ours are in history_",
+    "test_early_stopping_stratified": "wants a class of one row refused, ours does not stratify",
     "test_l1_ratio_None_deprecated": "a deprecation of theirs",
+    "test_learning_rate_warmstart": "a learning rate",
     "test_large_sparse_matrix": "ours takes the 64-bit indices that it wants refused",
     "test_logistic_cv": "LogisticRegressionCV as reference, at its tolerance",
     "test_logistic_cv_multinomial_score": "LogisticRegressionCV as reference, at its tolerance",
@@ -184,19 +228,39 @@ NOT_APPLICABLE = {
     "test_logistic_regression_callback_support_warning": "solvers of theirs without callbacks",
     "test_logreg_predict_proba_multinomial": "a private method",
     "test_max_iter": "words of their warnings",
+    "test_minimum_input_sample_size": "wants few rows refused",
+    "test_mlp_early_stopping_string_labels": "validation_scores_; ours is in history_",
+    "test_mlp_regressor_dtypes_casting": "one path of Adam in both precisions",
+    "test_mlp_warm_start_no_convergence": "an infinite patience",
+    "test_mlp_warm_start_with_early_stopping": "validation_scores_; ours is in history_",
+    "test_multilabel_classification": "several labels a row",
     "test_multinomial_logistic_regression_string_inputs": "a class of weight 0: ours refuses it",
+    "test_n_iter_no_change": "a counter of theirs",
+    "test_n_iter_no_change_inf": "an infinite patience",
     "test_newton_cholesky_fallback_to_lbfgs": "a fallback of theirs",
+    "test_nonfinite_params": "wants what overflows in theirs refused, ours fits it",
+    "test_penalty_deprecated": "a deprecation of theirs",
+    "test_predict_proba_binary": "logarithms of rounded probabilities; ours are more accurate",
+    "test_predict_proba_multilabel": "several labels a row",
+    "test_preserve_feature_names": "a classifier of one class, which ours refuses",
     "test_sag_classifier_computed_correctly": EARLY,
     "test_sag_classifier_raises_error": "wants a singular problem refused, ours solves it",
     "test_sag_multiclass_computed_correctly": EARLY,
+    "test_shuffle": "an order of the rows",
+    "test_sparse_matrices": "sparse input",
     "test_sparsify": "no sparsify",
     "test_step_size_alpha_error": "a step size of theirs that is infinite",
+    "test_warm_start": "wants other classes refused, ours starts anew",
     "test_warm_start_newton_solver": "wants one iteration twice to be two",
 }
 SUITES = {
     "logistic": (
         "sklearn.linear_model.tests.test_logistic",
         {"LogisticRegression": BoundMajorization},
+    ),
+    "mlp": (
+        "sklearn.neural_network.tests.test_mlp",
+        {"MLPClassifier": NetClassifier, "MLPRegressor": NetRegressor},
     ),
     "sag": ("sklearn.linear_model.tests.test_sag", {"LogisticRegression": Sag, "Ridge": SagRidge}),
 }
@@ -210,8 +274,15 @@ class Replace:
         self.outcomes = defaultdict(list)
 
     def pytest_collection_modifyitems(self, items):
+        modules = {item.module for item in items}
+        theirs = {vars(m)[name]: ours for m in modules for name, ours in self.adapters.items()}
         for item in items:
             vars(item.module).update(self.adapters)
+            if hasattr(item, "callspec"):
+                params = item.callspec.params
+                for name, value in params.items():
+                    if isinstance(value, type):
+                        params[name] = theirs.get(value, value)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
