@@ -220,7 +220,8 @@ def forest_arrays(X, place, trees):
     """
     is_sparse = sparse.issparse(X)
     d, r = place.basis.shape
-    projection = np.zeros((d + 1 if is_sparse else 0, padded(r)), dtype=np.float32)
+    n_z = padded(max(r, 1))  # classes without any difference span nothing
+    projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
     if is_sparse:
         # Features keep their relations in the scores: what is rare should not weigh more there.
         length = np.abs(X.data.astype(np.float64)).sum() / X.shape[0]
