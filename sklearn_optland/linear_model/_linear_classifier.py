@@ -79,4 +79,5 @@ class LinearClassifier:
         labels : ndarray of shape (n_samples,)
             The class of the highest score.
         """
-        return self.classes_[class_codes(self.decision_function(X))]
+        codes = class_codes(self.decision_function(X))
+        return self.classes_[codes]

@@ -600,7 +600,8 @@ class NetworkClassifier:
         labels : ndarray of shape (n_samples,)
             The class of the highest score.
         """
-        return self.classes_[class_codes(self.decision_function(X))]
+        codes = class_codes(self.decision_function(X))
+        return self.classes_[codes]
 
     def predict_proba(self, X):
         """Predict class probabilities.
