@@ -1,5 +1,6 @@
 """What scripts of several folders share: results that outlast a run, counts, seconds in turn."""
 
+import argparse
 import json
 import os
 import platform
@@ -81,6 +82,14 @@ def median_ratio(numerator, denominator):
     """Median of the ratios round by round, and their quartiles, as text."""
     low, median, high = np.quantile(np.divide(numerator, denominator), [0.25, 0.5, 0.75])
     return f"{median:.2f} ({low:.2f}–{high:.2f})"
+
+
+def table_parser(doc):
+    """What every script of tables understands; `doc` is its docstring."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser.add_argument("--table", action="store_true", help="print what has been measured")
+    return parser
 
 
 def print_row(*cells):

@@ -8,13 +8,12 @@ from one of four times its size. scikit-learn's solvers get 400 iterations or ep
 stops them before; ours stops by its own.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from benchmark_utils import threadpool_limits
 from benchopt.benchmark import Benchmark
-from measure import Results, conditions, cpu_seconds, print_header, print_row
+from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_optland.neural_network import ADMMNetClassifier
@@ -82,10 +81,8 @@ def measure(data, make, seed, scale):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser = table_parser(__doc__)
     parser.add_argument("--learners", nargs="+", default=list(LEARNERS), choices=list(LEARNERS))
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
     (dataset_class,) = Benchmark(Path(__file__).parent).get_datasets()
     data = dataset_class.get_instance(dataset="pendigits", n_rows=1500).get_data()

@@ -11,7 +11,6 @@ The level is a cross-entropy of 0.03 for a classification, and 1.1 times the roo
 error that L-BFGS ends at after 500 iterations for a regression.
 """
 
-import argparse
 from pathlib import Path
 
 import benchmark_utils  # noqa: F401, finds measure.py
@@ -25,6 +24,7 @@ from measure import (
     print_header,
     print_row,
     seconds_in_turn,
+    table_parser,
 )
 
 LOGISTIC, TANH = ((100,), "logistic"), ((50, 50), "tanh")
@@ -88,12 +88,10 @@ def measure(benchmark, problem, names, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser = table_parser(__doc__)
     parser.add_argument("--data", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--names", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     results = Results(options.results, measuring=not options.table)

@@ -8,7 +8,6 @@ the one with the lowest mean error is fitted on all ten splits. Every fit is a l
 and what is there is not measured again: a run may be interrupted and cut into pieces.
 """
 
-import argparse
 import sys
 import time
 from functools import partial
@@ -18,7 +17,7 @@ import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
 from benchopt.utils.parametrized_name_mixin import product_param
-from measure import Results, conditions, log, print_header, print_row
+from measure import Results, conditions, log, print_header, print_row, table_parser
 
 MAX_ROWS = 2000
 SPLITS = range(10)
@@ -159,14 +158,12 @@ def table(results, solvers, options):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser = table_parser(__doc__)
     parser.add_argument("--data", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--solvers", nargs="+", default=[""], help="those whose name starts so")
     parser.add_argument("--settings", default="", help="search those that hold this text")
     parser.add_argument("--max-rows", type=int, default=MAX_ROWS, help="of a training part")
     parser.add_argument("--minutes", type=float, default=np.inf, help="begin no fit after these")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     solvers = find_solvers(benchmark, options.solvers, options.settings)

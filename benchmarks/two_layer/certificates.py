@@ -8,12 +8,11 @@ exact. The objective minus that of a lasso over a fine grid of directions, an up
 optimum, must not exceed the gap; a fit stopped after two rounds must have a large gap.
 """
 
-import argparse
 import warnings
 
 import numpy as np
 from benchmark_utils import threadpool_limits
-from measure import Results, conditions, cpu_seconds, print_header, print_row
+from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
 from sklearn.linear_model import Lasso
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
@@ -113,10 +112,7 @@ def measure(seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
-    options = parser.parse_args()
+    options = table_parser(__doc__).parse_args()
     results = Results(options.results, measuring=not options.table)
     print(conditions())
     columns = ["relative gap", "scope", "above the lasso", "neurons", "s"]

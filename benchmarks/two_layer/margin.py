@@ -8,11 +8,9 @@ bound of another. In 15 dimensions the bound comes from a search of the sphere, 
 miss its maximum; in the rows "2 columns" the other columns are left out, and the maximum is exact.
 """
 
-import argparse
-
 import numpy as np
 from benchmark_utils import threadpool_limits
-from measure import Results, conditions, print_header, print_row
+from measure import Results, conditions, print_header, print_row, table_parser
 from regimes import MAX_ITER, N_FEATURES, N_NEURONS, draw
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
@@ -36,10 +34,7 @@ def measure(n_columns, n_rows, seed, start):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
-    options = parser.parse_args()
+    options = table_parser(__doc__).parse_args()
     results = Results(options.results, measuring=not options.table)
     print(conditions())
     columns = ["margins", "bounds", "scope", "least margin ÷ bound", "holds"]

@@ -8,11 +8,9 @@ classes are drawn; twelve columns are uniform and mean nothing; the bias is the 
 neurons, 10 draws of classes and rows; the margin is maximised, there is no penalty.
 """
 
-import argparse
-
 import numpy as np
 from benchmark_utils import threadpool_limits
-from measure import Results, conditions, cpu_seconds, print_header, print_row
+from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
 
@@ -58,10 +56,7 @@ def measure(n_rows, regime, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
-    options = parser.parse_args()
+    options = table_parser(__doc__).parse_args()
     results = Results(options.results, measuring=not options.table)
     print(conditions())
     print_header("rows", *(f"{name}: {w}" for name in REGIMES.values() for w in ("error", "s")))

@@ -9,7 +9,6 @@ to within an eighth. Then whole fits of so many iterations, validation included,
 of all solvers in turn. The rates of torch's optimisers are the best of a grid for each problem.
 """
 
-import argparse
 from pathlib import Path
 
 import benchmark_utils  # noqa: F401, finds measure.py
@@ -24,6 +23,7 @@ from measure import (
     print_header,
     print_row,
     seconds_in_turn,
+    table_parser,
 )
 
 LEVEL = 1e-4
@@ -80,10 +80,8 @@ def measure(benchmark, n_features, seed, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser = table_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     results = Results(options.results, measuring=not options.table)

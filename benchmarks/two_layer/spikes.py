@@ -9,11 +9,9 @@ optimal if and only if max |eta| is 0.3, with eta on a grid of 20 000 points her
 evenly spread, half of each sign.
 """
 
-import argparse
-
 import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
-from measure import Results, conditions, cpu_seconds, print_header, print_row
+from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
 
 from sklearn_optland.neural_network import conic_descent
 
@@ -56,10 +54,7 @@ def measure(n_particles, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
-    options = parser.parse_args()
+    options = table_parser(__doc__).parse_args()
     results = Results(options.results, measuring=not options.table)
     print(conditions())
     seeds = [f"max abs eta ÷ penalty, seed {seed}" for seed in SEEDS]

@@ -7,13 +7,12 @@ Global convergence needs more neurons than the teacher has: with as many, some s
 local minimum.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from benchmark_utils import threadpool_limits
 from benchopt.benchmark import Benchmark
-from measure import Results, conditions, cpu_seconds, print_header, print_row
+from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
 
@@ -43,10 +42,7 @@ def measure(benchmark, n_neurons, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
-    options = parser.parse_args()
+    options = table_parser(__doc__).parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     results = Results(options.results, measuring=not options.table)
     print(conditions())

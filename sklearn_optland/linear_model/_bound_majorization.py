@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
-from sklearn_optland._class_scores import log_probabilities, probabilities
+from sklearn_optland._class_scores import LogLossClassifier
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model._linear_classifier import (
@@ -30,7 +30,12 @@ MOSTLY_ZEROS = 0.15
 
 
 class BoundMajorizationLogisticRegression(
-    LinearClassifier, OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    LinearClassifier,
+    LogLossClassifier,
+    OptlandEstimator,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     r"""Logistic regression by quadratic bounds on the partition function.
 
@@ -310,36 +315,6 @@ class BoundMajorizationLogisticRegression(
                     W -= W.mean(axis=1, keepdims=True)
                 return np.ascontiguousarray(W)
         return np.zeros(shape)
-
-    def predict_proba(self, X):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return probabilities(self.decision_function(X))
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of class probabilities, finite where the probabilities underflow.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return log_probabilities(self.decision_function(X))
 
 
 def _encode(y):

@@ -14,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
-from sklearn_optland._class_scores import log_probabilities, probabilities
+from sklearn_optland._class_scores import LogLossClassifier
 from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._finite_sum_problem import FiniteSum, Penalty, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum_solvers import (
@@ -409,37 +409,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, _FiniteSumEstimator
             for positive in positives
         ]
 
-    @available_if(_is_probabilistic)
-    def predict_proba(self, X):
-        """Predict class probabilities, with `loss="log_loss"`.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return probabilities(self.decision_function(X))
-
-    @available_if(_is_probabilistic)
-    def predict_log_proba(self, X):
-        """Predict logarithms of class probabilities, finite where the probabilities underflow.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return log_probabilities(self.decision_function(X))
+    predict_proba = available_if(_is_probabilistic)(LogLossClassifier.predict_proba)
+    predict_log_proba = available_if(_is_probabilistic)(LogLossClassifier.predict_log_proba)
 
 
 class FiniteSumRegressor(RegressorMixin, _FiniteSumEstimator):

@@ -5,7 +5,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklearn_optland._class_scores import class_codes
+from sklearn_optland._class_scores import ScoreClassifier
 
 
 def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
@@ -47,8 +47,8 @@ def linear_scores(estimator, X):
     return safe_sparse_dot(X, estimator.coef_.T, dense_output=True) + estimator.intercept_
 
 
-class LinearClassifier:
-    """Predictions from `coef_`, `intercept_` and `classes_`, two classes having one score."""
+class LinearClassifier(ScoreClassifier):
+    """Scores from `coef_` and `intercept_`, two classes having one."""
 
     def decision_function(self, X):
         """Compute the scores of the classes.
@@ -65,19 +65,3 @@ class LinearClassifier:
         """
         scores = linear_scores(self, X)
         return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class of the highest score.
-        """
-        codes = class_codes(self.decision_function(X))
-        return self.classes_[codes]

@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_optland._blocks import pass_over_rows, row_blocks, sum_over_blocks
-from sklearn_optland._class_scores import class_codes, log_probabilities, probabilities
+from sklearn_optland._class_scores import LogLossClassifier
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
     activate,
@@ -568,8 +568,8 @@ class NetworkRegressor:
         return scores.ravel() if self._y_is_1d else scores
 
 
-class NetworkClassifier:
-    """Predictions from `coefs_`, `intercepts_` and `classes_`, two classes having one score."""
+class NetworkClassifier(LogLossClassifier):
+    """Scores from `coefs_` and `intercepts_`, two classes having one."""
 
     def decision_function(self, X):
         """Compute the scores of the classes.
@@ -586,49 +586,3 @@ class NetworkClassifier:
         """
         scores = network_scores(self, X, self._hidden_activation)
         return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class of the highest score.
-        """
-        codes = class_codes(self.decision_function(X))
-        return self.classes_[codes]
-
-    def predict_proba(self, X):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return probabilities(self.decision_function(X))
-
-    def predict_log_proba(self, X):
-        """Predict logarithms of class probabilities, finite where the probabilities underflow.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return log_probabilities(self.decision_function(X))
