@@ -188,7 +188,7 @@ def test_to_inside_inverts_to_user(Problem):
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(("is_log_loss", "k"), [(False, 1), (False, 2), (True, 1), (True, 3)])
-@settings(max_examples=30)
+@settings.get_profile("fits")
 @given(seed=st.integers(0, 10**6), log_alpha=st.floats(-4, 1), m=st.integers(1, 6))
 def test_no_net_is_below_the_dual_bound_of_another(
     is_log_loss, k, fit_intercept, seed, log_alpha, m
