@@ -13,6 +13,7 @@ HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,7 +29,7 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 EXAMPLES, EXAMPLES_OF_FITS = {
     "ci": (200, 50),
     "nightly": (10_000, 10_000),
-    "coverage": (10, 5),  # tracing lines of kernels makes them a hundred times slower
+    "coverage": (10, 5),
 }[PROFILE]
 settings.register_profile(
     PROFILE,
@@ -64,3 +65,26 @@ def global_random_seed(request):
 def global_dtype(request):
     """Name of a floating-point type that a test must pass with."""
     return request.param
+
+
+if PROFILE == "coverage":
+    SECONDS = 0.5
+
+    @pytest.fixture(autouse=True)
+    def short_trace():
+        """Stop tracing when a test has run for a while: it makes kernels a hundred times slower."""
+        from coverage import Coverage
+
+        def stop(*_):
+            nonlocal is_traced
+            is_traced = False
+            coverage.stop()
+
+        is_traced, coverage = True, Coverage.current()
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if not is_traced:
+            coverage.start()

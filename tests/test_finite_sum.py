@@ -403,6 +403,24 @@ def test_values_whose_squares_overflow_are_refused(value):
         FiniteSumRegressor().fit(np.ones_like(X), y * value)
 
 
+def test_coefficients_that_overflow_float32_are_refused():
+    X, y = data("squared_error", 0)
+    with pytest.raises(ValueError, match=r"X: with this y, coefficients up to .* overflow"):
+        FiniteSumRegressor().fit(X.astype(np.float32), 1e100 * y)
+    FiniteSumRegressor().fit(X, 1e100 * y)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_values_whose_squares_are_subnormal_are_as_good_as_zero(fit_intercept, solver):
+    X, y = data("squared_error", 0)
+    model = FiniteSumRegressor(solver=solver, fit_intercept=fit_intercept, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prediction = model.fit(1e-160 * X, y).predict(1e-160 * X)
+    np.testing.assert_allclose(prediction, fit_intercept * y.mean(), rtol=1e-3, atol=1e-100)
+
+
 @pytest.mark.parametrize(
     ("parameters", "weights", "message"),
     [

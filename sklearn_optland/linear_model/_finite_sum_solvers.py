@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn_optland._blocks import row_blocks
 from sklearn_optland._fit_loop import Iteration
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
+from sklearn_optland.linear_model._finite_sum_problem import TINY
 
 # The most passes without a certificate.
 MAX_UNSEEN = 10
@@ -109,7 +110,7 @@ class Saga(Solver):
     frozen = False
 
     def default_step(self):
-        return 1 / (2 * self.L) if self.L > 0 else 1.0
+        return 1 / (2 * self.L) if self.L > TINY else 1.0
 
     def correction(self):
         """c_i / p_i."""
@@ -218,7 +219,7 @@ class Katyusha(Solver):
         return self.problem.n_features
 
     def default_step(self):
-        return 1 / self.L if self.L > 0 else 1.0
+        return 1 / self.L if self.L > TINY else 1.0
 
     def start(self, W):
         problem = self.problem
@@ -361,7 +362,9 @@ class Sdca(Solver):
         curvature = problem.curvature if problem.is_smooth else 1.0
         self.rho = 0.0
         if problem.fit_intercept:
-            self.rho = min(curvature / problem.n_samples, self.l2 / problem.unit**2)
+            self.rho = curvature / problem.n_samples
+            if problem.mean_square:
+                self.rho = min(self.rho, self.l2 / problem.mean_square)
         self._weigh_rows()
         self.delta = self.steps()
         self.theta = problem.zeros_like_scores()
@@ -468,7 +471,7 @@ class Catalyst(Sdca):
         curvature = problem.curvature if problem.is_smooth else 1.0
         longest = curvature * np.max(problem.c * problem.row_squares)
         # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
-        self.kappa = max(longest - l2, 0.0) if longest > 0 else 1.0
+        self.kappa = max(longest - l2, 0.0) if longest > TINY else 1.0
         self.lowest = LOWEST * self.kappa
         self.share = l2 / (l2 + self.kappa)
         self.momentum = np.sqrt(self.share)
@@ -673,6 +676,12 @@ class Descent:
         """Round the best parameters to a type, and certify what is left; return them."""
         W = self.best.W
         if dtype != W.dtype:
+            largest = np.abs(W).max()
+            if largest > np.finfo(dtype).max:
+                raise ValueError(
+                    f"X: with this y, coefficients up to {largest:.3g} overflow its {dtype}. "
+                    "Rescale X or y, or pass X as float64."
+                )
             dual = self.solver.point()[1]
             self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
         return self.best.W
