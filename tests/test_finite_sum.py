@@ -185,7 +185,6 @@ def fit_quietly(model, *data, **weights):
         return model.fit(*data, **weights)
 
 
-@settings.get_profile("fits")
 @given(
     solver=st.sampled_from(["auto", *SOLVERS]),
     loss=st.sampled_from(list(CURVATURE)),

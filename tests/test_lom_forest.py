@@ -535,6 +535,16 @@ def test_rows_without_weight_are_as_if_absent():
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("exponent", [-30, -100, -200, -300])
+def test_a_class_of_next_to_no_weight_harms_no_other(exponent):
+    X, y = many_classes(n_classes=8)
+    weights = np.where(y == 3, 10.0**exponent, 1.0)
+    model = LOMForestClassifier(random_state=0).fit(X, y, weights)
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert model.score(X[y != 3], y[y != 3]) > 0.95
+
+
 @pytest.mark.parametrize("leaf", ["rerank", "histogram"])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 def test_unusual_data(leaf, container):
