@@ -14,6 +14,7 @@ HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,7 +69,10 @@ def global_dtype(request):
 
 
 if PROFILE == "coverage":
-    # Tracing lines makes kernels a hundred times slower: what a test reaches within a second of
+    # A traced line holds the GIL; threads should not wait for it until the usual interval ends.
+    sys.setswitchinterval(1e-6)
+
+    # Tracing makes kernels a hundred times slower: what a test reaches within a second of
     # processor time must do.
     def _cut(*_):
         pytest.skip("the rest takes too long to trace")
