@@ -4,16 +4,18 @@ from sklearn_optland.linear_model._bound_majorization import (
     BoundMajorizationLogisticRegression,
     partition_function_bound,
 )
-from sklearn_optland.linear_model._finite_sum import (
+from sklearn_optland.linear_model._finite_sum_classifiers import (
     FiniteSumClassifier,
-    FiniteSumRegressor,
     SAGAClassifier,
-    SAGARegressor,
     SDCAClassifier,
-    SDCARegressor,
     SVRGClassifier,
+)
+from sklearn_optland.linear_model._finite_sum_function import finite_sum
+from sklearn_optland.linear_model._finite_sum_regressors import (
+    FiniteSumRegressor,
+    SAGARegressor,
+    SDCARegressor,
     SVRGRegressor,
-    finite_sum,
 )
 
 __all__ = [
