@@ -1,9 +1,6 @@
 """Linear models."""
 
-from sklearn_optland.linear_model._bound_majorization import (
-    BoundMajorizationLogisticRegression,
-    partition_function_bound,
-)
+from sklearn_optland.linear_model._bound_majorization import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._finite_sum_classifiers import (
     FiniteSumClassifier,
     SAGAClassifier,
@@ -17,6 +14,7 @@ from sklearn_optland.linear_model._finite_sum_regressors import (
     SDCARegressor,
     SVRGRegressor,
 )
+from sklearn_optland.linear_model._partition_function_bound import partition_function_bound
 
 __all__ = [
     "BoundMajorizationLogisticRegression",
