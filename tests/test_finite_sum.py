@@ -28,8 +28,9 @@ from sklearn_optland.linear_model import (
     SVRGRegressor,
     finite_sum,
 )
+from sklearn_optland.linear_model._finite_sum_choice import SOLVERS
+from sklearn_optland.linear_model._finite_sum_descent import Descent
 from sklearn_optland.linear_model._finite_sum_problem import CURVATURE, FiniteSum, Penalty
-from sklearn_optland.linear_model._finite_sum_solvers import SOLVERS, Descent
 
 EPSILON = 0.5
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
