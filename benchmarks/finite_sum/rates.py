@@ -12,7 +12,9 @@ and SGD with steps 1 / (mu t) are a few lines of NumPy here.
 import argparse
 import warnings
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
+from measure import conditions, print_header, print_row
 from scipy.special import expit
 
 from sklearn_optland.linear_model import finite_sum
@@ -184,9 +186,8 @@ def measure(loss):
 
 
 def print_table(loss, table):
-    print(f"\n{loss}, n = {N}: passes to {LEVEL:.0e} (theory); sgd: the gap after 20 passes\n")
-    print("| solver | row |", " | ".join(f"κ/n = {ratio:g}" for ratio in RATIOS), "|")
-    print("| --- " * (len(RATIOS) + 2) + "|")
+    print(f"\n{loss}, n = {N}: passes to {LEVEL:.0e} (theory); sgd: the gap after 20 passes")
+    print_header("solver", "row", *(f"κ/n = {ratio:g}" for ratio in RATIOS))
     for name, row in ROWS.items():
         cells = []
         for ratio, passes in zip(RATIOS, table[name], strict=True):
@@ -196,7 +197,7 @@ def print_table(loss, table):
             else:
                 shown = f"{passes:.0f}" if np.isfinite(passes) else f"> {MAX_PASSES}"
                 cells.append(f"{shown} ({theory:.0f})")
-        print(f"| {name} | {row} |", " | ".join(cells), "|")
+        print_row(name, row, *cells)
 
 
 def draw(tables, path):
@@ -229,6 +230,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     tables = {loss: measure(loss) for loss in ("squared_error", "log_loss")}
+    print(conditions())
     for loss, table in tables.items():
         print_table(loss, table)
     if options.figure:
