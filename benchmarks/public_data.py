@@ -144,7 +144,7 @@ def download(address, member=None):
 
 def numbers(file, member=None, **options):
     """A table of text at UCI, by NumPy's loadtxt and its options."""
-    return np.loadtxt(StringIO(download(UCI + file, member).decode()), **options)
+    return np.loadtxt(StringIO(download(UCI + file, member).decode()), ndmin=2, **options)
 
 
 def uci(*files, target=-1, **options):
@@ -209,7 +209,7 @@ def read_magic04():
 
 def read_madelon():
     X, y = (numbers(f"madelon/MADELON/madelon_train.{kind}") for kind in ("data", "labels"))
-    return [(X, y > 0)]
+    return [(X, y.ravel() > 0)]
 
 
 def read_bike_hour():
