@@ -1,0 +1,283 @@
+"""Draw the tables of README.md, a picture a family, into the folder `figures`.
+
+    python benchmarks/plots.py
+
+The tables are the record of the full runs: when one has changed, run this again.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from sklearn_optland.plotting._style import COLOURS, FAINT, STYLE, styles
+
+HERE = Path(__file__).parent
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+# The same tables give the same file, byte by byte.
+SVG = {"svg.hashsalt": "sklearn-optland", "font.size": 8, "legend.fontsize": 7}
+BLUE, ORANGE, _, _, YELLOW, *_ = COLOURS
+
+
+@dataclass
+class Table:
+    section: str  # the heading above it
+    caption: str  # the last line above it
+    rows: list  # of each row a dict by column
+
+
+def read_tables(text):
+    """All tables of a markdown text, in order."""
+    tables, section, caption = [], "", ""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("## "):
+            section = line[3:]
+        if not line.startswith("|"):
+            caption = line or caption
+            continue
+        columns, rows = split(line), []
+        next(lines)  # | --- |
+        while (line := next(lines, "")).startswith("|"):
+            rows.append(dict(zip(columns, split(line), strict=True)))
+        tables.append(Table(section, caption, rows))
+    return tables
+
+
+def split(line):
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def numbers(cell):
+    """All numbers of a cell: of 4.13 (3.96–4.17), of 0.16 ± 0.04, 0.17."""
+    return [float(text) for text in NUMBER.findall(cell)]
+
+
+def select(tables, section, *columns):
+    """The tables of a section that have these columns."""
+    found = [t for t in tables if t.section == section and t.rows[0].keys() >= set(columns)]
+    if not found:
+        raise ValueError(f"README.md has no table with the columns {columns} under {section!r}")
+    return found
+
+
+def faster_than_rival(ax, labels):
+    """Axes of ratios: a row a label, from top to bottom."""
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5), xlabel="seconds of the rival ÷ ours")
+    ax.xaxis.set_major_formatter("{x:g}")
+
+
+def styled(items):
+    """Each with the options of plot that tell it apart."""
+    for item, (colour, marker) in zip(items, styles(), strict=False):  # styles never end
+        yield item, {"color": colour, "marker": marker}
+
+
+def plain_numbers(ax):
+    """Write 0.1 and not 10⁻¹ on logarithmic axes."""
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_formatter("{x:g}")
+
+
+def logistic_regression(figure, tables):
+    """Ratios to the best rival, three levels a row."""
+    first, *others = select(tables, "Logistic regression", "ratio 1e-06")
+    panels = {"two classes": first.rows, "several classes": [r for t in others for r in t.rows]}
+    heights = max(len(rows) for rows in panels.values())
+    figure.set_size_inches(9.5, 0.9 + 0.17 * heights)
+    for ax, (title, rows) in zip(figure.subplots(1, 2, sharex=True), panels.items(), strict=True):
+        for level, style in styled(["1e-03", "1e-06", "1e-09"]):
+            ratios = [numbers(row[f"ratio {level}"])[:1] or [np.nan] for row in rows]
+            label = f"to {float(level):g} of the optimum"
+            ax.plot(np.ravel(ratios), range(len(rows)), label=label, linestyle="none", **style)
+        faster_than_rival(ax, [f"{row['data']}, C = {row['C']}" for row in rows])
+        ax.set(title=title, xlabel="seconds of the best rival ÷ ours")
+    figure.axes[0].legend()
+
+
+def finite_sums(figure, tables):
+    """Ratios to each rival; passes against the condition number."""
+    figure.set_size_inches(9.5, 3.6)
+    left, right = figure.subplots(1, 2)
+    (table,) = select(tables, "Finite sums", "rival: s (count), ratio")
+    rivals = "scikit-learn[saga]", "scikit-learn[liblinear]", "skglm", "celer"
+    for name, style in styled(rivals):
+        left.plot([], [], label=name, linestyle="none", **style)
+        for height, row in enumerate(table.rows):
+            for cell in row["rival: s (count), ratio"].split("; "):
+                if cell.startswith(f"{name} "):
+                    least = cell.rpartition(", ")[2].startswith(">")
+                    filled = {"markerfacecolor": "white"} if least else {}
+                    left.plot(numbers(cell)[-1], height, **style, **filled)
+    left.plot([], [], "o", color=FAINT, markerfacecolor="white", label="did not arrive: at least")
+    rows = [f"{r['data']}, {r['penalty']}, strength {r['strength']}" for r in table.rows]
+    faster_than_rival(left, rows)
+    left.set_title("to 1e-6 of the optimum")
+    left.legend()
+
+    rates = select(tables, "Finite sums", "κ/n = 1")[-1]
+    colours = {"nκ": FAINT, "n√κ": YELLOW, "n + κ": BLUE, "n + √(nκ)": ORANGE}
+    ratios = [float(column.partition("= ")[2]) for column in rates.rows[0] if "κ/n" in column]
+    shown = [row for row in rates.rows if row["row"] in colours]
+    for row, marker in zip(shown, "x+osv^DPX*", strict=True):
+        cells = [row[f"κ/n = {ratio:g}"] for ratio in ratios]
+        passes = [np.nan if cell.startswith(">") else numbers(cell)[0] for cell in cells]
+        label = f"{row['solver']}: {row['row']}"
+        right.plot(ratios, passes, color=colours[row["row"]], marker=marker, label=label, lw=1)
+    right.set(xscale="log", yscale="log", xlabel="κ / n", ylabel="passes to 1e-8")
+    right.set_title("log-loss, n = 1000; colours: the theory's rate")
+    right.legend()
+
+
+def multiclass(figure, tables):
+    """Error against seconds of prediction; both against the number of classes."""
+    figure.set_size_inches(9.5, 3.6)
+    *panels, growth = figure.subplots(1, 3)
+    titles = {"**isolet**": "isolet, 26 classes", "**clinc150**": "clinc150, 150 classes"}
+    errors = select(tables, "Multiclass in logarithmic time", "error %")
+    for ax, (caption, title) in zip(panels, titles.items(), strict=True):
+        (table,) = (table for table in errors if table.caption == caption)
+        for row in table.rows:
+            name, ours = row["learner"], row["learner"].startswith("LOM")
+            point = numbers(row["predict µs"])[0], numbers(row["error %"])[0]
+            ax.plot(*point, "o", color=ORANGE if ours else BLUE)
+            ax.annotate(
+                name.removesuffix("Classifier"), point, (3, 3), textcoords="offset points",
+                fontsize=6.5, color=ORANGE if ours else "black",
+            )  # fmt: skip
+        ax.set(title=title, xscale="log", yscale="log", xlabel="µs a predicted row")
+        ax.set_xlim(0.1, 400)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
+    panels[0].set_ylabel("error on test rows, %")
+
+    (table,) = select(tables, "Multiclass in logarithmic time", "µs an example, predict")
+    sizes = [column for column in table.rows[0] if column.startswith("k = ")]
+    ks = [int(size.removeprefix("k = ").replace(",", "")) for size in sizes]
+    for row, style in styled(table.rows):
+        times = np.ravel([numbers(row[size])[:1] or [np.nan] for size in sizes])
+        label = row["µs an example, predict"].removesuffix("Classifier")
+        growth.plot(ks, times, label=label, **style)
+    growth.set(title="sparse random codes", xscale="log", yscale="log")
+    growth.set(xlabel="classes", ylabel="µs a predicted row")
+    growth.legend()
+
+
+def tuned_nets(figure, tables):
+    """Error and seconds, both against the better of scikit-learn's nets."""
+    figure.set_size_inches(9.5, 3.8)
+    titles = {"particles": "two-layer nets: particles", "ADMM net": "deep nets: ADMM"}
+    kinds = {"RMSE": (BLUE, "o", "regression"), "wrong %": (ORANGE, "s", "classification")}
+    for ax, (ours, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        for kind, (colour, marker, label) in kinds.items():
+            column = f"{ours}: {kind}, s"
+            rows = [r for t in tables if t.section == "Tuned nets" for r in t.rows if r.get(column)]
+            for row in rows:
+                rivals = [numbers(row[f"MLP {solver}: {kind}, s"]) for solver in ("adam", "lbfgs")]
+                # Cells are error ± deviation, seconds: the better is the one with less error.
+                (best, *_, seconds), own = min(rivals), numbers(row[column])
+                point = own[-1] / seconds, own[0] / best
+                ax.plot(*point, marker, color=colour, label=label)
+                ax.annotate(row["data"], point, (3, 3), textcoords="offset points", fontsize=6.5)
+                label = None  # once in the legend
+        ax.axhline(1, color="black", linewidth=0.8)
+        ax.axvline(1, color="black", linewidth=0.8)
+        ax.set(title=title, xscale="log", yscale="log")
+        ax.set(xlabel="seconds ÷ the better MLP's", ylabel="error ÷ the better MLP's")
+        ax.legend()
+        plain_numbers(ax)
+
+
+def two_layer_nets(figure, tables):
+    """Seconds to a risk; the risk by the number of neurons; both layers against one."""
+    figure.set_size_inches(9.5, 3.2)
+    speed, teacher, regimes = figure.subplots(1, 3)
+    section = "Two-layer nets"
+    (table,) = select(tables, section, "particles: s, iterations")
+    problems = [f"d = {row['d']}, seed {row['seed']}" for row in table.rows]
+    columns = [column for column in table.rows[0] if column.endswith(": s, iterations")]
+    for column, style in styled(columns):
+        seconds = [(numbers(row[column]) or [np.nan])[0] for row in table.rows]
+        name = column.partition(":")[0]
+        speed.plot(seconds, range(len(problems)), label=name, linestyle="none", **style)
+    speed.set_yticks(range(len(problems)), problems)
+    speed.set(xscale="log", xlabel="CPU seconds", title="to a risk of 1e-4")
+    speed.set_ylim(len(problems) - 0.5, -0.5)
+    speed.legend()
+
+    (table,) = select(tables, section, "neurons", "seed 0")
+    neurons = [int(row["neurons"]) for row in table.rows]
+    seeds = [column for column in table.rows[0] if column.startswith("seed ")]
+    risks = [[numbers(row[seed])[0] for seed in seeds] for row in table.rows]
+    teacher.plot(neurons, risks, "o", color=BLUE, markerfacecolor="none")
+    teacher.axhline(1e-4, color=FAINT, linewidth=0.8)
+    teacher.set(xscale="log", yscale="log", xlabel="neurons", ylabel="risk at the end")
+    teacher.set(title="gradient flow, a teacher of 5")
+    teacher.set_xticks(neurons, neurons)
+    teacher.minorticks_off()
+
+    (table,) = select(tables, section, "both layers: error")
+    rows = [int(row["rows"]) for row in table.rows]
+    for name, style in styled(["output layer", "both layers"]):
+        errors, deviations = np.transpose([numbers(row[f"{name}: error"]) for row in table.rows])
+        regimes.errorbar(rows, errors, deviations, label=name, capsize=2, **style)
+    regimes.set(xscale="log", xlabel="training rows", ylabel="error on test rows")
+    regimes.set(title="classes in discs, 15 dimensions", ylim=(0, None))
+    regimes.set_xticks(rows, rows)
+    regimes.minorticks_off()
+    regimes.legend()
+
+
+def deep_nets(figure, tables):
+    """Seconds to a training loss; accuracy of eight layers of sigmoids."""
+    figure.set_size_inches(9.5, 2.6)
+    speed, sigmoid = figure.subplots(1, 2)
+    (table,) = select(tables, "Deep nets", "ours: s, iterations, test")
+    columns = [column for column in table.rows[0] if column.endswith(": s, iterations, test")]
+    for column, style in styled(columns):
+        seconds = [(numbers(row[column]) or [np.nan])[0] for row in table.rows]
+        if not np.isnan(seconds).all():
+            name = column.partition(":")[0]
+            speed.plot(seconds, range(len(seconds)), label=name, linestyle="none", **style)
+    speed.set_yticks(range(len(table.rows)), [row["data"] for row in table.rows])
+    speed.set(xscale="log", xlabel="CPU seconds", title="to a training loss")
+    speed.set_ylim(len(table.rows) - 0.5, -0.5)
+    speed.legend()
+    plain_numbers(speed)
+
+    (table,) = select(tables, "Deep nets", "learner")
+    columns = [column for column in table.rows[0] if column.endswith(": accuracy by seed")]
+    rows = [row for row in table.rows if any(row[column] for column in columns)]
+    for column, style in styled(columns):
+        points = [(x, height) for height, row in enumerate(rows) for x in numbers(row[column])]
+        label = f"from {column.partition(':')[0]}"
+        sigmoid.plot(*np.transpose(points), label=label, mfc="none", linestyle="none", **style)
+    sigmoid.set_yticks(range(len(rows)), [row["learner"] for row in rows])
+    sigmoid.set(xlabel="accuracy on test rows, five seeds", title="eight hidden layers of sigmoids")
+    sigmoid.set(xlim=(0, 1.02), ylim=(len(rows) - 0.5, -0.5))
+    sigmoid.legend()
+
+
+PICTURES = logistic_regression, finite_sums, multiclass, tuned_nets, two_layer_nets, deep_nets
+
+
+def main():
+    tables = read_tables((HERE / "README.md").read_text(encoding="utf-8"))
+    (HERE / "figures").mkdir(exist_ok=True)
+    for draw in PICTURES:
+        with rc_context({**STYLE, **SVG}):
+            figure = Figure()
+            draw(figure, tables)
+            path = HERE / "figures" / f"{draw.__name__}.svg"
+            figure.savefig(path, metadata={"Date": None})
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
