@@ -26,6 +26,7 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.neural_network import _mean_field_solvers as solvers
 from sklearn_optland.neural_network._kernel_regime import KernelProblem
+from sklearn_optland.neural_network._margin import _best_bound
 from sklearn_optland.neural_network._mean_field_problem import TwoLayerProblem
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
 
@@ -486,6 +487,28 @@ def separable(n=20, seed=0):
     return X, (np.abs(X[:, 0]) > 0.7).astype(int)
 
 
+def widest_margin(rows, signs, directions):
+    """The widest margin over masses of both signs on the directions: a linear program."""
+    H = signs[:, None] * np.maximum(rows @ directions.T, 0)
+    n, m = H.shape
+    A = np.column_stack([-H, H, np.ones(n)])
+    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
+    b = np.append(np.zeros(n), 1)
+    return -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bound_of_the_margin_is_above_that_of_known_directions(seed):
+    # Of many columns the sphere is searched from few starts: what is known must be among them.
+    rng = np.random.default_rng(seed)
+    rows = np.column_stack([rng.uniform(-0.5, 0.5, (30, 20)), np.ones(30)])
+    signs = np.where(rows[:, 0] * rows[:, 1] > 0, 1.0, -1.0)
+    directions = rng.standard_normal((100, 21))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    bound = _best_bound(rows, signs, directions, tol=0.05, n_starts=1, random_state=0)
+    assert widest_margin(rows, signs, directions) <= bound * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     X, y = separable(seed=seed)
@@ -497,13 +520,7 @@ def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     rows = np.column_stack([X, np.ones(len(X))])
     T = np.random.RandomState(0).randn(3000, 3)
     T /= np.linalg.norm(T, axis=1)[:, None]
-    H = (2 * y - 1)[:, None] * np.maximum(rows @ T.T, 0)
-    m = len(T)
-    # Maximise the margin over masses of both signs on the grid.
-    A = np.column_stack([-H, H, np.ones(len(y))])
-    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
-    b = np.append(np.zeros(len(y)), 1)
-    best = -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+    best = widest_margin(rows, 2 * y - 1, T)
     assert best <= model.margin_bound_ * (1 + 1e-9)
     assert 0.95 * best <= model.margin_ <= model.margin_bound_
     # The net has a least margin of 1.
