@@ -12,13 +12,20 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 
-from sklearn_optland.plotting._style import COLOURS, FAINT, STYLE, styles
+from sklearn_optland.plotting._style import COLOURS, FAINT, MARKERS, STYLE, styles
 
 HERE = Path(__file__).parent
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 # The same tables give the same file, byte by byte.
-SVG = {"svg.hashsalt": "sklearn-optland", "font.size": 8, "legend.fontsize": 7}
+SVG = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sklearn-optland",
+    "font.size": 8,
+    "legend.fontsize": 7,
+}
 BLUE, ORANGE, _, _, YELLOW, *_ = COLOURS
 
 
@@ -64,12 +71,18 @@ def select(tables, section, *columns):
     return found
 
 
-def faster_than_rival(ax, labels):
-    """Axes of ratios: a row a label, from top to bottom."""
-    ax.axvline(1, color="black", linewidth=0.8)
+def name_rows(ax, labels, spare=0):
+    """A row a label, from top to bottom, and spare ones for the legend; a logarithmic axis."""
     ax.set_yticks(range(len(labels)), labels)
-    ax.set(xscale="log", ylim=(len(labels) - 0.5, -0.5), xlabel="seconds of the rival ÷ ours")
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set(xscale="log", ylim=(len(labels) - 0.5 + spare, -0.5))
+    plain_ticks(ax.xaxis)
+
+
+def plain_ticks(axis, digits=(1, 2, 5)):
+    """Write 0.1, 0.2, 0.5, 1 on a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def styled(items):
@@ -78,11 +91,30 @@ def styled(items):
         yield item, {"color": colour, "marker": marker}
 
 
-def plain_numbers(ax):
-    """Write 0.1 and not 10⁻¹ on logarithmic axes."""
-    for axis in (ax.xaxis, ax.yaxis):
-        if axis.get_scale() == "log":
-            axis.set_major_formatter("{x:g}")
+def label_points(ax, points, labels, lines=()):
+    """Write labels beside their points, where they cover the least of what is there."""
+    ax.figure.draw_without_rendering()  # the layout is final: labels take no part in it
+    taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in ax.transData.transform(points)]
+    taken += [line.get_window_extent() for line in lines]
+    room = ax.figure.bbox
+    for point, label in zip(points, labels, strict=True):
+        texts = [
+            ax.annotate(
+                label, point, (5 if side == "left" else -5, height), fontsize=6.5, ha=side,
+                va="center", textcoords="offset points", in_layout=False,
+            )
+            for height in (0, 6, -6, 11, -11)
+            for side in ("left", "right")
+        ]  # fmt: skip
+        boxes = [text.get_window_extent() for text in texts]
+        cost = [
+            sum(map(box.overlaps, taken)) + 9 * (box.x0 < ax.bbox.x0 or box.x1 > room.x1)
+            for box in boxes
+        ]
+        best = int(np.argmin(cost))
+        taken.append(boxes[best].padded(2))
+        for text in texts[:best] + texts[best + 1 :]:
+            text.remove()
 
 
 def logistic_regression(figure, tables):
@@ -96,7 +128,8 @@ def logistic_regression(figure, tables):
             ratios = [numbers(row[f"ratio {level}"])[:1] or [np.nan] for row in rows]
             label = f"to {float(level):g} of the optimum"
             ax.plot(np.ravel(ratios), range(len(rows)), label=label, linestyle="none", **style)
-        faster_than_rival(ax, [f"{row['data']}, C = {row['C']}" for row in rows])
+        name_rows(ax, [f"{row['data']}, C = {row['C']}" for row in rows])
+        ax.axvline(1, color="black", linewidth=0.8)
         ax.set(title=title, xlabel="seconds of the best rival ÷ ours")
     figure.axes[0].legend()
 
@@ -107,19 +140,23 @@ def finite_sums(figure, tables):
     left, right = figure.subplots(1, 2)
     (table,) = select(tables, "Finite sums", "rival: s (count), ratio")
     rivals = "scikit-learn[saga]", "scikit-learn[liblinear]", "skglm", "celer"
+    heights = dict(enumerate(row["rival: s (count), ratio"] for row in table.rows))
     for name, style in styled(rivals):
-        left.plot([], [], label=name, linestyle="none", **style)
-        for height, row in enumerate(table.rows):
-            for cell in row["rival: s (count), ratio"].split("; "):
-                if cell.startswith(f"{name} "):
-                    least = cell.rpartition(", ")[2].startswith(">")
-                    filled = {"markerfacecolor": "white"} if least else {}
-                    left.plot(numbers(cell)[-1], height, **style, **filled)
+        # NAME seconds (count), ratio; with > before what is a bound
+        found = re.compile(re.escape(name) + r" [^(]+\([^)]+\), (> )?([\d.]+)")
+        cells = {height: found.search(cell) for height, cell in heights.items()}
+        reached = [(float(c[2]), height) for height, c in cells.items() if c and not c[1]]
+        bounds = [(float(c[2]), height) for height, c in cells.items() if c and c[1]]
+        left.plot(*np.transpose(reached), label=name, linestyle="none", **style)
+        for bound in bounds:
+            left.plot(*bound, markerfacecolor="white", **style)
     left.plot([], [], "o", color=FAINT, markerfacecolor="white", label="did not arrive: at least")
-    rows = [f"{r['data']}, {r['penalty']}, strength {r['strength']}" for r in table.rows]
-    faster_than_rival(left, rows)
+    labels = [f"{r['data']}, {r['penalty']}, strength {r['strength']}" for r in table.rows]
+    name_rows(left, labels, spare=2.5)
+    left.axvline(1, color="black", linewidth=0.8)
+    left.set_xlabel("seconds of the rival ÷ ours")
     left.set_title("to 1e-6 of the optimum")
-    left.legend()
+    left.legend(loc="lower center", ncols=2)
 
     rates = select(tables, "Finite sums", "κ/n = 1")[-1]
     colours = {"nκ": FAINT, "n√κ": YELLOW, "n + κ": BLUE, "n + √(nκ)": ORANGE}
@@ -132,41 +169,45 @@ def finite_sums(figure, tables):
         right.plot(ratios, passes, color=colours[row["row"]], marker=marker, label=label, lw=1)
     right.set(xscale="log", yscale="log", xlabel="κ / n", ylabel="passes to 1e-8")
     right.set_title("log-loss, n = 1000; colours: the theory's rate")
-    right.legend()
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def multiclass(figure, tables):
     """Error against seconds of prediction; both against the number of classes."""
-    figure.set_size_inches(9.5, 3.6)
-    *panels, growth = figure.subplots(1, 3)
+    figure.set_size_inches(9.5, 4)
+    *panels, growth = figure.subplots(1, 3, width_ratios=(5, 5, 4))
     titles = {"**isolet**": "isolet, 26 classes", "**clinc150**": "clinc150, 150 classes"}
+    points = {}
     errors = select(tables, "Multiclass in logarithmic time", "error %")
     for ax, (caption, title) in zip(panels, titles.items(), strict=True):
         (table,) = (table for table in errors if table.caption == caption)
-        for row in table.rows:
-            name, ours = row["learner"], row["learner"].startswith("LOM")
-            point = numbers(row["predict µs"])[0], numbers(row["error %"])[0]
-            ax.plot(*point, "o", color=ORANGE if ours else BLUE)
-            ax.annotate(
-                name.removesuffix("Classifier"), point, (3, 3), textcoords="offset points",
-                fontsize=6.5, color=ORANGE if ours else "black",
-            )  # fmt: skip
         ax.set(title=title, xscale="log", yscale="log", xlabel="µs a predicted row")
-        ax.set_xlim(0.1, 400)
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter("{x:g}")
+        ax.set_xlim(0.015, 900)
+        ax.margins(y=0.1)
+        rows = [(numbers(row["predict µs"])[0], numbers(row["error %"])[0]) for row in table.rows]
+        names = [row["learner"].removesuffix("Classifier") for row in table.rows]
+        colours = [ORANGE if name.startswith("LOM") else BLUE for name in names]
+        ax.scatter(*np.transpose(rows), s=16, color=colours)
+        plain_ticks(ax.xaxis, digits=[1])
+        plain_ticks(ax.yaxis, digits=(1, 1.5, *range(2, 10)))
+        points[ax] = rows, names
     panels[0].set_ylabel("error on test rows, %")
 
     (table,) = select(tables, "Multiclass in logarithmic time", "µs an example, predict")
     sizes = [column for column in table.rows[0] if column.startswith("k = ")]
     ks = [int(size.removeprefix("k = ").replace(",", "")) for size in sizes]
-    for row, style in styled(table.rows):
-        times = np.ravel([numbers(row[size])[:1] or [np.nan] for size in sizes])
-        label = row["µs an example, predict"].removesuffix("Classifier")
-        growth.plot(ks, times, label=label, **style)
+    ends, names = [], []
+    for row, marker in zip(table.rows, MARKERS, strict=False):
+        times = {k: numbers(row[size])[0] for k, size in zip(ks, sizes, strict=True) if row[size]}
+        name = row["µs an example, predict"].removesuffix("Classifier")
+        colour = ORANGE if name.startswith("LOM") else BLUE
+        growth.plot(*zip(*times.items(), strict=True), color=colour, marker=marker)
+        ends.append(list(times.items())[-1])
+        names.append(name)
     growth.set(title="sparse random codes", xscale="log", yscale="log")
-    growth.set(xlabel="classes", ylabel="µs a predicted row")
-    growth.legend()
+    growth.set(xlabel="classes", ylabel="µs a predicted row", xlim=(600, 2e6))
+    for ax, (rows, labels) in {**points, growth: (ends, names)}.items():
+        label_points(ax, rows, labels)
 
 
 def tuned_nets(figure, tables):
@@ -174,24 +215,32 @@ def tuned_nets(figure, tables):
     figure.set_size_inches(9.5, 3.8)
     titles = {"particles": "two-layer nets: particles", "ADMM net": "deep nets: ADMM"}
     kinds = {"RMSE": (BLUE, "o", "regression"), "wrong %": (ORANGE, "s", "classification")}
+    labels = {}
     for ax, (ours, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        points, names = [], []
         for kind, (colour, marker, label) in kinds.items():
             column = f"{ours}: {kind}, s"
             rows = [r for t in tables if t.section == "Tuned nets" for r in t.rows if r.get(column)]
+            if not rows:
+                continue
+            found = []
             for row in rows:
                 rivals = [numbers(row[f"MLP {solver}: {kind}, s"]) for solver in ("adam", "lbfgs")]
                 # Cells are error ± deviation, seconds: the better is the one with less error.
-                (best, *_, seconds), own = min(rivals), numbers(row[column])
-                point = own[-1] / seconds, own[0] / best
-                ax.plot(*point, marker, color=colour, label=label)
-                ax.annotate(row["data"], point, (3, 3), textcoords="offset points", fontsize=6.5)
-                label = None  # once in the legend
-        ax.axhline(1, color="black", linewidth=0.8)
-        ax.axvline(1, color="black", linewidth=0.8)
-        ax.set(title=title, xscale="log", yscale="log")
+                (error, *_, seconds), own = min(rivals), numbers(row[column])
+                found.append((own[-1] / seconds, own[0] / error))
+            ax.plot(*np.transpose(found), marker, color=colour, label=label)
+            points += found
+            names += [row["data"] for row in rows]
+        lines = [draw(1, color="black", linewidth=0.8) for draw in (ax.axhline, ax.axvline)]
+        ax.set(title=title, xscale="log")
         ax.set(xlabel="seconds ÷ the better MLP's", ylabel="error ÷ the better MLP's")
+        ax.margins(x=0.15)
         ax.legend()
-        plain_numbers(ax)
+        plain_ticks(ax.xaxis)
+        labels[ax] = points, names, lines
+    for ax, what in labels.items():
+        label_points(ax, *what)
 
 
 def two_layer_nets(figure, tables):
@@ -206,10 +255,9 @@ def two_layer_nets(figure, tables):
         seconds = [(numbers(row[column]) or [np.nan])[0] for row in table.rows]
         name = column.partition(":")[0]
         speed.plot(seconds, range(len(problems)), label=name, linestyle="none", **style)
-    speed.set_yticks(range(len(problems)), problems)
-    speed.set(xscale="log", xlabel="CPU seconds", title="to a risk of 1e-4")
-    speed.set_ylim(len(problems) - 0.5, -0.5)
-    speed.legend()
+    name_rows(speed, problems, spare=1)
+    speed.set(xlabel="CPU seconds", title="to a risk of 1e-4")
+    speed.legend(loc="lower center", ncols=2)
 
     (table,) = select(tables, section, "neurons", "seed 0")
     neurons = [int(row["neurons"]) for row in table.rows]
@@ -245,11 +293,9 @@ def deep_nets(figure, tables):
         if not np.isnan(seconds).all():
             name = column.partition(":")[0]
             speed.plot(seconds, range(len(seconds)), label=name, linestyle="none", **style)
-    speed.set_yticks(range(len(table.rows)), [row["data"] for row in table.rows])
-    speed.set(xscale="log", xlabel="CPU seconds", title="to a training loss")
-    speed.set_ylim(len(table.rows) - 0.5, -0.5)
+    name_rows(speed, [row["data"] for row in table.rows])
+    speed.set(xlabel="CPU seconds", title="to a training loss")
     speed.legend()
-    plain_numbers(speed)
 
     (table,) = select(tables, "Deep nets", "learner")
     columns = [column for column in table.rows[0] if column.endswith(": accuracy by seed")]
