@@ -1,8 +1,9 @@
-"""The benchmarks' data sets: files of a folder, or public originals, here small copies of them."""
+"""The benchmarks' data sets, files of a folder or small copies of the originals; their pictures."""
 
 import bz2
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -443,3 +444,65 @@ def test_every_original_has_a_test(data):
     """A new one must not be forgotten here."""
     text = Path(__file__).read_text(encoding="utf-8")
     assert not [name for name in data.module.ORIGINALS if f'"{name}"' not in text]
+
+
+@pytest.fixture(scope="module")
+def plots():
+    pytest.importorskip("matplotlib")
+    return _module("plots")
+
+
+README = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+
+
+def test_tables_are_read_with_their_heading_and_caption(plots):
+    text = """
+## One
+
+Some words.
+
+| data | s |
+| --- | --- |
+| iris | 1.5 (1–2) |
+| wine |  |
+
+## Two
+
+A caption:
+
+| n |
+| --- |
+| 3 |"""
+    first, second = plots.read_tables(text)
+    assert first.section == "One"
+    assert first.rows == [{"data": "iris", "s": "1.5 (1–2)"}, {"data": "wine", "s": ""}]
+    assert (second.section, second.caption, second.rows) == ("Two", "A caption:", [{"n": "3"}])
+    assert plots.fingerprint([first]) != plots.fingerprint([second])
+
+
+@pytest.mark.parametrize(
+    ("cell", "numbers"),
+    [
+        ("4.13 (3.96–4.17)", [4.13, 3.96, 4.17]),
+        ("0.1611 ± 0.036, 0.17", [0.1611, 0.036, 0.17]),
+        ("not reached", []),
+        ("-5.3e-05", [-5.3e-05]),
+    ],
+)
+def test_numbers_of_a_cell(plots, cell, numbers):
+    assert plots.numbers(cell) == numbers
+
+
+def test_pictures_show_the_tables_as_they_are(plots):
+    """Fails after a change of a table: `python benchmarks/plots.py` mends it."""
+    tables = plots.read_tables(README)
+    for section, draw in plots.PICTURES.items():
+        picture = (BENCHMARKS / "figures" / f"{draw.__name__}.svg").read_text(encoding="utf-8")
+        own = [table for table in tables if table.section == section]
+        assert plots.fingerprint(own) in picture, f"run benchmarks/plots.py: {section} has changed"
+
+
+def test_every_picture_is_on_the_page_and_small():
+    pictures = sorted((BENCHMARKS / "figures").iterdir())
+    assert sorted(re.findall(r"\]\(figures/(.*?)\)", README)) == [path.name for path in pictures]
+    assert all(path.stat().st_size < 100_000 for path in pictures)
