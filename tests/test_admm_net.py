@@ -246,9 +246,9 @@ def test_float32_passes_are_close(global_random_seed):
 
 @pytest.mark.parametrize("metric", ["auto", "gram", "identity"])
 @pytest.mark.parametrize("activation", ["logistic", "tanh", "relu"])
-def test_objective_falls_and_is_that_of_the_docstring(metric, activation):
+def test_objective_falls_and_is_that_of_the_docstring(metric, activation, global_random_seed):
     X, y = scaled(load_iris)
-    s = np.random.RandomState(0).rand(len(y))
+    s = np.random.RandomState(global_random_seed).rand(len(y))
     model = ADMMNetClassifier((8, 6), activation, metric=metric, random_state=0)
     model = fit_quietly(model, X, y, sample_weight=s)
     curve = model.loss_curve_
@@ -262,10 +262,10 @@ def test_objective_falls_and_is_that_of_the_docstring(metric, activation):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.01])
-def test_certificate_is_the_relative_w_line(alpha):
+def test_certificate_is_the_relative_w_line(alpha, global_random_seed):
     X, y = scaled(load_diabetes)
     y = (y - y.mean()) / y.std()
-    s = np.random.RandomState(0).rand(len(y))
+    s = np.random.RandomState(global_random_seed).rand(len(y))
     model = ADMMNetRegressor((4, 3), "tanh", alpha=alpha, max_iter=7, random_state=0)
     fit_quietly(model, X, y, sample_weight=s)
     c = s / s.sum()
@@ -364,10 +364,10 @@ def test_same_start_as_scikit_learn():
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
-def test_no_hidden_layer_is_ridge_regression(alpha):
+def test_no_hidden_layer_is_ridge_regression(alpha, global_random_seed):
     X, y = scaled(load_diabetes)
     Y = np.column_stack([y, X[:, 0] * 50 + y**0.5])
-    s = np.random.RandomState(0).rand(len(y))
+    s = np.random.RandomState(global_random_seed).rand(len(y))
     model = ADMMNetRegressor((), alpha=alpha).fit(X, Y, sample_weight=s)
     ridge = Ridge(alpha=alpha * s.sum()).fit(X, Y, sample_weight=s)
     np.testing.assert_allclose(model.coefs_[0], ridge.coef_.T, rtol=1e-7, atol=1e-6)
