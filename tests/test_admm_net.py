@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_optland import _blocks
 from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
@@ -542,8 +543,23 @@ def test_refusals(parameters, message):
 
 def test_class_without_weight_is_refused():
     X, y = scaled(load_iris)
-    with pytest.raises(ValueError, match="sample_weight: the weights of class 2 sum to 0"):
+    with pytest.raises(
+        ValueError, match="sample_weight: the weights of class 2, times class_weight, sum to 0 "
+    ):
         ADMMNetClassifier().fit(X, y, sample_weight=(y < 2).astype(float))
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
+def test_class_weights_are_sample_weights(class_weight):
+    X, y = scaled(load_iris)
+    X, y = X[:120], y[:120]  # the last class has 20 rows
+    weights = compute_sample_weight(class_weight, y)
+    model = ADMMNetClassifier((5,), "tanh", max_iter=20, random_state=0)
+    expected = fit_quietly(model, X, y, sample_weight=weights).predict_proba(X)
+    model.set_params(class_weight=class_weight)
+    np.testing.assert_allclose(fit_quietly(model, X, y).predict_proba(X), expected, rtol=1e-9)
+    with pytest.raises(ValueError, match="the weights of class 1, times class_weight, sum to 0 "):
+        model.set_params(class_weight={0: 1.0, 1: 0.0, 2: 1.0}).fit(X, y)
 
 
 def test_warning_says_what_to_change():

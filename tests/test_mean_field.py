@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import check_grad, linprog, minimize
 from scipy.special import expit, log_softmax, softmax
+from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_optland import _blocks
 from sklearn_optland.neural_network import (
@@ -793,6 +795,25 @@ def test_partial_fit_learns_from_batches(Estimator):
     fitted = model.coefs_[0].copy()
     model.partial_fit(X[:200], y[:200])  # goes on from the fit
     assert np.abs(model.coefs_[0] - fitted).max() < np.abs(fitted).max()
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
+def test_class_weights_are_sample_weights(class_weight):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:120] - X.mean(axis=0), y[:120]  # the last class has 20 rows
+    weights = compute_sample_weight(class_weight, y)
+    model = MeanFieldTwoLayerNetClassifier(6, solver="flow", max_iter=20, random_state=0)
+    weighted = clone(model).set_params(class_weight=class_weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
+        np.testing.assert_allclose(weighted.fit(X, y).predict_proba(X), expected, rtol=1e-9)
+    if class_weight == "balanced":
+        with pytest.raises(ValueError, match="class_weight: found 'balanced'; partial_fit allows"):
+            weighted.partial_fit(X, y)
+        return
+    expected = model.partial_fit(X, y, sample_weight=weights).predict_proba(X)
+    np.testing.assert_allclose(weighted.partial_fit(X, y).predict_proba(X), expected, rtol=1e-9)
 
 
 def test_partial_fit_refuses_what_does_not_fit():

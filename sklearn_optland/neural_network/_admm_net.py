@@ -245,6 +245,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     Parameters
     ----------
     {docs.PARAMETERS}
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
 
     Attributes
     ----------
@@ -277,6 +280,48 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     ('stationary', True)
     """
 
+    _parameter_constraints = {
+        **_ADMMNet._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="feasible",
+        metric="auto",
+        alpha=1e-4,
+        rho=None,
+        tol=1e-3,
+        max_iter=1000,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=100,
+        init="glorot",
+        warm_start=False,
+        random_state=None,
+        class_weight=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            metric=metric,
+            alpha=alpha,
+            rho=rho,
+            tol=tol,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            init=init,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -303,8 +348,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        c = row_weights(X, sample_weight)
-        classes, Y = encode_classes(y, c)
+        classes, Y, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
         extra = {
             "classes_": classes,

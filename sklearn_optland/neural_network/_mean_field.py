@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
@@ -10,7 +11,12 @@ from sklearn_optland._row_weights import row_weights
 from sklearn_optland.neural_network import _mean_field_docs as docs
 from sklearn_optland.neural_network._mean_field_base import MARGIN_ASCENT, MeanFieldNet
 from sklearn_optland.neural_network._predictions import FLOATS, NetworkClassifier, NetworkRegressor
-from sklearn_optland.neural_network._targets import as_targets, encode_classes
+from sklearn_optland.neural_network._targets import (
+    as_columns,
+    as_targets,
+    encode_classes,
+    times_class_weight,
+)
 
 
 def _is_stochastic(estimator):
@@ -143,6 +149,10 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     Parameters
     ----------
     {docs.PARAMETERS.format_map(docs.MARGIN)}
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts). `partial_fit`, which sees a part of
+        the rows only, takes a dict or None.
 
     Attributes
     ----------
@@ -183,6 +193,52 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     _is_log_loss = True
 
+    _parameter_constraints = {
+        **MeanFieldNet._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        n_particles=100,
+        *,
+        alpha=1e-3,
+        solver="particles",
+        regime="feature",
+        activation="relu",
+        fit_intercept=True,
+        scale_inputs=False,
+        noise=0.0,
+        batch_size="auto",
+        max_iter=1000,
+        tol=1e-4,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        warm_start=False,
+        random_state=None,
+        class_weight=None,
+    ):
+        super().__init__(
+            n_particles,
+            alpha=alpha,
+            solver=solver,
+            regime=regime,
+            activation=activation,
+            fit_intercept=fit_intercept,
+            scale_inputs=scale_inputs,
+            noise=noise,
+            batch_size=batch_size,
+            max_iter=max_iter,
+            tol=tol,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the net.
@@ -203,8 +259,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        c = row_weights(X, sample_weight)
-        classes, Y = encode_classes(y, c)
+        classes, Y, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
         extra = {
             "classes_": classes,
             "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
@@ -242,6 +297,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight: found 'balanced'; partial_fit allows a dict or None, because it "
+                "sees a part of the rows only."
+            )
         is_first = getattr(self, "_flow", None) is None
         if is_first and classes is None:
             raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
@@ -263,10 +323,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         if len(strange):
             raise ValueError(f"y: found labels {strange.tolist()}; allowed are {known.tolist()}.")
         codes = np.searchsorted(known, y)
-        one_hot = (codes[:, None] == np.arange(len(known))).astype(np.float64)
         extra = {
             "classes_": known,
             "out_activation_": "logistic" if len(known) == 2 else "softmax",
         }
-        Y = one_hot[:, 1:] if len(known) == 2 else one_hot
-        return self._partial_fit(X, Y, row_weights(X, sample_weight), extra)
+        c = row_weights(X, sample_weight)
+        c = times_class_weight(c, self.class_weight, y, known, codes)
+        Y = as_columns(codes, len(known)).astype(np.float64)
+        return self._partial_fit(X, Y, c, extra)

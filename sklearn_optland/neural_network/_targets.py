@@ -2,10 +2,13 @@
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
+
+from sklearn_optland._row_weights import normalized
 
 
-def encode_classes(y, c):
-    """Classes and their 0-1 targets: one column for two classes, one-hot rows for more.
+def encode_classes(y, c, class_weight=None):
+    """Classes, their 0-1 targets and the weights of the rows with those of the classes.
 
     Parameters
     ----------
@@ -13,11 +16,15 @@ def encode_classes(y, c):
         Class labels.
     c : ndarray of shape (n_rows,)
         Weights that sum to 1.
+    class_weight : dict or "balanced", default=None
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
     Y : ndarray of shape (n_rows, 1) or (n_rows, n_classes)
+        One column for two classes, one-hot rows for more.
+    c : ndarray of shape (n_rows,)
+        Weights that sum to 1.
 
     Raises
     ------
@@ -29,16 +36,30 @@ def encode_classes(y, c):
         raise ValueError(
             f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
         )
+    c = times_class_weight(c, class_weight, y, classes, codes)
     totals = np.bincount(codes, weights=c)
     if not (totals > 0).all():
         label = classes.tolist()[int(np.argmin(totals))]
         raise ValueError(
-            f"sample_weight: the weights of class {label!r} sum to 0; allowed is a positive sum "
-            "for each class."
+            f"sample_weight: the weights of class {label!r}, times class_weight, sum to "
+            f"{totals.min():.3g} of all; allowed is a positive sum for each class."
         )
-    if len(classes) == 2:
-        return classes, codes[:, None].astype(np.float32)
-    return classes, (codes[:, None] == np.arange(len(classes))).astype(np.float32)
+    return classes, as_columns(codes, len(classes)), c
+
+
+def as_columns(codes, n_classes):
+    """0-1 targets: one column for two classes, one-hot rows for more."""
+    if n_classes == 2:
+        return codes[:, None].astype(np.float32)
+    return (codes[:, None] == np.arange(n_classes)).astype(np.float32)
+
+
+def times_class_weight(c, class_weight, y, classes, codes):
+    """Weights of the rows, times those of their classes; they sum to 1."""
+    if class_weight is None:
+        return c
+    per_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=c)
+    return normalized(c * per_class[codes])
 
 
 def as_targets(y, dtype):
