@@ -11,6 +11,8 @@ from scipy.special import expit, log_softmax, softmax, xlogy
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
+from sklearn_optland.linear_model import _finite_sum_softmax_fast as softmax_kernels
+from sklearn_optland.linear_model import _row_orders_fast as orders
 from sklearn_optland.linear_model import finite_sum
 from sklearn_optland.utils._rows import as_rows, repeats_entries
 
@@ -179,8 +181,8 @@ def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed():
 @given(seed=st.integers(0, 2**64 - 1), n=st.integers(1, 50))
 def test_shuffle_is_a_permutation_and_a_function_of_its_seed(seed, n):
     one, two = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)
-    kernels.shuffle(one, seed)
-    kernels.shuffle(two, seed)
+    orders.shuffle(one, seed)
+    orders.shuffle(two, seed)
     assert_array_equal(one, two)
     assert_array_equal(np.sort(one), np.arange(n))
 
@@ -189,7 +191,7 @@ def test_shuffles_are_uniform():
     counts = np.zeros((4, 4))
     for seed in range(4000):
         order = np.arange(4, dtype=np.int32)
-        kernels.shuffle(order, seed)
+        orders.shuffle(order, seed)
         counts[order, np.arange(4)] += 1
     assert np.abs(counts - 1000).max() < 150  # 5 standard deviations
 
@@ -199,7 +201,7 @@ def test_alias_table_has_the_chances(seed, n, spread):
     rng = np.random.default_rng(seed)
     chances = 10 ** (-spread * rng.random(n))
     chances /= chances.sum()
-    keep, alias = kernels.alias_table(chances)
+    keep, alias = orders.alias_table(chances)
     assert ((keep >= 0) & (keep <= 1 + 1e-12)).all()
     recovered = keep.copy()
     np.add.at(recovered, alias, 1 - keep)
@@ -209,7 +211,7 @@ def test_alias_table_has_the_chances(seed, n, spread):
 def test_draws_follow_the_table():
     chances = np.array([0.5, 0.3, 0.15, 0.05])
     order = np.empty(100_000, dtype=np.int32)
-    kernels.draw(order, *kernels.alias_table(chances), 1)
+    orders.draw(order, *orders.alias_table(chances), 1)
     assert_allclose(np.bincount(order) / len(order), chances, atol=0.008)
 
 
@@ -509,7 +511,7 @@ def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
     rows = as_rows(STORAGES[storage](X))
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
         before = entropy_dual(theta, y, c, v, l1, l2)
-        kernels.sdca_softmax(
+        softmax_kernels.sdca_softmax(
             rows, 0, 0.0, np.array([i], np.int32), y, c, q, np.empty(0), l1, l2, False, 0.0,
             theta, v, b,
         )  # fmt: skip
@@ -544,7 +546,7 @@ def test_saga_softmax(frozen, storage, global_random_seed):
             e_theta[i] += change
             G = G - c[i] * np.outer(X[i], change)
             GB = GB - c[i] * unit * change
-    kernels.saga_softmax(
+    softmax_kernels.saga_softmax(
         as_rows(STORAGES[storage](X)), 0, 0.0, order, y, c, correction, gamma, l1, False, unit,
         frozen, theta, state, bias,
     )  # fmt: skip

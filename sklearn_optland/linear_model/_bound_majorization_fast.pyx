@@ -13,11 +13,12 @@ only score belongs to class 1. A pass walks over blocks of rows that fit the L2 
 
 Every call adds into its outputs, so that a caller may cut the rows in pieces.
 """
-from libc.math cimport INFINITY, exp, log1p
+from libc.math cimport INFINITY, exp, fabs, log1p, tanh
+from libc.stdint cimport uint64_t
 
 import numpy as np
 
-from sklearn_optland.utils._losses cimport log_loss_bound, log_loss_derivative
+from sklearn_optland.utils._random cimport next_uniform
 from sklearn_optland.utils._rows cimport Rows
 
 
@@ -356,33 +357,38 @@ def row_squares(
 
 
 def draw_rows(
-    const double[::1] c, const double[::1] squares, double even, double by_squares,
-    unsigned long long seed,
+    const double[::1] c, const double[::1] squares, double even, double by_squares, uint64_t seed
 ):
     """Draw row i with probability min(1, c_i (even + by_squares squares_i)), each on its own.
 
-    A row's random number is a hash of the seed and its number, so that with the same seed more
-    likely rows are added to those already drawn: splitmix64 of Steele, Lea and Flood (2014).
-    Returns the rows' numbers and probabilities.
+    With the same seed, each row always has the same random number, so that more likely rows are
+    added to those already drawn. Returns the rows' numbers and probabilities.
     """
     cdef Py_ssize_t i, m = 0, n = c.shape[0]
     index, probability = np.empty(n, dtype=np.intp), np.empty(n)
     cdef Py_ssize_t[::1] row = index
     cdef double[::1] p = probability
-    cdef unsigned long long bits
     cdef double chance
     with nogil:
         for i in range(n):
-            bits = seed + (<unsigned long long>i + 1) * 0x9E3779B97F4A7C15ULL
-            bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ULL
-            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
-            bits ^= bits >> 31
             chance = min(1.0, c[i] * (even + by_squares * squares[i]))
-            if (bits >> 11) * 2.0**-53 < chance:
+            if next_uniform(&seed) < chance:
                 row[m] = i
                 p[m] = chance
                 m += 1
     return index[:m], probability[:m]
+
+
+cdef inline double sigmoid(double r) noexcept nogil:
+    cdef double e = exp(-fabs(r))
+    return e / (1 + e) if r < 0 else 1 / (1 + e)
+
+
+cdef inline double tightest_curvature(double r) noexcept nogil:
+    """tanh(r / 2) / (2 r): of the quadratic that touches log(1 + exp(-r)) at r and lies above."""
+    if fabs(r) < 1e-4:
+        return 0.25 - r * r / 48
+    return tanh(0.5 * r) / (2 * r)
 
 
 cdef inline double log_add(double a, double b) noexcept nogil:
@@ -412,7 +418,7 @@ def partition_bound(
             if log_alpha[y] == -INFINITY:
                 continue
             r = log_alpha[y] - log_z
-            ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
+            ratio, share = tightest_curvature(r), sigmoid(r)
             for a in range(d):
                 step[a] = features[y, a] - mu[a]
             for a in range(d):
@@ -443,7 +449,7 @@ def jc12_curvature(
             for a in range(k):
                 y = order[i, a]
                 r = Z[i, y] - log_z
-                ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
+                ratio, share = tightest_curvature(r), sigmoid(r)
                 mu[y] = -1  # l = e_y - mu, so -mu holds l, up to sign, on the classes met
                 for b in range(a + 1):
                     u = order[i, b]
