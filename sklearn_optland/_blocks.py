@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
+from mmap import mmap
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -38,6 +39,15 @@ CHUNK_WORK = 1 << 19
 # most entries in total.
 WORK_PER_ENTRY = 32
 MAX_ENTRIES = 1 << 24
+
+
+def is_memory_mapped(X):
+    """Whether an array, or what it is a view of, is a file."""
+    while X is not None:
+        if isinstance(X, mmap):
+            return True
+        X = X.obj if isinstance(X, memoryview) else getattr(X, "base", None)
+    return False
 
 
 def row_blocks(n_rows, values_per_row):

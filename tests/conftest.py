@@ -9,10 +9,11 @@ Environment variables widen a run:
 
 OPTLAND_TESTS_GLOBAL_RANDOM_SEED   a number (default 42), a range such as 0-9, or all (0-99)
 OPTLAND_TESTS_GLOBAL_DTYPE         float64 (default), float32, or all
-HYPOTHESIS_PROFILE                 ci (default) or nightly
+HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,17 +23,23 @@ from hypothesis import HealthCheck, settings
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# A property that fits whole models is decorated with `@settings.get_profile("fits")`, which takes
+# fewer examples of it.
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
+EXAMPLES, EXAMPLES_OF_FITS = {
+    "ci": (200, 50),
+    "nightly": (10_000, 10_000),
+    "coverage": (10, 5),
+}[PROFILE]
 settings.register_profile(
-    "ci",
-    max_examples=200,
-    derandomize=True,  # a red run can be repeated
+    PROFILE,
+    max_examples=EXAMPLES,
+    derandomize=PROFILE != "nightly",  # a red run can be repeated
     deadline=None,  # sanitizers and busy machines are slow
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile(
-    "nightly", settings.get_profile("ci"), max_examples=10_000, derandomize=False
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.load_profile(PROFILE)
+settings.register_profile("fits", max_examples=EXAMPLES_OF_FITS)
 
 
 def _seeds(text):
@@ -58,3 +65,26 @@ def global_random_seed(request):
 def global_dtype(request):
     """Name of a floating-point type that a test must pass with."""
     return request.param
+
+
+if PROFILE == "coverage":
+    SECONDS = 0.5
+
+    @pytest.fixture(autouse=True)
+    def short_trace():
+        """Stop tracing when a test has run for a while: it makes kernels a hundred times slower."""
+        from coverage import Coverage
+
+        def stop(*_):
+            nonlocal is_traced
+            is_traced = False
+            coverage.stop()
+
+        is_traced, coverage = True, Coverage.current()
+        before = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        yield
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if not is_traced:
+            coverage.start()

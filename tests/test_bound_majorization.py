@@ -509,7 +509,7 @@ def test_callbacks_and_grid_search():
     assert search.fit(X, y).best_score_ > 0.9
 
 
-@settings(max_examples=50)
+@settings.get_profile("fits")
 @given(seed=st.integers(0, 2**32 - 1), curvature=st.sampled_from(["auto", "jc12"]))
 def test_sample_weights_are_repetitions(seed, curvature):
     rng = np.random.RandomState(seed)

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.optimize import linprog, minimize
@@ -186,7 +186,6 @@ def fit_quietly(model, *data, **weights):
         return model.fit(*data, **weights)
 
 
-@settings(max_examples=80)
 @given(
     solver=st.sampled_from(["auto", *SOLVERS]),
     loss=st.sampled_from(list(CURVATURE)),
@@ -266,10 +265,12 @@ def test_multinomial_log_loss(fit_intercept, storage, solver, penalty, global_ra
 @pytest.mark.parametrize("max_iter", [1, 4, 20])
 @pytest.mark.parametrize("loss", CURVATURE)
 @pytest.mark.parametrize("penalty", ["l2", "elastic net", "l1"])
-def test_the_certificate_is_true_wherever_the_fit_stops(loss, penalty, max_iter, solver):
+def test_the_certificate_is_true_wherever_the_fit_stops(
+    loss, penalty, max_iter, solver, global_random_seed
+):
     if not allowed(solver, loss, penalty):
         pytest.skip("refused")
-    X, y = data(loss, 0, n=80)
+    X, y = data(loss, global_random_seed, n=80)
     X = X + 1.0  # an intercept that matters
     l1_ratio, _ = PENALTIES[penalty]
     parameters = {"alpha": 0.01, "l1_ratio": l1_ratio}
@@ -289,8 +290,8 @@ def test_the_certificate_is_true_wherever_the_fit_stops(loss, penalty, max_iter,
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("loss", CLASSIFIES)
-def test_several_classes_and_weights(loss, n_classes):
-    X, y = data(loss, 1, n=90, n_classes=n_classes)
+def test_several_classes_and_weights(loss, n_classes, global_random_seed):
+    X, y = data(loss, global_random_seed, n=90, n_classes=n_classes)
     labels = np.array(["a", "b", "c"])[y]
     model = FiniteSumClassifier(loss, alpha=0.02, tol=1e-7, class_weight="balanced")
     fit_quietly(model, X, labels)
@@ -358,11 +359,13 @@ def odd(kind, X, rng):
     ["as is", "unscaled", "duplicated", "zero column", "zero row", "all zero", "huge", "tiny",
      "one outlier"],
 )  # fmt: skip
-def test_odd_data_converge_or_warn_and_are_never_nan(kind, storage, sampling, solver):
+def test_odd_data_converge_or_warn_and_are_never_nan(
+    kind, storage, sampling, solver, global_random_seed
+):
     # Issue's item 4: unscaled data, and weights from 0 to 1e6.
     for loss, weighted in product(("log_loss", "huber", "squared_error"), (False, True)):
-        X, y = data(loss, 2, n=60, d=7)
-        rng = np.random.RandomState(0)
+        X, y = data(loss, global_random_seed, n=60, d=7)
+        rng = np.random.RandomState(global_random_seed)
         X = odd(kind, X, rng)
         s = np.append(np.zeros(3), 10 ** rng.uniform(-6, 6, len(y) - 3)) if weighted else None
         model = estimator(loss, solver=solver, alpha=1e-3, sampling=sampling, max_iter=60)
@@ -402,6 +405,26 @@ def test_values_whose_squares_overflow_are_refused(value):
         FiniteSumRegressor().fit(X, y)
     with pytest.raises(ValueError, match="y: found magnitudes up to"):
         FiniteSumRegressor().fit(np.ones_like(X), y * value)
+
+
+def test_coefficients_that_overflow_float32_are_refused():
+    X, y = data("squared_error", 0)
+    with pytest.raises(ValueError, match=r"X: with this y, coefficients up to .* overflow"):
+        FiniteSumRegressor().fit(X.astype(np.float32), 1e100 * y)
+    FiniteSumRegressor().fit(X, 1e100 * y)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_values_whose_squares_are_subnormal_are_as_good_as_zero(
+    fit_intercept, solver, global_random_seed
+):
+    X, y = data("squared_error", global_random_seed)
+    model = FiniteSumRegressor(solver=solver, fit_intercept=fit_intercept, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        prediction = model.fit(1e-160 * X, y).predict(1e-160 * X)
+    np.testing.assert_allclose(prediction, fit_intercept * y.mean(), rtol=1e-3, atol=1e-100)
 
 
 @pytest.mark.parametrize(
@@ -581,8 +604,8 @@ def test_warning_says_value_tolerance_and_what_to_change():
         FiniteSumClassifier(max_iter=2).fit(X, y)
 
 
-def test_zero_tolerance_goes_as_far_as_float64_and_does_not_warn():
-    X, y = data("log_loss", 0, n=100)
+def test_zero_tolerance_goes_as_far_as_float64_and_does_not_warn(global_random_seed):
+    X, y = data("log_loss", global_random_seed, n=100)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         model = FiniteSumClassifier(alpha=0.1, tol=0.0, random_state=0).fit(X, y)

@@ -150,8 +150,8 @@ def test_log_loss_implicit_solves_its_equation(q, margin, old):
     assert_allclose(theta[0], expected, rtol=1e-6, atol=1e-300 + 4e-16 * size / max(q, 1.0))
 
 
-def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed():
-    rng = np.random.default_rng(0)
+def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed(global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
     X = sparse.random_array((30, 8), density=0.4, format="csr", random_state=rng)
     unsorted = X[:, ::-1][:, ::-1]
     assert not repeats_entries(unsorted)
@@ -556,9 +556,9 @@ def test_saga_softmax(frozen, storage, global_random_seed):
     assert_allclose(theta, e_theta, atol=1e-12)
 
 
-def test_log_softmax_is_what_the_duals_are_of():
+def test_log_softmax_is_what_the_duals_are_of(global_random_seed):
     # the conjugate of logsumexp(z) - z_y at -theta is the negative entropy of e_y - theta
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(global_random_seed)
     z, p = rng.normal(size=5), softmax(rng.normal(size=5))
     theta = np.eye(5)[2] - p
     gap = -log_softmax(z)[2] + xlogy(p, p).sum() + theta @ z

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._held_out import hold_out
 from sklearn_optland.tree._label_trees import (
+    DENSE_RIDGE,
     LATER_VISIT,
     LEAF_CLASSES,
     LISTED_CLASSES,
@@ -46,15 +47,20 @@ def sparse_classes(n_classes=40, n_features=200, rows_per_class=20, seed=0):
 
 
 @pytest.fixture(scope="module")
-def dense():
-    X, y = many_classes(dtype=np.float32)
+def dense(global_random_seed):
+    X, y = many_classes(seed=global_random_seed, dtype=np.float32)
     return X, y, LOMForestClassifier(n_prototypes=2, random_state=0).fit(X, y)
 
 
 @pytest.fixture(scope="module")
-def csr():
-    X, y = sparse_classes()
+def csr(global_random_seed):
+    X, y = sparse_classes(seed=global_random_seed)
     return X, y, LOMForestClassifier(random_state=0).fit(X, y)
+
+
+@pytest.fixture(params=["dense", "csr"])
+def data_and_model(request, dense, csr):
+    return {"dense": dense, "csr": csr}[request.param]
 
 
 # The objective and its splits
@@ -118,20 +124,22 @@ def test_equal_means_are_not_split():
 # Coordinates and trees
 
 
-def test_coordinates_have_unit_covariance_within_classes():
-    X, y = many_classes(n_classes=5, rows_per_class=400)
+def test_coordinates_have_unit_covariance_within_classes(global_random_seed):
+    X, y = many_classes(n_classes=5, rows_per_class=400, seed=global_random_seed)
     X = X @ np.random.RandomState(1).standard_normal((12, 12)) + 1000
     place = coordinates(X, y, np.ones(len(y)), 5, np.random.RandomState(0))
     u = (X - place.shift) * place.scale @ place.basis - place.offset
     means = np.array([u[y == k].mean(axis=0) for k in range(5)])
     np.testing.assert_allclose(means, place.means, atol=1e-8)
-    within = np.mean([np.cov(u[y == k].T) for k in range(5)], axis=0)
-    np.testing.assert_allclose(within, np.eye(4), atol=0.15)  # but for the ridge
+    z = (X - place.shift) * place.scale
+    within = np.mean([np.cov(z[y == k].T, ddof=0) for k in range(5)], axis=0)
+    within += DENSE_RIDGE * np.trace(within) / 12 * np.eye(12)
+    np.testing.assert_allclose(place.basis.T @ within @ place.basis, np.eye(4), atol=1e-8)
 
 
 @pytest.mark.parametrize("make", [many_classes, sparse_classes])
-def test_weights_of_coordinates_are_repetitions(make):
-    X, y = make(n_classes=10)
+def test_weights_of_coordinates_are_repetitions(make, global_random_seed):
+    X, y = make(n_classes=10, seed=global_random_seed)
     weights = np.random.RandomState(0).randint(1, 4, len(y))
     repeated = np.repeat(np.arange(len(y)), weights)
     first = coordinates(X, y, weights.astype(float), 10, np.random.RandomState(0))
@@ -243,10 +251,9 @@ def oracle_scores(model, X):
     return result
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
 @pytest.mark.parametrize("beam_width", [1, 2, 5, 100])
-def test_candidates_and_scores_are_those_of_the_oracle(kind, beam_width, request):
-    X, _, fitted = request.getfixturevalue(kind)
+def test_candidates_and_scores_are_those_of_the_oracle(data_and_model, beam_width):
+    X, _, fitted = data_and_model
     model = LOMForestClassifier(beam_width=beam_width)
     vars(model).update({**vars(fitted), "beam_width": beam_width})
     X = X[:60]
@@ -261,18 +268,17 @@ def test_candidates_and_scores_are_those_of_the_oracle(kind, beam_width, request
         assert (np.diff(scores.data[stored]) <= 0).all()
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
 @pytest.mark.parametrize("softmax", [True, False])
-def test_training_step_is_that_of_the_oracle(kind, softmax, request):
+def test_training_step_is_that_of_the_oracle(data_and_model, softmax, global_random_seed):
     # With a beam that reaches every leaf all prototypes that are listed compete.
-    X, y, _ = request.getfixturevalue(kind)
+    X, y, _ = data_and_model
     keep = y < 10
     X, y = X[keep][:40], y[keep][:40]
     model = LOMForestClassifier(n_prototypes=2, beam_width=100, validation_fraction=0, max_iter=1)
     model.fit(X, y)
     forest = Model(model._arrays, 100).forest
     class_of, n = model._arrays["class_of"], forest.n_prototypes
-    rng = np.random.RandomState(0)
+    rng = np.random.RandomState(global_random_seed)
     own = np.array(
         [rng.choice(np.flatnonzero(class_of == k)) for k in np.searchsorted(model.classes_, y)]
     )
@@ -350,10 +356,9 @@ def test_leaves_list_the_classes_that_come_to_them(dense):
 # What a fitted forest promises
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
 @pytest.mark.parametrize("leaf", ["rerank", "histogram"])
-def test_predictions_agree(kind, leaf, request):
-    X, y, model = request.getfixturevalue(kind)
+def test_predictions_agree(data_and_model, leaf):
+    X, y, model = data_and_model
     if leaf == "histogram":
         model = LOMForestClassifier(leaf="histogram", random_state=0).fit(X, y)
     probabilities, labels = model.predict_proba(X), model.predict(X)
@@ -373,9 +378,8 @@ def test_predictions_agree(kind, leaf, request):
     np.testing.assert_array_equal(model.classes_[scores.indices[scores.indptr[:-1]]], labels)
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
-def test_dense_and_sparse_input_predict_the_same(kind, request):
-    X, _, model = request.getfixturevalue(kind)
+def test_dense_and_sparse_input_predict_the_same(data_and_model):
+    X, _, model = data_and_model
     other = X.toarray() if sparse.issparse(X) else sparse.csr_array(X)
     np.testing.assert_array_equal(model.predict(X), model.predict(other))
     np.testing.assert_allclose(model.predict_proba(X), model.predict_proba(other), atol=1e-5)
@@ -389,10 +393,9 @@ def test_few_sparse_columns_are_fitted_as_dense_ones():
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
 @pytest.mark.parametrize("leaf", ["rerank", "histogram"])
-def test_threads_change_nothing(kind, leaf, request):
-    X, y, _ = request.getfixturevalue(kind)
+def test_threads_change_nothing(data_and_model, leaf):
+    X, y, _ = data_and_model
     model = LOMForestClassifier(leaf=leaf, max_iter=2, random_state=0).fit(X, y)
     expected = model.predict_proba(X)
     model.set_params(n_jobs=3)
@@ -400,9 +403,8 @@ def test_threads_change_nothing(kind, leaf, request):
     np.testing.assert_array_equal(model.predict(X), model.classes_[expected.argmax(axis=1)])
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
-def test_a_seed_gives_the_same_bits(kind, request):
-    X, y, model = request.getfixturevalue(kind)
+def test_a_seed_gives_the_same_bits(data_and_model):
+    X, y, model = data_and_model
     again = LOMForestClassifier(**model.get_params()).fit(X, y)
     for part in ("words", "scale", "bias"):
         first, second = (m._arrays["ranking"][part] for m in (model, again))
@@ -457,9 +459,9 @@ def test_candidates_do_not_grow_with_the_classes():
     assert model._arrays["depth"] <= 2.5 * np.log2(500) + 3
 
 
-def test_forest_is_about_as_good_as_all_classes(dense):
+def test_forest_is_about_as_good_as_all_classes(dense, global_random_seed):
     X, y, model = dense
-    X_new, y_new = many_classes(seed=0)
+    X_new, y_new = many_classes(seed=global_random_seed)
     X_new = X_new + 0.3 * np.random.RandomState(5).standard_normal(X_new.shape)
     every = LogisticRegression(max_iter=300).fit(X, y).score(X_new, y_new)
     assert model.score(X_new, y_new) > every - 0.02
@@ -478,10 +480,12 @@ def test_prototypes_are_chosen_where_classes_have_clusters():
     )
 
 
-def test_prototypes_partition_classes():
-    X, y = many_classes(n_classes=8)
+def test_prototypes_partition_classes(global_random_seed):
+    X, y = many_classes(n_classes=8, seed=global_random_seed)
     X[y == 3] = X[y == 3][0]  # rows that are the same make one cluster
-    own, class_of = prototypes(X, y, np.ones(len(y)), 8, 3, np.random.RandomState(0))
+    own, class_of = prototypes(
+        X, y, np.ones(len(y)), 8, 3, np.random.RandomState(global_random_seed)
+    )
     np.testing.assert_array_equal(class_of[own], y)
     np.testing.assert_array_equal(np.unique(own), np.arange(len(class_of)))
     np.testing.assert_array_equal(np.bincount(class_of), [3, 3, 3, 1, 3, 3, 3, 3])
@@ -528,18 +532,27 @@ def test_weights_decide_between_equal_rows():
     assert set(model.fit(X, y, weights[::-1]).predict(X)) == {"a"}
 
 
-def test_rows_without_weight_are_as_if_absent():
-    X, y = many_classes(n_classes=12)
+def test_rows_without_weight_are_as_if_absent(global_random_seed):
+    X, y = many_classes(n_classes=12, seed=global_random_seed)
     weights = np.random.RandomState(0).choice([0.0, 2.0], len(y))
     first = LOMForestClassifier(random_state=0).fit(X, y, weights)
     second = LOMForestClassifier(random_state=0).fit(X[weights > 0], y[weights > 0])
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("exponent", [-30, -100, -200, -300])
+def test_a_class_of_next_to_no_weight_can_lie_anywhere(exponent):
+    X, y = np.eye(2).repeat(20, axis=0), np.arange(2).repeat(20)  # no variance to measure it by
+    model = LOMForestClassifier(random_state=0).fit(X, y, np.where(y, 1.0, 10.0**exponent))
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert model.score(X[y == 1], y[y == 1]) == 1
+
+
 @pytest.mark.parametrize("leaf", ["rerank", "histogram"])
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_unusual_data(leaf, container):
-    rng = np.random.RandomState(0)
+def test_unusual_data(leaf, container, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
     X = rng.standard_normal((90, 100)) * (rng.uniform(size=(90, 100)) < 0.1)
     X[:5] = 0  # empty rows
     X[:, 7] = 3.0
@@ -564,8 +577,8 @@ def test_unseen_labels_are_wrong(dense):
 
 
 @pytest.mark.parametrize("size", [1e-100, 1e-30, 1e15])
-def test_values_of_any_size(size):
-    X, y = many_classes(n_classes=10)
+def test_values_of_any_size(size, global_random_seed):
+    X, y = many_classes(n_classes=10, seed=global_random_seed)
     model = LOMForestClassifier(random_state=0).fit(X * size, y)
     assert model.score(X * size, y) > 0.9
     far = model.predict_proba(np.full((2, X.shape[1]), 1e300) * [[1], [-1]])
@@ -617,9 +630,8 @@ def test_histogram_is_the_mean_of_its_trees(dense):
     assert model.n_iter_ == len(model.history_["objective"]) == 4
 
 
-@pytest.mark.parametrize("kind", ["dense", "csr"])
-def test_loss_falls_and_is_certified(kind, request):
-    _, _, model = request.getfixturevalue(kind)
+def test_loss_falls_and_is_certified(data_and_model):
+    _, _, model = data_and_model
     objective = model.history_["objective"]
     assert len(objective) == model.n_iter_ == model.max_iter
     assert objective[-1] < 0.5 * objective[0]

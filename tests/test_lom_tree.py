@@ -74,7 +74,7 @@ def test_rows_sorted_by_class_are_shuffled(digits, global_random_seed):
 # The shape of the tree
 
 
-@settings(max_examples=60)
+@settings.get_profile("fits")
 @given(SEEDS, st.integers(1, 60), st.sampled_from(LOSSES), st.booleans(), st.booleans())
 def test_depth_is_logarithmic_on_any_data(seed, k, loss, shuffle, refit):
     rng = np.random.default_rng(seed)
@@ -182,7 +182,7 @@ def numpy_measures(model, X, y, weight):
         yield node, n, p_right, purity, J
 
 
-@settings(max_examples=60)
+@settings.get_profile("fits")
 @given(SEEDS, st.integers(1, 9), st.sampled_from(LOSSES), st.booleans())
 def test_measures_are_those_of_the_routed_rows(seed, k, loss, weighted):
     rng = np.random.default_rng(seed)
@@ -238,7 +238,7 @@ def test_entropy_bound_is_the_theorem(digits):
 # Probabilities
 
 
-@settings(max_examples=60)
+@settings.get_profile("fits")
 @given(SEEDS, st.integers(1, 9), st.booleans())
 def test_probabilities_are_smoothed_leaf_counts(seed, k, refit):
     X, y = blobs(seed, n=120, k=k, std=3.0)
@@ -296,7 +296,7 @@ def same_tree(one, other, X):
     assert one.get_depth() == other.get_depth()
 
 
-@settings(max_examples=40)
+@settings.get_profile("fits")
 @given(SEEDS, st.sampled_from(LOSSES), st.sampled_from([None, 18]), st.lists(st.integers(0, 200)))
 def test_partial_fits_are_one_pass_of_fit(seed, loss, n_bits, cuts):
     X, y = blobs(seed, n=200, std=2.0)

@@ -26,6 +26,7 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.neural_network import _mean_field_solvers as solvers
 from sklearn_optland.neural_network._kernel_regime import KernelProblem
+from sklearn_optland.neural_network._margin import _best_bound
 from sklearn_optland.neural_network._mean_field_problem import TwoLayerProblem
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
 
@@ -115,10 +116,14 @@ def grid_optimum(X, y, alpha, *, is_log_loss=False, fit_intercept=True, n_angles
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(("is_log_loss", "k"), [(False, 1), (False, 3), (True, 1), (True, 3)])
-def test_value_is_the_plain_objective_and_gradient_its_slope(is_log_loss, k, fit_intercept):
-    problem = make_problem(k=k, is_log_loss=is_log_loss, fit_intercept=fit_intercept)
-    theta = solvers.spread_start(problem, 5, 1.0, np.random.RandomState(1))
-    theta += 0.1 * np.random.RandomState(2).randn(theta.size)
+def test_value_is_the_plain_objective_and_gradient_its_slope(
+    is_log_loss, k, fit_intercept, global_random_seed
+):
+    problem = make_problem(
+        global_random_seed, k=k, is_log_loss=is_log_loss, fit_intercept=fit_intercept
+    )
+    theta = solvers.spread_start(problem, 5, 1.0, np.random.RandomState(global_random_seed + 1))
+    theta += 0.1 * np.random.RandomState(global_random_seed + 2).randn(theta.size)
     if not fit_intercept:
         problem.parts(theta)[1][:], problem.parts(theta)[3][:] = 0, 0
     value, gradient = problem.value_and_gradient(theta)
@@ -143,24 +148,27 @@ def test_value_is_the_plain_objective_and_gradient_its_slope(is_log_loss, k, fit
 
 
 @pytest.mark.parametrize("k", [1, 2])
-def test_blocks_and_float32_change_only_rounding(k, monkeypatch):
-    problem, single = make_problem(n=200, k=k), make_problem(n=200, k=k, dtype=np.float32)
-    theta = solvers.spread_start(problem, 6, 1.0, np.random.RandomState(1))
+def test_blocks_and_float32_change_only_rounding(k, monkeypatch, global_random_seed):
+    problem, single = (
+        make_problem(global_random_seed, n=200, k=k),
+        make_problem(global_random_seed, n=200, k=k, dtype=np.float32),
+    )
+    theta = solvers.spread_start(problem, 6, 1.0, np.random.RandomState(global_random_seed + 1))
     value, gradient = problem.value_and_gradient(theta)
     value_32, gradient_32 = single.value_and_gradient(theta.astype(np.float32))
     assert gradient_32.dtype == np.float32
     np.testing.assert_allclose(value_32, value, rtol=1e-5)
     np.testing.assert_allclose(gradient_32, gradient, rtol=1e-3, atol=1e-5)
     monkeypatch.setattr(_mean_field_problem, "HIDDEN_VALUES", 1)
-    for_blocks = make_problem(n=200, k=k)
+    for_blocks = make_problem(global_random_seed, n=200, k=k)
     np.testing.assert_allclose(for_blocks.value_and_gradient(theta)[0], value, rtol=1e-12)
     np.testing.assert_allclose(for_blocks.value_and_gradient(theta)[1], gradient, atol=1e-13)
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_threads_share_large_passes(k, monkeypatch):
-    problem = make_problem(n=20_000, d=8, k=k)
-    theta = solvers.spread_start(problem, 60, 1.0, np.random.RandomState(1))
+def test_threads_share_large_passes(k, monkeypatch, global_random_seed):
+    problem = make_problem(global_random_seed, n=20_000, d=8, k=k)
+    theta = solvers.spread_start(problem, 60, 1.0, np.random.RandomState(global_random_seed + 1))
     F = problem.scores(theta) + problem.parts(theta)[3]
     value, gradient = problem.value_and_gradient(theta)
     expected = plain_loss(F, problem.Y, problem.c, False) + 0.5 * problem.alpha * theta @ theta
@@ -171,8 +179,8 @@ def test_threads_share_large_passes(k, monkeypatch):
 
 
 @pytest.mark.parametrize("Problem", [TwoLayerProblem, KernelProblem])
-def test_to_inside_inverts_to_user(Problem):
-    rng = np.random.RandomState(0)
+def test_to_inside_inverts_to_user(Problem, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
     X, Y = 1e3 * rng.randn(20, 2), 1e-3 * rng.randn(20, 2)
     problem = Problem(X, Y, np.full(20, 0.05), is_log_loss=False, alpha=0.1, fit_intercept=True)
     B, A = rng.randn(4, 3), rng.randn(4, 2)
@@ -188,7 +196,7 @@ def test_to_inside_inverts_to_user(Problem):
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(("is_log_loss", "k"), [(False, 1), (False, 2), (True, 1), (True, 3)])
-@settings(max_examples=30)
+@settings.get_profile("fits")
 @given(seed=st.integers(0, 10**6), log_alpha=st.floats(-4, 1), m=st.integers(1, 6))
 def test_no_net_is_below_the_dual_bound_of_another(
     is_log_loss, k, fit_intercept, seed, log_alpha, m
@@ -222,8 +230,10 @@ def test_no_net_is_below_the_dual_bound_of_another(
     [(1, True, False), (1, True, True), (2, False, False), (2, True, False), (3, False, True)],
 )
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_gap_bounds_the_suboptimality_against_a_grid(solver, d, fit_intercept, is_log_loss):
-    X, y = curve(40, d)
+def test_gap_bounds_the_suboptimality_against_a_grid(
+    solver, d, fit_intercept, is_log_loss, global_random_seed
+):
+    X, y = curve(40, d, global_random_seed)
     if is_log_loss:
         y = (y > 2) * 1.0
     Estimator = MeanFieldTwoLayerNetClassifier if is_log_loss else MeanFieldTwoLayerNet
@@ -300,10 +310,12 @@ def plain_gradient(problem, theta):
     return value, np.concatenate([gradient, free])
 
 
-def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper():
-    problem = make_problem(k=2)
+def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper(global_random_seed):
+    problem = make_problem(global_random_seed, k=2)
     m = 6
-    theta = solvers.spread_start(problem, m, 1 / np.sqrt(m), np.random.RandomState(0))
+    theta = solvers.spread_start(
+        problem, m, 1 / np.sqrt(m), np.random.RandomState(global_random_seed)
+    )
     steps = solvers.flow(problem, theta.copy(), tol=0)
     # Particles w = sqrt(m) theta of the net (1/m) sum a relu(b'x); the flow is -m grad.
     w, t, recent = np.sqrt(m) * theta, 1.0, []
@@ -361,9 +373,9 @@ def test_langevin_noise_has_the_temperature_s_size():
 
 
 @pytest.mark.parametrize("is_log_loss", [False, True])
-def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss):
-    problem = make_problem(n=50, k=3, is_log_loss=is_log_loss, alpha=0.01)
-    theta = solvers.spread_start(problem, 12, 1.0, np.random.RandomState(3))
+def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss, global_random_seed):
+    problem = make_problem(global_random_seed, n=50, k=3, is_log_loss=is_log_loss, alpha=0.01)
+    theta = solvers.spread_start(problem, 12, 1.0, np.random.RandomState(global_random_seed))
     better, _ = solvers._best_masses(problem, theta)
     B, A = problem.particles(theta)
     T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
@@ -386,9 +398,9 @@ def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss):
     np.testing.assert_allclose(found, best, rtol=1e-7)
 
 
-def test_merging_keeps_the_function():
-    problem = make_problem()
-    theta = solvers.spread_start(problem, 4, 1.0, np.random.RandomState(0))
+def test_merging_keeps_the_function(global_random_seed):
+    problem = make_problem(global_random_seed)
+    theta = solvers.spread_start(problem, 4, 1.0, np.random.RandomState(global_random_seed))
     B, A = problem.particles(theta)
     B, A = np.concatenate([B, 3 * B, B[:1]]), np.concatenate([A, A, 0 * A[:1]])
     doubled = problem.join(B, A, np.zeros(1))
@@ -408,8 +420,8 @@ def test_sliding_frank_wolfe_is_sparse_and_goes_on_from_a_fit():
     assert model.certificate_.reached
 
 
-def test_kernel_regime_is_ridge_on_random_features():
-    X, y = curve(d=3)
+def test_kernel_regime_is_ridge_on_random_features(global_random_seed):
+    X, y = curve(d=3, seed=global_random_seed)
     model = MeanFieldTwoLayerNet(50, alpha=0.1, regime="kernel", tol=1e-12, random_state=0)
     model.fit(X, y)
     H = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
@@ -486,6 +498,28 @@ def separable(n=20, seed=0):
     return X, (np.abs(X[:, 0]) > 0.7).astype(int)
 
 
+def widest_margin(rows, signs, directions):
+    """The widest margin over masses of both signs on the directions: a linear program."""
+    H = signs[:, None] * np.maximum(rows @ directions.T, 0)
+    n, m = H.shape
+    A = np.column_stack([-H, H, np.ones(n)])
+    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
+    b = np.append(np.zeros(n), 1)
+    return -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bound_of_the_margin_is_above_that_of_known_directions(seed):
+    # Of many columns the sphere is searched from few starts: what is known must be among them.
+    rng = np.random.default_rng(seed)
+    rows = np.column_stack([rng.uniform(-0.5, 0.5, (30, 20)), np.ones(30)])
+    signs = np.where(rows[:, 0] * rows[:, 1] > 0, 1.0, -1.0)
+    directions = rng.standard_normal((100, 21))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    bound = _best_bound(rows, signs, directions, tol=0.05, n_starts=1, random_state=0)
+    assert widest_margin(rows, signs, directions) <= bound * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     X, y = separable(seed=seed)
@@ -497,13 +531,7 @@ def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     rows = np.column_stack([X, np.ones(len(X))])
     T = np.random.RandomState(0).randn(3000, 3)
     T /= np.linalg.norm(T, axis=1)[:, None]
-    H = (2 * y - 1)[:, None] * np.maximum(rows @ T.T, 0)
-    m = len(T)
-    # Maximise the margin over masses of both signs on the grid.
-    A = np.column_stack([-H, H, np.ones(len(y))])
-    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
-    b = np.append(np.zeros(len(y)), 1)
-    best = -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+    best = widest_margin(rows, 2 * y - 1, T)
     assert best <= model.margin_bound_ * (1 + 1e-9)
     assert 0.95 * best <= model.margin_ <= model.margin_bound_
     # The net has a least margin of 1.
@@ -536,8 +564,8 @@ def test_margin_ascent_of_what_no_net_separates():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_units_of_the_data_change_nothing(solver):
-    X, y = curve(d=2)
+def test_units_of_the_data_change_nothing(solver, global_random_seed):
+    X, y = curve(d=2, seed=global_random_seed)
     model = MeanFieldTwoLayerNet(solver=solver, alpha=0.01, fit_intercept=False, random_state=0)
     expected = model.fit(X, y).predict(X)
     scaled = model.set_params(alpha=0.01 * 2.0**40).fit(2.0**30 * X, 2.0**10 * y)
@@ -620,8 +648,8 @@ def test_string_labels(solver):
 @pytest.mark.parametrize(
     "name", ["one row", "constant y", "equal rows", "wide column", "zeros", "one particle"]
 )
-def test_odd_data(solver, name):
-    X, y = curve(20, 3)
+def test_odd_data(solver, name, global_random_seed):
+    X, y = curve(20, 3, global_random_seed)
     m = 10
     if name == "one row":
         X, y = X[:1], y[:1]
@@ -654,8 +682,8 @@ def test_odd_data(solver, name):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e130, 1e300])
 @pytest.mark.parametrize("Estimator", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])
-def test_any_scale_of_columns_gives_numbers(Estimator, solver, scale):
-    X, y = curve(20, 3)
+def test_any_scale_of_columns_gives_numbers(Estimator, solver, scale, global_random_seed):
+    X, y = curve(20, 3, global_random_seed)
     X[:, 0] *= scale
     y = y if Estimator is MeanFieldTwoLayerNet else y > y.mean()
     model = Estimator(8, solver=solver, max_iter=20, random_state=0)

@@ -12,8 +12,8 @@ RTOL = {"float64": 1e-12, "float32": 1e-4}
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("n", "m"), [(0, 3), (1, 1), (5, 7), (9, 16), (4, 37), (3, 0)])
-def test_relu_kernels(dtype, n, m):
-    rng = np.random.RandomState(n + m)
+def test_relu_kernels(dtype, n, m, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
     Z, b, a, r = (rng.randn(*shape).astype(dtype) for shape in ((n, m), (m,), (m,), (n,)))
     expected = np.maximum(Z + b, 0)
     H, f = Z.copy(), np.full(n, np.nan, dtype)
@@ -36,8 +36,8 @@ def test_relu_kernels(dtype, n, m):
 
 
 @pytest.mark.parametrize("n_pairs", [0, 1, 3, solvers.MEMORY + 4])
-def test_two_loops_are_the_package_s_lbfgs(n_pairs):
-    rng = np.random.RandomState(n_pairs)
+def test_two_loops_are_the_package_s_lbfgs(n_pairs, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
     ring, pairs = solvers._Ring(np.zeros(6)), []
     hessian = np.diag([1.0, 2, 3, 4, 5, 6])
     for _ in range(n_pairs):

@@ -314,7 +314,7 @@ def test_splits_equal_independent_versions(solver, loss, block_rows, global_rand
         assert step.residuals["constraint_l"] == pytest.approx(np.sqrt(gap.sum()), rel=1e-8)
 
 
-@settings(max_examples=25)
+@settings.get_profile("fits")
 @given(
     st.integers(0, 2**31 - 1),
     st.sampled_from(sorted(LOSSES)),

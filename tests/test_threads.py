@@ -15,6 +15,8 @@ import pytest
 from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_limits
 
 import sklearn_optland
@@ -22,6 +24,7 @@ from sklearn_optland import _blocks
 from sklearn_optland._blocks import n_threads, pass_over_rows
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
+from sklearn_optland.utils.discovery import all_estimators
 
 
 @pytest.fixture
@@ -226,6 +229,24 @@ def test_fits_have_the_same_bits(
         assert_array_equal(one.coefficients[1], other.coefficients[1])
         for name, curve in one.curves.items():
             assert_array_equal(curve, other.curves[name])
+
+
+def fit_and_predict(estimator):
+    model = estimator(max_iter=5, random_state=0)
+    X, y = load_iris(return_X_y=True)
+    return model.fit(X, y).predict(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_every_estimator_fits_in_jobs_after_threads(backend):
+    # Kernels keep no state between calls, and release the GIL.
+    estimators = [estimator for _, estimator in all_estimators()]
+    on_threads(2, pass_over_rows, lambda *block: None, 1000, 1, 1e9)
+    on_threads(2, KMeans(n_init=1).fit, load_iris().data)  # of OpenMP
+    together = Parallel(n_jobs=2, backend=backend)(map(delayed(fit_and_predict), estimators))
+    for estimator, found in zip(estimators, together, strict=True):
+        assert_array_equal(found, fit_and_predict(estimator))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -84,6 +84,12 @@ class Descent:
         """Round the best parameters to a type, and certify what is left; return them."""
         W = self.best.W
         if dtype != W.dtype:
+            largest = np.abs(W).max()
+            if largest > np.finfo(dtype).max:
+                raise ValueError(
+                    f"X: with this y, coefficients up to {largest:.3g} overflow its {dtype}. "
+                    "Rescale X or y, or pass X as float64."
+                )
             dual = self.solver.point()[1]
             self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
         return self.best.W

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_optland.linear_model._finite_sum_problem import TINY
 from sklearn_optland.linear_model._finite_sum_solvers import Solver
 
 # Steps add into v; after so many passes it is computed anew.
@@ -31,7 +32,9 @@ class Sdca(Solver):
         curvature = problem.curvature if problem.is_smooth else 1.0
         self.rho = 0.0
         if problem.fit_intercept:
-            self.rho = min(curvature / problem.n_samples, self.l2 / problem.unit**2)
+            self.rho = curvature / problem.n_samples
+            if problem.mean_square:
+                self.rho = min(self.rho, self.l2 / problem.mean_square)
         self._weigh_rows()
         self.delta = self.steps()
         self.theta = problem.zeros_like_scores()
@@ -138,7 +141,7 @@ class Catalyst(Sdca):
         curvature = problem.curvature if problem.is_smooth else 1.0
         longest = curvature * np.max(problem.c * problem.row_squares)
         # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
-        self.kappa = max(longest - l2, 0.0) if longest > 0 else 1.0
+        self.kappa = max(longest - l2, 0.0) if longest > TINY else 1.0
         self.lowest = LOWEST * self.kappa
         self.share = l2 / (l2 + self.kappa)
         self.momentum = np.sqrt(self.share)

@@ -13,6 +13,8 @@ from sklearn_optland.linear_model import _finite_sum_softmax_fast as softmax_ker
 from sklearn_optland.utils._rows import as_rows
 
 EPS = np.finfo(float).eps
+# Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
+TINY = 1e-250
 MAX_BALANCE_STEPS = 20
 # An imbalance, relative to the rarest class, that is left to rounding's share.
 BALANCED = 1e-13
@@ -149,14 +151,19 @@ class FiniteSum:
         return out.max()
 
     @cached_property
+    def mean_square(self):
+        """The rows' mean |x_i|^2."""
+        mean = self.c @ self.row_squares
+        return mean if mean > TINY else 0.0
+
+    @cached_property
     def unit(self):
         """Value of the intercept's column: the rows' mean length; 0 without an intercept.
 
         The intercept is free, so its column may have any scale; with this one it moves as fast as
         the coefficients do and at most doubles the condition number.
         """
-        mean = self.c @ self.row_squares
-        return float(self.fit_intercept) * (np.sqrt(mean) if mean > 0 else 1.0)
+        return float(self.fit_intercept) * (np.sqrt(self.mean_square) or 1.0)
 
     @cached_property
     def lipschitz(self):

@@ -6,6 +6,7 @@ from scipy import sparse
 from sklearn_optland._blocks import row_blocks
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
 from sklearn_optland.linear_model import _row_orders_fast as orders
+from sklearn_optland.linear_model._finite_sum_problem import TINY
 
 
 class Solver:
@@ -96,7 +97,7 @@ class Saga(Solver):
     frozen = False
 
     def default_step(self):
-        return 1 / (2 * self.L) if self.L > 0 else 1.0
+        return 1 / (2 * self.L) if self.L > TINY else 1.0
 
     def correction(self):
         """c_i / p_i."""
@@ -205,7 +206,7 @@ class Katyusha(Solver):
         return self.problem.n_features
 
     def default_step(self):
-        return 1 / self.L if self.L > 0 else 1.0
+        return 1 / self.L if self.L > TINY else 1.0
 
     def start(self, W):
         problem = self.problem

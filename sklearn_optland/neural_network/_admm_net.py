@@ -120,7 +120,9 @@ _NOTES = """The W line of the KKT system is all that is left when V is the forwa
     with three or more hidden layers waits until their plateau is left.
 
     Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
-    always are; the penalty stays that of `coefs_`. float32 data are computed in float32."""
+    always are; the penalty stays that of `coefs_`. float32 data are computed in float32. Of float64
+    data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
+    the data small or a memory map; the net that is returned is judged in float64."""
 _REFERENCES = """J. Zeng, S. Ouyang, T. T.-K. Lau, S. Lin and Y. Yao, "Global convergence in deep
     learning with variable splitting via the Kurdyka-Łojasiewicz property", 2018; J. Zeng, T. T.-K.
     Lau, S. Lin and Y. Yao, "Global convergence of block coordinate descent in deep learning",
@@ -259,7 +261,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         passes = Passes(network, rows, Y, c, units)
         objective = Objective(passes, self.alpha, units.penalty_factors(network, X.dtype))
         if self.solver == "feasible":
-            steps = feasible(objective, theta, self.metric)
+            steps = feasible(objective, theta, self.metric, self.tol)
         else:
             given = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
             total = float(np.broadcast_to(given, len(X)).sum())
@@ -307,10 +309,12 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             )
             for name, value in attributes(kept).items():
                 setattr(self, name, value)
-            self.certificate_ = self._certificate(objective, kept, unit)
+            # In the precision of the data; the last iterations may have been in float32.
+            end = objective.at(kept.theta)
+            self.certificate_ = self._certificate(objective, end, unit)
         self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
         self.history_, self.loss_curve_ = history, history["objective"]
-        self.loss_ = float(unit * kept.objective)
+        self.loss_ = float(unit * end.objective)
         self.n_iter_ = len(self.loss_curve_)
         self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
         if not self.early_stopping and self.tol > 0:
@@ -320,14 +324,14 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 advice = "Increase max_iter or tol, or scale the data."
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
 
-    def _certificate(self, objective, step, unit):
+    def _certificate(self, objective, end, unit):
         """The KKT residual; of a linear regression, the gap to the optimum."""
         network = objective.network
         if len(network.sizes) > 2 or network.is_log_loss:
-            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
+            return Certificate("KKT residual", end.residual, float(self.tol), "stationary")
         # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
-        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
-        (G,) = objective.passes.grams(step.theta, [0])
+        gradient = network.layers(end.gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(end.theta, [0])
         G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
         newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
         gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
@@ -388,8 +392,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order are used without a copy, memory maps a
-            block at a time.
+            Training data. Memory maps in C order are read a block at a time.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -477,8 +480,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order are used without a copy, memory maps a
-            block at a time.
+            Training data. Memory maps in C order are read a block at a time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -84,7 +84,7 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
                 value, proven = float(np.linalg.norm(H.T @ weighted)) / root, True
             else:
                 maximum = maximum_over_sphere(
-                    rows, weighted, n_starts=n_starts, random_state=random_state
+                    rows, weighted, starts=B.T, n_starts=n_starts, random_state=random_state
                 )
                 value, proven = maximum.value, maximum.proven
                 if (
@@ -137,7 +137,11 @@ def _best_bound(rows, y, points, tol, n_starts, random_state):
             break
         p = np.maximum(solution.x[:n], 0)
         maximum = maximum_over_sphere(
-            rows, (p / p.sum() * y)[:, None], n_starts=n_starts, random_state=random_state
+            rows,
+            (p / p.sum() * y)[:, None],
+            starts=points,
+            n_starts=n_starts,
+            random_state=random_state,
         )
         upper = min(upper, maximum.value)
         if upper - solution.fun <= 0.2 * tol * upper:

@@ -231,6 +231,14 @@ class Passes:
         self._work = network.n_parameters
         self._buffers = {}
 
+    def in_float32(self):
+        """The same passes on a copy of the rows in float32, in standard units."""
+        X = np.empty(self.X.shape, dtype=np.float32)
+        for first, last in row_blocks(len(X), 16 * X.shape[1]):
+            X[first:last] = self._rows(first, last, None)
+        units = Units(None, None, np.zeros(self.Y.shape[1]), 1.0)
+        return Passes(self.network, X, self.Y, self.c, units)
+
     def value(self, theta):
         """Mean loss."""
         layers = self.network.layers(theta)

@@ -34,6 +34,9 @@ MAX_DENSE_COLUMNS = 64
 # The softmax of dense data starts from so much of linear discriminant analysis: full scores are
 # too sure of themselves.
 DISCRIMINANT_SHARE = 0.1
+# The largest weight to begin with: a class of next to no weight can lie anywhere, and scores are
+# float32.
+LARGEST_WEIGHT = 1e18
 # How far the first step of a row moves the score of a class, on average.
 DENSE_RATE = 3.0
 SPARSE_RATE = 1.0
@@ -239,9 +242,12 @@ def _weights(place, forest, settings, n_columns):
     if not forest.is_sparse:
         w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
         if settings.loss == "softmax":
-            w[:, :n_columns] = DISCRIMINANT_SHARE * place.means @ place.basis.T
             constant = -0.5 * np.sum(place.means**2, axis=1) - place.means @ place.offset
-            w[:, n_columns] = DISCRIMINANT_SHARE * (constant + np.log(place.prior))
+            constant += np.log(place.prior)
+            discriminant = np.column_stack([place.means @ place.basis.T, constant])
+            w[:, : n_columns + 1] = np.clip(
+                DISCRIMINANT_SHARE * discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT
+            )
         return np.zeros(0, dtype=np.int64), w.ravel()
     feature = np.arange(n_columns + 1)
     size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)
