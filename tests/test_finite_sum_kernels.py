@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import EPSILON, SEEDS, STORAGES, loss_pull, loss_value
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,45 +17,7 @@ from sklearn_optland.linear_model import _row_orders_fast as orders
 from sklearn_optland.linear_model import finite_sum
 from sklearn_optland.utils._rows import as_rows, repeats_entries
 
-SEEDS = st.integers(0, 2**32 - 1)
-EPSILON = 0.7
 MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
-STORAGES = {
-    "dense": np.ascontiguousarray,
-    "csr": sparse.csr_array,
-    "dense float32": lambda X: np.ascontiguousarray(X, dtype=np.float32),
-    "csr float32": lambda X: sparse.csr_array(X.astype(np.float32)),
-}
-
-
-def value(loss, y, f):
-    """The losses as the docstrings write them."""
-    m, r = y * f, np.abs(y - f)
-    return {
-        "log_loss": lambda: np.logaddexp(0, -m),
-        "squared_hinge": lambda: np.maximum(0, 1 - m) ** 2,
-        "smooth_hinge": lambda: np.where(
-            m >= 1, 0, np.where(m <= 0, 0.5 - m, 0.5 * np.clip(1 - m, 0, 1) ** 2)
-        ),
-        "hinge": lambda: np.maximum(0, 1 - m),
-        "squared_error": lambda: 0.5 * r**2,
-        "huber": lambda: np.where(r <= EPSILON, 0.5 * r**2, EPSILON * r - 0.5 * EPSILON**2),
-        "epsilon_insensitive": lambda: np.maximum(0, r - EPSILON),
-    }[loss]()
-
-
-def pull(loss, y, f):
-    """Minus the derivative, where there is one."""
-    m, r = y * f, y - f
-    return {
-        "log_loss": lambda: y * expit(-m),
-        "squared_hinge": lambda: 2 * y * np.maximum(0, 1 - m),
-        "smooth_hinge": lambda: y * np.clip(1 - m, 0, 1),
-        "hinge": lambda: y * (m < 1),
-        "squared_error": lambda: r,
-        "huber": lambda: np.clip(r, -EPSILON, EPSILON),
-        "epsilon_insensitive": lambda: np.sign(r) * (np.abs(r) > EPSILON),
-    }[loss]()
 
 
 def conjugate(loss, y, theta):
@@ -100,10 +63,10 @@ def test_losses(loss, seed, scale):
     kind = kernels.LOSSES[loss]
     pulls = np.empty(n)
     total = kernels.pulls(kind, EPSILON, y, c, f, pulls)
-    assert total == pytest.approx(c @ value(loss, y, f), rel=1e-12)
-    assert_allclose(pulls, pull(loss, y, f), atol=1e-12)
-    expected = c @ (value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
-    scale = c @ (np.abs(theta * f) + np.abs(value(loss, y, f)) + 1)
+    assert total == pytest.approx(c @ loss_value(loss, y, f), rel=1e-12)
+    assert_allclose(pulls, loss_pull(loss, y, f), atol=1e-12)
+    expected = c @ (loss_value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
+    scale = c @ (np.abs(theta * f) + np.abs(loss_value(loss, y, f)) + 1)
     gap = kernels.fenchel_gap(kind, EPSILON, y, c, f, theta)
     assert gap == pytest.approx(expected, abs=1e-12 * scale)
     assert gap >= 0
@@ -384,7 +347,7 @@ def test_sparse_saga(loss, frozen, positive, storage, global_random_seed):
     order = rng.integers(0, n, 30).astype(np.int32)
     e_theta, e_bias = theta.copy(), bias.copy()
     for i in order:
-        change = pull(loss, y[i], X[i] @ w + e_bias[0] * unit) - e_theta[i]
+        change = loss_pull(loss, y[i], X[i] @ w + e_bias[0] * unit) - e_theta[i]
         step = gamma * c[i] / chances[i] * change
         moved = soft(w + step * X[i] - gamma * D * G, gamma * D * l1, positive)
         w = np.where(support[i] > 0, moved / (1 + gamma * D * l2), w)
@@ -425,14 +388,14 @@ def test_katyusha(l1, storage, global_random_seed):
     theta1, theta2, step, l2, unit = 0.2, 0.5, 0.3, 0.1, 0.8
     A = np.column_stack([X, np.full(n, unit)])
     base, z, v = rng.normal(size=(3, d + 1))
-    theta = pull("log_loss", y, A @ base)
+    theta = loss_pull("log_loss", y, A @ base)
     G = -A.T @ (c * theta)
     correction = rng.random(n) + 0.5
     order = rng.integers(0, n, 25).astype(np.int32)
     here = theta1 * z + theta2 * base + (1 - theta1 - theta2) * v
     e_here, e_z, e_v = here.copy(), z.copy(), v.copy()
     for i in order:
-        g = G - correction[i] * (pull("log_loss", y[i], A[i] @ e_here) - theta[i]) * A[i]
+        g = G - correction[i] * (loss_pull("log_loss", y[i], A[i] @ e_here) - theta[i]) * A[i]
         new = e_z - step * g
         new[:-1] = soft(new[:-1], step * l1) / (1 + step * l2)
         e_v = e_here + theta1 * (new - e_z)

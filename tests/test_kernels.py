@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import SEEDS
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -21,7 +22,6 @@ from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils import _rows
 
 TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
-SEEDS = st.integers(0, 2**32 - 1)
 # Rows, given those of a block, and columns: 1100 make a dense block small, 1 is the narrowest.
 SHAPES = {
     "one value": (lambda block: 1, 1),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import SEEDS, STORAGES
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,7 +13,6 @@ from sklearn_optland.tree._lom_tree_fast import LOSSES, NODE, SLOT, fault, learn
 from sklearn_optland.tree._online_tree import OnlineTree, live_slots, single_leaf, view
 from sklearn_optland.utils._rows import as_rows
 
-SEEDS = st.integers(0, 2**32 - 1)
 DEFAULTS = {
     "max_regressors": 7,
     "max_depth": 5,
@@ -200,14 +200,6 @@ def stream(rng, n, d, k, storage=np.ascontiguousarray):
     X = centres[y] + rng.integers(-2, 3, (n, d)) / 8.0
     X[rng.random((n, d)) < 0.3] = 0.0
     return storage(X), y
-
-
-STORAGES = {
-    "dense": np.ascontiguousarray,
-    "dense float32": lambda X: np.ascontiguousarray(X, dtype=np.float32),
-    "csr": sparse.csr_array,
-    "csr float32": lambda X: sparse.csr_array(X.astype(np.float32)),
-}
 
 
 @pytest.mark.parametrize("loss", LOSSES)
