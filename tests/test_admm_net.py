@@ -22,7 +22,9 @@ from sklearn_optland.neural_network._entrywise_fast import (
     output_residuals,
     times_slope,
 )
-from sklearn_optland.neural_network._network import Network, Passes, choose_units
+from sklearn_optland.neural_network._network import Network
+from sklearn_optland.neural_network._passes import Passes
+from sklearn_optland.neural_network._units import choose_units
 
 ACTIVATIONS = {
     "logistic": expit,

@@ -28,6 +28,7 @@ from sklearn_optland.neural_network import _mean_field_solvers as solvers
 from sklearn_optland.neural_network._kernel_regime import KernelProblem
 from sklearn_optland.neural_network._margin import _best_bound
 from sklearn_optland.neural_network._mean_field_problem import TwoLayerProblem
+from sklearn_optland.neural_network._sliding_frank_wolfe import _best_masses, _merge
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
 
 SOLVERS = ["particles", "flow", "conic", "sliding-frank-wolfe"]
@@ -376,7 +377,7 @@ def test_langevin_noise_has_the_temperature_s_size():
 def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss, global_random_seed):
     problem = make_problem(global_random_seed, n=50, k=3, is_log_loss=is_log_loss, alpha=0.01)
     theta = solvers.spread_start(problem, 12, 1.0, np.random.RandomState(global_random_seed))
-    better, _ = solvers._best_masses(problem, theta)
+    better, _ = _best_masses(problem, theta)
     B, A = problem.particles(theta)
     T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
     rows = problem.augmented()
@@ -404,7 +405,7 @@ def test_merging_keeps_the_function(global_random_seed):
     B, A = problem.particles(theta)
     B, A = np.concatenate([B, 3 * B, B[:1]]), np.concatenate([A, A, 0 * A[:1]])
     doubled = problem.join(B, A, np.zeros(1))
-    merged = solvers._merge(problem, doubled)
+    merged = _merge(problem, doubled)
     assert problem.n_particles(merged) == 4
     np.testing.assert_allclose(problem.scores(merged), problem.scores(doubled), rtol=1e-10)
 
