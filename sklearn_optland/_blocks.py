@@ -35,10 +35,18 @@ BLOCK_VALUES = 1 << 25
 MAX_CHUNKS = 8
 MIN_CHUNKS = 4
 CHUNK_WORK = 1 << 19
+# Rows times parameters for which passes in float32 pay; smaller ones cost mostly Python.
+FLOAT32_PAYS = 3e6
 # Each chunk adds into an array of its own: work for each entry of it that pays for that, and the
 # most entries in total.
 WORK_PER_ENTRY = 32
 MAX_ENTRIES = 1 << 24
+
+
+def float32_pays(X, n_parameters):
+    """Whether float64 rows should begin in float32: not few ones, and no memory map."""
+    work = len(X) * n_parameters
+    return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
 
 
 def is_memory_mapped(X):

@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor, _feasible
+from sklearn_optland import _blocks
+from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
     activate,
@@ -294,12 +295,12 @@ def test_certificate_is_the_relative_w_line(alpha, global_random_seed):
 def precision(request, monkeypatch):
     """How the feasible form begins with float64 data: small ones, or as large ones."""
     if request.param == "float32 first":
-        monkeypatch.setattr(_feasible, "FLOAT32_PAYS", 0)
+        monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
 
 
 def count_copies(monkeypatch):
     copies, in_float32 = [], Passes.in_float32
-    monkeypatch.setattr(_feasible, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
     monkeypatch.setattr(Passes, "in_float32", lambda passes: copies.append(1) or in_float32(passes))
     return copies
 

@@ -18,6 +18,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 
+from sklearn_optland import _blocks
 from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
@@ -602,6 +603,35 @@ def test_float32_is_kept(solver):
     np.testing.assert_allclose(
         single.history_["objective"][-1], double.history_["objective"][-1], rtol=0.02
     )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e3, 1e130])
+@pytest.mark.parametrize("max_iter", [8, 1000])
+def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, monkeypatch):
+    X, y = curve(d=2)
+    X = X * scale
+    copies, in_float32 = [], TwoLayerProblem.in_float32
+    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(
+        TwoLayerProblem, "in_float32", lambda problem: copies.append(1) or in_float32(problem)
+    )
+    alpha = 1e-3 * scale
+    model = MeanFieldTwoLayerNet(10, alpha=alpha, max_iter=max_iter, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert copies == [1]
+    assert model.coefs_[0].dtype == np.float64
+    c, curve_ = np.full(len(y), 1 / len(y)), model.history_["objective"]
+    value = plain_objective(X, y[:, None], c, model.coefs_, model.intercepts_, alpha, False)
+    assert curve_[-1] == pytest.approx(value, rel=1e-12)
+    assert (np.diff(curve_) <= 1e-6 * curve_[:-1]).all()
+    if max_iter == 1000:
+        assert model.n_iter_ < max_iter
+        assert curve_[-1] < curve_[0]
+    # float32 data stay what they are.
+    model.set_params(alpha=1e-3, max_iter=8).fit((X / scale).astype(np.float32), y)
+    assert copies == [1]
 
 
 def test_layout_is_that_of_scikit_learn_s_mlp():

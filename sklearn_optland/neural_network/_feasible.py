@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import lapack
 
-from sklearn_optland._blocks import is_memory_mapped
+from sklearn_optland._blocks import float32_pays
 from sklearn_optland._lbfgs import remember, solve
 from sklearn_optland.neural_network._entrywise_fast import weighted_squares
 
@@ -43,8 +43,8 @@ DEEP, OFF_PLATEAU, MAX_FREE = 3, 0.9, 200
 ARMIJO = 1e-4
 MAX_BACKTRACKS = 25
 # float64 data begin in float32, down to this KKT residual or this relative progress in REFRESH
-# iterations, if rows times parameters are so many: below, a pass costs mostly Python.
-FLOAT32_RESIDUAL, FLOAT32_PROGRESS, FLOAT32_PAYS = 1e-5, 1e-4, 3e6
+# iterations.
+FLOAT32_RESIDUAL, FLOAT32_PROGRESS = 1e-5, 1e-4
 # A layer with more inputs has a Gram that costs more than it saves.
 MAX_GRAM_INPUTS = 2000
 # The lines of the KKT system, on the seed's page, in its order.
@@ -166,14 +166,9 @@ def _n_hidden(objective):
 
 
 def _begins_in_float32(objective):
-    """Whether float32 pays. Deep nets stay on their plateaus in it; memory maps are not copied."""
-    passes, network = objective.passes, objective.network
-    return (
-        passes.dtype == np.float64
-        and 0 < _n_hidden(objective) < DEEP
-        and len(passes.X) * network.n_parameters >= FLOAT32_PAYS
-        and not is_memory_mapped(passes.X)
-    )
+    """Whether float32 pays. Deep nets stay on their plateaus in it."""
+    is_shallow = 0 < _n_hidden(objective) < DEEP
+    return is_shallow and float32_pays(objective.passes.X, objective.network.n_parameters)
 
 
 def _norms(network, theta):

@@ -128,5 +128,7 @@ NOTES = """X and y are divided by their sizes inside, which the homogeneity of r
     any units of the data give the same net with `alpha` in the same proportion, and columns of any
     size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
 
-    float32 data are computed in float32; memory maps are read in blocks of rows by all solvers, but
-    the certificate and "sliding-frank-wolfe" hold the rows once in memory."""
+    float32 data are computed in float32. Of float64 data of some size "particles" computes the
+    first iterations in float32 too, on a copy, and ends in float64. Memory maps are read in blocks
+    of rows by all solvers, but the certificate and "sliding-frank-wolfe" hold the rows once in
+    memory."""

@@ -8,10 +8,12 @@
 """
 
 from collections import deque
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_optland._blocks import float32_pays
 from sklearn_optland._lbfgs import remember, solve
 from sklearn_optland.neural_network import _mean_field_fast as fast
 from sklearn_optland.neural_network._conic import conic_steps
@@ -24,6 +26,8 @@ ARMIJO = 1e-4
 MAX_HALVINGS = 40
 # A fit has converged when so many steps together bring less than tol times the objective.
 PATIENCE = 10
+# "particles" go on in float64 when PATIENCE steps in float32 bring less than this, or twice tol.
+FLOAT32_TOL = 1e-5
 # Length of the particles at the start of "particles", in units of data and targets: shorter ones
 # learn slower, longer ones generalise less.
 START = 0.1
@@ -88,18 +92,29 @@ def spread_start(problem, m, length, rng):
 
 
 def particles(problem, theta, tol):
-    """L-BFGS on all particles."""
-    stall = Stall(tol)
-    for step in lbfgs(problem.value_and_gradient, theta):
+    """L-BFGS on all particles, far from the end in float32."""
+    stall, memory, passes = Stall(tol), _Ring(theta), 0
+    if float32_pays(problem.X, theta.size):
+        memory = _Ring(theta.astype(np.float32))
+        is_slow = Stall(max(2 * tol, FLOAT32_TOL))
+        rough = problem.in_float32()
+        for step in lbfgs(rough.value_and_gradient, theta.astype(np.float32), memory):
+            theta, passes = step.theta.astype(problem.dtype), step.passes
+            stall(step.value)
+            if step.done or is_slow(step.value):
+                break
+            yield Step(theta, step.value, passes)
+        memory = memory.astype(problem.dtype)
+    for step in lbfgs(problem.value_and_gradient, theta, memory):
+        step.passes += passes
         step.done = step.done or stall(step.value)
         yield step
 
 
 def kernel(problem, theta, tol):
     """L-BFGS on the output layer, in the metric of its Gram matrix; done by the gap."""
-    metric = problem.metric(theta)
     stall = Stall(tol)
-    for step in lbfgs(problem.value_and_gradient, theta, metric):
+    for step in lbfgs(problem.value_and_gradient, theta, _Pairs(problem.metric(theta))):
         if problem.kernel_alpha > 0:
             step.bound = problem.bound(step.theta)
             step.done = step.done or step.bound.gap <= tol * step.bound.objective
@@ -107,7 +122,7 @@ def kernel(problem, theta, tol):
         yield step
 
 
-def lbfgs(function, theta, metric=None):
+def lbfgs(function, theta, memory=None):
     """Steps of L-BFGS with backtracking.
 
     Parameters
@@ -116,8 +131,8 @@ def lbfgs(function, theta, metric=None):
         Value and gradient.
     theta : ndarray
         Where to start.
-    metric : callable, default=None
-        Applies the inverse of a metric without a memory. Default: the identity, scaled.
+    memory : _Ring or _Pairs, default=None
+        What it remembers, around which metric. Default: nothing, around the identity, scaled.
 
     Yields
     ------
@@ -126,7 +141,7 @@ def lbfgs(function, theta, metric=None):
     """
     value, gradient = function(theta)
     passes = 1
-    memory = _Ring(theta) if metric is None else _Pairs(metric)
+    memory = memory or _Ring(theta)
     while True:
         direction = -memory.solve(gradient)
         slope = float(gradient @ direction)
@@ -159,6 +174,13 @@ class _Ring:
         self.steps, self.changes = (np.empty((MEMORY, theta.size), theta.dtype) for _ in range(2))
         self.curvatures, self.shares = (np.empty(MEMORY, theta.dtype) for _ in range(2))
         self.forget()
+
+    def astype(self, dtype):
+        """The same memory in another precision."""
+        other = copy(self)
+        for name in ("steps", "changes", "curvatures", "shares"):
+            setattr(other, name, getattr(self, name).astype(dtype))
+        return other
 
     @property
     def is_empty(self):
