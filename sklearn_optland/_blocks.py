@@ -20,8 +20,11 @@ from functools import cache, partial
 from mmap import mmap
 
 import numpy as np
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from sklearn.utils import gen_even_slices
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 # Values of the data that one kernel call may touch: under half a second of work.
@@ -172,6 +175,25 @@ def _map(run, n_tasks):
         if not helper.cancel():
             helper.result()
     return results
+
+
+def share_rows(task, n_rows, n_jobs):
+    """Call a task with slices of the rows, on threads that the user has asked for.
+
+    Parameters
+    ----------
+    task : callable
+        Takes a slice.
+    n_rows : int
+    n_jobs : int or None
+        As joblib understands it.
+    """
+    n_slices = min(effective_n_jobs(n_jobs), max(n_rows, 1))
+    if n_slices == 1:
+        task(slice(0, n_rows))
+    else:
+        slices = gen_even_slices(n_rows, n_slices)
+        Parallel(n_slices, prefer="threads")(delayed(task)(rows) for rows in slices)
 
 
 def one_blas_thread():

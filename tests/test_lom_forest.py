@@ -10,6 +10,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_optland.tree import LOMForestClassifier
+from sklearn_optland.tree._held_out import hold_out
 from sklearn_optland.tree._label_trees import (
     DENSE_RIDGE,
     LATER_VISIT,
@@ -20,7 +21,7 @@ from sklearn_optland.tree._label_trees import (
 )
 from sklearn_optland.tree._label_trees_fast import lom_objective, split_classes
 from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded, route, train
-from sklearn_optland.tree._rerank import Model, hold_out, prototypes
+from sklearn_optland.tree._rerank import Model, prototypes
 from sklearn_optland.utils._rows import as_rows
 
 

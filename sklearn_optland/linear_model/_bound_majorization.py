@@ -19,7 +19,7 @@ from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._linear_classifier import LinearClassifier, weigh_rows
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
-from sklearn_optland.linear_model._majorization import plan, steps
+from sklearn_optland.linear_model._plan import plan, steps
 from sklearn_optland.utils._rows import sparse_copy
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.

@@ -12,7 +12,7 @@ from scipy.linalg import eigh, helmert
 from scipy.linalg.lapack import dpotrf, dpotrs, spotrf, spotrs
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
-from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _partition_bound_fast as kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.

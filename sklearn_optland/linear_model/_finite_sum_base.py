@@ -86,10 +86,8 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _advice(self, X):
         """What to change if the tolerance was not reached."""
         if self.n_iter_ < self.max_iter:
-            advice = f"That is as far as {X.dtype} goes: increase tol."
-        else:
-            advice = "Increase max_iter or tol, or scale the data."
-        return advice
+            return f"That is as far as {X.dtype} goes: increase tol."
+        return "Increase max_iter or tol, or scale the data."
 
     def _starts(self, shape):
         """Zeros, or where the last fit ended."""

@@ -5,6 +5,7 @@ from scipy import sparse
 
 from sklearn_optland._blocks import row_blocks
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
+from sklearn_optland.linear_model import _row_orders_fast as orders
 from sklearn_optland.linear_model._finite_sum_problem import TINY
 
 
@@ -36,7 +37,7 @@ class Solver:
         if sampling == "lipschitz" and self.weighs_draws and L.max() > 0:
             self.chances = 0.5 * self.chances + 0.5 * L / L.sum()
         shuffles = not (self.needs_replacement or (sampling == "lipschitz" and self.weighs_draws))
-        self.table = None if shuffles else kernels.alias_table(self.chances)
+        self.table = None if shuffles else orders.alias_table(self.chances)
         # of c_i l_i / p_i, the terms whose mean the sum is
         self.L = np.max(L / (problem.n_samples * self.chances))
         self.step_size = step_size if step_size is not None else self.default_step()
@@ -53,9 +54,9 @@ class Solver:
     def next_order(self):
         """Return the rows of the next pass."""
         if self.table is None:
-            kernels.shuffle(self.order, self._seed())
+            orders.shuffle(self.order, self._seed())
         else:
-            kernels.draw(self.order, *self.table, self._seed())
+            orders.draw(self.order, *self.table, self._seed())
         return self.order
 
     def _seed(self):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _partition_bound_fast as kernels
 
 
 def partition_function_bound(features, weights, theta):

@@ -1,10 +1,10 @@
-"""What the trees ask of training data."""
+"""What the trees ask of data."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_optland._row_weights import total_weight
 
@@ -30,3 +30,11 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True, class_
         weight = weight * compute_sample_weight(class_weight, y)
     total_weight(weight)
     return X, y, weight
+
+
+def validate_rows(estimator, X):
+    """Check rows to predict for."""
+    check_is_fitted(estimator)
+    return validate_data(
+        estimator, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False
+    )
