@@ -127,7 +127,7 @@ class OnlineTree:
         shape = (len(nodes), int(codes.max()) + 1)
         counts = sparse.coo_array((weight, (leaves, codes)), shape=shape)
         counts.sum_duplicates()
-        leaf, code = counts.coords
+        leaf, code = counts.row, counts.col
         order = np.lexsort((-code, counts.data, leaf))  # the majority is the last of its leaf
         leaf, code, n = leaf[order], code[order], counts.data[order]
 
