@@ -73,6 +73,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     n_bits : int, default=24
         The weights of sparse data are at most 2^n_bits, or as many as classes. If there are more
         pairs of class and feature, they share weights by a hash. From 1 to 30.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
     random_state : int, RandomState instance or None, default=None
         Draws held-out rows, restarts of splits, orders of rows and negatives.
     n_jobs : int, default=None
@@ -161,6 +164,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "n_bits": [Interval(Integral, 1, 30, closed="both")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
@@ -178,6 +182,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         validation_fraction=0.1,
         max_nodes=None,
         n_bits=24,
+        class_weight=None,
         random_state=None,
         n_jobs=None,
     ):
@@ -191,6 +196,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         self.validation_fraction = validation_fraction
         self.max_nodes = max_nodes
         self.n_bits = n_bits
+        self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -224,7 +230,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             If the data have missing or infinite values, or values beyond 1e18 in size, or if no
             row has a positive weight.
         """
-        X, y, weights = validate_training_data(self, X, y, sample_weight)
+        X, y, weights = validate_training_data(
+            self, X, y, sample_weight, class_weight=self.class_weight
+        )
         used = weights > 0
         data = (X, y, sample_weight)
         if not used.all():
