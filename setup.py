@@ -10,6 +10,7 @@ OPTLAND_SANITIZE      AddressSanitizer and UndefinedBehaviorSanitizer
 """
 
 import os
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -38,6 +39,7 @@ if LINETRACE in SWITCHES:
     MACROS += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+# Threads are Python's so far (sklearn_optland/_blocks.py says why), and need no OpenMP.
 OPENMP_OPTIONS = [  # for the compiler and for the linker
     (["-fopenmp"], ["-fopenmp"]),  # gcc, clang
     (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang
@@ -67,12 +69,22 @@ def openmp_options(compiler):
     return [], []
 
 
+def with_included(headers):
+    """Add the headers that these include, of which Cython knows nothing."""
+    included = {
+        str(Path(header).with_name(name))
+        for header in headers
+        for name in re.findall(r'^#include "(.+)"', Path(header).read_text(), re.MULTILINE)
+    }
+    return headers if included <= headers else with_included(headers | included)
+
+
 class BuildExt(build_ext):
     """Add what depends on the compiler, then translate the kernels and compile them in parallel."""
 
     def build_extensions(self):
         compile_args, link_args = openmp_options(self.compiler)
-        print("OpenMP:", " ".join(compile_args) or "not found, kernels will run on one thread")
+        print("OpenMP:", " ".join(compile_args) or "not found")
         if SANITIZE in SWITCHES:
             compile_args = [*compile_args, *SANITIZERS, "-O1", "-g", "-fno-omit-frame-pointer"]
             link_args = [*link_args, *SANITIZERS]
@@ -82,23 +94,22 @@ class BuildExt(build_ext):
         # The coverage plugin looks for the C file beside its source.
         build_dir = None if LINETRACE in SWITCHES else self.build_temp
         translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir=build_dir)
-        c_sources = {extension.name: extension.sources for extension in translated}
+        by_name = {extension.name: extension for extension in translated}
         for extension in self.extensions:
-            extension.sources = c_sources[extension.name]
+            extension.sources = by_name[extension.name].sources
+            extension.depends = sorted(with_included(set(by_name[extension.name].depends)))
             extension.extra_compile_args += compile_args
             extension.extra_link_args += link_args
         self.parallel = os.cpu_count()
         super().build_extensions()
 
 
-headers = sorted(str(path) for suffix in ("pxd", "h") for path in PACKAGE.rglob(f"*.{suffix}"))
 setup(
     cmdclass={"build_ext": BuildExt},
     ext_modules=[
         Extension(
             ".".join(path.with_suffix("").parts),
             [str(path)],
-            depends=headers,
             include_dirs=[str(PACKAGE / "utils")],
             define_macros=MACROS,
             libraries=["m"] if os.name == "posix" else [],

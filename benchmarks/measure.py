@@ -1,4 +1,4 @@
-"""What scripts of several folders share: results that outlast a run, counts, seconds in turn."""
+"""What scripts of several folders share: solvers, results that outlast a run, seconds, tables."""
 
 import argparse
 import json
@@ -6,17 +6,42 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from benchopt.utils.parametrized_name_mixin import product_param
+from benchopt.utils.sys_info import get_sys_info
+from threadpoolctl import threadpool_info
 
-PACKAGES = ["sklearn-optland", "scikit-learn", "numpy", "scipy", "torch", "benchopt"]
+PACKAGES = ["sklearn-optland", "scikit-learn", "numpy", "scipy", "benchopt"]
+PACKAGES += ["liblinear-official", "skglm", "celer", "sklearn-contrib-lightning", "torch"]
+PACKAGES += ["vowpalwabbit", "napkinxc", "omikuji"]
 PAUSE = "OPTLAND_PAUSE"  # environment variable: nothing begins while the file that it names exists
 
 
 def log(message):
     print(message, file=sys.stderr, flush=True)
+
+
+def installed_solvers(benchmark, starts=("",)):
+    """Classes of a folder whose name has one of these starts; others are skipped with a message."""
+    for solver_class in benchmark.get_solvers():
+        if not solver_class.name.startswith(tuple(starts)):
+            continue
+        if solver_class.is_installed(quiet=True):
+            yield solver_class
+        else:
+            log(f"{solver_class.name}: skipped, not installed")
+
+
+def settings_of(solver_class):
+    """The parameters of each setting of a solver's grid, by their text."""
+    return {
+        ", ".join(f"{key}={value}" for key, value in setting.items()): setting
+        for setting in product_param(solver_class.parameters)
+    }
 
 
 class Results:
@@ -26,9 +51,12 @@ class Results:
         self.folder, self.measuring = Path(folder), measuring
         self.folder.mkdir(parents=True, exist_ok=True)
 
+    def path(self, topic):
+        return self.folder / f"{topic.replace('/', '-')}.jsonl"
+
     def find(self, topic, **key):
         """The last line of a key, or None."""
-        path = self.folder / f"{topic}.jsonl"
+        path = self.path(topic)
         lines = path.read_text().splitlines() if path.exists() else []
         key = {name: str(value) for name, value in key.items()}
         for line in map(json.loads, reversed(lines)):
@@ -44,7 +72,7 @@ class Results:
                 time.sleep(5)
             line = {**key, **measure()}
             log(f"{topic}: {line}")
-            with (self.folder / f"{topic}.jsonl").open("a") as out:
+            with self.path(topic).open("a") as out:
                 out.write(json.dumps(line) + "\n")
         return line
 
@@ -103,15 +131,16 @@ def print_header(*cells):
 
 
 def conditions():
-    """The command, the date and the versions, the first line of every table."""
-
-    def installed(package):
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "absent"
-
-    versions = ", ".join(f"{package} {installed(package)}" for package in PACKAGES)
-    python = platform.python_version()
-    command = " ".join(sys.argv)
-    return f"`python {command}`, {time.strftime('%Y-%m-%d')}; Python {python}, {versions}"
+    """The command, the date, the versions and the machine: the line above every table."""
+    info, versions = get_sys_info(), [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):  # a rival that is not installed
+            versions.append(f"{package} {version(package)}")
+    libraries = {(lib["internal_api"], lib["version"]) for lib in threadpool_info()}
+    versions += [f"{library} {number}" for library, number in sorted(libraries, key=str) if number]
+    machine = (
+        f"{info['system-processor']}, {info['system-cpus']} cores, {info['system-ram (GB)']} GB, "
+        f"{platform.system()} {platform.machine()}, load {os.getloadavg()[0]:.1f}"
+    )
+    command, date = " ".join(sys.argv), time.strftime("%Y-%m-%d")
+    return f"`python {command}`, {date}; {', '.join(versions)}; {machine}"

@@ -17,10 +17,14 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
+from mmap import mmap
 
 import numpy as np
+from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
+from sklearn.utils import gen_even_slices
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
 # Values of the data that one kernel call may touch: under half a second of work.
@@ -31,10 +35,27 @@ BLOCK_VALUES = 1 << 25
 MAX_CHUNKS = 8
 MIN_CHUNKS = 4
 CHUNK_WORK = 1 << 19
+# Rows times parameters for which passes in float32 pay; smaller ones cost mostly Python.
+FLOAT32_PAYS = 3e6
 # Each chunk adds into an array of its own: work for each entry of it that pays for that, and the
 # most entries in total.
 WORK_PER_ENTRY = 32
 MAX_ENTRIES = 1 << 24
+
+
+def float32_pays(X, n_parameters):
+    """Whether float64 rows should begin in float32: not few ones, and no memory map."""
+    work = len(X) * n_parameters
+    return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
+
+
+def is_memory_mapped(X):
+    """Whether an array, or what it is a view of, is a file."""
+    while X is not None:
+        if isinstance(X, mmap):
+            return True
+        X = X.obj if isinstance(X, memoryview) else getattr(X, "base", None)
+    return False
 
 
 def row_blocks(n_rows, values_per_row):
@@ -154,6 +175,25 @@ def _map(run, n_tasks):
         if not helper.cancel():
             helper.result()
     return results
+
+
+def share_rows(task, n_rows, n_jobs):
+    """Call a task with slices of the rows, on threads that the user has asked for.
+
+    Parameters
+    ----------
+    task : callable
+        Takes a slice.
+    n_rows : int
+    n_jobs : int or None
+        As joblib understands it.
+    """
+    n_slices = min(effective_n_jobs(n_jobs), max(n_rows, 1))
+    if n_slices == 1:
+        task(slice(0, n_rows))
+    else:
+        slices = gen_even_slices(n_rows, n_slices)
+        Parallel(n_slices, prefer="threads")(delayed(task)(rows) for rows in slices)
 
 
 def one_blas_thread():

@@ -44,7 +44,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
-from sklearn_optland.plotting._style import COLOURS, MARKERS
+from sklearn_optland.plotting._style import styles
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -324,7 +324,7 @@ def _write_figure(data, entry, directory):
     X_train = StandardScaler().fit_transform(X_train)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    for variant, colour, marker in zip(entry.variants, COLOURS, MARKERS, strict=False):
+    for variant, (colour, marker) in zip(entry.variants, styles(), strict=False):
         model = clone(entry.estimator).set_params(max_iter=FIGURE_ITERATIONS, **variant)
         with warnings.catch_warnings():
             # A curve that ends above the others says it.

@@ -14,7 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
+from sklearn_optland import _blocks
 from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
@@ -22,7 +24,9 @@ from sklearn_optland.neural_network._entrywise_fast import (
     output_residuals,
     times_slope,
 )
-from sklearn_optland.neural_network._network import Network, Passes, choose_units
+from sklearn_optland.neural_network._network import Network
+from sklearn_optland.neural_network._passes import Passes
+from sklearn_optland.neural_network._units import choose_units
 
 ACTIVATIONS = {
     "logistic": expit,
@@ -288,6 +292,51 @@ def test_certificate_is_the_relative_w_line(alpha, global_random_seed):
     assert certificate.value == model.history_["certificate"][-1]
 
 
+@pytest.fixture(params=["float64", "float32 first"])
+def precision(request, monkeypatch):
+    """How the feasible form begins with float64 data: small ones, or as large ones."""
+    if request.param == "float32 first":
+        monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+
+
+def count_copies(monkeypatch):
+    copies, in_float32 = [], Passes.in_float32
+    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(Passes, "in_float32", lambda passes: copies.append(1) or in_float32(passes))
+    return copies
+
+
+@pytest.mark.parametrize(
+    ("far", "max_iter", "reached"), [(False, 5, False), (False, 500, True), (True, 50, False)]
+)
+def test_fits_that_begin_in_float32_are_judged_in_float64(far, max_iter, reached, monkeypatch):
+    X, y = scaled(load_iris)
+    X = 1e3 * X + 1e6 if far else X
+    copies = count_copies(monkeypatch)
+    model = ADMMNetClassifier(
+        (8, 6), "tanh", alpha=0.01, tol=1e-6, max_iter=max_iter, random_state=0
+    )
+    fit_quietly(model, X, y)
+    assert copies == [1]
+    assert {W.dtype for W in model.coefs_ + model.intercepts_} == {np.dtype(np.float64)}
+    assert model.loss_ == pytest.approx(objective_of(model, X, y, np.ones(len(y))), rel=1e-9)
+    assert model.certificate_.reached == reached
+    assert model.history_["certificate"][-1] == pytest.approx(model.certificate_.value, rel=0.1)
+    assert (np.diff(model.loss_curve_) <= 1e-6 * model.loss_curve_[:-1]).all()
+
+
+def test_where_float32_does_not_pay(tmp_path, monkeypatch):
+    X, y = scaled(load_iris)
+    copies = count_copies(monkeypatch)
+    np.save(tmp_path / "X.npy", X)
+    model = ADMMNetClassifier((5,), max_iter=10, random_state=0)
+    fit_quietly(model, X.astype(np.float32), y)
+    fit_quietly(model, np.load(tmp_path / "X.npy", mmap_mode="r"), y)
+    fit_quietly(model.set_params(hidden_layer_sizes=()), X, y)
+    fit_quietly(model.set_params(hidden_layer_sizes=(5, 5, 5)), X, y)
+    assert not copies
+
+
 def test_deep_sigmoids_train_from_the_plain_start(global_random_seed):
     X, y = scaled(load_digits)
     X = X.astype(np.float32)
@@ -355,6 +404,7 @@ def test_no_hidden_layer_is_logistic_regression(n_classes):
 # Odd data
 
 
+@pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
 def test_columns_of_any_scale(solver, dtype):
@@ -373,6 +423,7 @@ def test_columns_of_any_scale(solver, dtype):
     assert regressor.score(X, y * 1e6 + 1e8) > 0.7
 
 
+@pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_extreme_values_are_fitted_or_refused(dtype):
     top = float(np.finfo(dtype).max)
@@ -384,6 +435,7 @@ def test_extreme_values_are_fitted_or_refused(dtype):
         ADMMNetRegressor().fit(X, y * 1e300)
 
 
+@pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
 def test_constant_targets_one_unit_and_singular_grams(solver):
     activation = "relu" if solver in ("taylor", "bcd") else "logistic"
@@ -396,6 +448,7 @@ def test_constant_targets_one_unit_and_singular_grams(solver):
     np.testing.assert_allclose(constant.predict(X), 1e9 / 3, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("precision")
 def test_rows_without_weight_are_as_if_not_there():
     X, y = scaled(load_diabetes)
     s = np.arange(len(y)) % 3
@@ -490,8 +543,23 @@ def test_refusals(parameters, message):
 
 def test_class_without_weight_is_refused():
     X, y = scaled(load_iris)
-    with pytest.raises(ValueError, match="sample_weight: the weights of class 2 sum to 0"):
+    with pytest.raises(
+        ValueError, match="sample_weight: the weights of class 2, times class_weight, sum to 0 "
+    ):
         ADMMNetClassifier().fit(X, y, sample_weight=(y < 2).astype(float))
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
+def test_class_weights_are_sample_weights(class_weight):
+    X, y = scaled(load_iris)
+    X, y = X[:120], y[:120]  # the last class has 20 rows
+    weights = compute_sample_weight(class_weight, y)
+    model = ADMMNetClassifier((5,), "tanh", max_iter=20, random_state=0)
+    expected = fit_quietly(model, X, y, sample_weight=weights).predict_proba(X)
+    model.set_params(class_weight=class_weight)
+    np.testing.assert_allclose(fit_quietly(model, X, y).predict_proba(X), expected, rtol=1e-9)
+    with pytest.raises(ValueError, match="the weights of class 1, times class_weight, sum to 0 "):
+        model.set_params(class_weight={0: 1.0, 1: 0.0, 2: 1.0}).fit(X, y)
 
 
 def test_warning_says_what_to_change():
@@ -500,6 +568,7 @@ def test_warning_says_what_to_change():
         ADMMNetRegressor(max_iter=3, random_state=0).fit(X, y)
 
 
+@pytest.mark.usefixtures("precision")
 def test_fixed_seed_gives_the_same_bits_and_any_number_of_threads(monkeypatch):
     X, y = scaled(load_digits)
     model = ADMMNetClassifier((100,), max_iter=5, random_state=0)
@@ -508,6 +577,7 @@ def test_fixed_seed_gives_the_same_bits_and_any_number_of_threads(monkeypatch):
     np.testing.assert_array_equal(fit_quietly(model, X, y).predict_proba(X), one)
 
 
+@pytest.mark.usefixtures("precision")
 def test_interrupt_says_how_far_the_fit_had_come(monkeypatch):
     gradient, calls = Passes.gradient, []
 

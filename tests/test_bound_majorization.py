@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import fit_quietly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
@@ -56,13 +57,6 @@ def objective(model, X, y, *, C=1.0, sample_weight=None):
     weights = np.ones(len(y)) if sample_weight is None else sample_weight
     penalty = 0.5 * np.sum(model.coef_.astype(float) ** 2) if np.isfinite(C) else 0.0
     return penalty + (C if np.isfinite(C) else 1.0) * weights @ losses
-
-
-def fit_quietly(model, *data, **weights):
-    """Fit without the warning that some rivals and slow modes deserve here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(*data, **weights)
 
 
 def assert_monotone(model):

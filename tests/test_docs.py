@@ -1,4 +1,4 @@
-"""The code on the pages of documentation runs, and prints what the pages say."""
+"""The code on the pages of documentation runs, and prints what the pages say; the map is right."""
 
 import doctest
 import re
@@ -38,3 +38,14 @@ def test_code_runs(page, monkeypatch, tmp_path):
             assert not runner.failures, "".join(output)
         else:
             exec(compile(block, name, "exec"), namespace)
+
+
+def test_the_map_of_contributing_is_that_of_the_package():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(_[a-z]\w+)(?:\.\w+)?`", page))
+    package = ROOT / "sklearn_optland"
+    suffixes = {".py", ".pyx", ".pxd"}
+    sources = [path for path in package.rglob("_[a-z]*") if path.suffix in suffixes]
+    assert named <= {path.stem for path in sources}
+    families = ("linear_model", "neural_network", "tree")
+    assert {path.stem for path in sources if path.parent.name in families} <= named

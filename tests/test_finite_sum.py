@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers import EPSILON, fit_quietly, loss_pull, loss_value
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import sparse
@@ -28,10 +29,10 @@ from sklearn_optland.linear_model import (
     SVRGRegressor,
     finite_sum,
 )
+from sklearn_optland.linear_model._finite_sum_choice import SOLVERS
+from sklearn_optland.linear_model._finite_sum_descent import Descent
 from sklearn_optland.linear_model._finite_sum_problem import CURVATURE, FiniteSum, Penalty
-from sklearn_optland.linear_model._finite_sum_solvers import SOLVERS, Descent
 
-EPSILON = 0.5
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 SMOOTH = [loss for loss, curvature in CURVATURE.items() if np.isfinite(curvature)]
 PENALTIES = {  # l1_ratio, positive
@@ -74,27 +75,6 @@ def data(loss, seed, *, n=40, d=4, n_classes=2):
     return X, y
 
 
-def losses(loss, y, f):
-    """The losses, for y in {-1, 1} or real."""
-    m, r = y * f, np.abs(y - f)
-    t = np.maximum(0, 1 - m)
-    match loss:
-        case "log_loss":
-            return np.logaddexp(0, -m)
-        case "squared_hinge":
-            return t**2
-        case "smooth_hinge":
-            return np.where(t < 1, 0.5 * t**2, t - 0.5)
-        case "hinge":
-            return t
-        case "squared_error":
-            return 0.5 * r**2
-        case "huber":
-            return np.where(r <= EPSILON, 0.5 * r**2, EPSILON * r - 0.5 * EPSILON**2)
-        case "epsilon_insensitive":
-            return np.maximum(0, r - EPSILON)
-
-
 def objective(model, X, y, sample_weight=None):
     """The objective of the class docstring, in float64, from the fitted attributes."""
     X = X.toarray() if sparse.issparse(X) else X
@@ -103,15 +83,15 @@ def objective(model, X, y, sample_weight=None):
     scores = X.astype(float) @ coef.T + np.asarray(model.intercept_, dtype=float)
     penalty = model.l1_ratio * np.abs(coef).sum() + 0.5 * (1 - model.l1_ratio) * np.sum(coef**2)
     if model.loss not in CLASSIFIES:
-        rows = losses(model.loss, y, scores.ravel())
+        rows = loss_value(model.loss, y, scores.ravel())
     elif len(model.classes_) == 2:
-        rows = losses(model.loss, np.where(y == model.classes_[1], 1, -1), scores.ravel())
+        rows = loss_value(model.loss, np.where(y == model.classes_[1], 1, -1), scores.ravel())
     elif model.loss == "log_loss":
         codes = np.searchsorted(model.classes_, y)
         rows = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(y)), codes]
     else:
         signs = np.where(y[:, None] == model.classes_, 1, -1)
-        rows = losses(model.loss, signs, scores).sum(axis=1)
+        rows = loss_value(model.loss, signs, scores).sum(axis=1)
     return s @ rows / s.sum() + model.alpha * penalty
 
 
@@ -129,7 +109,7 @@ def independent_optimum(loss, X, y, s, alpha, penalty, fit_intercept):
         )
         svm.fit(X, signs, sample_weight=c)
         w, b = svm.coef_.ravel(), svm.intercept_[0]
-        return c @ losses(loss, signs, X @ w + b) + 0.5 * alpha * w @ w
+        return c @ loss_value(loss, signs, X @ w + b) + 0.5 * alpha * w @ w
     if loss not in SMOOTH and penalty == "l1":
         # variables w+, w-, b+, b-, slacks; slack_i >= each affine piece of the loss
         A = np.column_stack([X, np.full(n, float(fit_intercept))])
@@ -148,10 +128,10 @@ def independent_optimum(loss, X, y, s, alpha, penalty, fit_intercept):
         w = u[:d] if positive else u[:d] - u[d : 2 * d]
         b = u[-1] * fit_intercept
         f = X @ w + b
-        value = c @ losses(loss, signs, f) + alpha * (
+        value = c @ loss_value(loss, signs, f) + alpha * (
             l1_ratio * np.sum(u[:-1]) + 0.5 * (1 - l1_ratio) * w @ w
         )
-        slope = c * derivative(loss, signs, f)
+        slope = -c * loss_pull(loss, signs, f)
         g = X.T @ slope + alpha * (1 - l1_ratio) * w
         parts = [g + alpha * l1_ratio] + ([] if positive else [-g + alpha * l1_ratio])
         return value, np.append(np.concatenate(parts), fit_intercept * slope.sum())
@@ -162,27 +142,6 @@ def independent_optimum(loss, X, y, s, alpha, penalty, fit_intercept):
     return minimize(
         split, np.zeros(size), jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).fun
-
-
-def derivative(loss, y, f):
-    m, r = y * f, y - f
-    match loss:
-        case "log_loss":
-            return -y / (1 + np.exp(m))
-        case "squared_hinge":
-            return -2 * y * np.maximum(0, 1 - m)
-        case "smooth_hinge":
-            return -y * np.clip(1 - m, 0, 1)
-        case "squared_error":
-            return -r
-        case "huber":
-            return -np.clip(r, -EPSILON, EPSILON)
-
-
-def fit_quietly(model, *data, **weights):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(*data, **weights)
 
 
 @given(

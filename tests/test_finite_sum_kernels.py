@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import EPSILON, SEEDS, STORAGES, loss_pull, loss_value
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,48 +12,12 @@ from scipy.special import expit, log_softmax, softmax, xlogy
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
+from sklearn_optland.linear_model import _finite_sum_softmax_fast as softmax_kernels
+from sklearn_optland.linear_model import _row_orders_fast as orders
 from sklearn_optland.linear_model import finite_sum
 from sklearn_optland.utils._rows import as_rows, repeats_entries
 
-SEEDS = st.integers(0, 2**32 - 1)
-EPSILON = 0.7
 MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
-STORAGES = {
-    "dense": np.ascontiguousarray,
-    "csr": sparse.csr_array,
-    "dense float32": lambda X: np.ascontiguousarray(X, dtype=np.float32),
-    "csr float32": lambda X: sparse.csr_array(X.astype(np.float32)),
-}
-
-
-def value(loss, y, f):
-    """The losses as the docstrings write them."""
-    m, r = y * f, np.abs(y - f)
-    return {
-        "log_loss": lambda: np.logaddexp(0, -m),
-        "squared_hinge": lambda: np.maximum(0, 1 - m) ** 2,
-        "smooth_hinge": lambda: np.where(
-            m >= 1, 0, np.where(m <= 0, 0.5 - m, 0.5 * np.clip(1 - m, 0, 1) ** 2)
-        ),
-        "hinge": lambda: np.maximum(0, 1 - m),
-        "squared_error": lambda: 0.5 * r**2,
-        "huber": lambda: np.where(r <= EPSILON, 0.5 * r**2, EPSILON * r - 0.5 * EPSILON**2),
-        "epsilon_insensitive": lambda: np.maximum(0, r - EPSILON),
-    }[loss]()
-
-
-def pull(loss, y, f):
-    """Minus the derivative, where there is one."""
-    m, r = y * f, y - f
-    return {
-        "log_loss": lambda: y * expit(-m),
-        "squared_hinge": lambda: 2 * y * np.maximum(0, 1 - m),
-        "smooth_hinge": lambda: y * np.clip(1 - m, 0, 1),
-        "hinge": lambda: y * (m < 1),
-        "squared_error": lambda: r,
-        "huber": lambda: np.clip(r, -EPSILON, EPSILON),
-        "epsilon_insensitive": lambda: np.sign(r) * (np.abs(r) > EPSILON),
-    }[loss]()
 
 
 def conjugate(loss, y, theta):
@@ -98,10 +63,10 @@ def test_losses(loss, seed, scale):
     kind = kernels.LOSSES[loss]
     pulls = np.empty(n)
     total = kernels.pulls(kind, EPSILON, y, c, f, pulls)
-    assert total == pytest.approx(c @ value(loss, y, f), rel=1e-12)
-    assert_allclose(pulls, pull(loss, y, f), atol=1e-12)
-    expected = c @ (value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
-    scale = c @ (np.abs(theta * f) + np.abs(value(loss, y, f)) + 1)
+    assert total == pytest.approx(c @ loss_value(loss, y, f), rel=1e-12)
+    assert_allclose(pulls, loss_pull(loss, y, f), atol=1e-12)
+    expected = c @ (loss_value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
+    scale = c @ (np.abs(theta * f) + np.abs(loss_value(loss, y, f)) + 1)
     gap = kernels.fenchel_gap(kind, EPSILON, y, c, f, theta)
     assert gap == pytest.approx(expected, abs=1e-12 * scale)
     assert gap >= 0
@@ -179,8 +144,8 @@ def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed(glo
 @given(seed=st.integers(0, 2**64 - 1), n=st.integers(1, 50))
 def test_shuffle_is_a_permutation_and_a_function_of_its_seed(seed, n):
     one, two = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)
-    kernels.shuffle(one, seed)
-    kernels.shuffle(two, seed)
+    orders.shuffle(one, seed)
+    orders.shuffle(two, seed)
     assert_array_equal(one, two)
     assert_array_equal(np.sort(one), np.arange(n))
 
@@ -189,7 +154,7 @@ def test_shuffles_are_uniform():
     counts = np.zeros((4, 4))
     for seed in range(4000):
         order = np.arange(4, dtype=np.int32)
-        kernels.shuffle(order, seed)
+        orders.shuffle(order, seed)
         counts[order, np.arange(4)] += 1
     assert np.abs(counts - 1000).max() < 150  # 5 standard deviations
 
@@ -199,7 +164,7 @@ def test_alias_table_has_the_chances(seed, n, spread):
     rng = np.random.default_rng(seed)
     chances = 10 ** (-spread * rng.random(n))
     chances /= chances.sum()
-    keep, alias = kernels.alias_table(chances)
+    keep, alias = orders.alias_table(chances)
     assert ((keep >= 0) & (keep <= 1 + 1e-12)).all()
     recovered = keep.copy()
     np.add.at(recovered, alias, 1 - keep)
@@ -209,7 +174,7 @@ def test_alias_table_has_the_chances(seed, n, spread):
 def test_draws_follow_the_table():
     chances = np.array([0.5, 0.3, 0.15, 0.05])
     order = np.empty(100_000, dtype=np.int32)
-    kernels.draw(order, *kernels.alias_table(chances), 1)
+    orders.draw(order, *orders.alias_table(chances), 1)
     assert_allclose(np.bincount(order) / len(order), chances, atol=0.008)
 
 
@@ -382,7 +347,7 @@ def test_sparse_saga(loss, frozen, positive, storage, global_random_seed):
     order = rng.integers(0, n, 30).astype(np.int32)
     e_theta, e_bias = theta.copy(), bias.copy()
     for i in order:
-        change = pull(loss, y[i], X[i] @ w + e_bias[0] * unit) - e_theta[i]
+        change = loss_pull(loss, y[i], X[i] @ w + e_bias[0] * unit) - e_theta[i]
         step = gamma * c[i] / chances[i] * change
         moved = soft(w + step * X[i] - gamma * D * G, gamma * D * l1, positive)
         w = np.where(support[i] > 0, moved / (1 + gamma * D * l2), w)
@@ -423,14 +388,14 @@ def test_katyusha(l1, storage, global_random_seed):
     theta1, theta2, step, l2, unit = 0.2, 0.5, 0.3, 0.1, 0.8
     A = np.column_stack([X, np.full(n, unit)])
     base, z, v = rng.normal(size=(3, d + 1))
-    theta = pull("log_loss", y, A @ base)
+    theta = loss_pull("log_loss", y, A @ base)
     G = -A.T @ (c * theta)
     correction = rng.random(n) + 0.5
     order = rng.integers(0, n, 25).astype(np.int32)
     here = theta1 * z + theta2 * base + (1 - theta1 - theta2) * v
     e_here, e_z, e_v = here.copy(), z.copy(), v.copy()
     for i in order:
-        g = G - correction[i] * (pull("log_loss", y[i], A[i] @ e_here) - theta[i]) * A[i]
+        g = G - correction[i] * (loss_pull("log_loss", y[i], A[i] @ e_here) - theta[i]) * A[i]
         new = e_z - step * g
         new[:-1] = soft(new[:-1], step * l1) / (1 + step * l2)
         e_v = e_here + theta1 * (new - e_z)
@@ -509,7 +474,7 @@ def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
     rows = as_rows(STORAGES[storage](X))
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
         before = entropy_dual(theta, y, c, v, l1, l2)
-        kernels.sdca_softmax(
+        softmax_kernels.sdca_softmax(
             rows, 0, 0.0, np.array([i], np.int32), y, c, q, np.empty(0), l1, l2, False, 0.0,
             theta, v, b,
         )  # fmt: skip
@@ -544,7 +509,7 @@ def test_saga_softmax(frozen, storage, global_random_seed):
             e_theta[i] += change
             G = G - c[i] * np.outer(X[i], change)
             GB = GB - c[i] * unit * change
-    kernels.saga_softmax(
+    softmax_kernels.saga_softmax(
         as_rows(STORAGES[storage](X)), 0, 0.0, order, y, c, correction, gamma, l1, False, unit,
         frozen, theta, state, bias,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import SEEDS
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -17,11 +18,11 @@ from scipy.special import expit, log_expit, logsumexp, softmax, xlogy
 
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
 from sklearn_optland.linear_model import _dual_ascent_fast as dual_kernels
+from sklearn_optland.linear_model import _partition_bound_fast as partition_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils import _rows
 
 TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
-SEEDS = st.integers(0, 2**32 - 1)
 # Rows, given those of a block, and columns: 1100 make a dense block small, 1 is the narrowest.
 SHAPES = {
     "one value": (lambda block: 1, 1),
@@ -518,7 +519,7 @@ def test_curvatures_at_extreme_scores(size):
             assert h[0] <= limit
     for row in ([size, -size, 0.0], [size, size, -size]):
         Z, S = np.array([row]), np.full((1, 3, 3), np.nan)
-        kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
+        partition_kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
         assert np.isfinite(S).all()
         assert_allclose(S.sum(axis=2), 0, atol=1e-15)
 
@@ -573,10 +574,10 @@ def test_jc12_curvature_is_partition_bound_with_unit_features(seed, k, scale, de
     Z[0] = np.round(Z[0])  # ties
     order = np.argsort(-Z if descending else rng.random((n, k)), axis=1)
     S = np.full((n, k, k), np.nan)
-    kernels.jc12_curvature(*read_only(Z, order), S)
+    partition_kernels.jc12_curvature(*read_only(Z, order), S)
     for i in range(n):
         mu, sigma = np.zeros(k), np.zeros((k, k))
-        log_z = kernels.partition_bound(np.eye(k), Z[i], order[i], mu, sigma)
+        log_z = partition_kernels.partition_bound(np.eye(k), Z[i], order[i], mu, sigma)
         assert log_z == pytest.approx(logsumexp(Z[i]), rel=1e-14, abs=1e-14)
         assert_allclose(mu, softmax(Z[i]), atol=1e-14)
         assert_allclose(S[i], sigma, atol=1e-14)
@@ -594,7 +595,7 @@ def test_jc12_curvature_majorizes(seed, k, scale, move, descending):
     z, dz = 10**scale * rng.normal(size=k), 10**move * rng.normal(size=k)
     S = np.full((1, k, k), np.nan)
     order = np.argsort(-z if descending else rng.random(k))
-    kernels.jc12_curvature(z[None], order[None], S)
+    partition_kernels.jc12_curvature(z[None], order[None], S)
     S = S[0]
     assert_allclose(S, S.T, rtol=0, atol=1e-16)
     assert np.linalg.eigvalsh(S)[0] >= -1e-15 * k
@@ -615,7 +616,9 @@ def test_partition_bound_skips_what_has_no_weight(global_random_seed):
     for f, a in ((features, log_alpha), (padded, weightless)):
         mu, sigma = np.zeros(2), np.zeros((2, 2))
         order = np.argsort(-a)
-        results.append((kernels.partition_bound(f, a, *read_only(order), mu, sigma), mu, sigma))
+        results.append(
+            (partition_kernels.partition_bound(f, a, *read_only(order), mu, sigma), mu, sigma)
+        )
     for some, all_of_them in zip(*results, strict=True):
         assert_array_equal(some, all_of_them)
 

@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as np_arrays
 from scipy import sparse, stats
-from sklearn.datasets import make_blobs
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_blobs
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sklearn_optland.tree import LOMForestClassifier
+from sklearn_optland.tree._held_out import hold_out
 from sklearn_optland.tree._label_trees import (
     DENSE_RIDGE,
     LATER_VISIT,
@@ -20,7 +23,7 @@ from sklearn_optland.tree._label_trees import (
 )
 from sklearn_optland.tree._label_trees_fast import lom_objective, split_classes
 from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded, route, train
-from sklearn_optland.tree._rerank import Model, hold_out, prototypes
+from sklearn_optland.tree._rerank import Model, prototypes
 from sklearn_optland.utils._rows import as_rows
 
 
@@ -529,6 +532,18 @@ def test_weights_decide_between_equal_rows():
     model = LOMForestClassifier(random_state=0)
     assert set(model.fit(X, y, weights).predict(X)) == {"b"}
     assert set(model.fit(X, y, weights[::-1]).predict(X)) == {"a"}
+
+
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 4.0, 2: 0.0}])
+def test_class_weights_are_sample_weights(leaf, class_weight):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:120], y[:120]  # the last class has 20 rows
+    model = LOMForestClassifier(leaf=leaf, random_state=0)
+    expected = clone(model).fit(X, y, sample_weight=compute_sample_weight(class_weight, y))
+    weighted = model.set_params(class_weight=class_weight).fit(X, y)
+    np.testing.assert_array_equal(weighted.classes_, expected.classes_)
+    np.testing.assert_array_equal(weighted.predict(X), expected.predict(X))
 
 
 def test_rows_without_weight_are_as_if_absent(global_random_seed):

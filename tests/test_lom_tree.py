@@ -7,6 +7,7 @@ import joblib
 import matplotlib
 import numpy as np
 import pytest
+from helpers import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -21,7 +22,6 @@ from sklearn_optland.tree import LOMTreeClassifier, export_text, plot_tree
 from sklearn_optland.tree._lom_tree_fast import fault
 
 matplotlib.use("agg")
-SEEDS = st.integers(0, 2**32 - 1)
 LOSSES = ["hinge", "absolute", "log_loss"]
 many_classes = pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import SEEDS, STORAGES
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,7 +13,6 @@ from sklearn_optland.tree._lom_tree_fast import LOSSES, NODE, SLOT, fault, learn
 from sklearn_optland.tree._online_tree import OnlineTree, live_slots, single_leaf, view
 from sklearn_optland.utils._rows import as_rows
 
-SEEDS = st.integers(0, 2**32 - 1)
 DEFAULTS = {
     "max_regressors": 7,
     "max_depth": 5,
@@ -202,14 +202,6 @@ def stream(rng, n, d, k, storage=np.ascontiguousarray):
     return storage(X), y
 
 
-STORAGES = {
-    "dense": np.ascontiguousarray,
-    "dense float32": lambda X: np.ascontiguousarray(X, dtype=np.float32),
-    "csr": sparse.csr_array,
-    "csr float32": lambda X: sparse.csr_array(X.astype(np.float32)),
-}
-
-
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("storage", STORAGES)
 def test_is_the_algorithm_of_the_paper(loss, storage, global_random_seed):
@@ -374,14 +366,14 @@ def test_orphan_below_the_root_leaves_its_sibling_in_its_parents_place():
 def test_storage_and_blocks_do_not_matter(loss, global_random_seed, monkeypatch):
     rng = np.random.default_rng(global_random_seed)
     X, y = stream(rng, 400, 9, 5)
-    trees = [grown(X, y, loss=loss)]
+    in_one_block = grown(X, y, loss=loss)
     monkeypatch.setattr("sklearn_optland._blocks.BLOCK_VALUES", 100)
-    trees += [grown(storage(X), y, loss=loss) for storage in STORAGES.values()]
+    trees = {kind: grown(storage(X), y, loss=loss) for kind, storage in STORAGES.items()}
     # The same bits: 9 products are summed in lanes when dense, so those are compared.
     for name in ("nodes", "weights", "intercepts", "squares"):
-        for tree in trees[1:3]:
-            assert_array_equal(tree[name], trees[0][name])
-        assert_array_equal(trees[3][name], trees[4][name])
+        assert_array_equal(trees["dense"][name], in_one_block[name])
+        assert_array_equal(trees["dense float32"][name], in_one_block[name])
+        assert_array_equal(trees["csr"][name], trees["csr float32"][name])
 
 
 @given(SEEDS, st.sampled_from([None, 6, 20]), st.sampled_from(list(STORAGES)))

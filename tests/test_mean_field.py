@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import check_grad, linprog, minimize
 from scipy.special import expit, log_softmax, softmax
+from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
+from sklearn.utils.class_weight import compute_sample_weight
 
+from sklearn_optland import _blocks
 from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
@@ -26,7 +29,9 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.neural_network import _mean_field_solvers as solvers
 from sklearn_optland.neural_network._kernel_regime import KernelProblem
+from sklearn_optland.neural_network._margin import _best_bound
 from sklearn_optland.neural_network._mean_field_problem import TwoLayerProblem
+from sklearn_optland.neural_network._sliding_frank_wolfe import _best_masses, _merge
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
 
 SOLVERS = ["particles", "flow", "conic", "sliding-frank-wolfe"]
@@ -375,7 +380,7 @@ def test_langevin_noise_has_the_temperature_s_size():
 def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss, global_random_seed):
     problem = make_problem(global_random_seed, n=50, k=3, is_log_loss=is_log_loss, alpha=0.01)
     theta = solvers.spread_start(problem, 12, 1.0, np.random.RandomState(global_random_seed))
-    better, _ = solvers._best_masses(problem, theta)
+    better, _ = _best_masses(problem, theta)
     B, A = problem.particles(theta)
     T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
     rows = problem.augmented()
@@ -403,7 +408,7 @@ def test_merging_keeps_the_function(global_random_seed):
     B, A = problem.particles(theta)
     B, A = np.concatenate([B, 3 * B, B[:1]]), np.concatenate([A, A, 0 * A[:1]])
     doubled = problem.join(B, A, np.zeros(1))
-    merged = solvers._merge(problem, doubled)
+    merged = _merge(problem, doubled)
     assert problem.n_particles(merged) == 4
     np.testing.assert_allclose(problem.scores(merged), problem.scores(doubled), rtol=1e-10)
 
@@ -497,6 +502,28 @@ def separable(n=20, seed=0):
     return X, (np.abs(X[:, 0]) > 0.7).astype(int)
 
 
+def widest_margin(rows, signs, directions):
+    """The widest margin over masses of both signs on the directions: a linear program."""
+    H = signs[:, None] * np.maximum(rows @ directions.T, 0)
+    n, m = H.shape
+    A = np.column_stack([-H, H, np.ones(n)])
+    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
+    b = np.append(np.zeros(n), 1)
+    return -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_bound_of_the_margin_is_above_that_of_known_directions(seed):
+    # Of many columns the sphere is searched from few starts: what is known must be among them.
+    rng = np.random.default_rng(seed)
+    rows = np.column_stack([rng.uniform(-0.5, 0.5, (30, 20)), np.ones(30)])
+    signs = np.where(rows[:, 0] * rows[:, 1] > 0, 1.0, -1.0)
+    directions = rng.standard_normal((100, 21))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    bound = _best_bound(rows, signs, directions, tol=0.05, n_starts=1, random_state=0)
+    assert widest_margin(rows, signs, directions) <= bound * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     X, y = separable(seed=seed)
@@ -508,13 +535,7 @@ def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     rows = np.column_stack([X, np.ones(len(X))])
     T = np.random.RandomState(0).randn(3000, 3)
     T /= np.linalg.norm(T, axis=1)[:, None]
-    H = (2 * y - 1)[:, None] * np.maximum(rows @ T.T, 0)
-    m = len(T)
-    # Maximise the margin over masses of both signs on the grid.
-    A = np.column_stack([-H, H, np.ones(len(y))])
-    A = np.vstack([A, np.append(np.ones(2 * m), 0)])
-    b = np.append(np.zeros(len(y)), 1)
-    best = -linprog(np.append(np.zeros(2 * m), -1), A_ub=A, b_ub=b).fun
+    best = widest_margin(rows, 2 * y - 1, T)
     assert best <= model.margin_bound_ * (1 + 1e-9)
     assert 0.95 * best <= model.margin_ <= model.margin_bound_
     # The net has a least margin of 1.
@@ -584,6 +605,35 @@ def test_float32_is_kept(solver):
     np.testing.assert_allclose(
         single.history_["objective"][-1], double.history_["objective"][-1], rtol=0.02
     )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e3, 1e130])
+@pytest.mark.parametrize("max_iter", [8, 1000])
+def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, monkeypatch):
+    X, y = curve(d=2)
+    X = X * scale
+    copies, in_float32 = [], TwoLayerProblem.in_float32
+    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(
+        TwoLayerProblem, "in_float32", lambda problem: copies.append(1) or in_float32(problem)
+    )
+    alpha = 1e-3 * scale
+    model = MeanFieldTwoLayerNet(10, alpha=alpha, max_iter=max_iter, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert copies == [1]
+    assert model.coefs_[0].dtype == np.float64
+    c, curve_ = np.full(len(y), 1 / len(y)), model.history_["objective"]
+    value = plain_objective(X, y[:, None], c, model.coefs_, model.intercepts_, alpha, False)
+    assert curve_[-1] == pytest.approx(value, rel=1e-12)
+    assert (np.diff(curve_) <= 1e-6 * curve_[:-1]).all()
+    if max_iter == 1000:
+        assert model.n_iter_ < max_iter
+        assert curve_[-1] < curve_[0]
+    # float32 data stay what they are.
+    model.set_params(alpha=1e-3, max_iter=8).fit((X / scale).astype(np.float32), y)
+    assert copies == [1]
 
 
 def test_layout_is_that_of_scikit_learn_s_mlp():
@@ -745,6 +795,25 @@ def test_partial_fit_learns_from_batches(Estimator):
     fitted = model.coefs_[0].copy()
     model.partial_fit(X[:200], y[:200])  # goes on from the fit
     assert np.abs(model.coefs_[0] - fitted).max() < np.abs(fitted).max()
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
+def test_class_weights_are_sample_weights(class_weight):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[:120] - X.mean(axis=0), y[:120]  # the last class has 20 rows
+    weights = compute_sample_weight(class_weight, y)
+    model = MeanFieldTwoLayerNetClassifier(6, solver="flow", max_iter=20, random_state=0)
+    weighted = clone(model).set_params(class_weight=class_weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
+        np.testing.assert_allclose(weighted.fit(X, y).predict_proba(X), expected, rtol=1e-9)
+    if class_weight == "balanced":
+        with pytest.raises(ValueError, match="class_weight: found 'balanced'; partial_fit allows"):
+            weighted.partial_fit(X, y)
+        return
+    expected = model.partial_fit(X, y, sample_weight=weights).predict_proba(X)
+    np.testing.assert_allclose(weighted.partial_fit(X, y).predict_proba(X), expected, rtol=1e-9)
 
 
 def test_partial_fit_refuses_what_does_not_fit():

@@ -12,8 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland.neural_network import ADMMNetRegressor, convergence_conditions
 from sklearn_optland.neural_network._feasible import KKT_LINES, Objective
-from sklearn_optland.neural_network._network import Network, Passes, choose_units
+from sklearn_optland.neural_network._network import Network
+from sklearn_optland.neural_network._passes import Passes
 from sklearn_optland.neural_network._splitting import SPLITTINGS, _Sweeps
+from sklearn_optland.neural_network._units import choose_units
 
 SWEEPS = 20
 LOSSES = {"squared error": (False, 2), "binary": (True, 1), "softmax": (True, 3)}

@@ -1,6 +1,6 @@
 """The rate table as an experiment: passes to 1e-8 against the condition number, for all rows.
 
-    python benchmarks/finite_sum/rates.py [--figure FILE]
+    python benchmarks/finite_sum/rates.py
 
 Ridge and logistic problems with n rows of the same length and kappa / n from 1e-2 to 1e3, where
 kappa = L / mu, L the Lipschitz constant of a row's loss and mu = alpha. The optimum is that of a
@@ -9,10 +9,11 @@ times log(1e8), without its constant. Gradient descent, accelerated gradient des
 and SGD with steps 1 / (mu t) are a few lines of NumPy here.
 """
 
-import argparse
 import warnings
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
+from measure import conditions, print_header, print_row
 from scipy.special import expit
 
 from sklearn_optland.linear_model import finite_sum
@@ -184,9 +185,8 @@ def measure(loss):
 
 
 def print_table(loss, table):
-    print(f"\n{loss}, n = {N}: passes to {LEVEL:.0e} (theory); sgd: the gap after 20 passes\n")
-    print("| solver | row |", " | ".join(f"κ/n = {ratio:g}" for ratio in RATIOS), "|")
-    print("| --- " * (len(RATIOS) + 2) + "|")
+    print(f"\n{loss}, n = {N}: passes to {LEVEL:.0e} (theory); sgd: the gap after 20 passes")
+    print_header("solver", "row", *(f"κ/n = {ratio:g}" for ratio in RATIOS))
     for name, row in ROWS.items():
         cells = []
         for ratio, passes in zip(RATIOS, table[name], strict=True):
@@ -196,43 +196,15 @@ def print_table(loss, table):
             else:
                 shown = f"{passes:.0f}" if np.isfinite(passes) else f"> {MAX_PASSES}"
                 cells.append(f"{shown} ({theory:.0f})")
-        print(f"| {name} | {row} |", " | ".join(cells), "|")
-
-
-def draw(tables, path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    colours = {"nκ": "#999999", "n√κ": "#E69F00", "n + κ": "#0072B2", "n + √(nκ)": "#D55E00"}
-    markers = dict(zip(ROWS, "xx+os^DvPX*", strict=True))
-    for ax, (loss, table) in zip(figure.subplots(1, 2, sharey=True), tables.items(), strict=True):
-        for name, row in ROWS.items():
-            if row in colours:
-                ax.plot(
-                    RATIOS, table[name], color=colours[row], marker=markers[name], label=name,
-                    linewidth=1,
-                )  # fmt: skip
-        for row, colour in colours.items():
-            theory = [EXPRESSIONS[row](N, ratio * N) * np.log(1 / LEVEL) for ratio in RATIOS]
-            ax.plot(RATIOS, theory, color=colour, linestyle=":", linewidth=2)
-        ax.axvline(30, color="black", linewidth=0.5)
-        ax.set(xscale="log", yscale="log", xlabel="κ / n", title=loss, ylim=(3, 2 * MAX_PASSES))
-        ax.grid(alpha=0.3)
-    ax.legend(title="dotted: theory", ncols=2, fontsize="small")
-    figure.axes[0].set_ylabel(f"passes to {LEVEL:.0e}")
-    figure.savefig(path, dpi=150)
+        print_row(name, row, *cells)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--figure", help="write a figure to this file")
-    options = parser.parse_args()
     warnings.simplefilter("ignore")
     tables = {loss: measure(loss) for loss in ("squared_error", "log_loss")}
+    print(conditions())
     for loss, table in tables.items():
         print_table(loss, table)
-    if options.figure:
-        draw(tables, options.figure)
 
 
 if __name__ == "__main__":

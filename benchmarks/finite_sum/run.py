@@ -9,15 +9,14 @@ wall time of the whole fit, from X, y to the coefficients.
 """
 
 import argparse
-import os
-import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
 from benchopt.utils.parametrized_name_mixin import product_param
+from measure import conditions, installed_solvers, log, print_header, print_row
 
 LEVEL = 1e-6
 EXTRA = 1e-8  # the sweep goes on to it, for the optimum
@@ -34,11 +33,6 @@ CASES = [
     ("rcv1-like", "l1", 0.1),
     ("rcv1-like", "l1", 0.01),
 ]
-PACKAGES = ["sklearn-optland", "scikit-learn", "skglm", "celer", "sklearn-contrib-lightning"]
-
-
-def log(message):
-    print(message, file=sys.stderr, flush=True)
 
 
 def timed(solver, n_iter):
@@ -100,23 +94,13 @@ def measure(solvers, objective, options):
     return medians, counts, slowest, floor
 
 
-def installed_version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
 def find_solvers(benchmark, wanted):
     """Instances by name, ours first."""
     solvers = {}
-    for solver_class in benchmark.get_solvers():
-        if not solver_class.is_installed(quiet=True):
-            log(f"{solver_class.name}: skipped, not installed")
-            continue
+    for solver_class in installed_solvers(benchmark):
         for parameters in product_param(solver_class.parameters):
             solver = solver_class.get_instance(**parameters)
-            if any(str(solver).startswith(start) for start in wanted):
+            if str(solver).startswith(tuple(wanted)):
                 solvers[str(solver)] = solver
     return dict(sorted(solvers.items(), key=lambda item: "optland[auto" not in item[0]))
 
@@ -138,11 +122,8 @@ def main():
     benchmark = Benchmark(Path(__file__).parent)
     datasets = {dataset.name: dataset for dataset in benchmark.get_datasets()}
     solvers = find_solvers(benchmark, options.solvers)
-    print(f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}; one thread,", end=" ")
-    print(f"load {os.getloadavg()[0]:.1f};", end=" ")
-    print(", ".join(f"{package} {installed_version(package)}" for package in PACKAGES))
-    print("\n| data | penalty | strength | ours: s (passes) | rival: s (count), ratio |")
-    print("| --- | --- | --- | --- | --- |")
+    print(conditions())
+    print_header("data", "penalty", "strength", "ours: s (passes)", "rival: s (count), ratio")
     for problem, penalty, strength in CASES:
         if problem not in options.data or penalty not in options.penalties:
             continue
@@ -168,8 +149,8 @@ def main():
             f"{name} > {seconds:.3g} ({count}; at {value / floor - 1:.0e}), > {seconds / base:.1f}"
             for name, (count, seconds, value, _) in slowest.items()
         ]
-        cell = f"{base:.3g} ({counts[ours]})"
-        print(f"| {problem} | {penalty} | {strength:g} | {cell} | {'; '.join(cells)} |", flush=True)
+        own = f"{base:.3g} ({counts[ours]})"
+        print_row(problem, penalty, f"{strength:g}", own, "; ".join(cells))
 
 
 if __name__ == "__main__":

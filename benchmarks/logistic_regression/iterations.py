@@ -9,8 +9,10 @@ The objective after each iteration is the fit's own `history_`; the optimum is t
 import warnings
 from pathlib import Path
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
+from measure import conditions, print_header, print_row
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
@@ -44,10 +46,12 @@ def main():
     warnings.simplefilter("ignore")
     benchmark = Benchmark(Path(__file__).parent)
     dataset = next(d for d in benchmark.get_datasets() if d.name == "npz")
-    print("| data |", " | ".join(MODES), "|")
-    print("| --- " * (len(MODES) + 1) + "|")
+    print(conditions())
+    print_header("data", *MODES)
     for name, parameters in PROBLEMS.items():
         data = dataset.get_instance(**parameters).get_data()
+        if "missing" in data:
+            raise SystemExit(data["missing"])
         X, y = data["X"], data["y"]
         fit = {"fit_intercept": False, "tol": 0.0}
         exact = BoundMajorizationLogisticRegression(**fit).fit(X, y)
@@ -56,7 +60,7 @@ def main():
         for mode in MODES.values():
             model = BoundMajorizationLogisticRegression(max_iter=MAX_ITER, **fit, **mode)
             cells.append(" / ".join(counts(model.fit(X, y).history_, optimum)))
-        print("|", " | ".join([name, *cells]), "|", flush=True)
+        print_row(name, *cells)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,19 @@ counts in turn, round after round, so that the machine's noise hits all alike.
 """
 
 import argparse
-import os
-import platform
 import sys
 import time
 import tracemalloc
 from collections import defaultdict
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
 from benchopt.utils.parametrized_name_mixin import product_param
-from benchopt.utils.sys_info import get_sys_info
-from threadpoolctl import threadpool_info
+from measure import conditions, installed_solvers, log, median_ratio, print_header, print_row
 
 OURS = "sklearn-optland[auto,full]"
 LEVELS = 1e-3, 1e-6, 1e-9  # of (F - F*) / F*
@@ -35,7 +32,6 @@ HOPELESS = 3  # times the best peer's seconds: a slower peer is neither swept fu
 CHEAP = 0.05  # seconds of a fit that never counts as slow
 MIN_SECONDS = 1  # of timing a problem: short fits get more rounds
 ROUNDING = 1e-12  # of the objective, granted to the checks
-PACKAGES = ["scikit-learn", "numpy", "scipy", "benchopt", "liblinear-official", "skglm", "torch"]
 
 EMBEDDED = "breast_cancer", "digits", "iris", "wine"
 MULTINOMIAL = "isolet", "mnist", "usps", "pendigits", "satimage", "shuttle"
@@ -248,18 +244,13 @@ def compare(seconds):
     ]
     if ours is None or peer is None:
         return [*cells, ""]
-    ratios = np.divide(seconds[peer], seconds[OURS])
-    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    return [*cells, f"{middle:.2f} ({low:.2f}–{high:.2f})"]
+    return [*cells, median_ratio(seconds[peer], seconds[OURS])]
 
 
 def find_solvers(benchmark):
     """The installed solvers by name, of ours the default mode only."""
     solvers = {}
-    for solver_class in benchmark.get_solvers():
-        if not solver_class.is_installed(quiet=True):
-            log(f"{solver_class.name}: skipped, not installed")
-            continue
+    for solver_class in installed_solvers(benchmark):
         for parameters in product_param(solver_class.parameters):
             solver = solver_class.get_instance(**parameters)
             if solver_class.name != OURS.partition("[")[0] or str(solver) == OURS:
@@ -267,35 +258,6 @@ def find_solvers(benchmark):
     if not {OURS, *REFERENCES} <= set(solvers):
         sys.exit("run.py needs sklearn-optland and scikit-learn")
     return solvers
-
-
-def describe_environment():
-    """Command, versions and machine, each an item of a markdown list."""
-    info = get_sys_info()
-    libraries = {f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info()}
-    packages = ", ".join(f"{package} {installed_version(package)}" for package in PACKAGES)
-    yield f"`python {' '.join(sys.argv)}`, {time.strftime('%Y-%m-%d')}"
-    yield f"sklearn-optland {installed_version('sklearn-optland')}, {packages}"
-    yield (
-        f"Python {platform.python_version()}, {', '.join(sorted(libraries))}, "
-        f"{info['system-processor']}, {info['system-cpus']} cores, {info['system-ram (GB)']} GB, "
-        f"{platform.system()} {platform.machine()}, load {os.getloadavg()[0]:.1f}"
-    )
-
-
-def installed_version(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
-
-
-def log(message):
-    print(message, file=sys.stderr, flush=True)
-
-
-def print_row(cells):
-    print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
 def parse_options():
@@ -316,17 +278,13 @@ def main():
     options = parse_options()
     benchmark = Benchmark(Path(__file__).parent)
     solvers = find_solvers(benchmark)
-    for item in describe_environment():
-        print("-", item)
-    print()
+    print(conditions())
     heads = [f"{head} {level:.0e}" for level in LEVELS for head in ("ours", "best peer", "ratio")]
-    heads = ["data", "C", *heads, "MiB", "faults"]
-    print_row(heads)
-    print_row(["---"] * len(heads))
+    print_header("data", "C", *heads, "MiB", "faults")
     for problem, C in SUITES[options.suite]:
         if problem.startswith(options.data) and C in (options.C or [C]):
             log(f"{problem}, C = {C}")
-            print_row([problem, C, *measure(benchmark, solvers, problem, C, options)])
+            print_row(problem, C, *measure(benchmark, solvers, problem, C, options))
 
 
 if __name__ == "__main__":

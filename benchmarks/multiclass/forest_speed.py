@@ -10,13 +10,20 @@ ratios' medians and quartiles.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
-from benchmark_utils import cpu_seconds, median_cpu_seconds
+from benchmark_utils import median_cpu_seconds
 from benchopt.benchmark import Benchmark
-from run import PROBLEMS, conditions, find_solvers, load
+from measure import (
+    conditions,
+    cpu_seconds,
+    installed_solvers,
+    median_ratio,
+    print_header,
+    print_row,
+)
+from run import PROBLEMS, load
 
 
 def main():
@@ -30,7 +37,7 @@ def main():
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     all_class, forest_class = (
-        next(iter(find_solvers(benchmark, [name]))) for name in ("one-against", "LOMForest")
+        next(installed_solvers(benchmark, [name])) for name in ("one-against", "LOMForest")
     )
     objective = load(benchmark, options.data, 0)
     forest = forest_class.get_instance(
@@ -50,18 +57,17 @@ def main():
         )
 
     times = np.array([one_round() for _ in range(options.rounds)])
-    print(f"`python {' '.join(sys.argv)}`, {conditions()}\n")
-    print("| | error % | µs a row | ratio to the forest (quartiles) |\n| --- | --- | --- | --- |")
+    print(conditions())
+    print_header("", "error %", "µs a row", "ratio to the forest (quartiles)")
     costs = forest.get_result()
     result = objective.evaluate_result(**costs)
-    print(f"| forest | {result['value']:.2f} | {np.median(times[:, 0]):.3g} | 1 |")
-    call = result["single_microseconds"]
-    print(f"| forest, a call of predict a row | {result['value']:.2f} | {call:.3g} | |")
-    error = objective.evaluate_result(scores.predict())["value"]
+    error, call = f"{result['value']:.2f}", f"{result['single_microseconds']:.3g}"
+    print_row("forest", error, f"{np.median(times[:, 0]):.3g}", 1)
+    print_row("forest, a call of predict a row", error, call, "")
+    error = f"{objective.evaluate_result(scores.predict())['value']:.2f}"
     for column, name in ((1, "batches"), (2, "one row at a time")):
-        low, middle, high = np.quantile(times[:, column] / times[:, 0], [0.25, 0.5, 0.75])
-        cells = f"{error:.2f} | {np.median(times[:, column]):.3g}"
-        print(f"| one-against-all, {name} | {cells} | {middle:.1f} ({low:.1f}–{high:.1f}) |")
+        ratio = median_ratio(times[:, column], times[:, 0])
+        print_row(f"one-against-all, {name}", error, f"{np.median(times[:, column]):.3g}", ratio)
     print(f"\nForest: candidate recall {result['candidate_recall']:.1f} %,", end=" ")
     print(
         f"{result['n_candidates']:.0f} candidates; training {forest.train_seconds:.1f} s,", end=" "

@@ -7,13 +7,13 @@ default; the tuned rate has the lowest error on the fold "validation", of five s
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from benchmark_utils import VALIDATION
 from benchopt.benchmark import Benchmark
-from run import FOLDS, PROBLEMS, conditions, load, npz
+from measure import conditions, print_header, print_row
+from run import FOLDS, PROBLEMS, load, npz
 
 from sklearn_optland.tree import LOMTreeClassifier
 
@@ -40,9 +40,8 @@ def main():
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
     default = LOMTreeClassifier().learning_rate
-    print(f"`python {' '.join(sys.argv)}`, {conditions()}\n")
-    print(f"| data | default {default:g} | tuned | rate | difference |")
-    print("| --- | --- | --- | --- | --- |")
+    print(conditions())
+    print_header("data", f"default {default:g}", "tuned", "rate", "difference")
     for problem in options.data:
         validation = load(benchmark, problem, VALIDATION)
         rate = min(RATES, key=lambda rate: np.mean(errors(validation, rate)))
@@ -50,7 +49,7 @@ def main():
         scores = [errors(objective, None), errors(objective, rate)]
         cells = [f"{np.mean(s):.2f} ({np.std(s, ddof=1):.2f})" for s in scores]
         difference = np.mean(scores[0]) - np.mean(scores[1])
-        print(f"| {problem} | {' | '.join(cells)} | {rate:g} | {difference:+.2f} |", flush=True)
+        print_row(problem, *cells, f"{rate:g}", f"{difference:+.2f}")
 
 
 if __name__ == "__main__":

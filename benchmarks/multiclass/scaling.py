@@ -9,13 +9,21 @@ microseconds do not depend on them. The slope is that of log(time) in log(k): k^
 microseconds that a doubling of k adds.
 """
 
-import argparse
-import sys
+from functools import cache, partial
 from pathlib import Path
 
+import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
-from run import PROBLEMS, Results, conditions, find_solvers, load, log
+from measure import (
+    Results,
+    conditions,
+    installed_solvers,
+    print_header,
+    print_row,
+    table_parser,
+)
+from run import PROBLEMS, load
 
 MAX_ROW_CLASSES = 3e7  # rows x classes, of a learner of all classes
 MIN_ROWS = 200
@@ -28,6 +36,10 @@ LEARNERS = {
     "one-against-all": {"training": "class means", "strength": 0.0},
 }
 CLASSES = 1_000, 10_000, 100_000
+
+
+def topic(n_classes):
+    return f"random codes {n_classes}"
 
 
 def rows_of(n_classes):
@@ -55,15 +67,12 @@ def measure(solver, objective):
 
 def table(results):
     """Columns: microseconds at each number of classes, the exponent, the cost of a doubling."""
-    cells = {}
-    for n_classes in CLASSES:
-        for (name, *_), cell in results.read(f"random codes {n_classes}").items():
-            cells[name, n_classes] = cell
+    lines = {name: {k: results.find(topic(k), solver=name) for k in CLASSES} for name in LEARNERS}
+    sizes = [f"k = {k:,}" for k in CLASSES]
     for what in ("train", "predict"):
-        print(f"\n| µs an example, {what} |", " | ".join(f"k = {k:,}" for k in CLASSES), end=" ")
-        print("| slope | µs a doubling |\n" + "| --- " * (len(CLASSES) + 3) + "|")
+        print_header(f"µs an example, {what}", *sizes, "slope", "µs a doubling")
         for name in LEARNERS:
-            found = {k: cells[name, k][what] for k in CLASSES if (name, k) in cells}
+            found = {k: line[what] for k, line in lines[name].items() if line is not None}
             if not found:
                 continue
             row = [f"{found[k]:.3g}" if k in found else "" for k in CLASSES]
@@ -73,42 +82,38 @@ def table(results):
                 row += [f"{slope:.2f}", f"{np.polyfit(log_k, times, 1)[0]:.3g}"]
             else:
                 row += ["", ""]
-            print("|", name, "|", " | ".join(row), "|")
+            print_row(name, *row)
     print("\nErrors in percent:")
     for name in LEARNERS:
-        errors = [cells.get((name, k), {}).get("value") for k in CLASSES]
+        errors = [(line or {}).get("value") for line in lines[name].values()]
         if any(error is not None for error in errors):
             print(f"- {name}:", ", ".join("–" if e is None else f"{e:.1f}" for e in errors))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--results", required=True, help="folder of the lines of JSON")
+    parser = table_parser(__doc__)
     parser.add_argument("--classes", nargs="+", type=int, default=list(CLASSES))
     parser.add_argument("--learners", nargs="+", default=list(LEARNERS), choices=list(LEARNERS))
-    parser.add_argument("--table", action="store_true", help="print what has been measured")
     options = parser.parse_args()
-    results = Results(options.results)
+    results = Results(options.results, measuring=not options.table)
     if options.table:
-        print(f"`python {' '.join(sys.argv)}`, {conditions()}")
+        print(conditions())
         table(results)
         return
     benchmark = Benchmark(Path(__file__).parent)
-    solvers = {c.name: c for c in find_solvers(benchmark, options.learners)}
+    solvers = {c.name: c for c in installed_solvers(benchmark, options.learners)}
     for n_classes in options.classes:
-        problem = f"random codes {n_classes}"
-        PROBLEMS[problem] = (
-            "random-codes",
-            {"n_classes": n_classes, "n_rows": rows_of(n_classes), "n_features": 1000},
-        )
-        objective = None
+        rows = {"n_classes": n_classes, "n_rows": rows_of(n_classes), "n_features": 1000}
+        PROBLEMS[topic(n_classes)] = "random-codes", rows
+        objective = cache(partial(load, benchmark, topic(n_classes), 0))
         for name in options.learners:
-            if name not in solvers or (name, "", "0") in results.read(problem):
-                continue
-            objective = objective or load(benchmark, problem, 0)
-            found = measure(solvers[name].get_instance(**LEARNERS[name]), objective)
-            results.add(problem, solver=name, setting="", fold=0, **found)
-            log(f"{problem}, {name}: {found}")
+            if name in solvers:
+                solver = solvers[name].get_instance(**LEARNERS[name])
+
+                def run(solver=solver, objective=objective):
+                    return measure(solver, objective())
+
+                results.cell(topic(n_classes), run, solver=name, setting="", fold=0)
 
 
 if __name__ == "__main__":

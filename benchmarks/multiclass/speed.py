@@ -9,17 +9,20 @@ median and quartiles.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
-from benchmark_utils import cpu_seconds, median_cpu_seconds
+from benchmark_utils import median_cpu_seconds
 from benchopt.benchmark import Benchmark
-from run import PROBLEMS, conditions, find_solvers, load
-
-
-def class_of(benchmark, name):
-    return next(iter(find_solvers(benchmark, [name])))
+from measure import (
+    conditions,
+    cpu_seconds,
+    installed_solvers,
+    median_ratio,
+    print_header,
+    print_row,
+)
+from run import PROBLEMS, load
 
 
 def main():
@@ -32,35 +35,36 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     benchmark = Benchmark(Path(__file__).parent)
-    vw_class, our_class = (class_of(benchmark, name) for name in ("VW log_multi", "LOMTree"))
-    print(f"`python {' '.join(sys.argv)}`, {conditions()}\n")
-    print("| data | passes | budget | | VW log_multi | LOMTreeClassifier | ratio (quartiles) |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    names = "VW log_multi", "LOMTreeClassifier"
+    classes = {c.name: c for c in installed_solvers(benchmark, names)}
+    if len(classes) < len(names):
+        raise SystemExit("speed.py needs vowpalwabbit and sklearn-optland")
+    print(conditions())
+    print_header("data", "passes", "budget", "", *names, "ratio (quartiles)")
     for problem in options.data:
         objective = load(benchmark, problem, 0)
         arguments = objective.get_objective()
         nodes = {"nodes_per_class": options.nodes_per_class}
-        vw = vw_class.get_instance(learning_rate=options.vw_learning_rate, **nodes)
-        ours = our_class.get_instance(
+        vw = classes[names[0]].get_instance(learning_rate=options.vw_learning_rate, **nodes)
+        ours = classes[names[1]].get_instance(
             learning_rate=options.learning_rate, loss=options.loss, **nodes
         )
-        seconds = {"train": [], "predict": []}
+        train, predict = [], []
         for solver in (vw, ours):
             solver.set_objective(**arguments)
         for _ in range(options.rounds):
             vw.run(None)
-            seconds["train"].append((vw.train_seconds, cpu_seconds(ours.fit)))
-            seconds["predict"].append((vw.time_prediction(), median_cpu_seconds(ours.predict)))
+            train.append((vw.train_seconds, cpu_seconds(ours.fit)))
+            predict.append((vw.time_prediction(), median_cpu_seconds(ours.predict)))
         errors = [objective.evaluate_result(s.predict())["value"] for s in (vw, ours)]
         n_test, k = arguments["X_test"].shape[0], arguments["n_classes"]
-        head = f"| {problem} | {vw.n_passes} | {options.nodes_per_class * k - 1} "
-        for what, unit, scale in (("train", "s", 1), ("predict", "µs a row", 1e6 / n_test)):
-            times = scale * np.array(seconds[what])
-            low, middle, high = np.quantile(times[:, 0] / times[:, 1], [0.25, 0.5, 0.75])
-            theirs, own = np.median(times, axis=0)
-            print(f"{head}| {what}, {unit} | {theirs:.3g} | {own:.3g} ", end="")
-            print(f"| {middle:.1f} ({low:.1f}–{high:.1f}) |", flush=True)
-        print(f"{head}| error % | {errors[0]:.2f} | {errors[1]:.2f} | |", flush=True)
+        row = problem, vw.n_passes, options.nodes_per_class * k - 1
+        micro = 1e6 / n_test
+        for what, seconds, scale in (("train, s", train, 1), ("predict, µs a row", predict, micro)):
+            theirs, own = np.median(seconds, axis=0) * scale
+            ratio = median_ratio(*np.transpose(seconds))
+            print_row(*row, what, f"{theirs:.3g}", f"{own:.3g}", ratio)
+        print_row(*row, "error %", *(f"{error:.2f}" for error in errors), "")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,16 @@ from pathlib import Path
 import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
-from benchopt.utils.parametrized_name_mixin import product_param
-from measure import Results, conditions, log, print_header, print_row, table_parser
+from measure import (
+    Results,
+    conditions,
+    installed_solvers,
+    log,
+    print_header,
+    print_row,
+    settings_of,
+    table_parser,
+)
 
 MAX_ROWS = 2000
 SPLITS = range(10)
@@ -43,21 +51,12 @@ def load(benchmark, problem, fold, max_rows):
 
 def find_solvers(benchmark, wanted, part):
     """Classes with their settings: a string that holds the part, and the parameters each."""
-    solvers = {}
-    for solver_class in benchmark.get_solvers():
-        if not any(solver_class.name.startswith(start) for start in wanted):
-            continue
-        if not solver_class.is_installed(quiet=True):
-            log(f"{solver_class.name}: skipped, not installed")
-            continue
-        settings = {
-            ", ".join(f"{key}={value}" for key, value in setting.items()): setting
-            for setting in product_param(solver_class.parameters)
+    return {
+        solver_class: {
+            text: setting for text, setting in settings_of(solver_class).items() if part in text
         }
-        solvers[solver_class] = {
-            text: setting for text, setting in settings.items() if part in text
-        }
-    return solvers
+        for solver_class in installed_solvers(benchmark, wanted)
+    }
 
 
 def measure(solver, objective):

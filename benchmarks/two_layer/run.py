@@ -18,6 +18,7 @@ from measure import (
     Results,
     conditions,
     first_count,
+    installed_solvers,
     log,
     median_ratio,
     print_header,
@@ -67,7 +68,7 @@ def measure(benchmark, n_features, seed, rounds):
     objective = benchmark.get_benchmark_objective().get_instance()
     objective.seed = seed
     objective.set_data(**instance.get_data())
-    classes = {c.name: c for c in benchmark.get_solvers() if c.is_installed(quiet=True)}
+    classes = {c.name: c for c in installed_solvers(benchmark)}
     counts, calls = {}, {}
     for name, (class_name, grid) in SETTINGS.items():
         if class_name not in classes:

@@ -72,7 +72,8 @@ def main():
             f"{np.median([line[key] for line in lines]):.3g}" if lines else ""
             for key in ("seconds", "steps")
         ]
-        print_row(n_particles, *(f"{line['ratio']:.5f}" for line in lines), *medians)
+        ratios = [f"{line['ratio']:.5f}" for line in lines] + [""] * (len(SEEDS) - len(lines))
+        print_row(n_particles, *ratios, *medians)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,8 @@ def main():
             f"{np.median([line[key] for line in lines]):.3g}" if lines else ""
             for key in ("seconds", "iterations")
         ]
-        print_row(n_neurons, *(f"{risk:.1e}" for risk in risks), reached, *medians)
+        missing = [""] * (len(SEEDS) - len(risks))
+        print_row(n_neurons, *(f"{risk:.1e}" for risk in risks), *missing, reached, *medians)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """Linear models."""
 
-from sklearn_optland.linear_model._bound_majorization import (
-    BoundMajorizationLogisticRegression,
-    partition_function_bound,
-)
-from sklearn_optland.linear_model._finite_sum import (
+from sklearn_optland.linear_model._bound_majorization import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._finite_sum_classifiers import (
     FiniteSumClassifier,
-    FiniteSumRegressor,
     SAGAClassifier,
-    SAGARegressor,
     SDCAClassifier,
-    SDCARegressor,
     SVRGClassifier,
-    SVRGRegressor,
-    finite_sum,
 )
+from sklearn_optland.linear_model._finite_sum_function import finite_sum
+from sklearn_optland.linear_model._finite_sum_regressors import (
+    FiniteSumRegressor,
+    SAGARegressor,
+    SDCARegressor,
+    SVRGRegressor,
+)
+from sklearn_optland.linear_model._partition_function_bound import partition_function_bound
 
 __all__ = [
     "BoundMajorizationLogisticRegression",

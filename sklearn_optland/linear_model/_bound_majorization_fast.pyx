@@ -9,15 +9,14 @@ only score belongs to class 1. A pass walks over blocks of rows that fit the L2 
     weighted_gram      X' diag(h) X, with h a curvature of each row: Newton's p (1 - p), or the
                        bound of Jebara and Choromanska (2012), their Algorithm 1 for two classes:
                        tanh(z/2) / (2z)
-    jc12_curvature     the k x k matrices of Algorithm 1, Sigma_i, one a row
 
 Every call adds into its outputs, so that a caller may cut the rows in pieces.
 """
-from libc.math cimport INFINITY, exp, log1p
+from libc.stdint cimport uint64_t
 
 import numpy as np
 
-from sklearn_optland.utils._losses cimport log_loss_bound, log_loss_derivative
+from sklearn_optland.utils._random cimport next_uniform
 from sklearn_optland.utils._rows cimport Rows
 
 
@@ -356,102 +355,23 @@ def row_squares(
 
 
 def draw_rows(
-    const double[::1] c, const double[::1] squares, double even, double by_squares,
-    unsigned long long seed,
+    const double[::1] c, const double[::1] squares, double even, double by_squares, uint64_t seed
 ):
     """Draw row i with probability min(1, c_i (even + by_squares squares_i)), each on its own.
 
-    A row's random number is a hash of the seed and its number, so that with the same seed more
-    likely rows are added to those already drawn: splitmix64 of Steele, Lea and Flood (2014).
-    Returns the rows' numbers and probabilities.
+    With the same seed, each row always has the same random number, so that more likely rows are
+    added to those already drawn. Returns the rows' numbers and probabilities.
     """
     cdef Py_ssize_t i, m = 0, n = c.shape[0]
     index, probability = np.empty(n, dtype=np.intp), np.empty(n)
     cdef Py_ssize_t[::1] row = index
     cdef double[::1] p = probability
-    cdef unsigned long long bits
     cdef double chance
     with nogil:
         for i in range(n):
-            bits = seed + (<unsigned long long>i + 1) * 0x9E3779B97F4A7C15ULL
-            bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ULL
-            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
-            bits ^= bits >> 31
             chance = min(1.0, c[i] * (even + by_squares * squares[i]))
-            if (bits >> 11) * 2.0**-53 < chance:
+            if next_uniform(&seed) < chance:
                 row[m] = i
                 p[m] = chance
                 m += 1
     return index[:m], probability[:m]
-
-
-cdef inline double log_add(double a, double b) noexcept nogil:
-    """log(exp(a) + exp(b)); a may be -infinity."""
-    return b + log1p(exp(a - b)) if b > a else a + log1p(exp(b - a))
-
-
-def partition_bound(
-    const double[:, ::1] features,
-    const double[::1] log_alpha,
-    const Py_ssize_t[::1] order,
-    double[::1] mu,  # IN / OUT
-    double[:, ::1] sigma,  # IN / OUT
-):
-    """Algorithm 1 of Jebara and Choromanska (2012), with z kept as its logarithm.
-
-    z -> 0+, mu = 0, Sigma = 0; for each y: alpha = h(y) exp(theta'f(y)), l = f(y) - mu,
-    Sigma += tanh(log(alpha / z) / 2) / (2 log(alpha / z)) l l', mu += alpha / (z + alpha) l,
-    z += alpha. Returns log z.
-    """
-    cdef Py_ssize_t i, y, a, b, d = features.shape[1]
-    cdef double log_z = -INFINITY, r, ratio, share
-    cdef double[::1] step = np.empty(d)  # l = f(y) - mu
-    with nogil:
-        for i in range(order.shape[0]):
-            y = order[i]
-            if log_alpha[y] == -INFINITY:
-                continue
-            r = log_alpha[y] - log_z
-            ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
-            for a in range(d):
-                step[a] = features[y, a] - mu[a]
-            for a in range(d):
-                for b in range(d):
-                    sigma[a, b] += ratio * (step[a] * step[b])
-                mu[a] += share * step[a]
-            log_z = log_add(log_z, log_alpha[y])
-    return log_z
-
-
-def jc12_curvature(
-    const double[:, ::1] Z, const Py_ssize_t[:, ::1] order, double[:, :, ::1] S  # OUT
-):
-    """Algorithm 1 for each row of scores with the unit vectors as features.
-
-    The curvature of a row's log-loss in W is then S_i kron x_i x_i'. Only the classes already
-    met have a share in l, so step a costs a^2. `order` lists each row's classes; descending scores
-    give the tightest bound.
-    """
-    cdef Py_ssize_t i, a, b, e, y, u, v, k = Z.shape[1]
-    cdef double log_z, r, ratio, share
-    cdef double[::1] mu = np.empty(k)
-    with nogil:
-        S[:, :, :] = 0
-        for i in range(Z.shape[0]):
-            mu[:] = 0
-            log_z = -INFINITY
-            for a in range(k):
-                y = order[i, a]
-                r = Z[i, y] - log_z
-                ratio, share = log_loss_bound(r), -log_loss_derivative(-r)
-                mu[y] = -1  # l = e_y - mu, so -mu holds l, up to sign, on the classes met
-                for b in range(a + 1):
-                    u = order[i, b]
-                    for e in range(a + 1):
-                        v = order[i, e]
-                        S[i, u, v] += ratio * (mu[u] * mu[v])
-                mu[y] = 0
-                for b in range(a):
-                    mu[order[i, b]] *= 1 - share
-                mu[y] = share
-                log_z = log_add(log_z, Z[i, y])

@@ -12,7 +12,7 @@ from scipy.linalg import eigh, helmert
 from scipy.linalg.lapack import dpotrf, dpotrs, spotrf, spotrs
 
 from sklearn_optland._blocks import row_blocks, sum_over_blocks
-from sklearn_optland.linear_model import _bound_majorization_fast as kernels
+from sklearn_optland.linear_model import _partition_bound_fast as kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 
 # The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
@@ -192,8 +192,8 @@ class DiagonalCurvature:
 class HessianCurvature:
     """The Hessian of a sample of the rows, a matrix of side (d + 1) k, by Cholesky.
 
-    A preconditioner for few columns and classes. Rows are drawn by their uncertainty, half of them
-    also by their squares, and weighted back.
+    A preconditioner for few columns and classes. Rows are drawn by their uncertainty and weighted
+    back.
     """
 
     def __init__(self, problem):
@@ -203,16 +203,8 @@ class HessianCurvature:
         problem = self.problem
         k, d = problem.k, problem.n_features + 1
         side = k * d
-        uncertain, squares = problem.uncertainty(point.Z), problem.row_squares
         size = max(SAMPLE_ROWS * side, SAMPLE_PASSES * problem.n_samples / side)
-        even, by_squares = uncertain.sum(), uncertain @ squares
-        index, probability = kernels.draw_rows(
-            uncertain,
-            squares,
-            0.5 * size / max(even, 1e-300),
-            0.5 * size / by_squares if by_squares > 0 else 0.0,
-            0,
-        )
+        index, probability = problem.draw_rows(problem.uncertainty(point.Z), size, 0)
         scale = np.append(problem.scale, 1.0)
         inverse = 1.0 / scale
         inverse[-1] = problem.fit_intercept

@@ -1,4 +1,4 @@
-"""Steps of the finite-sum solvers, a pass over a list of rows a call.
+"""Steps of the finite-sum solvers with one score a row, a pass over a list of rows a call.
 
     minimise  sum_i c_i l_i(x_i'w + b) + g(w),   g(w) = l1 |w|_1 + l2/2 |w|^2,   sum_i c_i = 1,
 
@@ -36,26 +36,25 @@ point_saga   Point-SAGA (Defazio 2016) with the quadratic penalty, common to all
        w = scale u + lag G makes a step cost the support of x_i.
 """
 from cython cimport floating
-from libc.math cimport INFINITY, exp, fabs, log
-from libc.stdint cimport uint64_t
 
 import numpy as np
 
-from sklearn_optland.utils._random cimport next_below, next_uniform
-from sklearn_optland.utils._rows cimport RowPointers, Rows
-from sklearn_optland.utils._scalar_losses cimport (
+from sklearn_optland.linear_model._finite_sum_rows cimport (
+    DualPenalty,
+    penalty_prox,
+    row_add,
+    row_dot,
+    visit,
+)
+from sklearn_optland.utils._losses cimport (
     Loss,
     LossKind,
-    clip,
     loss_fenchel_gap,
     loss_implicit,
     loss_pull,
     loss_value,
-    optland_exp_negative,
 )
-
-cdef extern from "_vector_math.h" nogil:
-    void OPTLAND_PREFETCH(const void* address)
+from sklearn_optland.utils._rows cimport RowPointers, Rows
 
 cdef extern from "_log_loss.h" nogil:
     double optland_logistic_pulls(
@@ -67,17 +66,12 @@ cdef extern from "_log_loss.h" nogil:
     )
 
 cdef enum:
-    AHEAD = 4  # rows that are fetched before their turn
-    MAX_SOFTMAX_STEPS = 60
     FIELDS = 4  # of a column in the state of saga: w, G, gamma D, 1 / (1 + gamma D l2)
 
 # The dual need not be maximised to the last digit in one coordinate: a Newton step no longer than
 # this, of the margin, ends the search. It is exact in the limit.
 cdef double COARSE = 0.3
 cdef double EXACT = 1e-6
-cdef double COARSE_SOFTMAX = 0.1
-cdef double LONGEST = 3.0  # a step of log p
-cdef double CORNER = 1e-9  # probabilities that are too small to start from
 cdef double SMALL_SCALE = 1e-3
 
 LOSSES = {
@@ -91,153 +85,7 @@ LOSSES = {
 }
 
 
-# Orders of rows
-
-
-def shuffle(int[::1] order, uint64_t seed):  # IN / OUT
-    """Permute the rows at random (Fisher and Yates)."""
-    cdef Py_ssize_t i, j
-    cdef int swap
-    with nogil:
-        for i in range(order.shape[0] - 1, 0, -1):
-            j = next_below(&seed, i + 1)
-            swap = order[i]
-            order[i] = order[j]
-            order[j] = swap
-
-
-def draw(int[::1] order, const double[::1] keep, const int[::1] alias, uint64_t seed):  # OUT
-    """Draw rows with replacement by Walker's alias method; an empty table means uniformly."""
-    cdef Py_ssize_t t, n = keep.shape[0]
-    cdef int i
-    with nogil:
-        for t in range(order.shape[0]):
-            i = <int>next_below(&seed, n)
-            order[t] = i if next_uniform(&seed) < keep[i] else alias[i]
-
-
-def alias_table(const double[::1] chances):
-    """Walker's table for `draw`: row i stands for itself with chance keep_i, else for alias_i."""
-    cdef Py_ssize_t n = chances.shape[0], n_small = 0, n_large = 0, i, j
-    keep_array, alias_array = np.empty(n), np.arange(n, dtype=np.int32)
-    stack = np.empty(n, dtype=np.int32)
-    cdef double[::1] keep = keep_array
-    cdef int[::1] alias = alias_array
-    cdef int[::1] rows = stack  # small ones from the left, large ones from the right
-    with nogil:
-        for i in range(n):
-            keep[i] = chances[i] * n
-            if keep[i] < 1:
-                rows[n_small] = <int>i
-                n_small += 1
-            else:
-                n_large += 1
-                rows[n - n_large] = <int>i
-        while n_small > 0 and n_large > 0:
-            n_small -= 1
-            i, j = rows[n_small], rows[n - n_large]
-            alias[i] = <int>j
-            keep[j] -= 1 - keep[i]
-            if keep[j] < 1:
-                n_large -= 1
-                rows[n_small] = <int>j
-                n_small += 1
-        for i in range(n_small):  # 1 but for rounding
-            keep[rows[i]] = 1
-        for i in range(n_large):
-            keep[rows[n - 1 - i]] = 1
-    return keep_array, alias_array
-
-
-# Rows one at a time
-
-
-cdef inline const floating* values_of(const RowPointers* x, floating kind) noexcept nogil:
-    if floating is float:
-        return x.values32
-    else:
-        return x.values64
-
-
-cdef inline Py_ssize_t row_start(
-    const RowPointers* x, Py_ssize_t i, Py_ssize_t* size
-) noexcept nogil:
-    """Position of a row's first value, and how many it has."""
-    if x.indptr == NULL:
-        size[0] = x.n_columns
-        return i * x.n_columns
-    size[0] = x.indptr[i + 1] - x.indptr[i]
-    return x.indptr[i]
-
-
-cdef inline void fetch(const RowPointers* x, floating kind, Py_ssize_t i) noexcept nogil:
-    """Ask for a sparse row before its turn: rows come in random order, from beyond the caches."""
-    cdef const floating* values = values_of(x, kind)
-    cdef long long p
-    if x.indptr == NULL:
-        return
-    p = x.indptr[i]
-    while p < x.indptr[i + 1]:  # 16 column numbers or 8 float64 are a cache line
-        OPTLAND_PREFETCH(values + p)
-        OPTLAND_PREFETCH(values + p + 8)
-        OPTLAND_PREFETCH(x.indices + p)
-        p += 16
-
-
-cdef inline double row_dot(
-    const floating* x, const int* index, Py_ssize_t size, const double* w, int stride
-) noexcept nogil:
-    """x'w in four lanes, w's entries `stride` apart."""
-    cdef double a = 0, b = 0, c = 0, d = 0
-    cdef Py_ssize_t p = 0
-    if index == NULL:
-        while p + 4 <= size:
-            a += x[p] * w[p * stride]
-            b += x[p + 1] * w[(p + 1) * stride]
-            c += x[p + 2] * w[(p + 2) * stride]
-            d += x[p + 3] * w[(p + 3) * stride]
-            p += 4
-        for p in range(p, size):
-            a += x[p] * w[p * stride]
-    else:
-        while p + 4 <= size:
-            a += x[p] * w[index[p] * stride]
-            b += x[p + 1] * w[index[p + 1] * stride]
-            c += x[p + 2] * w[index[p + 2] * stride]
-            d += x[p + 3] * w[index[p + 3] * stride]
-            p += 4
-        for p in range(p, size):
-            a += x[p] * w[index[p] * stride]
-    return (a + b) + (c + d)
-
-
-cdef inline void row_add(
-    const floating* x, const int* index, Py_ssize_t size, double t, double* w
-) noexcept nogil:
-    """w += t x."""
-    cdef Py_ssize_t p
-    if index == NULL:
-        for p in range(size):
-            w[p] += t * x[p]
-    else:
-        for p in range(size):
-            w[index[p]] += t * x[p]
-
-
-cdef inline double penalty_prox(double v, double threshold, bint positive) noexcept nogil:
-    """soft(v, threshold), or its positive part, without a branch: signs are hard to predict."""
-    cdef double low = -INFINITY if positive else -threshold
-    cdef double inside = v if v > low else low
-    inside = inside if inside < threshold else threshold
-    return v - inside
-
-
 # SDCA and MISO
-
-
-cdef struct Sdca:
-    double l1, l2, rho
-    bint positive, is_quadratic
 
 
 cdef inline double thresholded_dot(
@@ -255,23 +103,17 @@ cdef inline double thresholded_dot(
 
 
 cdef double sdca_steps(
-    const RowPointers* x, floating kind, Loss loss, Sdca g, const int* order, Py_ssize_t n_steps,
-    const double* y, const double* c, const double* q, const double* delta,
+    const RowPointers* x, floating kind, Loss loss, DualPenalty g, const int* order,
+    Py_ssize_t n_steps, const double* y, const double* c, const double* q, const double* delta,
     double* theta, double* v, double* b,
 ) noexcept nogil:
-    cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
-    cdef Py_ssize_t t, i, start, size
+    cdef Py_ssize_t t, i, size
     cdef double f, new, change, moved = 0
     for t in range(n_steps):
         i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
+        row = visit(x, kind, order, t, n_steps, &index, &size)
         if g.is_quadratic:
             f = row_dot(row, index, size, v, 1)
         else:
@@ -312,7 +154,7 @@ def sdca(
     """Steps of SDCA or MISO; returns the sum of c_i (change of theta_i)^2."""
     cdef RowPointers x = rows.pointers()
     cdef Loss loss = Loss(loss_kind, epsilon)
-    cdef Sdca g = Sdca(l1, l2, rho, positive, l1 == 0 and not positive)
+    cdef DualPenalty g = DualPenalty(l1, l2, rho, positive, l1 == 0 and not positive)
     cdef const double* deltas = &delta[0] if delta.shape[0] else NULL
     cdef double moved
     with nogil:
@@ -338,21 +180,15 @@ cdef double saga_steps(
     double gamma, double l1, bint positive, double unit, bint frozen,
     double* theta, double* state, double* bias,
 ) noexcept nogil:
-    cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
     cdef double* column
-    cdef Py_ssize_t t, i, j, p, start, size
+    cdef Py_ssize_t t, i, j, p, size
     cdef double new, change, step, table, moved = 0
     cdef bint thresholds = l1 > 0 or positive
     for t in range(n_steps):
         i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
+        row = visit(x, kind, order, t, n_steps, &index, &size)
         new = loss_pull(
             loss, y[i], bias[0] * unit + row_dot(row, index, size, state, FIELDS)
         )
@@ -430,20 +266,14 @@ cdef double katyusha_steps(
     Py_ssize_t n_steps, const double* y, const double* c, const double* correction,
     const double* theta, const double* G, const double* s, double* here, double* v, double* z,
 ) noexcept nogil:
-    cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
-    cdef Py_ssize_t t, i, j, start, size, d = x.n_columns
+    cdef Py_ssize_t t, i, j, size, d = x.n_columns
     cdef double change, moved = 0, theta3 = 1 - a.theta1 - a.theta2
     cdef double threshold = a.step * a.l1, shrink = 1 / (1 + a.step * a.l2)
     for t in range(n_steps):
         i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
+        row = visit(x, kind, order, t, n_steps, &index, &size)
         change = loss_pull(
             loss, y[i], here[d] * a.unit + row_dot(row, index, size, here, 1)
         ) - theta[i]
@@ -513,19 +343,13 @@ cdef double point_saga_steps(
     # w = scale u + lag G. After a step, with s = 1 / (1 + gamma l2) and change = new - old,
     #     w+ = s (w - gamma G + gamma n c change x),   G+ = G - c change x,
     # so scale+ = s scale, lag+ = s (lag - gamma), and u takes the rest.
-    cdef const floating* values = values_of(x, kind)
     cdef const floating* row
     cdef const int* index = NULL
-    cdef Py_ssize_t t, i, j, start, size, d = x.n_columns, n = x.n_rows
+    cdef Py_ssize_t t, i, j, size, d = x.n_columns, n = x.n_rows
     cdef double f, new, change, moved = 0, scale = 1, lag = 0, shrink = 1 / (1 + gamma * l2)
     for t in range(n_steps):
         i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
+        row = visit(x, kind, order, t, n_steps, &index, &size)
         f = shrink * (
             scale * row_dot(row, index, size, u, 1)
             + (lag - gamma) * row_dot(row, index, size, G, 1)
@@ -579,277 +403,6 @@ def point_saga(
             moved = point_saga_steps(
                 &x, <double>0, loss, &order[0], order.shape[0], &y[0], &c[0], &q[0], gamma, l2,
                 unit, &theta[0], &w[0], &G[0],
-            )
-    return moved
-
-
-# Several classes: SDCA, MISO, SAG, SAGA and SVRG with the multinomial log-loss. A row has k scores,
-# its dual variable is theta_i = e_y - p, p probabilities, and its conjugate is finite for those.
-
-
-cdef void softmax_pull(double* z, Py_ssize_t k, int own, double* pull) noexcept nogil:
-    """pull = e_own - softmax(z); z becomes exp(z - max)."""
-    cdef Py_ssize_t j
-    cdef double top = z[0], total = 0
-    for j in range(1, k):
-        top = max(top, z[j])
-    for j in range(k):
-        z[j] = optland_exp_negative(z[j] - top)
-        total += z[j]
-    for j in range(k):
-        pull[j] = -z[j] / total
-    pull[own] = (total - z[own]) / total
-
-
-cdef void softmax_implicit(
-    double* z, Py_ssize_t k, int own, double q, const double* theta, double* new, double* work
-) noexcept nogil:
-    """new = e_own - p, where p = softmax(z + q (new - theta)): the multinomial `loss_implicit`.
-
-    With m = z + q (e_own - theta), s = log p solves s + q exp(s) = m - t for the t that makes the
-    sum of p 1: Newton on s and t together. If it does not arrive, for very large q, the step of
-    MISO that cannot lower the dual stands in, delta = 1 / (1 + q/2). `work` has room for 3 k.
-    """
-    cdef double* s = work
-    cdef double* p = work + k
-    cdef double* pull = work + 2 * k
-    cdef double t, total, weight, shift, residual, step, longest = 1
-    cdef Py_ssize_t j, _i
-    cdef bint is_corner = False
-    for j in range(k):
-        s[j] = z[j]
-        p[j] = (1 if j == own else 0) - theta[j]
-        is_corner |= p[j] < CORNER
-    softmax_pull(s, k, own, pull)
-    for j in range(k):
-        if is_corner:  # log p is no start: the pull at z is
-            p[j] = max((1 if j == own else 0) - pull[j], 1e-300)
-        z[j] += q * ((1 if j == own else 0) - theta[j])
-        s[j] = log(p[j])
-    t = z[own] - s[own] - q * p[own]
-    for _i in range(MAX_SOFTMAX_STEPS):
-        total = weight = shift = longest = 0
-        for j in range(k):
-            total += p[j]
-            weight += p[j] / (1 + q * p[j])
-            shift += p[j] * (z[j] - t - s[j] - q * p[j]) / (1 + q * p[j])
-        t += clip((total - 1 + shift) / weight, -LONGEST * (1 + q), LONGEST * (1 + q))
-        for j in range(k):
-            residual = z[j] - t - s[j] - q * p[j]
-            step = clip(residual / (1 + q * p[j]), -LONGEST, LONGEST)
-            s[j] += step
-            longest = max(longest, fabs(step) if p[j] > CORNER or step > 0 else 0.0)
-            p[j] = exp(min(s[j], 0.0))
-        longest = max(longest, fabs(total - 1) * (1 + q))  # the sum of p must not undo the steps
-        if longest <= COARSE_SOFTMAX:
-            break
-    if not longest <= COARSE_SOFTMAX:
-        for j in range(k):
-            new[j] = theta[j] + (pull[j] - theta[j]) / (1 + 0.5 * q)
-        return
-    total = 0
-    for j in range(k):
-        total += p[j]
-    for j in range(k):
-        new[j] = -p[j] / total
-    new[own] = (total - p[own]) / total
-
-
-cdef void row_scores(
-    const floating* row, const int* index, Py_ssize_t size, const double* W, Py_ssize_t stride,
-    Py_ssize_t k, const double* b, double unit, double* z,
-) noexcept nogil:
-    """z = W'x + unit b, W's rows `stride` apart."""
-    cdef Py_ssize_t p, c
-    cdef const double* w
-    cdef double value
-    for c in range(k):
-        z[c] = unit * b[c]
-    for p in range(size):
-        w = W + (p if index == NULL else index[p]) * stride
-        value = row[p]
-        for c in range(k):
-            z[c] += value * w[c]
-
-
-cdef double sdca_softmax_steps(
-    const RowPointers* x, floating kind, Sdca g, Py_ssize_t k, const int* order,
-    Py_ssize_t n_steps, const int* y, const double* c, const double* q, const double* delta,
-    double* theta, double* v, double* b, double* work,
-) noexcept nogil:
-    cdef const floating* values = values_of(x, kind)
-    cdef const floating* row
-    cdef const int* index = NULL
-    cdef Py_ssize_t t, i, p, e, start, size
-    cdef double moved = 0, value
-    cdef double* column
-    cdef double* z = work
-    cdef double* new = work + k
-    cdef double* old
-    for t in range(n_steps):
-        i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
-        old = theta + i * k
-        for e in range(k):
-            z[e] = b[e] * g.l2
-        for p in range(size):
-            column = v + (p if index == NULL else index[p]) * k
-            value = row[p]
-            if g.is_quadratic:
-                for e in range(k):
-                    z[e] += value * column[e]
-            else:
-                for e in range(k):
-                    z[e] += value * penalty_prox(column[e], g.l1, g.positive)
-        for e in range(k):
-            z[e] /= g.l2
-        if delta == NULL:
-            softmax_implicit(z, k, y[i], q[i], old, new, work + 2 * k)
-        else:
-            softmax_pull(z, k, y[i], new)
-            for e in range(k):
-                new[e] = old[e] + delta[i] * (new[e] - old[e])
-        for e in range(k):
-            value = new[e]
-            new[e] = c[i] * (value - old[e])
-            moved += new[e] * (value - old[e])
-            old[e] = value
-        if g.rho > 0:
-            for e in range(k):
-                b[e] += new[e] / g.rho
-        for p in range(size):
-            column = v + (p if index == NULL else index[p]) * k
-            value = row[p]
-            for e in range(k):
-                column[e] += new[e] * value
-    return moved
-
-
-def sdca_softmax(
-    Rows rows not None,
-    _kind,
-    double _epsilon,
-    const int[::1] order,
-    const int[::1] y,
-    const double[::1] c,
-    const double[::1] q,
-    const double[::1] delta,
-    double l1,
-    double l2,
-    bint positive,
-    double rho,
-    double[:, ::1] theta,  # IN / OUT
-    double[:, ::1] v,  # IN / OUT
-    double[::1] b,  # IN / OUT
-):
-    """`sdca` with the multinomial log-loss."""
-    cdef RowPointers x = rows.pointers()
-    cdef Sdca g = Sdca(l1, l2, rho, positive, l1 == 0 and not positive)
-    cdef const double* deltas = &delta[0] if delta.shape[0] else NULL
-    cdef Py_ssize_t k = theta.shape[1]
-    cdef double[::1] work = np.empty(5 * k)
-    cdef double moved
-    with nogil:
-        if x.values32 != NULL:
-            moved = sdca_softmax_steps(
-                &x, <float>0, g, k, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0, 0], &v[0, 0], &b[0], &work[0],
-            )
-        else:
-            moved = sdca_softmax_steps(
-                &x, <double>0, g, k, &order[0], order.shape[0], &y[0], &c[0], &q[0], deltas,
-                &theta[0, 0], &v[0, 0], &b[0], &work[0],
-            )
-    return moved
-
-
-cdef double saga_softmax_steps(
-    const RowPointers* x, floating kind, Py_ssize_t k, const int* order, Py_ssize_t n_steps,
-    const int* y, const double* c, const double* correction,
-    double gamma, double l1, bint positive, double unit, bint frozen,
-    double* theta, double* state, double* bias, double* work,
-) noexcept nogil:
-    cdef const floating* values = values_of(x, kind)
-    cdef const floating* row
-    cdef const int* index = NULL
-    cdef double* column
-    cdef double* z = work
-    cdef double* new = work + k
-    cdef double* old
-    cdef Py_ssize_t t, i, p, e, start, size, fields = 2 * k + 2
-    cdef double value, step, table, moved = 0
-    for t in range(n_steps):
-        i = order[t]
-        if t + AHEAD < n_steps:
-            fetch(x, kind, order[t + AHEAD])
-        start = row_start(x, i, &size)
-        row = values + start
-        if x.indices != NULL:
-            index = x.indices + start
-        old = theta + i * k
-        row_scores(row, index, size, state, fields, k, bias, unit, z)
-        softmax_pull(z, k, y[i], new)
-        for e in range(k):
-            value = new[e]
-            new[e] -= old[e]
-            moved += c[i] * new[e] * new[e]
-            if not frozen:
-                old[e] = value
-        step = gamma * correction[i]
-        table = 0 if frozen else c[i]
-        for p in range(size):
-            column = state + (p if index == NULL else index[p]) * fields
-            value = row[p]
-            for e in range(k):
-                column[e] = penalty_prox(
-                    column[e] + step * value * new[e] - column[2 * k] * column[k + e],
-                    column[2 * k] * l1, positive,
-                ) * column[2 * k + 1]
-                column[k + e] -= table * value * new[e]
-        if unit > 0:
-            for e in range(k):
-                bias[e] += step * unit * new[e] - gamma * bias[k + e]
-                bias[k + e] -= table * unit * new[e]
-    return moved
-
-
-def saga_softmax(
-    Rows rows not None,
-    _kind,
-    double _epsilon,
-    const int[::1] order,
-    const int[::1] y,
-    const double[::1] c,
-    const double[::1] correction,
-    double gamma,
-    double l1,
-    bint positive,
-    double unit,
-    bint frozen,
-    double[:, ::1] theta,  # IN / OUT
-    double[:, ::1] state,  # IN / OUT: k of w, k of G, gamma D, 1 / (1 + gamma D l2)
-    double[::1] bias,  # IN / OUT: k of b / unit, k of their G
-):
-    """`saga` with the multinomial log-loss."""
-    cdef RowPointers x = rows.pointers()
-    cdef Py_ssize_t k = theta.shape[1]
-    cdef double[::1] work = np.empty(2 * k)
-    cdef double moved
-    with nogil:
-        if x.values32 != NULL:
-            moved = saga_softmax_steps(
-                &x, <float>0, k, &order[0], order.shape[0], &y[0], &c[0], &correction[0],
-                gamma, l1, positive, unit, frozen, &theta[0, 0], &state[0, 0], &bias[0], &work[0],
-            )
-        else:
-            moved = saga_softmax_steps(
-                &x, <double>0, k, &order[0], order.shape[0], &y[0], &c[0], &correction[0],
-                gamma, l1, positive, unit, frozen, &theta[0, 0], &state[0, 0], &bias[0], &work[0],
             )
     return moved
 
@@ -914,7 +467,7 @@ def implicit_pulls(
     const double[::1] q,
     double[::1] theta,  # IN / OUT
 ):
-    """theta_i = -l_i'(f_i + q_i (theta_i - old)): what an exact step of SDCA makes of theta_i."""
+    """theta_i = -l_i'(f_i + q_i (theta_i - old)), as an exact step of SDCA has it; for tests."""
     cdef Loss loss = Loss(loss_kind, epsilon)
     cdef Py_ssize_t i
     with nogil:

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.linear_model import _bound_majorization_fast as passes
 from sklearn_optland.linear_model import _finite_sum_fast as kernels
+from sklearn_optland.linear_model import _finite_sum_softmax_fast as softmax_kernels
 from sklearn_optland.utils._rows import as_rows
 
 EPS = np.finfo(float).eps
@@ -282,8 +283,8 @@ class SoftmaxSum(FiniteSum):
     n_classes : int
     """
 
-    dual_kernel = staticmethod(kernels.sdca_softmax)
-    primal_kernel = staticmethod(kernels.saga_softmax)
+    dual_kernel = staticmethod(softmax_kernels.sdca_softmax)
+    primal_kernel = staticmethod(softmax_kernels.saga_softmax)
 
     def __init__(self, X, y, c, *, n_classes, penalty, fit_intercept, rows=None):
         super().__init__(

@@ -1,4 +1,4 @@
-"""The objective of logistic regression: passes over the data, Newton directions, duality gap."""
+"""The objective of logistic regression: passes over the data, Newton directions, line search."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._blocks import pass_over_rows, sum_over_blocks
+from sklearn_optland._blocks import pass_over_rows
 from sklearn_optland.linear_model import _bound_majorization_fast as kernels
-from sklearn_optland.linear_model import _dual_ascent_fast as dual_kernels
 from sklearn_optland.linear_model import _sparse_float32_fast as sparse_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
@@ -22,9 +21,6 @@ ROUNDING = 4 * EPS
 MAX_CG_ITERATIONS = 50
 MAX_LINE_TRIALS = 40
 MAX_GRAM_COLUMNS = 2000
-MAX_INTERCEPT_STEPS = 50
-# An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
-BALANCED = 1e-10
 
 
 @dataclass
@@ -163,20 +159,30 @@ class LogLossProblem:
         self._pass(kernels.row_squares, weights, out)
         return out
 
-    def importance_sample(self, size, seed):
-        """Return the problem on about `size` rows that know the curvature, weighted back.
+    def row_lengths(self):
+        """Square of each row's length: one pass."""
+        out = np.empty(self.n_samples)
+        self._pass(kernels.row_squares, np.ones(self.n_features), out)
+        return out
 
-        Half are drawn evenly, half by their `row_squares`: a column that is 0 in most rows is
-        sampled where it is not. With the same seed, a larger sample contains the smaller.
+    def draw_rows(self, weights, size, seed):
+        """Draw about `size` rows; return their numbers and the probabilities that they had.
+
+        Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
+        rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
         """
-        even, by_squares = self.c.sum(), self.c @ self.row_squares
-        index, probability = kernels.draw_rows(
-            self.c,
+        even, by_squares = weights.sum(), weights @ self.row_squares
+        return kernels.draw_rows(
+            weights,
             self.row_squares,
-            0.5 * size / even,
+            0.5 * size / max(even, 1e-300),
             0.5 * size / by_squares if by_squares > 0 else 0.0,
             seed,
         )
+
+    def importance_sample(self, size, seed):
+        """Return the problem on rows of `draw_rows` that know the curvature, weighted back."""
+        index, probability = self.draw_rows(self.c, size, seed)
         return self.restrict(index, self.c[index] / probability)
 
     def zeros(self):
@@ -218,14 +224,19 @@ class LogLossProblem:
             loss = self._pass(kernel, self.y, self.c, W, Z, out=G, tiles=True)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
             G = self._project(G + self.penalty * W)
-        return Point(W, Z, loss + self._half_norm(W), G, exact=self.scale is None)
+        return Point(W, Z, loss + self.half_norm(W), G, exact=self.scale is None)
 
     def value(self, W):
         """Objective and scores at W, in float64: a pass without the way back to a gradient."""
         Z = self.forward(W)
-        return Point(W, Z, self._loss(Z) + self._half_norm(W), None)
+        return Point(W, Z, self.loss(Z) + self.half_norm(W), None)
 
-    def _half_norm(self, W):
+    def loss(self, Z):
+        """The sum of the weighted losses at scores Z."""
+        return kernels.loss_along(self.y, self.c, Z, Z, 0.0)[0]
+
+    def half_norm(self, W):
+        """The penalty of W."""
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
 
     def _project(self, G):
@@ -431,16 +442,6 @@ class LogLossProblem:
         self.whole.passes += n_products * self.n_samples / self.whole.n_samples
         return self._project(V)  # float32 leaves it centred to 1e-7
 
-    def dual_ascent(self, rng):
-        """Return a `DualAscent` from zero in float32, or None if this problem does not suit it."""
-        squares = np.empty(self.n_samples)
-        self._pass(kernels.row_squares, np.ones(self.n_features), squares)
-        sizes = self.c, self.scale, 1.0 + self.c * squares
-        fits = all(size.min() > 1e-9 and size.max() < 1e9 for size in sizes)
-        if not (self.l2 and fits):
-            return None
-        return DualAscent(self, squares, rng)
-
     def search(self, point, direction):
         """Evaluate point + t direction for a good t <= 1; returns the new point and t.
 
@@ -467,7 +468,7 @@ class LogLossProblem:
             W = point.W + t * direction
             loss, slope_t = kernels.loss_along(self.y, self.c, point.Z, dZ, t)
             slope_t += np.vdot(self.penalty * W, direction)
-            rise = loss + self._half_norm(W) - point.objective
+            rise = loss + self.half_norm(W) - point.objective
             falls = rise <= ARMIJO * t * slope
             if falls and point.objective + rise < best:
                 best, best_t = point.objective + rise, t
@@ -488,218 +489,12 @@ class LogLossProblem:
         new = self.evaluate(point.W + best_t * direction)
         return (new, best_t) if new.objective < point.objective else (None, 0.0)
 
-    def lower_bound(self, point, direction):
-        """Return a proven lower bound on the optimum: the value of a dual point.
-
-        Dual points are probabilities p' that balance the classes, sum_i c_i (p'_i - y_i) = 0, if
-        there is an intercept. Theirs is the bound F(w, b) - 1/2 ||w + X'c (p' - y)||^2
-        - sum_i c_i KL(p'_i || p_i), with b the best intercept for w. The probabilities of
-        the point itself lose a factor that grows with the condition number. A Newton step for the
-        scores, p' = p + (diag p - pp') dz, makes the first term ||dw||^2 / 2, and the bound is
-        then as far below the optimum as the objective is above it, or closer. Far from the
-        optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
-        """
-        if point.image is not None and point.image[0] is direction:
-            bound = self._bound_from_image(point)
-            if bound is not None:
-                return bound
-        dZ = self.forward(direction)
-        Z, loss = self._balanced_scores(point)
-        if self.fit_intercept:
-            dZ += _solve(self.class_curvature(Z), -self._column_sums(Z, dZ))
-        objective = loss + self._half_norm(point.W)
-        cut, R, divergence = self._newton_dual(Z, dZ)
-        bound = objective - self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
-        if cut < 1.0:
-            bound = max(bound, self._softmax_bound(point, Z, loss, Z + dZ))
-        return _less_rounding(bound, objective)
-
-    def dual_bound(self, point, scores):
-        """Return a proven lower bound on the optimum, from the dual point softmax(scores)."""
-        Z, loss = self._balanced_scores(point)
-        bound = self._softmax_bound(point, Z, loss, scores)
-        return _less_rounding(bound, loss + self._half_norm(point.W))
-
-    def _balanced_scores(self, point):
-        """Scores with the best intercept for the point's coefficients, and their loss."""
-        Z = point.Z + self._best_intercept(point.Z) if self.fit_intercept else point.Z
-        return Z, self._loss(Z)
-
-    def _softmax_bound(self, point, Z, loss, scores):
-        """`lower_bound` with p' = softmax(scores), which a shift balances."""
-        if self.fit_intercept:
-            scores = scores + self._best_intercept(scores)
-        R = self._residuals(scores)
-        # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-        divergence = loss - self._loss(scores) + np.vdot(R, scores - Z)
-        gap = self._dual_gap(point, R, divergence, self._dual_gradient(point, R))
-        return loss + self._half_norm(point.W) - gap
-
-    def _bound_from_image(self, point):
-        """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
-
-        Without a cut p' is linear in the step: X'c (p' - y) = -w - direction - residual.
-        Only balancing the classes costs a pass back. Returns None if the step has to be cut.
-        """
-        direction, scores, residual = point.image
-        if self.fit_intercept:
-            h = self.binary_curvature(point.Z, 0.0)
-            total = h.sum()
-            shift = residual[-1] / total if total > 0 else 0.0
-            scores = scores + shift
-            residual = residual - shift * self.backward(h[:, None])
-        cut, R, divergence = self._newton_dual(point.Z, scores)
-        if cut < 1.0:
-            return None
-        gap = self._dual_gap(point, R, divergence, self.l2 * direction + residual)
-        return _less_rounding(point.objective - gap, point.objective)
-
-    def _newton_dual(self, Z, dZ):
-        """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
-
-        Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
-        """
-        R = np.empty_like(Z)
-        kernel = kernels.logistic_dual if self.k == 1 else kernels.softmax_dual
-        cut, divergence = kernel(Z, dZ, self.y, self.c, R)
-        return cut, R, divergence
-
-    def _loss(self, Z):
-        return kernels.loss_along(self.y, self.c, Z, Z, 0.0)[0]
-
-    def _residuals(self, Z):
-        """c (P - Y) at scores Z."""
-        return self._newton_dual(Z, np.zeros_like(Z))[1]
-
-    def _dual_gradient(self, point, R):
-        """Penalty's gradient plus X'R: 0 at the optimum."""
-        return self.l2 * point.W + self.backward(R)
-
-    def _dual_gap(self, point, R, divergence, G):
-        """Objective minus dual objective of probabilities with these residuals and divergence.
-
-        G is their `_dual_gradient`.
-        """
-        gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
-        if self.fit_intercept:
-            imbalance = np.abs(R.sum(axis=0)).max()
-            if not imbalance <= 1e-12 * np.abs(R).sum():
-                return np.inf  # no dual point: the intercept could not be balanced
-            gap += imbalance * self.k * (1.0 + np.abs(point.W[-1]).max())  # rounding
-        return gap
-
-    def _intercept_derivatives(self, Z):
-        """Derivatives of the loss in a shift of the scores.
-
-        Returns the gradient relative to the sum of the residuals' magnitudes, that sum, and the
-        Hessian.
-        """
-        R = self._residuals(Z)
-        size = max(np.abs(R).sum(), 1e-300)
-        return R.sum(axis=0) / size, size, self.class_curvature(Z)
-
-    def _column_sums(self, Z, dZ):
-        """Sum over rows of c (diag p - pp') dz."""
-        if self.k == 1:
-            return self.binary_curvature(Z, 0.0) @ dZ
-        P = self.probabilities(Z)
-        return self.c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
-
-    def _best_intercept(self, Z):
-        """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
-        shift = np.zeros(self.k)
-        loss = self._loss(Z)
-        for _ in range(MAX_INTERCEPT_STEPS):
-            imbalance, size, hessian = self._intercept_derivatives(Z + shift)
-            step = _solve(hessian, -imbalance * size)
-            for _ in range(MAX_LINE_TRIALS):
-                new = self._loss(Z + (shift + step))
-                # on a flat that float64 does not resolve Newton's step is right all the same
-                if new <= loss * (1 + ROUNDING):
-                    break
-                step = step / 4
-            else:
-                break
-            shift = shift + step
-            if np.abs(imbalance).max() <= BALANCED:
-                break
-            loss = new
-        return shift
-
-
-class DualAscent:
-    """Dual coordinate ascent from zero, for several classes and CSR rows, in float32.
-
-    The intercept has no penalty, which would be a constraint on the dual: it gets
-    rho/2 (b - anchor)^2, and the anchor moves to b after each pass, as in the finite sums' SDCA.
-
-    Attributes
-    ----------
-    scores : ndarray of float32 of shape (n_samples, k)
-        Logarithms of the dual variables, which are probabilities.
-    """
-
-    def __init__(self, problem, squares, rng):
-        self.problem, self.rng, X, c = problem, rng, problem.X, problem.c
-        self.indptr, self.indices = X.indptr.astype(np.int64), X.indices.astype(np.int32)
-        self.data, self.c = X.data.astype(np.float32), c.astype(np.float32)
-        self.rho = 0.0
-        if problem.fit_intercept:
-            self.rho = min(0.5 * c.mean(), problem.l2 * c.sum() / max(c @ squares, 1e-300))
-        lengths = squares / problem.l2 + (1.0 / self.rho if self.rho else 0.0)
-        self.q = (c * lengths).astype(np.float32)
-        self.scores = np.empty((problem.n_samples, problem.k), dtype=np.float32)
-        self._V = problem.zeros().astype(np.float32)
-        self._anchor = self._V[-1].copy()
-        self._fresh = True
-
-    def run(self):
-        """Visit each row once, in random order; returns about the duality gap before."""
-        problem = self.problem
-        order = self.rng.permutation(problem.n_samples).astype(np.int32)
-        problem.count_pass()
-        gap = sum_over_blocks(
-            lambda first, last: dual_kernels.dual_pass(
-                order[first:last],
-                self.indptr,
-                self.indices,
-                self.data,
-                problem.y,
-                self.c,
-                self.q,
-                problem.l2,
-                self.rho,
-                self._fresh,
-                self.scores,
-                self._V,
-            ),
-            problem.n_samples,
-            problem.values_per_row * problem.k,
-        )
-        b = self._V[-1].copy()
-        self._V[-1] += b - self._anchor
-        self._anchor = b
-        self._fresh = False
-        return gap
-
-    @property
-    def W(self):
-        """Parameters."""
-        W = self._V.astype(float)
-        return W - W.mean(axis=1, keepdims=True)
-
 
 def _largest(values, share):
     """Index of the largest values, which sum to `share` of all, in ascending order."""
     order = np.argsort(-values)
     total = np.cumsum(values[order])
     return np.sort(order[: np.searchsorted(total, share * total[-1]) + 1])
-
-
-def _less_rounding(bound, objective):
-    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
-    bound -= 8 * EPS * objective
-    return max(0.0, bound) if np.isfinite(bound) else 0.0
 
 
 def _finite(statistic):
@@ -709,11 +504,3 @@ def _finite(statistic):
             "sample weights, can be summed; rescale the columns, with StandardScaler for example."
         )
     return statistic
-
-
-def _solve(A, rhs):
-    """Solve A u = rhs for a semi-definite A, free up to a constant with several classes."""
-    scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
-    with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
-        rhs = np.clip(rhs / scale, -1e300, 1e300)
-        return np.linalg.lstsq(A / np.outer(scale, scale), rhs)[0] / scale

@@ -1,32 +1,14 @@
-"""Bound majorization and what is built on it, as generators of steps.
+"""Bound majorization as in the papers, as generators of steps.
 
 A generator computes one iteration each time it is asked, and ends where float64 does: when no
 step lowers the objective any more.
 """
 
 from dataclasses import dataclass
-from functools import partial
-from itertools import count
 
 import numpy as np
 
-from sklearn_optland import _lbfgs as lbfgs
-from sklearn_optland._certificate import Certificate
-from sklearn_optland._fit_loop import Iteration
-from sklearn_optland.linear_model._curvature import (
-    BLOCK_ROWS,
-    MAX_HESSIAN_SIDE,
-    MAX_SIDE,
-    PAIRS,
-    ClassBlocksCurvature,
-    DiagonalCurvature,
-    GramCurvature,
-    HessianCurvature,
-    JC12Curvature,
-    KroneckerCurvature,
-    PairCurvature,
-    deflated,
-)
+from sklearn_optland.linear_model._curvature import KroneckerCurvature
 from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 
 # "growing": part of the data for the first batch, and the factor between two batches. The error of
@@ -34,46 +16,6 @@ from sklearn_optland.linear_model._log_loss_problem import ROUNDING, Point
 # without an extra pass.
 FIRST_BATCH = 64
 GROWTH = 1.5
-# "auto": parts of the data for the first steps, and the most steps on each.
-FIRST_BATCHES = (32, 8)
-MAX_BATCH_STEPS = 4
-# "auto": a curvature is renewed once the decrement falls less than that many times in a step.
-SLOW = 16
-# "auto": from this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
-# steps; and what a fit takes from the decrement, as a logarithm.
-EXPENSIVE = 15
-TRIAL_STEPS = 5
-DIGITS = np.log(1e10)
-# "auto": share of the ridge of "growing". An importance sample has seen every direction; a larger
-# ridge would hold up the directions of little curvature.
-SAMPLE_RIDGE = 0.01
-LBFGS_MEMORY = 10
-# Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS and its
-# scales, and the decrement, relative to the objective, from which on Newton steps pay.
-CLASS_REFRESHES = 1, 2, 4, 7
-KRONECKER_MEMORY = 15
-KRONECKER_SCALES = 0.05, 1.0
-NEAR = 1e-2
-# What products in float32 leave open of an objective, relative to it, with a margin.
-FLOAT32_ROUNDING = 1e-6
-# Dual ascent, many sparse columns: passes before a point is evaluated, and what they have to make
-# of the gap; the gap, relative to the objective, that float32 leaves open.
-DUAL_PASSES = 4
-DUAL_GAIN = 0.1
-FLOAT32_GAP = 1e-11
-# What conjugate gradients may leave open of the last certificate, a share of the gap: a fit that
-# was cut short need not know it well.
-FINAL_EXCESS = 1.0
-# Newton steps: shares of the Hessian's trace whose rows its products take, one after the other; the
-# decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
-# in float64, the latter for scores up to a size (of larger ones float32 knows less); the residual
-# of a step in the preconditioner's norm; and how many of a system's directions the next ones know,
-# at least.
-HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
-SETTLED = 1e-3
-FLOAT64_GRADIENTS, FLOAT32_SCORES = 1e-4, 30.0
-CG_TOLERANCE = 0.2
-MAX_DIRECTIONS = 30
 
 
 @dataclass
@@ -86,57 +28,13 @@ class Step:
     decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
     dual: np.ndarray | None = None  # (n_samples, k), logarithms of a dual point
 
-
-def plan(problem, curvature, batch):
-    """Choose an algorithm and its curvature; the estimator shows the choice as `plan_`.
-
-    Returns
-    -------
-    algorithm : {"quasi-newton from samples", "quasi-newton, newton-cg", "majorization", \
-            "accelerated majorization", "majorization on growing batches"}
-    metric : {"gram", "jc12", "kronecker", "diagonal"}
-    """
-    multinomial = problem.k > 1
-    small = problem.has_few_columns
-    if curvature == "auto" and batch == "full":
-        if small and not multinomial:
-            return "quasi-newton from samples", "gram"
-        return "quasi-newton, newton-cg", "kronecker" if small else "diagonal"
-    if curvature == "auto":
-        fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
-        curvature = "jc12" if fits else "bohning"
-    if curvature == "bohning-nesterov":
-        return "accelerated majorization", "kronecker"
-    algorithm = "majorization" if batch == "full" else "majorization on growing batches"
-    if curvature == "bohning":
-        return algorithm, "kronecker"
-    return algorithm, "jc12" if multinomial else "gram"
-
-
-METRICS = {
-    "gram": GramCurvature,
-    "jc12": JC12Curvature,
-    "kronecker": KroneckerCurvature,
-    "diagonal": DiagonalCurvature,
-}
-
-
-def steps(problem, W, algorithm, metric, *, refresh, rng):
-    """Start the algorithm that `plan` chose.
-
-    `rng` returns a random number generator; seeding one takes longer than a step on small data.
-    """
-    metric = METRICS[metric]
-    match algorithm:
-        case "quasi-newton from samples":
-            return quasi_newton_from_samples(problem, W, rng)
-        case "quasi-newton, newton-cg":
-            return quasi_newton_then_newton_cg(problem, W, metric, rng)
-        case "accelerated majorization":
-            return accelerated(problem, W, metric(problem))
-        case "majorization on growing batches":
-            return growing(problem, W, metric, refresh, rng)
-    return majorize(problem, problem.evaluate(W), metric(problem), refresh)
+    @property
+    def expected_gap(self):
+        """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
+        if self.decrement is not None:
+            return 0.5 * self.decrement
+        gradient = self.point.gradient
+        return 0.5 * np.vdot(gradient, self.curvature.solve(gradient))
 
 
 def majorize(problem, point, curvature, refresh):
@@ -197,405 +95,24 @@ def growing(problem, W, metric, refresh, rng):
     while size < n:
         sample = problem.sample(np.sort(order[:size]))
         point = sample.evaluate(W)
-        curvature = metric(sample, ridge=_sampling_ridge(problem, size, metric))
+        curvature = metric(sample, ridge=sampling_ridge(problem, size, metric))
         if metric is not KroneckerCurvature:
             curvature.refresh(point)
         W = W - curvature.solve(point.gradient)
         yield Step(Point(W, point.Z, point.objective, point.gradient), curvature, full=False)
         size = int(np.ceil(GROWTH * size))
-    yield from majorize(problem, _after_samples(problem, W), metric(problem), refresh)
+    yield from majorize(problem, after_samples(problem, W), metric(problem), refresh)
 
 
-def _after_samples(problem, W):
+def after_samples(problem, W):
     """Evaluate where samples have led, or zero if that is better."""
     point = problem.evaluate(W)
     return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
 
 
-def _sampling_ridge(problem, size, metric):
+def sampling_ridge(problem, size, metric):
     """What a sample of `size` rows may miss of the curvature, for each column."""
     ridge = 0.25 * min(1.0, problem.n_features / size) * problem.column_squares
     if not problem.fit_intercept:
         ridge[-1] = 0.0
     return ridge.mean() if metric is KroneckerCurvature else ridge
-
-
-def quasi_newton_from_samples(problem, W, rng):
-    """Few columns, two classes: `quasi_newton`, started on samples of the data.
-
-    The samples find the region where Newton's curvature holds, and the last one's curvature
-    serves the whole data until it slows the descent.
-    """
-    n, d = problem.n_samples, problem.n_features
-    curvature = GramCurvature(problem)
-    fresh = False
-    if not W.any():
-        seed = None
-        for part in FIRST_BATCHES:
-            size = n // part
-            if size < 10 * d:
-                continue
-            seed = int(rng().randint(2**31)) if seed is None else seed
-            sample = problem.importance_sample(size, seed)
-            curvature.problem = sample
-            curvature.ridge = SAMPLE_RIDGE * _sampling_ridge(problem, size, GramCurvature)
-            fresh = True
-            descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
-            for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
-                W = step.point.W
-                # about the distance between the optimum of a sample and that of the data
-                if _decrement(step) <= 0.1 * d / size * step.point.objective:
-                    break
-        curvature.problem, curvature.ridge = problem, 0.0
-    point = _after_samples(problem, W)
-    if not fresh and problem.gram_price > EXPENSIVE:
-        point = yield from limited_memory(problem, point)
-    yield from quasi_newton(problem, point, curvature, fresh=fresh)
-
-
-class LimitedMemory:
-    """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
-
-    def __init__(self, curvature, size, scales):
-        self.curvature, self.size, self.scales = curvature, size, scales
-        self.memory, self.scale = [], 1.0
-
-    def add(self, point, new):
-        self.memory = _remember(self.memory, point, new, self.size)
-        if self.memory:
-            s, y = self.memory[-1]
-            self.scale = np.clip(np.vdot(s, y) / np.vdot(y, self.curvature.solve(y)), *self.scales)
-
-    def solve(self, G):
-        return lbfgs.solve(self.memory, self.curvature.solve, G, self.scale)
-
-
-def limited_memory(problem, point):
-    """L-BFGS on the diagonal, until the rest would take more steps than a Gram matrix costs passes.
-
-    Yields steps and returns the last point.
-    """
-    diagonal = DiagonalCurvature(problem)
-    diagonal.refresh(point)
-    metric, first = LimitedMemory(diagonal, LBFGS_MEMORY, (0.0, np.inf)), None
-    for n_steps in count():
-        direction = -metric.solve(point.gradient)
-        decrement = -np.vdot(point.gradient, direction)
-        if n_steps > 0:
-            yield Step(point, metric, decrement=decrement)
-        first = decrement if first is None else first
-        gained = np.log(first / decrement) if 0 < decrement < first else 0.0
-        if n_steps >= TRIAL_STEPS and (DIGITS - gained) * n_steps > problem.gram_price * gained:
-            return point
-        new, _ = problem.search(point, direction)
-        if new is None:
-            return point
-        metric.add(point, new)
-        point = new
-
-
-def quasi_newton(problem, point, curvature, *, fresh):
-    """L-BFGS on a factored curvature, which is renewed when the decrement falls too slowly.
-
-    The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
-    step would have moved too far: after a step that had to be cut, each row's radius is what it
-    moved. If a fresh curvature gives no descent either, the last resort is a pure JC12 step, which
-    cannot raise the objective.
-
-    `fresh`: the curvature holds something to start with.
-    """
-    memory, radius, renew = [], 0.0, not fresh
-    previous = np.inf
-    while True:
-        direction = None
-        if not renew:
-            direction = -lbfgs.solve(memory, curvature.solve, point.gradient)
-            renew = -np.vdot(point.gradient, direction) > previous / SLOW
-        if renew:
-            curvature.refresh(point, radius)
-            memory, direction = [], -curvature.solve(point.gradient)
-        decrement = -np.vdot(point.gradient, direction)
-        if decrement <= ROUNDING * point.objective and not decrement < previous:
-            return
-        previous = decrement
-        new, t = problem.search(point, direction)
-        if new is None:
-            curvature.refresh(point)
-            memory = []
-            new = problem.evaluate(point.W - curvature.solve(point.gradient))
-            if not new.objective < point.objective:
-                return
-            t = 1.0
-        renew = t < 1.0
-        radius = np.abs(new.Z - point.Z)[:, 0] * (max(t, 0.25) / t) if renew else 0.0
-        if not renew:
-            memory = _remember(memory, point, new, LBFGS_MEMORY)
-        point = new
-        yield Step(point, curvature)
-
-
-def _remember(memory, point, new, size):
-    """The memory of L-BFGS with the latest step."""
-    return lbfgs.remember(memory, new.W - point.W, new.gradient - point.gradient, size)
-
-
-def quasi_newton_then_newton_cg(problem, W, metric, rng):
-    """L-BFGS in the metric `metric` while far from the optimum, then `newton_cg`.
-
-    Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
-    also moves. The classes' curvature is renewed often at first, then seldom: it settles. Products
-    run in float32 where that is faster: each step lowers the objective by far more than that
-    rounds. Of many sparse columns, vectors of the parameters cost as much as a pass: `dual_ascent`
-    takes the place of L-BFGS.
-    """
-    fast = problem.in_float32
-    curvature = metric(fast)
-    if not fast.is_sparse or fast is problem:
-        point = yield from _lbfgs_steps(fast, fast.evaluate(W), curvature)
-    else:
-        if not W.any():
-            W = yield from dual_ascent(problem, W, rng)
-        point = fast.evaluate(W)
-    yield from newton_cg(problem, point, curvature)
-
-
-def dual_ascent(problem, W, rng):
-    """Passes of dual coordinate ascent from W = 0, for as long as they gain much.
-
-    Yields steps and returns the last parameters.
-    """
-    ascent = problem.in_float32.dual_ascent(rng())
-    objective, previous = problem.at_zero, ascent and ascent.run()
-    while ascent:
-        for _ in range(DUAL_PASSES):
-            gap = ascent.run()
-            if gap <= DUAL_GAIN**2 * previous:
-                break
-        point = problem.value(ascent.W)
-        if not point.objective < objective:
-            break
-        W, objective = point.W, point.objective
-        yield Step(point, None, decrement=2 * gap, dual=ascent.scores)
-        if gap > DUAL_GAIN * previous or gap <= FLOAT32_GAP * objective:
-            break
-        previous = gap
-    return W
-
-
-def _lbfgs_steps(problem, point, curvature):
-    metric = LimitedMemory(curvature, KRONECKER_MEMORY, KRONECKER_SCALES)
-    for n_steps in count():
-        if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
-            curvature.refresh(point)
-        direction = -metric.solve(point.gradient)
-        if -np.vdot(point.gradient, direction) <= NEAR * point.objective:
-            break
-        new, _ = problem.search(point, direction)
-        if new is None or new.objective > (1 - FLOAT32_ROUNDING) * point.objective:
-            break
-        metric.add(point, new)
-        point = new
-        yield Step(point, curvature)
-    return point
-
-
-def preconditioner(problem, curvature):
-    """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
-    k, d = problem.k, problem.n_features + 1
-    if problem.is_sparse or isinstance(curvature, DiagonalCurvature) or not problem.l2:
-        return curvature
-    if k * d <= MAX_HESSIAN_SIDE:
-        return HessianCurvature(problem)
-    blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
-    pairs = PAIRS * PAIRS * (d + PAIRS / 3)
-    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem)
-
-
-def newton_cg(problem, point, metric):
-    """Truncated Newton steps; the last resort is a step of Boehning's bound.
-
-    First all of it is in float32, then the directions are, and at the end nothing: each stage
-    lasts as long as it serves.
-    """
-    fast = problem.in_float32
-    settled = fast is not problem
-    if settled:
-        curvature = preconditioner(fast, metric)
-        point = yield from _newton_steps(fast, fast, point, curvature, far=True)
-        point = problem.evaluate(point.W)
-        point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
-    if isinstance(metric, KroneckerCurvature):
-        metric.V = metric.V.astype(float)
-    while point is not None:
-        metric.refresh(point)
-        point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
-        if point is not None:
-            bound = type(metric)(problem)
-            bound.bohning()
-            new = problem.evaluate(point.W - bound.solve(point.gradient))
-            point = new if new.objective < point.objective else None
-            if point is not None:
-                yield Step(point, metric)
-
-
-def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):
-    """Newton steps of `problem`, with the Hessian's products of `products`.
-
-    The products begin on the rows that are least certain and take in more of them as the steps
-    gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement has
-    fallen less than `stall` times, or no step lowers the objective; with `far`, when gradients in
-    float32 no longer serve. Returns the last point; None at the end of the arithmetic.
-    """
-    last = len(HESSIAN_SHARES) - 1
-    previous, level, directions = np.inf, last if settled else 0, []
-    while True:
-        direction = point.newton
-        if direction is None:
-            if not settled:
-                curvature.refresh(point)
-            same = settled and level == last
-            direction = products.newton_direction(
-                point,
-                deflated(curvature.solve, directions) if same else curvature.solve,
-                share=HESSIAN_SHARES[level],
-                tolerance=CG_TOLERANCE,
-                directions=directions if same and len(directions) < MAX_DIRECTIONS else None,
-            )
-        decrement = -np.vdot(point.gradient, direction)
-        if decrement <= ROUNDING * point.objective and not decrement < previous:
-            return point if stall else None
-        near = FLOAT64_GRADIENTS * max(1.0, np.abs(point.Z).max() / FLOAT32_SCORES) if far else 0.0
-        if decrement <= near * point.objective or stall * decrement > previous:
-            return point
-        settled = settled or decrement <= SETTLED * point.objective
-        if settled or decrement > previous / 20:
-            level = min(level + 1, last)
-        previous = decrement
-        new, _ = problem.search(point, direction)
-        if new is None:
-            return point
-        point = new
-        yield Step(point, curvature)
-
-
-def _decrement(step):
-    """Half of gradient' metric^-1 gradient: what the metric expects to be left."""
-    if step.decrement is not None:
-        return 0.5 * step.decrement
-    gradient = step.point.gradient
-    return 0.5 * np.vdot(gradient, step.curvature.solve(gradient))
-
-
-class CertifiedDescent:
-    """Runs an algorithm and bounds its distance from the optimum.
-
-    The bound costs a few passes, so it is computed when the metric expects it to be within
-    `tol` of the objective. A lower bound on the optimum serves all points of the run, the
-    earlier ones too. Without a penalty no dual point is known to be feasible: then the norm of the
-    gradient is measured, against `tol` times its norm at zero.
-
-    Attributes
-    ----------
-    point : Point
-        The latest.
-    lower_bound : float
-        The best so far; 0 at first, since the loss is not negative.
-    """
-
-    def __init__(self, problem, W, steps, tol):
-        self.problem, self.W, self.steps, self.tol = problem, W, steps, tol
-        self.point, self.curvature, self.dual, self.full = None, None, None, []
-        self.lower_bound = 0.0
-        if not problem.l2:
-            start = problem.evaluate(problem.zeros())
-            self.gradient_tolerance = tol * float(np.linalg.norm(start.gradient))
-
-    def certificate(self):
-        """Certificate of the latest point."""
-        if not self.problem.l2:
-            norm = float(np.linalg.norm(self.point.gradient))
-            return Certificate("gradient norm", norm, self.gradient_tolerance, "stationary")
-        objective = float(self.point.objective)
-        gap = objective - self.lower_bound
-        return Certificate("duality gap", gap, self.tol * objective, "global")
-
-    def iterations(self, attributes):
-        """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
-        trigger, by_float32 = 1.0, np.inf
-        for step in self.steps:
-            self.point, self.curvature, self.dual = step.point, step.curvature, step.dual
-            if step.point.exact and step.full and step.point.objective > by_float32:
-                continue  # float32 had judged a point before too low
-            by_float32 = np.inf if step.point.exact else step.point.objective
-            self.full.append(step.full)
-            if step.full and self.problem.l2:
-                target, expected = self.tol * step.point.objective, _decrement(step)
-                if expected <= trigger * target:
-                    self._bound()
-                    gap = self.certificate().value
-                    if gap > target:
-                        trigger = 0.8 * expected / gap
-            done = step.full and self.certificate().reached
-            if done and not self.point.exact:
-                self.point = self.problem.evaluate(self.point.W)
-                done = self.certificate().reached
-            yield self._iteration(attributes, done)
-        if not (self.full and self.full[-1]):
-            self.point = self.problem.evaluate(self.point.W if self.point else self.W)
-        self.full.append(True)
-        yield self._iteration(attributes, True)
-
-    def _iteration(self, attributes, done):
-        point, problem = self.point, self.problem
-        curves = {"objective": point.objective, "passes": problem.passes}
-        if not problem.l2:
-            curves["certificate"] = np.linalg.norm(point.gradient)
-        return Iteration(curves, partial(attributes, point.W), done)
-
-    def _bound(self, excess=0.1):
-        """Raise the lower bound by what the latest point proves, as `newton_direction` says."""
-        problem, fast = self.problem, self.problem.in_float32
-        if not self.point.exact:
-            self.point = problem.evaluate(self.point.W)
-        point, curvature = self.point, self.curvature
-        if self.dual is not None:
-            bound = problem.dual_bound(point, self.dual.astype(float))
-            self.lower_bound = max(self.lower_bound, float(bound))
-            return
-        if isinstance(curvature, KroneckerCurvature) and problem.k == 1:
-            # Boehning's bound is a poor guide to Newton's direction.
-            curvature = GramCurvature(problem)
-            curvature.refresh(point, 0.0)
-        solve = curvature.solve if curvature else lambda G: G
-        if point.newton is None:
-            target = self.tol * point.objective
-            point.newton = fast.newton_direction(point, solve, target=target, excess=excess)
-        gap = self._gap()
-        # The gap is about half the decrement; far more is what float32 has left of the residual.
-        rounded = fast is not problem and gap > -2 * np.vdot(point.gradient, point.newton)
-        if rounded and not self.certificate().reached:
-            point.newton = problem.newton_direction(point, solve, start=point.newton)
-            self._gap()
-
-    def _gap(self):
-        """Raise the lower bound by what the point's Newton direction proves; return the gap."""
-        problem, point = self.problem, self.point
-        self.lower_bound = max(self.lower_bound, float(problem.lower_bound(point, point.newton)))
-        return point.objective - self.lower_bound
-
-    def finish(self, W, history):
-        """Certify the parameters that the estimator keeps, perhaps rounded to float32.
-
-        Returns the certificate, and completes the history: with the bound that is known at the
-        end, and with infinity for iterations that were measured on a sample of the rows.
-        """
-        if not (self.full[-1] and self.point.exact and np.array_equal(W, self.point.W)):
-            newton = self.point.newton
-            self.point = self.problem.evaluate(W)
-            self.point.newton = newton if self.full[-1] else None
-        if self.problem.l2:
-            if not self.certificate().reached:
-                self._bound(FINAL_EXCESS)
-            history["certificate"] = history["objective"] - self.lower_bound
-        history["certificate"] = np.where(self.full, history["certificate"], np.inf)
-        return self.certificate()

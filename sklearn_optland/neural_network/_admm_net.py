@@ -14,126 +14,20 @@ from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._row_weights import normalized, row_weights
+from sklearn_optland.neural_network import _admm_net_docs as docs
 from sklearn_optland.neural_network._feasible import KKT_LINES, Objective, feasible
-from sklearn_optland.neural_network._network import (
-    FLOATS,
+from sklearn_optland.neural_network._network import Network
+from sklearn_optland.neural_network._passes import Passes
+from sklearn_optland.neural_network._predictions import FLOATS, NetworkClassifier, NetworkRegressor
+from sklearn_optland.neural_network._splitting import SPLITTINGS
+from sklearn_optland.neural_network._targets import (
     BestSoFar,
-    Network,
-    NetworkClassifier,
-    NetworkRegressor,
-    Passes,
     as_targets,
-    choose_units,
     encode_classes,
     hold_out,
-    normalized,
-    row_weights,
 )
-from sklearn_optland.neural_network._splitting import SPLITTINGS
-
-_PARAMETERS = """hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units of each hidden layer. Empty: a linear model.
-    activation : {"logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
-    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
-        The algorithm.
-
-        - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
-          paper's Algorithm 1, but what works.
-        - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
-        - "taylor": splitting of products and activations, with multipliers of the output only.
-        - "bcd": the same without multipliers, proximal.
-
-        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
-        objective on the way is returned.
-    metric : {"auto", "gram", "identity"}, default="auto"
-        Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
-        layers with more than 2000 inputs, where a Gram costs more than it saves.
-    alpha : float, default=1e-4
-        Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
-    rho : float or array-like of shape (n_layers - 1,), default=None
-        Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
-        weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
-        and 1 for the others.
-    tol : float, default=1e-3
-        The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
-
-        .. math:: \\frac{\\|H_l^T D_l + \\alpha W_l\\|}{\\|H_l\\| \\|D_l\\| + \\alpha \\|W_l\\|}
-                  \\cdot \\frac{\\|D_L\\|}{\\|D_0\\|},
-
-        with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
-        prediction. Unlike the gradient it is not small on the plateaus of deep nets. With
-        `early_stopping` the held-out rows alone say when to stop.
-    max_iter : int, default=1000
-        The most iterations: steps of "feasible", sweeps of the others.
-    early_stopping : bool, default=False
-        Whether to hold out rows, to stop when the loss on them has not fallen for
-        `n_iter_no_change` iterations, and to return the net that had the lowest.
-    validation_fraction : float, default=0.1
-        Share of the rows that `early_stopping` holds out.
-    n_iter_no_change : int, default=100
-        Patience of `early_stopping`. The loss on held-out rows often rises for some tens of
-        iterations before it falls on.
-    init : "glorot", float or tuple of (coefs, intercepts), default="glorot"
-        Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
-        or given arrays.
-    warm_start : bool, default=False
-        Whether to start from the net of the previous fit, if its layers have the same sizes.
-    random_state : int, RandomState instance or None, default=None
-        Draws the start and the held-out rows."""
-_ATTRIBUTES = """coefs_ : list of ndarray of shape (n_in, n_out)
-        Weights of each layer; float32 if X was, else float64.
-    intercepts_ : list of ndarray of shape (n_out,)
-        Biases of each layer.
-    certificate_ : Certificate
-        The relative KKT residual, as `tol` has it, scope "stationary". Of a regression without
-        hidden layers, the gap to the optimum in units of the objective, scope "global".
-    kkt_residuals_ : dict of ndarray
-        Norms of the eight lines of the KKT system at each iteration, in units of standardised
-        targets: "W_1", "W_i", "W_l" for the weights of the first, the middle and the last layer,
-        "V_i", "V_l-1", "V_l" for the layers' outputs, "constraint_i" and "constraint_l". On the
-        feasible set all but the first three are 0.
-    history_ : dict of ndarray
-        "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
-        "validation_loss", at each iteration. Of "admm", also "lagrangian".
-    loss_curve_ : ndarray of shape (`n_iter_`,)
-        The objective at each iteration.
-    loss_ : float
-        The objective of the net that is returned, on the rows that were not held out.
-    n_iter_ : int
-        Number of iterations.
-    n_layers_ : int
-        Number of layers, inputs and outputs counted.
-    n_outputs_ : int
-        Number of outputs.
-    out_activation_ : str
-        Activation of the output layer, as `MLPClassifier` names it.
-    n_features_in_ : int
-        Number of features seen during `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features seen during `fit`, if X has string names."""
-_NOTES = """The W line of the KKT system is all that is left when V is the forward pass and the
-    multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,
-    (HᵀH + δI)⁻¹ with the layer's inputs H: a Gram-preconditioned L-BFGS, close to one-sided K-FAC.
-    Grams G are taken every 5 iterations; δ, relative to abs(G)² / tr(G), starts at 0.2 and falls
-    tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
-    with three or more hidden layers waits until their plateau is left.
-
-    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
-    always are; the penalty stays that of `coefs_`. float32 data are computed in float32."""
-_REFERENCES = """J. Zeng, S. Ouyang, T. T.-K. Lau, S. Lin and Y. Yao, "Global convergence in deep
-    learning with variable splitting via the Kurdyka-Łojasiewicz property", 2018; J. Zeng, T. T.-K.
-    Lau, S. Lin and Y. Yao, "Global convergence of block coordinate descent in deep learning",
-    ICML 2019: "bcd".
-
-    J. Zeng, S.-B. Lin, Y. Yao and D.-X. Zhou, "On ADMM in deep learning: convergence and
-    saturation-avoidance", JMLR 22 (2021): "admm".
-
-    G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
-    without gradients: a scalable ADMM approach", ICML 2016: "taylor".
-
-    J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
-    curvature", ICML 2015: K-FAC."""
+from sklearn_optland.neural_network._units import choose_units
 
 
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
@@ -259,7 +153,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         passes = Passes(network, rows, Y, c, units)
         objective = Objective(passes, self.alpha, units.penalty_factors(network, X.dtype))
         if self.solver == "feasible":
-            steps = feasible(objective, theta, self.metric)
+            steps = feasible(objective, theta, self.metric, self.tol)
         else:
             given = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
             total = float(np.broadcast_to(given, len(X)).sum())
@@ -307,10 +201,12 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             )
             for name, value in attributes(kept).items():
                 setattr(self, name, value)
-            self.certificate_ = self._certificate(objective, kept, unit)
+            # In the precision of the data; the last iterations may have been in float32.
+            end = objective.at(kept.theta)
+            self.certificate_ = self._certificate(objective, end, unit)
         self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
         self.history_, self.loss_curve_ = history, history["objective"]
-        self.loss_ = float(unit * kept.objective)
+        self.loss_ = float(unit * end.objective)
         self.n_iter_ = len(self.loss_curve_)
         self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
         if not self.early_stopping and self.tol > 0:
@@ -320,14 +216,14 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 advice = "Increase max_iter or tol, or scale the data."
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
 
-    def _certificate(self, objective, step, unit):
+    def _certificate(self, objective, end, unit):
         """The KKT residual; of a linear regression, the gap to the optimum."""
         network = objective.network
         if len(network.sizes) > 2 or network.is_log_loss:
-            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
+            return Certificate("KKT residual", end.residual, float(self.tol), "stationary")
         # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
-        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
-        (G,) = objective.passes.grams(step.theta, [0])
+        gradient = network.layers(end.gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(end.theta, [0])
         G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
         newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
         gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
@@ -348,13 +244,16 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     Parameters
     ----------
-    {_PARAMETERS}
+    {docs.PARAMETERS}
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted.
-    {_ATTRIBUTES}
+    {docs.ATTRIBUTES}
 
     See Also
     --------
@@ -363,11 +262,11 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     Notes
     -----
-    {_NOTES}
+    {docs.NOTES}
 
     References
     ----------
-    {_REFERENCES}
+    {docs.REFERENCES}
 
     Examples
     --------
@@ -381,6 +280,48 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     ('stationary', True)
     """
 
+    _parameter_constraints = {
+        **_ADMMNet._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="feasible",
+        metric="auto",
+        alpha=1e-4,
+        rho=None,
+        tol=1e-3,
+        max_iter=1000,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=100,
+        init="glorot",
+        warm_start=False,
+        random_state=None,
+        class_weight=None,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            metric=metric,
+            alpha=alpha,
+            rho=rho,
+            tol=tol,
+            max_iter=max_iter,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            init=init,
+            warm_start=warm_start,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
@@ -388,8 +329,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order are used without a copy, memory maps a
-            block at a time.
+            Training data. Memory maps in C order are read a block at a time.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -408,8 +348,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        c = row_weights(X, sample_weight)
-        classes, Y = encode_classes(y, c)
+        classes, Y, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
         extra = {
             "classes_": classes,
@@ -432,11 +371,11 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
 
     Parameters
     ----------
-    {_PARAMETERS}
+    {docs.PARAMETERS}
 
     Attributes
     ----------
-    {_ATTRIBUTES}
+    {docs.ATTRIBUTES}
 
     See Also
     --------
@@ -446,11 +385,11 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
 
     Notes
     -----
-    {_NOTES}
+    {docs.NOTES}
 
     References
     ----------
-    {_REFERENCES}
+    {docs.REFERENCES}
 
     Examples
     --------
@@ -477,8 +416,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order are used without a copy, memory maps a
-            block at a time.
+            Training data. Memory maps in C order are read a block at a time.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

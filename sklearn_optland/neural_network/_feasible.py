@@ -14,6 +14,9 @@ sigmoids off their plateaus.
 
 There the gradient of the loss is so small that the weakest penalty wins and takes all weights to 0,
 a stationary point. So the penalty of deep nets is left out until the plateau is left.
+
+Far from the end float64 is wasted: the iterations begin in float32, whose passes cost half, and go
+on in float64 from the same point, metric and memory.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.linalg import lapack
 
+from sklearn_optland._blocks import float32_pays
 from sklearn_optland._lbfgs import remember, solve
 from sklearn_optland.neural_network._entrywise_fast import weighted_squares
 
@@ -38,6 +42,9 @@ LINEAR_DELTA = 1e-12
 DEEP, OFF_PLATEAU, MAX_FREE = 3, 0.9, 200
 ARMIJO = 1e-4
 MAX_BACKTRACKS = 25
+# float64 data begin in float32, down to this KKT residual or this relative progress in REFRESH
+# iterations.
+FLOAT32_RESIDUAL, FLOAT32_PROGRESS = 1e-5, 1e-4
 # A layer with more inputs has a Gram that costs more than it saves.
 MAX_GRAM_INPUTS = 2000
 # The lines of the KKT system, on the seed's page, in its order.
@@ -148,6 +155,21 @@ class Objective:
             value, gradient = objective, gradient + pull
         return Point(theta, value, gradient, objective, misfit, residual, grams)
 
+    def in_float32(self):
+        """The same on a copy of the rows in float32, whose passes cost half."""
+        penalty = np.minimum(self.penalty, np.sqrt(np.finfo(np.float32).max))
+        return Objective(self.passes.in_float32(), 1.0, penalty)
+
+
+def _n_hidden(objective):
+    return len(objective.network.sizes) - 2
+
+
+def _begins_in_float32(objective):
+    """Whether float32 pays. Deep nets stay on their plateaus in it."""
+    is_shallow = 0 < _n_hidden(objective) < DEEP
+    return is_shallow and float32_pays(objective.passes.X, objective.network.n_parameters)
+
 
 def _norms(network, theta):
     """Norm of each layer's part of a flat array."""
@@ -167,7 +189,7 @@ class GramMetric:
     """The inverse metric (H'H + delta I)^-1 of each layer, or the identity."""
 
     def __init__(self, objective, choice):
-        self.objective, self.network = objective, objective.network
+        self.network = objective.network
         inputs = self.network.sizes[:-1]
         self.levels = [
             level
@@ -175,10 +197,13 @@ class GramMetric:
             if choice == "gram" or (choice == "auto" and width <= MAX_GRAM_INPUTS)
         ]
         # Exact for the squared error of a linear net.
-        self.is_linear = len(inputs) == 1
+        self.is_linear = not _n_hidden(objective)
         self.delta = LINEAR_DELTA if self.is_linear else DELTA
-        self.inverses = {}
-        self.columns_gram = None
+        self.take(objective)
+
+    def take(self, objective):
+        """Go on with an objective of another precision; `refresh` is due."""
+        self.objective, self.inverses, self.columns_gram = objective, {}, None
 
     @property
     def can_fall(self):
@@ -242,7 +267,7 @@ def _inverse(G, delta, penalty):
     return inverse + np.tril(inverse, -1).T
 
 
-def feasible(objective, theta, metric="auto"):
+def feasible(objective, theta, metric="auto", tol=0.0):
     """Minimise over the weights, an iteration at a time.
 
     Parameters
@@ -251,19 +276,25 @@ def feasible(objective, theta, metric="auto"):
     theta : ndarray
         Where to start.
     metric : {"auto", "gram", "identity"}
+    tol : float, default=0.0
+        The KKT residual that is asked for: it is reached in the precision of the data.
 
     Yields
     ------
     step : Step
     """
+    exact = objective
+    if _begins_in_float32(exact):
+        objective = exact.in_float32()
     metric = GramMetric(objective, metric)
-    objective.is_penalized = len(objective.network.sizes) - 2 < DEEP
-    point = objective.at(theta, metric.hidden)
-    memory, since, reference, fell = [], 0, point.value, False
+    objective.is_penalized = _n_hidden(objective) < DEEP
+    point = objective.at(theta.astype(objective.dtype), metric.hidden)
+    memory, since, reference, fell, is_slow = [], 0, point.value, False, False
     while True:
         if since % REFRESH == 0:
             if since:
                 fell = metric.can_fall and reference - point.value < STALL * point.value
+                is_slow = reference - point.value < FLOAT32_PROGRESS * point.value
                 reference = point.value
             if metric.levels:
                 metric.refresh(point, fell)
@@ -289,8 +320,18 @@ def feasible(objective, theta, metric="auto"):
             )
             point = new
         since += 1
+        if objective is not exact and (
+            done or is_slow or point.residual <= max(tol, FLOAT32_RESIDUAL)
+        ):
+            objective, n_passes, done = exact, objective.n_passes, False
+            memory = [tuple(part.astype(exact.dtype) for part in pair) for pair in memory]
+            metric.take(exact)
+            point = exact.at(point.theta.astype(exact.dtype), metric.hidden)
+            exact.n_passes += n_passes
+            since, reference, fell, is_slow = 0, point.value, False, False
         lines = w_lines(objective.network, point.gradient)
-        yield Step(point.theta, point.objective, point.residual, lines, objective.n_passes, done)
+        theta = point.theta.astype(exact.dtype, copy=False)
+        yield Step(theta, point.objective, point.residual, lines, objective.n_passes, done)
 
 
 def _step(objective, point, memory, metric, levels):

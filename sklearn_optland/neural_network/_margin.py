@@ -83,9 +83,7 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
             if is_kernel:
                 value, proven = float(np.linalg.norm(H.T @ weighted)) / root, True
             else:
-                maximum = maximum_over_sphere(
-                    rows, weighted, n_starts=n_starts, random_state=random_state
-                )
+                maximum = _maximum(rows, weighted, B.T, n_starts, random_state)
                 value, proven = maximum.value, maximum.proven
                 if (
                     min(upper, value) - best[0] > tol * min(upper, value)
@@ -136,14 +134,21 @@ def _best_bound(rows, y, points, tol, n_starts, random_state):
         if solution.status != 0:
             break
         p = np.maximum(solution.x[:n], 0)
-        maximum = maximum_over_sphere(
-            rows, (p / p.sum() * y)[:, None], n_starts=n_starts, random_state=random_state
-        )
+        maximum = _maximum(rows, (p / p.sum() * y)[:, None], points, n_starts, random_state)
         upper = min(upper, maximum.value)
         if upper - solution.fun <= 0.2 * tol * upper:
             break
         points = np.concatenate([points, maximum.points])
     return upper
+
+
+def _maximum(rows, weighted, directions, n_starts, random_state):
+    """The maximum over the sphere, sought from the best of some directions and random ones."""
+    values = np.abs(np.maximum(rows @ directions.T, 0).T @ weighted)[:, 0]
+    starts = directions[np.argsort(-values)[:n_starts]]
+    return maximum_over_sphere(
+        rows, weighted, starts=starts, n_starts=n_starts, random_state=random_state
+    )
 
 
 def _as_theta(problem, best):

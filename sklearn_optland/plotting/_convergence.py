@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import new_axes, styles
+from sklearn_optland.plotting._style import draw_curve, new_axes, styles
 
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
@@ -118,16 +118,7 @@ class ConvergenceDisplay:
         }
         for name, (colour, marker) in zip(gaps, styles(), strict=False):
             where = np.asarray(self.curves[name][x])
-            (line,) = ax.plot(
-                where,
-                gaps[name],
-                color=colour,
-                marker=marker,
-                markersize=4,
-                markevery=max(1, len(where) // 10),
-                label=name,
-            )
-            self.lines_.append(line)
+            self.lines_.append(draw_curve(ax, where, gaps[name], name, colour, marker))
             rate = (self.rates or {}).get(name)
             if slopes and x == "passes" and rate and np.isfinite(rate["passes_per_e"]):
                 falls = gaps[name][0] * np.exp(-(where - where[0]) / rate["passes_per_e"])

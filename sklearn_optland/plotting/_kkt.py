@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import new_axes, styles
+from sklearn_optland.plotting._style import draw_curve, new_axes, styles
 
 LABELS = {
     "W_1": "W, first layer",
@@ -93,16 +93,10 @@ class KKTDisplay:
         for (name, values), (colour, marker) in zip(self.residuals.items(), styles(), strict=False):
             if not np.any(values):
                 continue
-            (line,) = ax.plot(
-                np.arange(1, len(values) + 1),
-                np.where(values > 0, values, np.nan),  # no place on a logarithmic axis
-                color=colour,
-                marker=marker,
-                markersize=4,
-                markevery=max(1, len(values) // 10),
-                label=LABELS.get(name, name),
-            )
-            self.lines_.append(line)
+            steps = np.arange(1, len(values) + 1)
+            shown = np.where(values > 0, values, np.nan)  # 0 has no place on a logarithmic axis
+            label = LABELS.get(name, name)
+            self.lines_.append(draw_curve(ax, steps, shown, label, colour, marker))
         ax.set_yscale("log")
         ax.set_xlabel("iterations")
         ax.set_ylabel("KKT residual")

@@ -30,6 +30,20 @@ def styles():
     return zip(cycle(COLOURS), cycle(MARKERS), strict=True)
 
 
+def draw_curve(ax, x, y, name, colour, marker):
+    """Draw a line with some ten markers and an entry in the legend; return it."""
+    (line,) = ax.plot(
+        x,
+        y,
+        color=colour,
+        marker=marker,
+        markersize=STYLE["lines.markersize"],
+        markevery=max(1, len(x) // 10),
+        label=name,
+    )
+    return line
+
+
 def new_axes():
     """Axes of a new figure. Matplotlib is imported here, when something is to be drawn."""
     from matplotlib import pyplot

@@ -16,6 +16,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn_optland._blocks import sum_over_blocks
 from sklearn_optland.tree._label_trees_fast import split_classes
 from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded
+from sklearn_optland.tree._top_k import largest_of_rows
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
@@ -278,8 +279,6 @@ def list_frequent_classes(arrays, leaves, codes, weights):
             there = visited >= 0
             visits = weights[there] * (LATER_VISIT if turn else 1.0)
             counts += sparse.csr_array((visits, (visited[there], codes[there])), shape)
-    leaf = np.repeat(np.arange(shape[0]), np.diff(counts.indptr))
-    order = np.lexsort((counts.indices, -counts.data, leaf))
-    kept = np.arange(len(leaf)) - counts.indptr[leaf] < LISTED_CLASSES
-    arrays["leaf_start"] = np.searchsorted(leaf[kept], np.arange(shape[0] + 1)).astype(np.int32)
-    arrays["leaf_members"] = counts.indices[order][kept].astype(np.int32)
+    listed = largest_of_rows(counts, LISTED_CLASSES)
+    arrays["leaf_start"] = listed.indptr.astype(np.int32)
+    arrays["leaf_members"] = listed.indices.astype(np.int32)

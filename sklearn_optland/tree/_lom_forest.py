@@ -1,43 +1,27 @@
 """The forest of multiclass trees."""
 
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop
+from sklearn_optland.tree._held_out import choose, recall_of_rows, softmax
 from sklearn_optland.tree._lom_tree import LOMTreeClassifier
-from sklearn_optland.tree._rerank import (
-    PROTOTYPES,
-    ROWS_PER_PROTOTYPE,
-    Model,
-    Settings,
-    as_kind,
-    hold_out,
-    is_sparse_problem,
-    passes,
-)
-from sklearn_optland.tree._validation import validate_training_data
+from sklearn_optland.tree._rerank import Model, Settings, as_kind, is_sparse_problem, passes
+from sklearn_optland.tree._top_k import check_k, largest_of_rows, stored
+from sklearn_optland.tree._validation import validate_rows, validate_training_data
 
 # Of LOMTreeClassifier, where `learning_rate` is 1.
 TREE_RATE = 0.2
 # Probability that is left to classes that are no candidates.
 LEAST_MISS = 1e-3
-# Fewer held-out rows than this decide nothing.
-MIN_HELD_OUT = 50
-# More do not decide better.
-MAX_HELD_OUT = 20_000
-# Rows whose candidates are kept at a time.
-RECALL_ROWS = 10_000
 
 
 class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -89,6 +73,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     n_bits : int, default=24
         The weights of sparse data are at most 2^n_bits, or as many as classes. If there are more
         pairs of class and feature, they share weights by a hash. From 1 to 30.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
     random_state : int, RandomState instance or None, default=None
         Draws held-out rows, restarts of splits, orders of rows and negatives.
     n_jobs : int, default=None
@@ -177,6 +164,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "n_bits": [Interval(Integral, 1, 30, closed="both")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
     }
@@ -194,6 +182,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         validation_fraction=0.1,
         max_nodes=None,
         n_bits=24,
+        class_weight=None,
         random_state=None,
         n_jobs=None,
     ):
@@ -207,6 +196,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         self.validation_fraction = validation_fraction
         self.max_nodes = max_nodes
         self.n_bits = n_bits
+        self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -240,7 +230,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             If the data have missing or infinite values, or values beyond 1e18 in size, or if no
             row has a positive weight.
         """
-        X, y, weights = validate_training_data(self, X, y, sample_weight)
+        X, y, weights = validate_training_data(
+            self, X, y, sample_weight, class_weight=self.class_weight
+        )
         used = weights > 0
         data = (X, y, sample_weight)
         if not used.all():
@@ -257,7 +249,18 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
 
     def _fit_ranking(self, X, codes, weights, classes, rng, data):
         X = as_kind(X, is_sparse_problem(X))
-        settings, quality = self._choose(X, codes, weights, len(classes), rng)
+        settings = Settings(
+            n_estimators=self.n_estimators,
+            beam_width=self.beam_width,
+            loss=self.loss,
+            n_prototypes=self.n_prototypes,
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            n_bits=self.n_bits,
+        )
+        settings, quality = choose(
+            X, codes, weights, len(classes), settings, self.validation_fraction, rng
+        )
         losses, last = [], {}
 
         def iterations():
@@ -275,59 +278,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         for name, value in attributes().items():
             setattr(self, name, value)
         if self.candidate_recall_ is None:
-            self.candidate_recall_ = _recall_of_rows(self._model(), X, codes, weights)
+            self.candidate_recall_ = recall_of_rows(self._model(), X, codes, weights)
         self.history_, self.n_iter_ = history, len(losses)
         self.certificate_ = Certificate("mean loss", losses[-1], losses[0], "estimate")
-
-    def _choose(self, X, codes, weights, n_classes, rng):
-        """The settings, and what held-out rows say of them."""
-        is_sparse = sparse.issparse(X)
-        losses = [self.loss]
-        if self.loss == "auto":
-            losses = ["squared_hinge", "softmax"] if is_sparse else ["softmax"]
-        numbers = [self.n_prototypes]
-        if self.n_prototypes == "auto":
-            most = 1 if is_sparse else len(codes) / n_classes / ROWS_PER_PROTOTYPE
-            numbers = [1, *(number for number in PROTOTYPES if number <= most)]
-        settings = Settings(
-            self.n_estimators,
-            self.beam_width,
-            losses[0],
-            numbers[0],
-            self.max_iter,
-            self.learning_rate,
-            self.n_bits,
-        )
-        share = min(self.validation_fraction, MAX_HELD_OUT / len(codes))
-        kept, held_out = hold_out(codes, share, rng)
-        if len(held_out) < MIN_HELD_OUT:
-            return settings, _quality(settings, None, 1.0, {})
-        seed = rng.randint(np.iinfo(np.int32).max)
-        scores, errors = {}, {}
-
-        def error(trial):
-            *_, (arrays, _) = passes(
-                X[kept],
-                codes[kept],
-                weights[kept] / weights[kept].mean(),
-                n_classes,
-                trial,
-                np.random.RandomState(seed),
-            )
-            best = scores[trial] = Model(arrays, self.beam_width).best(X[held_out])
-            wrong = best[0][:, 0] != codes[held_out]
-            errors[trial] = float(np.average(wrong, weights=weights[held_out]))
-            return errors[trial]
-
-        settings = min((replace(settings, loss=loss) for loss in losses), key=error)
-        for number in numbers[1:]:
-            trial = replace(settings, n_prototypes=number)
-            if error(trial) >= errors[settings]:
-                break
-            settings = trial
-        best, of_row = scores[settings], weights[held_out]
-        recall, found = _recall(best, codes[held_out], of_row)
-        return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
 
     def _fit_trees(self, X, codes, weights, classes, rng, data):
         trees = []
@@ -391,9 +344,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         labels : ndarray of shape (n_samples,)
             The class of the highest score among each row's candidates.
         """
-        X = self._validated(X)
+        X = validate_rows(self, X)
         if self.leaf == "histogram":
-            return self.classes_[_best_of_rows(self._votes(X)[0])]
+            return self.classes_[largest_of_rows(self._votes(X)[0], 1).indices]
         codes, _ = self._model().best(X, 1, self.n_jobs)
         return self.classes_[codes[:, 0]]
 
@@ -412,11 +365,11 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             no candidates; a score may be below zero. With `leaf="histogram"`, the candidates are
             the classes that a row's leaves have met, and the scores their mean shares there.
         """
-        X = self._validated(X)
+        X = validate_rows(self, X)
         if self.leaf == "histogram":
-            return _top(self._votes(X)[0], len(self.classes_))
+            return largest_of_rows(self._votes(X)[0], len(self.classes_))
         codes, scores = self._model().best(X, n_jobs=self.n_jobs)
-        return _stored(codes, scores, len(self.classes_))
+        return stored(codes, scores, len(self.classes_))
 
     def predict_top_k(self, X, k=5):
         """Predict the most probable classes, in logarithmic time.
@@ -438,16 +391,15 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         ValueError
             If `k` is not a positive integer.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k: found {k!r}; allowed is an integer of at least 1.")
-        X, n_classes = self._validated(X), len(self.classes_)
+        check_k(k)
+        X, n_classes = validate_rows(self, X), len(self.classes_)
         if self.leaf == "histogram":
             votes, other = self._votes(X)
-            best = _top(votes, k)
+            best = largest_of_rows(votes, k)
             best.data += np.repeat(other, np.diff(best.indptr))
             return best
         codes, probabilities, _ = self._probabilities(X)
-        return _stored(codes[:, :k], probabilities[:, :k], n_classes)
+        return stored(codes[:, :k], probabilities[:, :k], n_classes)
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -468,7 +420,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             all other classes share the rest evenly. With `leaf="histogram"`, the mean of the
             trees' probabilities.
         """
-        X, n_classes = self._validated(X), len(self.classes_)
+        X, n_classes = validate_rows(self, X), len(self.classes_)
         if self.leaf == "histogram":
             votes, other = self._votes(X)
             return votes.toarray() + other[:, None]
@@ -477,12 +429,6 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         row, slot = np.nonzero(codes >= 0)
         probabilities[row, codes[row, slot]] = shares[row, slot]
         return probabilities
-
-    def _validated(self, X):
-        check_is_fitted(self)
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False
-        )
 
     def _model(self):
         return Model(self._arrays, self.beam_width)
@@ -495,7 +441,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         recall = 1.0 if self.candidate_recall_ is None else self.candidate_recall_
         # No candidate may be less probable than all classes are on average.
         mass = np.maximum(min(recall, 1 - LEAST_MISS), n_candidates / n_classes)
-        shares = _softmax(scores, self._temper) * mass[:, None]
+        shares = softmax(scores, self._temper) * mass[:, None]
         other = (1 - mass) / np.maximum(n_classes - n_candidates, 1)
         return codes, shares, other
 
@@ -519,74 +465,3 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             total, mean = met + total if sparse.issparse(total) else met, mean + other
         total.sort_indices()
         return total / len(self.estimators_), mean / len(self.estimators_)
-
-
-def _quality(settings, recall, temper, errors):
-    """Fitted attributes that held-out rows decide; the recall is None if there are none."""
-    return {
-        "loss_": settings.loss,
-        "n_prototypes_": settings.n_prototypes,
-        "candidate_recall_": recall,
-        "validation_errors_": {
-            f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()
-        },
-        "_temper": temper,
-    }
-
-
-def _recall(best, codes, weights):
-    """The weighted share of rows that have their class among the candidates, and where it is."""
-    found = best[0] == codes[:, None]
-    return float(np.average(found.any(axis=1), weights=weights)), found
-
-
-def _recall_of_rows(model, X, codes, weights):
-    """The recall of all rows, some at a time."""
-    found = 0.0
-    for first in range(0, len(codes), RECALL_ROWS):
-        part = slice(first, first + RECALL_ROWS)
-        recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
-        found += recall * weights[part].sum()
-    return float(found / weights.sum())
-
-
-def _softmax(scores, temper):
-    """Softmax along rows that are sorted from the best; -inf is no class."""
-    shares = np.exp(temper * (scores - scores[:, :1]).astype(np.float64))
-    return shares / shares.sum(axis=1, keepdims=True)
-
-
-def _temper(scores, found, weights):
-    """The factor of the scores that gives the found classes the best log-likelihood."""
-    rows = found.any(axis=1)
-    if not rows.any():
-        return 1.0
-    scores, found, weights = scores[rows], found[rows], weights[rows]
-
-    def loss(log_factor):
-        mine = _softmax(scores, np.exp(log_factor))[found]
-        return -weights @ np.log(np.maximum(mine, 1e-300))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
-
-
-def _stored(codes, values, n_classes):
-    """A CSR array of the values whose code is not -1, in their order."""
-    stored = codes >= 0
-    indptr = np.concatenate([[0], np.cumsum(stored.sum(axis=1))])
-    return sparse.csr_array((values[stored], codes[stored], indptr), (len(codes), n_classes))
-
-
-def _top(votes, k):
-    """The k largest entries of each row of a CSR array, largest first, ties by column."""
-    row = np.repeat(np.arange(votes.shape[0]), np.diff(votes.indptr))
-    order = np.lexsort((votes.indices, -votes.data, row))
-    kept = order[np.arange(len(row)) - votes.indptr[row] < k]
-    indptr = np.searchsorted(row[kept], np.arange(votes.shape[0] + 1))
-    return sparse.csr_array((votes.data[kept], votes.indices[kept], indptr), votes.shape)
-
-
-def _best_of_rows(votes):
-    """The column of the largest entry of each row, which are positive and exist."""
-    best = _top(votes, 1)
-    return best.indices

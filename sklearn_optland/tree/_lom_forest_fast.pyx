@@ -31,6 +31,8 @@ from sklearn_optland.utils._random cimport next_below
 from sklearn_optland.utils._rows cimport RowPointers, Rows
 
 cdef extern from "_label_rows.h" nogil:
+    enum:
+        OPTLAND_FLOATS  # rows are padded to a multiple of twice it
     void optland_dense_scores(
         int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
         float* scores
@@ -60,7 +62,6 @@ cdef extern from "_label_rows.h" nogil:
     )
 
 cdef enum:
-    FLOATS = 16  # rows are padded to a multiple of twice it, OPTLAND_FLOATS
     N_NEGATIVES = 16
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
 
@@ -74,7 +75,7 @@ cdef float LIMIT = 1e3
 
 def padded(n):
     """Entries of a padded row of n."""
-    return -(-n // (2 * FLOATS)) * 2 * FLOATS
+    return -(-n // (2 * OPTLAND_FLOATS)) * 2 * OPTLAND_FLOATS
 
 
 cdef class ShortRows:
@@ -111,7 +112,7 @@ def as_short_rows(rows, bias):
     scale[scale < np.finfo(np.float32).tiny] = 1
     whole = np.zeros((len(rows), padded(rows.shape[1])), dtype=np.int32)
     whole[:, : rows.shape[1]] = np.rint(rows / scale[:, None])
-    pairs = whole.reshape(len(rows), whole.shape[1] // (2 * FLOATS), 2, FLOATS)
+    pairs = whole.reshape(len(rows), whole.shape[1] // (2 * OPTLAND_FLOATS), 2, OPTLAND_FLOATS)
     words = (pairs[:, :, 0] & 0xFFFF | pairs[:, :, 1] << 16).reshape(len(rows), whole.shape[1] // 2)
     scale, bias = (np.ascontiguousarray(part, dtype=np.float32) for part in (scale, bias))
     return {"words": words, "scale": scale, "bias": bias}

@@ -4,21 +4,20 @@ from numbers import Integral, Real
 from time import perf_counter
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state, gen_even_slices
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._base import OptlandEstimator
-from sklearn_optland._blocks import row_blocks
+from sklearn_optland._blocks import row_blocks, share_rows
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop
 from sklearn_optland.tree._lom_tree_fast import LOSSES, route
-from sklearn_optland.tree._online_tree import OnlineTree, single_leaf, view
+from sklearn_optland.tree._online_tree import OnlineTree, join_classes, single_leaf, view
+from sklearn_optland.tree._top_k import check_k
 from sklearn_optland.tree._tree_measures import (
     class_probabilities,
     leaf_counts,
@@ -26,7 +25,7 @@ from sklearn_optland.tree._tree_measures import (
     node_measures,
     paths,
 )
-from sklearn_optland.tree._validation import validate_training_data
+from sklearn_optland.tree._validation import validate_rows, validate_training_data
 from sklearn_optland.utils._rows import as_rows
 
 # Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
@@ -236,7 +235,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         )
         if again:  # on a copy: the estimator keeps what it had until the fit has ended
             tree = OnlineTree(self._arrays).copy()
-            classes, codes = _join(tree, self.classes_, labels)
+            classes, codes = join_classes(tree, self.classes_, labels)
         else:
             tree = self._new_tree()
             classes, codes = np.unique(labels, return_inverse=True)
@@ -311,7 +310,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
                     f"classes: found {np.unique(classes)}; allowed are those known, {known}."
                 )
         tree = self._new_tree() if first else OnlineTree(self._arrays)
-        merged, codes = _join(tree, known, labels, is_closed)
+        merged, codes = join_classes(tree, known, labels, is_closed)
         rows = _Rows(X, codes, weight)
         start = perf_counter()
         try:
@@ -337,11 +336,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         leaves : ndarray of shape (n_samples,), int32
             The number of each row's leaf.
         """
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False
-        )
-        return _Rows(X).leaves(self._arrays, n_jobs=self.n_jobs)
+        return _Rows(validate_rows(self, X)).leaves(self._arrays, n_jobs=self.n_jobs)
 
     def predict(self, X):
         """Predict class labels, in logarithmic time.
@@ -402,8 +397,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         ValueError
             If `k` is not a positive integer.
         """
-        if not isinstance(k, Integral) or k < 1:
-            raise ValueError(f"k: found {k!r}; allowed is an integer of at least 1.")
+        check_k(k)
         leaves, n_classes = self.apply(X), len(self.classes_)
         row, classes, probability, _ = class_probabilities(self._counts(), leaves, n_classes, k)
         first = np.searchsorted(row, np.arange(len(leaves) + 1))
@@ -591,25 +585,6 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         }
 
 
-def _join(tree, known, labels, is_closed=False):
-    """The classes with those that are new, which the tree learns of, and the labels' numbers."""
-    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
-        raise ValueError(
-            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
-            f"type {known.dtype}."
-        )
-    codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-    is_new = known[codes] != labels
-    if not is_new.any():
-        return known, codes
-    fresh = np.unique(labels[is_new])
-    if is_closed:
-        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
-    classes = np.union1d(known, fresh)
-    tree.renumber_classes(np.searchsorted(classes, known))
-    return classes, np.searchsorted(classes, labels)
-
-
 class _Rows:
     """Validated rows as the kernels want them.
 
@@ -641,14 +616,9 @@ class _Rows:
         leaves = np.empty(len(order), np.int32)
         depth = 1 + np.log2(len(arrays["nodes"]))
 
-        def share(part):
+        def find(part):
             for start, stop in row_blocks(part.stop - part.start, self.values_per_row * depth):
                 route(arrays, self.rows, order, part.start + start, part.start + stop, leaves)
 
-        n_threads = min(effective_n_jobs(n_jobs), max(len(order), 1))
-        if n_threads == 1:
-            share(slice(0, len(order)))
-        else:
-            parts = gen_even_slices(len(order), n_threads)
-            Parallel(n_threads, prefer="threads")(delayed(share)(part) for part in parts)
+        share_rows(find, len(order), n_jobs)
         return leaves

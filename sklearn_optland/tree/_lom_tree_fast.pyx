@@ -42,6 +42,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 import numpy as np
 
+from sklearn_optland.utils._random cimport mix
 from sklearn_optland.utils._rows cimport RowPointers, Rows
 
 cdef extern from "_float_rows.h" nogil:
@@ -124,13 +125,6 @@ cdef struct Learner:
     Py_ssize_t max_regressors, max_depth
     double swap_resistance, learning_rate
     Loss loss
-
-
-cdef inline uint64_t mix(uint64_t z) noexcept nogil:
-    """The finaliser of splitmix64."""
-    z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
-    return z ^ (z >> 31)
 
 
 cdef inline double bounded(double margin) noexcept nogil:

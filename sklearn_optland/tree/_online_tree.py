@@ -251,6 +251,25 @@ class OnlineTree:
         counters["n_slots"] = len(slots)
 
 
+def join_classes(tree, known, labels, is_closed=False):
+    """The classes with those that are new, which the tree learns of, and the labels' numbers."""
+    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+        raise ValueError(
+            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
+            f"type {known.dtype}."
+        )
+    codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    is_new = known[codes] != labels
+    if not is_new.any():
+        return known, codes
+    fresh = np.unique(labels[is_new])
+    if is_closed:
+        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+    classes = np.union1d(known, fresh)
+    tree.renumber_classes(np.searchsorted(classes, known))
+    return classes, np.searchsorted(classes, labels)
+
+
 def view(arrays, name):
     """One of the arrays; of the nodes, those in use; the counters as a scalar."""
     if name == "nodes":

@@ -7,14 +7,11 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from joblib import effective_n_jobs
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import gen_even_slices
-from sklearn.utils.parallel import Parallel, delayed
 
-from sklearn_optland._blocks import row_blocks
+from sklearn_optland._blocks import row_blocks, share_rows
 from sklearn_optland.tree._label_trees import (
     SPARSE_LENGTH,
     coordinates,
@@ -34,9 +31,6 @@ from sklearn_optland.utils._rows import as_rows
 
 # Sparse data of so few columns are handled as dense ones: that is faster, and takes little.
 MAX_DENSE_COLUMNS = 64
-# Numbers of prototypes that are tried, and the rows that each must have on average.
-PROTOTYPES = (3, 10)
-ROWS_PER_PROTOTYPE = 30
 # The softmax of dense data starts from so much of linear discriminant analysis: full scores are
 # too sure of themselves.
 DISCRIMINANT_SHARE = 0.1
@@ -100,7 +94,7 @@ class Model:
         codes = np.empty((X.shape[0], width), dtype=np.int32)
         scores = np.empty((X.shape[0], width), dtype=np.float32)
 
-        def share(part):
+        def rank(part):
             for start in range(part.start, part.stop, PREDICTED_ROWS):
                 rows = slice(start, min(start + PREDICTED_ROWS, part.stop))
                 best_classes(
@@ -113,12 +107,7 @@ class Model:
                     scores[rows],
                 )
 
-        n_threads = min(effective_n_jobs(n_jobs), max(X.shape[0], 1))
-        if n_threads == 1:
-            share(slice(0, X.shape[0]))
-        else:
-            parts = gen_even_slices(X.shape[0], n_threads)
-            Parallel(n_threads, prefer="threads")(delayed(share)(part) for part in parts)
+        share_rows(rank, X.shape[0], n_jobs)
         return codes, scores
 
 
@@ -288,18 +277,3 @@ def _mean_length(X, place):
         return SPARSE_LENGTH
     sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
     return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())
-
-
-def hold_out(codes, share, rng):
-    """Take a share of the rows, but the last one of no class.
-
-    Returns
-    -------
-    kept, held_out : ndarray of int
-    """
-    order = rng.permutation(len(codes))
-    first = np.zeros(len(codes), dtype=bool)
-    first[np.unique(codes[order], return_index=True)[1]] = True
-    spare = order[~first]
-    n_held_out = min(int(share * len(codes)), len(spare))
-    return np.sort(np.concatenate([order[first], spare[n_held_out:]])), spare[:n_held_out]

@@ -1,10 +1,12 @@
-"""What the trees ask of training data."""
+"""What the trees ask of data."""
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearn_optland._row_weights import total_weight
 
 # The squares of values up to this are finite in float32.
 LARGEST_VALUE = 1e18
@@ -26,10 +28,13 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True, class_
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if class_weight is not None:
         weight = weight * compute_sample_weight(class_weight, y)
-    with np.errstate(over="ignore"):
-        total = weight.sum()
-    if not 0 < total < np.inf:
-        raise ValueError(
-            f"sample_weight: found a sum of {total}; allowed is a positive, finite one."
-        )
+    total_weight(weight)
     return X, y, weight
+
+
+def validate_rows(estimator, X):
+    """Check rows to predict for."""
+    check_is_fitted(estimator)
+    return validate_data(
+        estimator, X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", reset=False
+    )

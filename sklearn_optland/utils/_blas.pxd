@@ -4,14 +4,14 @@ from scipy.linalg.cython_blas cimport dgemm, dsyrk
 
 
 cdef inline void gemm(
-    bint transpose_a, int m, int n, int k, const double* a, const double* b, double* c, double beta
+    bint transpose_a, int m, int n, int k, const double* a, const double* b, double* c
 ) noexcept nogil:
-    """C (m x n) = op(A) B + beta C, where op(A) is m x k and B is k x n."""
+    """C (m x n) += op(A) B, where op(A) is m x k and B is k x n."""
     cdef char* trans_b = "N"
     cdef char* trans_a = "T" if transpose_a else "N"
     cdef int lda = m if transpose_a else k
     cdef double one = 1.0
-    dgemm(trans_b, trans_a, &n, &m, &k, &one, <double*>b, &n, <double*>a, &lda, &beta, c, &n)
+    dgemm(trans_b, trans_a, &n, &m, &k, &one, <double*>b, &n, <double*>a, &lda, &one, c, &n)
 
 
 cdef inline void syrk(

@@ -16,26 +16,26 @@
  * A word holds two weights of 16 bits, of x_j and x_{j + OPTLAND_FLOATS}: two shifts take it apart,
  * where weights side by side would need shuffles. */
 #if defined(__GNUC__)
-typedef float optland_lanes __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float optland_sixteen __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int32_t optland_words __attribute__((vector_size(64), aligned(4), may_alias));
 typedef float optland_four __attribute__((vector_size(16)));
 
-OPTLAND_INLINE void optland_add_floats(optland_lanes *sum, const float *x, const float *w)
+OPTLAND_INLINE void optland_add_floats(optland_sixteen *sum, const float *x, const float *w)
 {
-    const optland_lanes *xs = (const optland_lanes *)x, *ws = (const optland_lanes *)w;
+    const optland_sixteen *xs = (const optland_sixteen *)x, *ws = (const optland_sixteen *)w;
     *sum += xs[0] * ws[0];
     *sum += xs[1] * ws[1];
 }
 
-OPTLAND_INLINE void optland_add_words(optland_lanes *sum, const float *x, const int32_t *w)
+OPTLAND_INLINE void optland_add_words(optland_sixteen *sum, const float *x, const int32_t *w)
 {
-    const optland_lanes *xs = (const optland_lanes *)x;
+    const optland_sixteen *xs = (const optland_sixteen *)x;
     optland_words word = *(const optland_words *)w;
-    *sum += xs[0] * __builtin_convertvector(word << 16 >> 16, optland_lanes);
-    *sum += xs[1] * __builtin_convertvector(word >> 16, optland_lanes);
+    *sum += xs[0] * __builtin_convertvector(word << 16 >> 16, optland_sixteen);
+    *sum += xs[1] * __builtin_convertvector(word >> 16, optland_sixteen);
 }
 
-OPTLAND_INLINE float optland_sum_lanes(const optland_lanes *lanes)
+OPTLAND_INLINE float optland_sum_sixteen(const optland_sixteen *lanes)
 {
     optland_four part[4], sum;
     memcpy(part, lanes, sizeof part);
@@ -43,21 +43,21 @@ OPTLAND_INLINE float optland_sum_lanes(const optland_lanes *lanes)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 #else
-typedef struct { float e[OPTLAND_FLOATS]; } optland_lanes;
+typedef struct { float e[OPTLAND_FLOATS]; } optland_sixteen;
 
-OPTLAND_INLINE void optland_add_floats(optland_lanes *sum, const float *x, const float *w)
+OPTLAND_INLINE void optland_add_floats(optland_sixteen *sum, const float *x, const float *w)
 {
     for (int e = 0; e < OPTLAND_FLOATS; e++)
         sum->e[e] += x[e] * w[e] + x[e + OPTLAND_FLOATS] * w[e + OPTLAND_FLOATS];
 }
 
-OPTLAND_INLINE void optland_add_words(optland_lanes *sum, const float *x, const int32_t *w)
+OPTLAND_INLINE void optland_add_words(optland_sixteen *sum, const float *x, const int32_t *w)
 {
     for (int e = 0; e < OPTLAND_FLOATS; e++)
         sum->e[e] += x[e] * (int16_t)(w[e] & 0xffff) + x[e + OPTLAND_FLOATS] * (w[e] >> 16);
 }
 
-OPTLAND_INLINE float optland_sum_lanes(const optland_lanes *lanes)
+OPTLAND_INLINE float optland_sum_sixteen(const optland_sixteen *lanes)
 {
     const float *e = lanes->e;
     float part[4];
@@ -81,7 +81,7 @@ OPTLAND_INLINE void NAME(                                                       
     int width, int64_t n, const float *x, const TYPE *w, const int *listed, float *scores)       \
 {                                                                                                \
     const int64_t length = n / (2 * OPTLAND_FLOATS) * STEP;                                      \
-    optland_lanes sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};                                \
+    optland_sixteen sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};                                \
     const TYPE *w0 = w + listed[0] * length, *w1 = w + listed[width > 1 ? 1 : 0] * length;       \
     const TYPE *w2 = w + listed[width > 2 ? 2 : 0] * length;                                     \
     const TYPE *w3 = w + listed[width > 3 ? 3 : 0] * length;                                     \
@@ -94,13 +94,13 @@ OPTLAND_INLINE void NAME(                                                       
         if (width > 3)                                                                           \
             ADD(&sum3, x, w3 + j);                                                               \
     }                                                                                            \
-    scores[0] = optland_sum_lanes(&sum0);                                                        \
+    scores[0] = optland_sum_sixteen(&sum0);                                                        \
     if (width > 1)                                                                               \
-        scores[1] = optland_sum_lanes(&sum1);                                                    \
+        scores[1] = optland_sum_sixteen(&sum1);                                                    \
     if (width > 2)                                                                               \
-        scores[2] = optland_sum_lanes(&sum2);                                                    \
+        scores[2] = optland_sum_sixteen(&sum2);                                                    \
     if (width > 3)                                                                               \
-        scores[3] = optland_sum_lanes(&sum3);                                                    \
+        scores[3] = optland_sum_sixteen(&sum3);                                                    \
 }
 
 OPTLAND_FEW_SCORES(optland_few_scores, float, 2 * OPTLAND_FLOATS, optland_add_floats)

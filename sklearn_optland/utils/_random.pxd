@@ -3,14 +3,17 @@
 from libc.stdint cimport uint64_t
 
 
-cdef inline uint64_t next_bits(uint64_t* state) noexcept nogil:
-    """64 random bits."""
-    cdef uint64_t z
-    state[0] += <uint64_t>0x9E3779B97F4A7C15
-    z = state[0]
+cdef inline uint64_t mix(uint64_t z) noexcept nogil:
+    """A hash of 64 bits."""
     z = (z ^ (z >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) * <uint64_t>0x94D049BB133111EB
     return z ^ (z >> 31)
+
+
+cdef inline uint64_t next_bits(uint64_t* state) noexcept nogil:
+    """64 random bits."""
+    state[0] += <uint64_t>0x9E3779B97F4A7C15
+    return mix(state[0])
 
 
 cdef inline double next_uniform(uint64_t* state) noexcept nogil:

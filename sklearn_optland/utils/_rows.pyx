@@ -199,7 +199,7 @@ cdef class DenseRows(Rows):
         if k == 1:
             optland_forward(stop - start, self.n_columns, X, W, Z)
         else:
-            gemm(False, stop - start, k, self.n_columns, X, W, Z, 1.0)
+            gemm(False, stop - start, k, self.n_columns, X, W, Z)
 
     cdef void backward(
         self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
@@ -208,7 +208,7 @@ cdef class DenseRows(Rows):
         if k == 1:
             optland_backward(stop - start, self.n_columns, X, R, G)
         else:
-            gemm(True, self.n_columns, k, stop - start, X, R, G, 1.0)
+            gemm(True, self.n_columns, k, stop - start, X, R, G)
 
     cdef void gram(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc

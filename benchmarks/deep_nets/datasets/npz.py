@@ -1,20 +1,17 @@
-import os
-from pathlib import Path
-
+import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from sklearn.datasets import load_digits
+from public_data import load
 
 PIXEL_RANGE = {"mnist": 255}
 
 
 class Dataset(BaseDataset):
-    """A `.npz` in the folder named by the environment variable OPTLAND_DATA, or "digits".
+    """A dense data set of `public_data.py`; a tenth is drawn for the test if it has no split.
 
-    A file holds X and y; rows [:n_train] are the training part, without n_train nine tenths of a
-    draw. Pixels are divided by their range, all else is standardised by the training part.
+    Pixels are divided by their range, all else is standardised by the training part.
 
-    dataset : the file's name without `.npz`
+    dataset : its name
     task : "regression" or "classification"
     n_rows : so many rows of the training part are drawn; 0 takes all
     dtype : of the inputs
@@ -30,18 +27,13 @@ class Dataset(BaseDataset):
     }
 
     def get_data(self):
-        if self.dataset == "digits":
-            X, y = load_digits(return_X_y=True)
-            n_train = 0
-        else:
-            path = Path(os.environ.get("OPTLAND_DATA", "."), f"{self.dataset}.npz")
-            if not path.exists():
-                return {"missing": f"no file {path}: OPTLAND_DATA names the folder"}
-            with np.load(path) as file:
-                X, y = file["X"].astype(float), file["y"]
-                n_train = int(file["n_train"]) if "n_train" in file else 0
+        try:
+            X, y, n_train = load(self.dataset)
+        except FileNotFoundError as error:
+            return {"missing": str(error)}
+        X = X.astype(float)
         rng = np.random.default_rng(0)
-        if n_train:
+        if n_train < len(y):
             train, test = rng.permutation(n_train), np.arange(n_train, len(y))
         else:
             test, train = np.split(rng.permutation(len(y)), [len(y) // 10])

@@ -1,11 +1,15 @@
 """What the solvers share: the grid of counts, one thread, quiet non-convergence."""
 
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 from benchopt import BaseSolver
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
+
+sys.path.append(str(Path(__file__).parents[2]))  # of measure.py and public_data.py
 
 TOL = 1e-14  # small enough that no solver ends by its own rule before max_iter does
 

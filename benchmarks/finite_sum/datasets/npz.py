@@ -1,16 +1,13 @@
-import os
-from pathlib import Path
-
+import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from scipy.sparse import csr_matrix
+from public_data import load
 
 
 class Dataset(BaseDataset):
-    """Training rows of a sparse `.npz` in the folder named by OPTLAND_DATA, one class to the rest.
+    """The training rows of a sparse data set of `public_data.py`, one class against the rest.
 
-    A file holds the CSR parts data, indices, indptr, shape, and y; rows [:n_train] are the
-    training part. The positive class is the last of two, the first of several.
+    The positive class is the last of two, the first of several.
     """
 
     name = "npz"
@@ -18,12 +15,10 @@ class Dataset(BaseDataset):
     parameters = {"dataset": ["a9a", "clinc150_tfidf", "news20_bydate_tfidf"]}
 
     def get_data(self):
-        path = Path(os.environ.get("OPTLAND_DATA", "."), f"{self.dataset}.npz")
-        if not path.exists():
-            return {"missing": f"no file {path}: OPTLAND_DATA names the folder"}
-        with np.load(path) as file:
-            n = int(file.get("n_train", len(file["y"])))
-            parts = (file["data"].astype(np.float64), file["indices"], file["indptr"])
-            X, y = csr_matrix(parts, shape=file["shape"])[:n], file["y"][:n]
+        try:
+            X, y, n_train = load(self.dataset)
+        except FileNotFoundError as error:
+            return {"missing": str(error)}
+        X, y = X[:n_train].astype(np.float64), y[:n_train]
         labels = np.unique(y)
         return {"X": X, "y": (y == labels[1 if len(labels) == 2 else 0]).astype(int)}

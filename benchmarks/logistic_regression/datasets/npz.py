@@ -1,21 +1,17 @@
-import os
-from pathlib import Path
-
+import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from scipy.sparse import csr_matrix
+from public_data import load
+from scipy.sparse import csr_matrix, issparse
 from sklearn.preprocessing import StandardScaler
 
 PIXEL_RANGE = {"mnist": 255, "usps": 1}  # divided by this instead of standardised
 
 
 class Dataset(BaseDataset):
-    """Training rows of a `.npz` in the folder named by the environment variable OPTLAND_DATA.
+    """The training rows of a data set of `public_data.py`; dense ones are standardised.
 
-    A file holds X and y, or the CSR parts data, indices, indptr, shape and y; where n_train is
-    stored, rows [:n_train] are the training part. Files with a dense X are standardised.
-
-    dataset : the file's name without `.npz`
+    dataset : its name
     positive_class : None, or a class: the problem is this class against the rest
     n_rows : None, or this many rows, drawn without replacement with seed 0
     storage : "stored", "dense" or "sparse"
@@ -33,34 +29,30 @@ class Dataset(BaseDataset):
     }
 
     def get_data(self):
-        if "OPTLAND_DATA" not in os.environ:
-            return {"missing": "set OPTLAND_DATA to the folder of the .npz files"}
-        path = Path(os.environ["OPTLAND_DATA"], f"{self.dataset}.npz")
-        if not path.exists():
-            return {"missing": f"no file {path}"}
-        with np.load(path) as file:
-            X, y = self._rows(file)
+        try:
+            X, y, n_train = load(self.dataset)
+        except FileNotFoundError as error:
+            return {"missing": str(error)}
+        X, y = self._rows(X, y, n_train)
         if self.positive_class is not None:
             y = (y == self.positive_class).astype(int)
         return {"X": self._stored(X), "y": y}
 
-    def _rows(self, file):
+    def _rows(self, X, y, n_train):
         """The chosen rows of the training part, scaled in float64."""
-        y = file["y"]
-        rows = np.arange(file.get("n_train", len(y)))
+        rows = np.arange(n_train)
         if self.n_rows is not None:
             rows = np.random.default_rng(0).permutation(rows)[: self.n_rows]
-        if "indptr" in file:
-            parts = (file["data"].astype(np.float64), file["indices"], file["indptr"])
-            return csr_matrix(parts, shape=file["shape"])[rows], y[rows]
-        X = file["X"][rows].astype(np.float64)
+        X, y = X[rows].astype(np.float64), y[rows]
+        if issparse(X):
+            return X, y
         if self.dataset in PIXEL_RANGE:
-            return X / PIXEL_RANGE[self.dataset], y[rows]
-        return StandardScaler().fit_transform(X), y[rows]
+            return X / PIXEL_RANGE[self.dataset], y
+        return StandardScaler().fit_transform(X), y
 
     def _stored(self, X):
         if self.storage == "sparse":
             X = csr_matrix(X)
-        elif self.storage == "dense" and not isinstance(X, np.ndarray):
+        elif self.storage == "dense" and issparse(X):
             X = X.toarray()
         return X.astype(self.dtype)

@@ -1,21 +1,16 @@
-import os
-from pathlib import Path
-
 import numpy as np
 from benchmark_utils import VALIDATION, passes_for, problem, validation_split
 from benchopt import BaseDataset
-from scipy.sparse import csr_matrix
+from public_data import load
+from scipy.sparse import issparse
 
 PIXEL_RANGE = {"mnist": 255}
 
 
 class Dataset(BaseDataset):
-    """A `.npz` in the folder named by the environment variable OPTLAND_DATA.
+    """A data set of `public_data.py`.
 
-    A file holds X and y, or the CSR parts data, indices, indptr, shape and y; rows [:n_train] are
-    the training part.
-
-    dataset : the file's name without `.npz`
+    dataset : its name
     split : "original", or "random": fold i tests the i-th tenth of the shuffled rows
     scaling : "stored", or "standardised" by the training rows; mnist is divided by 255 in both
     fold : 0 to 4, or "validation": nine tenths and a tenth of rows that no fold tests
@@ -31,17 +26,14 @@ class Dataset(BaseDataset):
     }
 
     def get_data(self):
-        path = Path(os.environ.get("OPTLAND_DATA", "."), f"{self.dataset}.npz")
-        if not path.exists():
-            return {"missing": f"no file {path}: OPTLAND_DATA names the folder"}
-        with np.load(path) as file:
-            n_train = int(file["n_train"])
-            _, y = np.unique(file["y"], return_inverse=True)
-            if "indptr" in file:
-                parts = (file["data"].astype(np.float32), file["indices"], file["indptr"])
-                X = csr_matrix(parts, shape=file["shape"])
-            else:
-                X = file["X"].astype(np.float32) / np.float32(PIXEL_RANGE.get(self.dataset, 1))
+        try:
+            X, y, n_train = load(self.dataset)
+        except FileNotFoundError as error:
+            return {"missing": str(error)}
+        _, y = np.unique(y, return_inverse=True)
+        X = X.astype(np.float32)
+        if not issparse(X):
+            X /= np.float32(PIXEL_RANGE.get(self.dataset, 1))
         train, test = self._split(len(y), n_train)
         if self.scaling == "standardised":
             deviation = X[train].std(axis=0)

@@ -1,21 +1,18 @@
-import os
-from pathlib import Path
-
+import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from sklearn.datasets import load_digits
+from public_data import load
 
 TEST_SHARE = 0.1
 SEARCH_FOLDS = 5
 
 
 class Dataset(BaseDataset):
-    """A `.npz` in the folder named by the environment variable OPTLAND_DATA, or "digits".
+    """A dense data set of `public_data.py`, split at random.
 
-    A file holds X and y. Inputs, and the target of a regression, are standardised by the training
-    part.
+    Inputs, and the target of a regression, are standardised by the training part.
 
-    dataset : the file's name without `.npz`
+    dataset : its name
     task : "regression" or "classification"
     max_rows : of the training part so many are drawn, if it has more
     fold : the seed of a split, 0 to 9, a tenth of the rows for the test; or "search 0" to
@@ -32,14 +29,11 @@ class Dataset(BaseDataset):
     }
 
     def get_data(self):
-        if self.dataset == "digits":
-            X, y = load_digits(return_X_y=True)
-        else:
-            path = Path(os.environ.get("OPTLAND_DATA", "."), f"{self.dataset}.npz")
-            if not path.exists():
-                return {"missing": f"no file {path}: OPTLAND_DATA names the folder"}
-            with np.load(path) as file:
-                X, y = file["X"].astype(float), file["y"]
+        try:
+            X, y, _ = load(self.dataset)
+        except FileNotFoundError as error:
+            return {"missing": str(error)}
+        X = X.astype(float)
         train, test, seed = self._split(len(y))
         X = (X - X[train].mean(axis=0)) / np.where(
             X[train].std(axis=0) > 0, X[train].std(axis=0), 1

@@ -8,7 +8,7 @@ from benchopt import BaseSolver
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-sys.path.append(str(Path(__file__).parents[2]))  # measure.py
+sys.path.append(str(Path(__file__).parents[2]))  # of measure.py and public_data.py
 
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 

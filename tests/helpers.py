@@ -1,0 +1,59 @@
+"""What several test files use; pyproject.toml puts this folder on the path."""
+
+import warnings
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import sparse
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+
+SEEDS = st.integers(0, 2**32 - 1)
+STORAGES = {
+    "dense": np.ascontiguousarray,
+    "csr": sparse.csr_array,
+    "dense float32": lambda X: np.ascontiguousarray(X, dtype=np.float32),
+    "csr float32": lambda X: sparse.csr_array(X.astype(np.float32)),
+}
+
+
+def fit_quietly(model, *data, **weights):
+    """Fit without the warning that some rivals and slow modes deserve."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(*data, **weights)
+
+
+# The losses of finite sums, for y in {-1, 1} or real
+
+EPSILON = 0.7
+
+
+def loss_value(loss, y, f):
+    """The losses as the docstrings write them."""
+    m, r = y * f, np.abs(y - f)
+    return {
+        "log_loss": lambda: np.logaddexp(0, -m),
+        "squared_hinge": lambda: np.maximum(0, 1 - m) ** 2,
+        "smooth_hinge": lambda: np.where(
+            m >= 1, 0, np.where(m <= 0, 0.5 - m, 0.5 * np.clip(1 - m, 0, 1) ** 2)
+        ),
+        "hinge": lambda: np.maximum(0, 1 - m),
+        "squared_error": lambda: 0.5 * r**2,
+        "huber": lambda: np.where(r <= EPSILON, 0.5 * r**2, EPSILON * r - 0.5 * EPSILON**2),
+        "epsilon_insensitive": lambda: np.maximum(0, r - EPSILON),
+    }[loss]()
+
+
+def loss_pull(loss, y, f):
+    """Minus the derivative, where there is one."""
+    m, r = y * f, y - f
+    return {
+        "log_loss": lambda: y * expit(-m),
+        "squared_hinge": lambda: 2 * y * np.maximum(0, 1 - m),
+        "smooth_hinge": lambda: y * np.clip(1 - m, 0, 1),
+        "hinge": lambda: y * (m < 1),
+        "squared_error": lambda: r,
+        "huber": lambda: np.clip(r, -EPSILON, EPSILON),
+        "epsilon_insensitive": lambda: np.sign(r) * (np.abs(r) > EPSILON),
+    }[loss]()
