@@ -417,7 +417,7 @@ def test_without_penalty_the_certificate_is_a_gradient(solver, positive, global_
     assert model.certificate_.reached
     if not positive:
         A = np.column_stack([X, np.ones(len(y))])
-        exact = np.linalg.lstsq(A, y)[0]
+        exact = np.linalg.lstsq(A, y, rcond=None)[0]
         np.testing.assert_allclose(model.coef_, exact[:-1], atol=1e-5)
         gradient = A.T @ (A @ np.append(model.coef_, model.intercept_) - y) / len(y)
         assert model.certificate_.value == pytest.approx(np.linalg.norm(gradient), rel=1e-3)

@@ -155,4 +155,4 @@ def _solve(A, rhs):
     scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
     with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
         rhs = np.clip(rhs / scale, -1e300, 1e300)
-        return np.linalg.lstsq(A / np.outer(scale, scale), rhs)[0] / scale
+        return np.linalg.lstsq(A / np.outer(scale, scale), rhs, rcond=None)[0] / scale

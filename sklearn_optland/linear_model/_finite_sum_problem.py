@@ -337,7 +337,7 @@ class SoftmaxSum(FiniteSum):
             if np.abs(mass - target).max() <= BALANCED * target.min():
                 break
             hessian = np.diag(mass) - (P * self.c[:, None]).T @ P
-            shift = np.linalg.lstsq(hessian, target - mass)[0]
+            shift = np.linalg.lstsq(hessian, target - mass, rcond=None)[0]
             P *= np.exp(np.clip(shift - shift.max(), -5.0, 0.0))
             P /= P.sum(axis=1, keepdims=True)
         mass = self.c @ P
