@@ -67,11 +67,6 @@ class _Sweeps:
             total = parts if total is None else [a + b for a, b in zip(total, parts, strict=True)]
         return total
 
-    def columns(self, number):
-        """The block's rows of X."""
-        rows = self.slices[number]
-        return self.passes._rows(rows.start, min(rows.stop, len(self.passes.X)), None)
-
     def weights(self, number):
         """The rows' weights, as a column."""
         return self.passes.c[self.slices[number], None].astype(self.passes.dtype)
