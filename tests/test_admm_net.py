@@ -457,6 +457,14 @@ def test_rows_without_weight_are_as_if_not_there():
     np.testing.assert_allclose(fit_quietly(model, X, y, sample_weight=s).predict(X), kept)
 
 
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_weight_whose_inverse_overflows():
+    X, y = scaled(load_diabetes)
+    weights = np.append(1e-310, np.ones(len(y) - 1))
+    model = ADMMNetRegressor((5,), "tanh", max_iter=5, random_state=0).fit(X, y, weights)
+    assert np.isfinite(model.predict(X)).all()
+
+
 # What users count on
 
 

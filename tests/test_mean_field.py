@@ -712,6 +712,25 @@ def test_odd_data(solver, name, global_random_seed):
         np.testing.assert_allclose(predictions, y.mean(), rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("scale", [1e-30, 1e-100, 1e-160, 1e-310])
+def test_targets_of_any_small_scale_in_float32(scale, solver):
+    X, y = curve(20, 3)
+    model = MeanFieldTwoLayerNet(8, solver=solver, max_iter=5, random_state=0)
+    predictions = model.fit(X.astype(np.float32), y * scale).predict(X.astype(np.float32))
+    # The penalty is of another scale: what is left is the mean.
+    np.testing.assert_allclose(predictions, y.mean() * scale, rtol=1e-3, atol=1e-45)
+
+
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_row_of_next_to_no_weight_harms_no_other():
+    X, y = curve(20, 3)
+    y[0], weights = 1e15, np.append(1e-300, np.ones(19))
+    model = MeanFieldTwoLayerNet(8, max_iter=20, random_state=0)
+    assert np.abs(model.fit(X.astype(np.float32), y, weights).predict(X[1:])).max() < 100
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e130, 1e300])
 @pytest.mark.parametrize("Estimator", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])

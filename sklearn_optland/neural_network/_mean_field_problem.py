@@ -38,6 +38,11 @@ MAX_NEWTON_STEPS = 50
 ROUNDING = 1e-9
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
+# Spreads of y up to this have no squares, and are taken for constants too.
+SMALLEST_SPREAD = 1e-150
+# Inside units: above 1 no penalty leaves a particle; float32 holds the squares of these.
+LARGEST_ALPHA = 1e12
+LARGEST_Y = 1e15
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class TwoLayerProblem:
         self.x_scale, self.y_mean, self.y_scale = self.scales
         self.bias = float(fit_intercept) / self.x_scale
         self.units = self.y_scale**2  # of the objective
-        self.alpha = alpha / self.x_scale / self.y_scale
+        self.alpha = min(alpha / self.x_scale / self.y_scale, LARGEST_ALPHA)
         self.Y = np.ascontiguousarray((Y - self.y_mean) / self.y_scale, dtype=X.dtype)
         self._buffers = {}
 
@@ -447,8 +452,10 @@ def choose_scales(X, Y, c, is_log_loss, fit_intercept):
     if fit_intercept:
         y_mean = c @ Y
     y_scale = _root_mean_square(Y - y_mean, c, 0.0)
+    # Rows of next to no weight must not overflow either.
+    y_scale = max(y_scale, np.abs(Y - y_mean).max() / LARGEST_Y)
     # Constant targets leave nothing but rounding.
-    is_constant = y_scale <= CONSTANT * np.abs(y_mean).max()
+    is_constant = y_scale <= max(CONSTANT * np.abs(y_mean).max(), SMALLEST_SPREAD)
     return x_scale, y_mean, 1.0 if is_constant else y_scale
 
 

@@ -40,7 +40,7 @@ class Passes:
 
     def __init__(self, network, X, Y, c, units):
         self.network, self.X, self.c = network, X, np.ascontiguousarray(c, dtype=np.float64)
-        self.c_inverse = 1.0 / self.c
+        self.c_inverse = 1.0 / np.maximum(self.c, np.finfo(float).tiny)
         self.dtype = X.dtype
         self.Y = np.ascontiguousarray((Y - units.mean) / units.size, dtype=X.dtype)
         self.shift = self.inverse = None
