@@ -30,6 +30,8 @@ DENSE_RIDGE = 0.03
 SPARSE_RIDGE = 0.1
 # The least variance within classes, in units of that between them.
 LEAST_WITHIN = 1e-6
+# Of the largest: a row of less weight would take squares and priors out of float64's range.
+LEAST_WEIGHT = 1e-100
 # Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
 SPARSE_FLOOR = 1.0
 # The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
@@ -68,6 +70,7 @@ def coordinates(X, codes, weights, n_classes, rng):
     """Discriminant coordinates of weighted rows, each class having at least one."""
     is_sparse = sparse.issparse(X)
     n_columns = X.shape[1]
+    weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
     totals = np.bincount(codes, weights=weights, minlength=n_classes)
     total, prior = totals.sum(), totals / totals.sum()
     values_per_row = X.nnz / X.shape[0] if is_sparse else n_columns
