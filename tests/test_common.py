@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version, sp_version
 
 import sklearn_optland
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
@@ -138,6 +140,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.skipif(sp_version < parse_version("1.14"), reason="scikit-learn wants SciPy 1.14")
 def test_scikit_learn_checks_with_scipy_array_api():
     # The variable must be there before SciPy is imported.
     code = """

@@ -231,16 +231,14 @@ def test_fits_have_the_same_bits(
             assert_array_equal(curve, other.curves[name])
 
 
-def fit_and_predict(estimator):
-    model = estimator(max_iter=5, random_state=0)
-    X, y = load_iris(return_X_y=True)
-    return model.fit(X, y).predict(X)
-
-
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_every_estimator_fits_in_jobs_after_threads(backend):
     # Kernels keep no state between calls, and release the GIL.
+    def fit_and_predict(estimator):  # in here, loky's workers need not import this file
+        X, y = load_iris(return_X_y=True)
+        return estimator(max_iter=5, random_state=0).fit(X, y).predict(X)
+
     estimators = [estimator for _, estimator in all_estimators()]
     on_threads(2, pass_over_rows, lambda *block: None, 1000, 1, 1e9)
     on_threads(2, KMeans(n_init=1).fit, load_iris().data)  # of OpenMP
