@@ -1,5 +1,6 @@
 """The one iteration loop of the package: callbacks, stopping, history, Ctrl-C."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +8,9 @@ from time import perf_counter
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+
+# Packages between a user's line and a warning.
+BETWEEN = ("sklearn", "sklearn_optland", "joblib")
 
 
 @dataclass
@@ -97,5 +101,13 @@ def warn_unless_reached(estimator, certificate, n_iter, advice):
             f"{type(estimator).__name__} stopped after {n_iter} iterations with "
             f"{certificate}. {advice}",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=_levels_to_the_caller(),
         )
+
+
+def _levels_to_the_caller():
+    """The `stacklevel` of a warning at the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        frame, level = frame.f_back, level + 1
+    return level

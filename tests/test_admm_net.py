@@ -1,10 +1,10 @@
 """ADMM nets: kernels, gradients, the feasible form, refusals, odd data, memory maps."""
 
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
+from helpers import fit_quietly
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -40,12 +40,6 @@ LOSSES = {"squared error": (False, 2), "binary": (True, 1), "softmax": (True, 4)
 def scaled(load):
     X, y = load(return_X_y=True)
     return StandardScaler().fit_transform(X), y
-
-
-def fit_quietly(model, X, y, **fit_parameters):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, y, **fit_parameters)
 
 
 def scores_of(model, X):

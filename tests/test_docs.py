@@ -2,12 +2,14 @@
 
 import doctest
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NEEDS = {"plotting": "matplotlib", "ProgressBar": "rich", "skops": "skops"}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -27,7 +29,9 @@ def test_code_runs(page, monkeypatch, tmp_path):
             pytest.importorskip(library)
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(tmp_path)
-    namespace, output = {"__name__": "page"}, []
+    module, output = ModuleType("page"), []
+    monkeypatch.setitem(sys.modules, "page", module)  # its classes can be pickled
+    namespace = vars(module)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     for number, block in enumerate(_blocks(page)):
         name = f"{page.name}, block {number}"

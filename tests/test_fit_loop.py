@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, ProgressBar
 from sklearn.callback._callback_context import CallbackContext
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
 from sklearn_optland import Certificate
 from sklearn_optland._blocks import BLOCK_VALUES, row_blocks, sum_over_blocks
 from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
+from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 
 X, Y = np.zeros((3, 2)), np.ones(3)
 
@@ -277,6 +281,24 @@ def test_warning_says_value_tolerance_and_what_to_change():
         "Halving stopped after 17 iterations with duality gap 2.50e-01 > 1.00e-06 (global). "
         "Increase max_iter."
     ]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BoundMajorizationLogisticRegression(max_iter=1, tol=1e-12),
+        SAGAClassifier(max_iter=1, tol=1e-12),
+        ADMMNetClassifier((3,), max_iter=1, random_state=0),
+        MeanFieldTwoLayerNetClassifier(3, max_iter=1, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline], ids=["alone", "pipeline"])
+def test_warning_is_at_the_user_s_line(model, wrap):
+    data = load_iris(return_X_y=True)
+    with pytest.warns(ConvergenceWarning) as records:
+        wrap(clone(model)).fit(*data)
+    assert {record.filename for record in records} == {__file__}
 
 
 def test_no_warning_if_reached():

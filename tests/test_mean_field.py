@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import fit_quietly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import check_grad, linprog, minimize
@@ -351,9 +352,7 @@ def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
     model = MeanFieldTwoLayerNet(
         100, solver="flow", alpha=0, fit_intercept=False, tol=0, max_iter=4000, random_state=0
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+    fit_quietly(model, X, y)
     assert 0.5 * np.mean((model.predict(X) - y) ** 2) < 1e-4
     values = model.history_["objective"]
     highest = np.lib.stride_tricks.sliding_window_view(values, solvers.RECENT).max(axis=1)
@@ -619,9 +618,7 @@ def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, m
     )
     alpha = 1e-3 * scale
     model = MeanFieldTwoLayerNet(10, alpha=alpha, max_iter=max_iter, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+    fit_quietly(model, X, y)
     assert copies == [1]
     assert model.coefs_[0].dtype == np.float64
     c, curve_ = np.full(len(y), 1 / len(y)), model.history_["objective"]
@@ -639,9 +636,7 @@ def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, m
 def test_layout_is_that_of_scikit_learn_s_mlp():
     X, y = curve(d=3)
     model = MeanFieldTwoLayerNet(7, random_state=0).fit(X, y)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mlp = MLPRegressor(hidden_layer_sizes=(7,), max_iter=1).fit(X, y)
+    mlp = fit_quietly(MLPRegressor(hidden_layer_sizes=(7,), max_iter=1), X, y)
     assert [W.shape for W in model.coefs_] == [W.shape for W in mlp.coefs_]
     assert [b.shape for b in model.intercepts_] == [b.shape for b in mlp.intercepts_]
     assert (model.n_layers_, model.n_outputs_) == (mlp.n_layers_, mlp.n_outputs_)
@@ -739,9 +734,7 @@ def test_any_scale_of_columns_gives_numbers(Estimator, solver, scale, global_ran
     X[:, 0] *= scale
     y = y if Estimator is MeanFieldTwoLayerNet else y > y.mean()
     model = Estimator(8, solver=solver, max_iter=20, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, y)
+    fit_quietly(model, X, y)
     for part in (
         *model.coefs_,
         *model.intercepts_,
@@ -823,10 +816,9 @@ def test_class_weights_are_sample_weights(class_weight):
     weights = compute_sample_weight(class_weight, y)
     model = MeanFieldTwoLayerNetClassifier(6, solver="flow", max_iter=20, random_state=0)
     weighted = clone(model).set_params(class_weight=class_weight)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        expected = model.fit(X, y, sample_weight=weights).predict_proba(X)
-        np.testing.assert_allclose(weighted.fit(X, y).predict_proba(X), expected, rtol=1e-9)
+    expected = fit_quietly(model, X, y, sample_weight=weights).predict_proba(X)
+    fit_quietly(weighted, X, y)
+    np.testing.assert_allclose(weighted.predict_proba(X), expected, rtol=1e-9)
     if class_weight == "balanced":
         with pytest.raises(ValueError, match="class_weight: found 'balanced'; partial_fit allows"):
             weighted.partial_fit(X, y)
