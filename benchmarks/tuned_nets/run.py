@@ -153,7 +153,8 @@ def table(results, solvers, options):
                     row.append(f"{means[name] / min(rivals):.3f}")
                 else:
                     row.append(f"{means[name] - min(rivals):+.2f}")
-            print_row(problem, *row, "; ".join(chosen))
+            cut = "" if options.max_rows == MAX_ROWS else f", ≤ {options.max_rows} rows"
+            print_row(problem + cut, *row, "; ".join(chosen))
 
 
 def main():
