@@ -442,6 +442,17 @@ def test_constant_targets_one_unit_and_singular_grams(solver):
     np.testing.assert_allclose(constant.predict(X), 1e9 / 3, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("weight", [1e-30, 1e-160, 2e-311])
+def test_a_row_of_next_to_no_weight_harms_no_other(weight, dtype):
+    X, y = np.array([[0.0], [1.0], [2.0]], dtype=dtype), np.array([0.0, 0.0, 1.0])
+    model = ADMMNetRegressor((3,), max_iter=20, random_state=0)
+    fit_quietly(model, X, y, sample_weight=[1.0, 1.0, weight])
+    np.testing.assert_allclose(model.predict(X[:2]), 0, atol=1e-3)
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.usefixtures("precision")
 def test_rows_without_weight_are_as_if_not_there():
     X, y = scaled(load_diabetes)

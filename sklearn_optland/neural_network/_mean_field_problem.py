@@ -27,6 +27,7 @@ from sklearn_optland._blocks import pass_over_rows, row_blocks
 from sklearn_optland.neural_network import _mean_field_fast as fast
 from sklearn_optland.neural_network._entrywise_fast import output_residuals
 from sklearn_optland.neural_network._sphere import maximum_over_sphere
+from sklearn_optland.neural_network._units import LARGEST_Y, SMALLEST_SPREAD
 
 # Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
 # cache. Products with fewer rows are slow.
@@ -38,11 +39,8 @@ MAX_NEWTON_STEPS = 50
 ROUNDING = 1e-9
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
-# Spreads of y up to this have no squares, and are taken for constants too.
-SMALLEST_SPREAD = 1e-150
-# Inside units: above 1 no penalty leaves a particle; float32 holds the squares of these.
+# Inside units: above 1 no penalty leaves a particle; float32 holds the square of this.
 LARGEST_ALPHA = 1e12
-LARGEST_Y = 1e15
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ from sklearn_optland._blocks import row_blocks
 
 # Columns whose mean or standard deviation is above this are standardised inside.
 FAR = 10.0
+# Spreads of y up to this have no squares, and are taken for constants.
+SMALLEST_SPREAD = 1e-150
+# Standardised targets of rows of next to no weight, at most: float32 holds the squares of these.
+LARGEST_Y = 1e15
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def choose_units(X, Y, c, is_log_loss):
         return Units(shift, scale, np.zeros(Y.shape[1]), 1.0)
     mean, spread = mean_and_deviation(Y, c)
     size = float(np.sqrt(np.mean(spread**2)))
-    if not size > 1e-12 * np.abs(mean).max(initial=0.0):  # constant, but for rounding
+    size = max(size, float(np.abs(Y - mean).max()) / LARGEST_Y)
+    # Constant, but for rounding.
+    if not size > max(1e-12 * np.abs(mean).max(), SMALLEST_SPREAD):
         size = 1.0
     return Units(shift, scale, mean, size)
 
