@@ -610,3 +610,10 @@ def test_descent_keeps_the_best_point():
         certificates.append(descent.best.certificate)
         assert descent.best.objective == min(objectives)
     assert np.all(np.diff(certificates) <= 0)
+
+
+@pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_gap_that_is_infinitely_larger_than_the_move():
+    X, y = np.array([[0.0], [0.0], [1e150]]), np.array([0.0, 0.0, 1e150])
+    model = SDCARegressor(max_iter=5, random_state=0).fit(X, y)
+    assert np.isfinite(model.predict(X)).all()

@@ -78,7 +78,8 @@ class Descent:
             solver.step_size *= 0.25
             solver.start(self.best.W)
         if moved > 0 and self.scale is None:
-            self.gap_per_move = self.point.certificate / moved
+            with np.errstate(over="ignore"):  # infinity asks for no certificate before its time
+                self.gap_per_move = self.point.certificate / moved
 
     def keep_as(self, dtype):
         """Round the best parameters to a type, and certify what is left; return them."""
