@@ -1,6 +1,7 @@
-"""Weights of the rows: in objectives they sum to 1."""
+"""Weights of the rows and of their classes: in objectives they sum to 1."""
 
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
 
@@ -25,3 +26,40 @@ def row_weights(X, sample_weight):
     return normalized(
         _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     )
+
+
+def times_class_weight(weights, class_weight, y, classes, codes):
+    """Weights of the rows, times those of their classes."""
+    if class_weight is None:
+        return weights
+    per_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=weights)
+    return weights * per_class[codes]
+
+
+def refuse_balanced(class_weight):
+    """An error for the class weights that `partial_fit` cannot know."""
+    if class_weight == "balanced":
+        raise ValueError(
+            "class_weight: found 'balanced'; partial_fit allows a dict or None, because it sees a "
+            "part of the rows only."
+        )
+
+
+def check_classes(classes):
+    """An error for fewer than two classes."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
+        )
+
+
+def check_class_totals(weights, classes, codes, factors="class_weight"):
+    """An error for a class whose weights, with these factors in them, have no sum to work with."""
+    totals = np.bincount(codes, weights=weights)
+    is_good = (totals > 0) & np.isfinite(totals)
+    if not is_good.all():
+        first = int(np.argmin(is_good))
+        raise ValueError(
+            f"sample_weight: the weights of class {classes.tolist()[first]!r}, times {factors}, "
+            f"sum to {totals[first]:.3g} in all; allowed is a positive, finite sum for each class."
+        )

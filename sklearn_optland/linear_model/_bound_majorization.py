@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._class_scores import LogLossClassifier
-from sklearn_optland._fit_loop import fit_loop, warn_unless_reached
+from sklearn_optland._fit_loop import advice, fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._linear_classifier import LinearClassifier, weigh_rows
 from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
@@ -278,12 +278,8 @@ class BoundMajorizationLogisticRegression(
             kept = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
             self.certificate_ = descent.finish(np.ascontiguousarray(kept), history)
         self.plan_, self.history_, self.n_iter_ = chosen, history, len(history["objective"])
-        if self.n_iter_ == self.max_iter:
-            advice = "Increase max_iter or tol, or scale the data."
-        else:
-            advice = f"That is as far as {X.dtype} goes: increase tol, or set it to 0."
         if self.tol > 0 or self.n_iter_ == self.max_iter:
-            warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
         return self
 
     def _refuse_infinite(self, X, problem):

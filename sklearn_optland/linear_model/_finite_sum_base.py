@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
-from sklearn_optland._fit_loop import fit_loop
+from sklearn_optland._fit_loop import advice, fit_loop, warn_unless_reached
 from sklearn_optland.linear_model._finite_sum_choice import SOLVERS, choose_solver, rate
 from sklearn_optland.linear_model._finite_sum_descent import Descent, descend
 from sklearn_optland.linear_model._finite_sum_problem import Penalty
@@ -50,7 +50,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         )
 
     def _solve(self, problems, starts, attributes, *, X, y, metadata):
-        """Run the loop on the problems, and store what came out."""
+        """Run the loop on the problems, store what came out, and warn if it is not enough."""
         rng = check_random_state(self.random_state)
         with one_blas_thread():
             chosen = choose_solver(problems[0], self.solver)
@@ -82,12 +82,8 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.history_, self.solver_ = history, chosen
         self.rate_ = rate(problems[0], chosen, self.sampling)
         self.n_iter_ = round(max(descent.n_passes for descent in descents))
-
-    def _advice(self, X):
-        """What to change if the tolerance was not reached."""
-        if self.n_iter_ < self.max_iter:
-            return f"That is as far as {X.dtype} goes: increase tol."
-        return "Increase max_iter or tol, or scale the data."
+        if self.tol > 0 or self.n_iter_ >= self.max_iter:
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
 
     def _starts(self, shape):
         """Zeros, or where the last fit ended."""

@@ -8,7 +8,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from sklearn_optland._class_scores import LogLossClassifier
-from sklearn_optland._fit_loop import warn_unless_reached
 from sklearn_optland._row_weights import normalized
 from sklearn_optland.linear_model import _finite_sum_docs as docs
 from sklearn_optland.linear_model._finite_sum_base import CLASSIFICATION_LOSSES, FiniteSumEstimator
@@ -158,8 +157,6 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
 
         metadata = {"sample_weight": sample_weight}
         self._solve(problems, starts, attributes, X=X, y=y, metadata=metadata)
-        if self.tol > 0 or self.n_iter_ >= self.max_iter:
-            warn_unless_reached(self, self.certificate_, self.n_iter_, self._advice(X))
         return self
 
     def _problems(self, X, codes, c, n_scores):

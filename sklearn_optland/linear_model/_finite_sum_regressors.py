@@ -7,7 +7,6 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from sklearn_optland._fit_loop import warn_unless_reached
 from sklearn_optland._row_weights import row_weights
 from sklearn_optland.linear_model import _finite_sum_docs as docs
 from sklearn_optland.linear_model._finite_sum_base import (
@@ -158,8 +157,6 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         starts = self._starts((1, X.shape[1] + 1))
         metadata = {"sample_weight": sample_weight}
         self._solve([problem], starts, attributes, X=X, y=y, metadata=metadata)
-        if self.tol > 0 or self.n_iter_ >= self.max_iter:
-            warn_unless_reached(self, self.certificate_, self.n_iter_, self._advice(X))
         return self
 
     def predict(self, X):

@@ -1,40 +1,25 @@
 """What linear classifiers share: weights of the rows, and what they do with coefficients."""
 
 import numpy as np
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearn_optland._class_scores import ScoreClassifier
+from sklearn_optland._row_weights import check_class_totals, check_classes, times_class_weight
 
 
 def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
     """Sample weights times class weights and C; each of two or more classes must have some."""
-    if len(classes) < 2:
-        raise ValueError(
-            f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
-        )
+    check_classes(classes)
     if sample_weight is None:
         weights = np.ones(len(codes))
     else:
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if estimator.class_weight is not None:
-        per_class = compute_class_weight(
-            estimator.class_weight, classes=classes, y=y, sample_weight=weights
-        )
-        weights = weights * per_class[codes]
+    weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
     if C != 1.0:
         weights = weights * C
-    totals = np.bincount(codes, weights=weights)
-    if not (np.isfinite(totals).all() and (totals > 0).all()):
-        label, total = next(
-            (c, t) for c, t in zip(classes.tolist(), totals, strict=True) if not 0 < t < np.inf
-        )
-        factors = "class_weight" if C == 1.0 else "class_weight and C"
-        raise ValueError(
-            f"sample_weight: the weights of class {label!r}, times {factors}, sum to {total}; "
-            "allowed is a positive, finite sum for each class."
-        )
+    factors = "class_weight" if C == 1.0 else "class_weight and C"
+    check_class_totals(weights, classes, codes, factors)
     return weights
 
 

@@ -1,5 +1,6 @@
 """Deep nets trained by splitting, and by its form on the feasible set."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
-from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._fit_loop import Iteration, advice, fit_loop, warn_unless_reached
 from sklearn_optland._row_weights import normalized, row_weights
 from sklearn_optland.neural_network import _admm_net_docs as docs
 from sklearn_optland.neural_network._feasible import KKT_LINES, Objective, feasible
@@ -23,6 +24,7 @@ from sklearn_optland.neural_network._predictions import FLOATS, NetworkClassifie
 from sklearn_optland.neural_network._splitting import SPLITTINGS
 from sklearn_optland.neural_network._targets import (
     BestSoFar,
+    as_columns,
     as_targets,
     encode_classes,
     hold_out,
@@ -134,19 +136,20 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, network, X, y, Y, c, extra, sample_weight):
-        """Run the solver on rows that are valid, and store what came out."""
+    def _solve(self, network, X, y, Y, c, codes, extra, sample_weight):
+        """Run the solver on rows that are valid, and store what came out.
+
+        `codes` are the numbers of the rows' classes, None in a regression.
+        """
         rng = check_random_state(self.random_state)
         rows, held = X, None
         used = c > 0
         if not used.all():
             rows, Y, c = rows[used], Y[used], c[used]
+            codes = None if codes is None else codes[used]
         units = choose_units(rows, Y, c, network.is_log_loss)
         theta = self._start(network, units, rng, X.dtype)
         if self.early_stopping:
-            codes = None
-            if network.is_log_loss:
-                codes = Y[:, 0].astype(int) if Y.shape[1] == 1 else Y.argmax(axis=1)
             train, test = hold_out(len(rows), self.validation_fraction, rng, codes)
             held = Passes(network, rows[test], Y[test], normalized(c[test]), units)
             rows, Y, c = rows[train], Y[train], normalized(c[train])
@@ -201,29 +204,26 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             )
             for name, value in attributes(kept).items():
                 setattr(self, name, value)
-            # In the precision of the data; the last iterations may have been in float32.
-            end = objective.at(kept.theta)
-            self.certificate_ = self._certificate(objective, end, unit)
+            if kept.is_rough:
+                end = objective.at(kept.theta)
+                kept = replace(kept, objective=end.objective, residual=end.residual)
+            self.certificate_ = self._certificate(objective, kept, unit)
         self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
         self.history_, self.loss_curve_ = history, history["objective"]
-        self.loss_ = float(unit * end.objective)
+        self.loss_ = float(unit * kept.objective)
         self.n_iter_ = len(self.loss_curve_)
         self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
         if not self.early_stopping and self.tol > 0:
-            if self.n_iter_ < self.max_iter:
-                advice = f"That is as far as {X.dtype} goes: increase tol."
-            else:
-                advice = "Increase max_iter or tol, or scale the data."
-            warn_unless_reached(self, self.certificate_, self.n_iter_, advice)
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
 
-    def _certificate(self, objective, end, unit):
+    def _certificate(self, objective, step, unit):
         """The KKT residual; of a linear regression, the gap to the optimum."""
         network = objective.network
         if len(network.sizes) > 2 or network.is_log_loss:
-            return Certificate("KKT residual", end.residual, float(self.tol), "stationary")
+            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
         # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
-        gradient = network.layers(end.gradient.astype(np.float64))[0]
-        (G,) = objective.passes.grams(end.theta, [0])
+        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(step.theta, [0])
         G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
         newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
         gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
@@ -348,13 +348,14 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        classes, Y, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
+        classes, codes, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
+        Y = as_columns(codes, len(classes))
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
         extra = {
             "classes_": classes,
             "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
         }
-        self._solve(network, X, y, Y, c, extra, sample_weight)
+        self._solve(network, X, y, Y, c, codes, extra, sample_weight)
         return self
 
 
@@ -438,5 +439,5 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         Y = as_targets(y, X.dtype)
         network = self._network(X.shape[1], Y.shape[1], is_log_loss=False)
         extra = {"out_activation_": "identity", "_y_is_1d": y.ndim == 1}
-        self._solve(network, X, y, Y, c, extra, sample_weight)
+        self._solve(network, X, y, Y, c, None, extra, sample_weight)
         return self

@@ -71,6 +71,8 @@ class Step:
         As far as the arithmetic goes.
     lagrangian : float or None
         The augmented Lagrangian, of algorithms that have one.
+    is_rough : bool
+        Objective and residual are of float32, the data are not.
     """
 
     theta: np.ndarray = field(repr=False)
@@ -80,6 +82,7 @@ class Step:
     passes: float
     done: bool = False
     lagrangian: float | None = None
+    is_rough: bool = False
 
 
 @dataclass(frozen=True)
@@ -331,7 +334,15 @@ def feasible(objective, theta, metric="auto", tol=0.0):
             since, reference, fell, is_slow = 0, point.value, False, False
         lines = w_lines(objective.network, point.gradient)
         theta = point.theta.astype(exact.dtype, copy=False)
-        yield Step(theta, point.objective, point.residual, lines, objective.n_passes, done)
+        yield Step(
+            theta,
+            point.objective,
+            point.residual,
+            lines,
+            objective.n_passes,
+            done,
+            is_rough=objective is not exact,
+        )
 
 
 def _step(objective, point, memory, metric, levels):

@@ -7,7 +7,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-from sklearn_optland._row_weights import row_weights
+from sklearn_optland._row_weights import (
+    normalized,
+    refuse_balanced,
+    row_weights,
+    times_class_weight,
+)
 from sklearn_optland.neural_network import _mean_field_docs as docs
 from sklearn_optland.neural_network._mean_field_base import MARGIN_ASCENT, MeanFieldNet
 from sklearn_optland.neural_network._predictions import FLOATS, NetworkClassifier, NetworkRegressor
@@ -15,7 +20,6 @@ from sklearn_optland.neural_network._targets import (
     as_columns,
     as_targets,
     encode_classes,
-    times_class_weight,
 )
 
 
@@ -259,7 +263,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         """
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
         check_classification_targets(y)
-        classes, Y, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
+        classes, codes, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
+        Y = as_columns(codes, len(classes)).astype(np.float64)
         extra = {
             "classes_": classes,
             "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
@@ -270,8 +275,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
                 f"y: found {len(classes)} classes; allowed with solver={MARGIN_ASCENT!r} are two."
             )
         metadata = {"sample_weight": sample_weight}
-        codes = np.searchsorted(classes, y)
-        return self._fit(X, Y.astype(np.float64), c, codes, extra, metadata, y)
+        return self._fit(X, Y, c, codes, extra, metadata, y)
 
     @available_if(_is_stochastic)
     @_fit_context(prefer_skip_nested_validation=True)
@@ -297,11 +301,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight: found 'balanced'; partial_fit allows a dict or None, because it "
-                "sees a part of the rows only."
-            )
+        refuse_balanced(self.class_weight)
         is_first = getattr(self, "_flow", None) is None
         if is_first and classes is None:
             raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
@@ -328,6 +328,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
             "out_activation_": "logistic" if len(known) == 2 else "softmax",
         }
         c = row_weights(X, sample_weight)
-        c = times_class_weight(c, self.class_weight, y, known, codes)
+        if self.class_weight is not None:
+            c = normalized(times_class_weight(c, self.class_weight, y, known, codes))
         Y = as_columns(codes, len(known)).astype(np.float64)
         return self._partial_fit(X, Y, c, extra)

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import one_blas_thread
 from sklearn_optland._certificate import Certificate
-from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._fit_loop import Iteration, advice, fit_loop, warn_unless_reached
 from sklearn_optland._row_weights import normalized
 from sklearn_optland.neural_network import _mean_field_solvers as solvers
 from sklearn_optland.neural_network._kernel_regime import KernelProblem
@@ -163,12 +163,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.n_iter_ = len(history["objective"])
         self._flow = _flow_state(theta, problem.scales) if self.solver == "flow" else None
         if self.n_iter_ == self.max_iter and not step.done:
-            warn_unless_reached(
-                self,
-                self.certificate_,
-                self.n_iter_,
-                "Increase max_iter or tol, or scale the data.",
-            )
+            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
         return self
 
     def _certify(self, problem, theta, start, step, seed):

@@ -23,11 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from sklearn_optland._blocks import pass_over_rows, row_blocks
+from sklearn_optland._blocks import float32_copy, pass_over_rows, row_blocks
 from sklearn_optland.neural_network import _mean_field_fast as fast
 from sklearn_optland.neural_network._entrywise_fast import output_residuals
 from sklearn_optland.neural_network._sphere import maximum_over_sphere
-from sklearn_optland.neural_network._units import LARGEST_Y, SMALLEST_SPREAD
+from sklearn_optland.neural_network._units import target_size
 
 # Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
 # cache. Products with fewer rows are slow.
@@ -114,9 +114,7 @@ class TwoLayerProblem:
     def in_float32(self):
         """The same objective, in the same units, on a copy of the rows in float32."""
         other = copy(self)
-        other.X = np.empty(self.X.shape, dtype=np.float32)
-        for first, last in row_blocks(len(self.X), 16 * self.n_features):
-            other.X[first:last] = self.X[first:last] / self.x_scale
+        other.X = float32_copy(self.X.shape, lambda first, last: self.X[first:last] / self.x_scale)
         other.Y, other.dtype = self.Y.astype(np.float32), other.X.dtype
         other.x_scale, other._buffers = 1.0, {}
         return other
@@ -449,12 +447,8 @@ def choose_scales(X, Y, c, is_log_loss, fit_intercept):
         return x_scale, y_mean, 1.0
     if fit_intercept:
         y_mean = c @ Y
-    y_scale = _root_mean_square(Y - y_mean, c, 0.0)
-    # Rows of next to no weight must not overflow either.
-    y_scale = max(y_scale, np.abs(Y - y_mean).max() / LARGEST_Y)
-    # Constant targets leave nothing but rounding.
-    is_constant = y_scale <= max(CONSTANT * np.abs(y_mean).max(), SMALLEST_SPREAD)
-    return x_scale, y_mean, 1.0 if is_constant else y_scale
+    spread = _root_mean_square(Y - y_mean, c, 0.0)
+    return x_scale, y_mean, target_size(spread, Y, y_mean, CONSTANT)
 
 
 def _root_mean_square(X, c, bias):

@@ -93,7 +93,7 @@ def spread_start(problem, m, length, rng):
 
 def particles(problem, theta, tol):
     """L-BFGS on all particles, far from the end in float32."""
-    stall, memory, passes = Stall(tol), _Ring(theta), 0
+    stall, memory, passes = Stall(tol), None, 0
     if float32_pays(problem.X, theta.size):
         memory = _Ring(theta.astype(np.float32))
         is_slow = Stall(max(2 * tol, FLOAT32_TOL))

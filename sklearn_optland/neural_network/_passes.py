@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_optland._blocks import pass_over_rows, row_blocks, sum_over_blocks
+from sklearn_optland._blocks import float32_copy, pass_over_rows, sum_over_blocks
 from sklearn_optland.neural_network._entrywise_fast import (
     KINDS,
     activate,
@@ -56,9 +56,7 @@ class Passes:
 
     def in_float32(self):
         """The same passes on a copy of the rows in float32, in standard units."""
-        X = np.empty(self.X.shape, dtype=np.float32)
-        for first, last in row_blocks(len(X), 16 * X.shape[1]):
-            X[first:last] = self._rows(first, last, None)
+        X = float32_copy(self.X.shape, lambda first, last: self._rows(first, last, None))
         units = Units(None, None, np.zeros(self.Y.shape[1]), 1.0)
         return Passes(self.network, X, self.Y, self.c, units)
 

@@ -2,13 +2,17 @@
 
 import numpy as np
 from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
 
-from sklearn_optland._row_weights import normalized
+from sklearn_optland._row_weights import (
+    check_class_totals,
+    check_classes,
+    normalized,
+    times_class_weight,
+)
 
 
-def encode_classes(y, c, class_weight=None):
-    """Classes, their 0-1 targets and the weights of the rows with those of the classes.
+def encode_classes(y, c, class_weight):
+    """Classes, their numbers, and the weights of the rows with those of the classes.
 
     Parameters
     ----------
@@ -16,13 +20,12 @@ def encode_classes(y, c, class_weight=None):
         Class labels.
     c : ndarray of shape (n_rows,)
         Weights that sum to 1.
-    class_weight : dict or "balanced", default=None
+    class_weight : dict, "balanced" or None
 
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-    Y : ndarray of shape (n_rows, 1) or (n_rows, n_classes)
-        One column for two classes, one-hot rows for more.
+    codes : ndarray of int of shape (n_rows,)
     c : ndarray of shape (n_rows,)
         Weights that sum to 1.
 
@@ -32,19 +35,11 @@ def encode_classes(y, c, class_weight=None):
         With fewer than two classes, or a class without weight.
     """
     classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
-        )
-    c = times_class_weight(c, class_weight, y, classes, codes)
-    totals = np.bincount(codes, weights=c)
-    if not (totals > 0).all():
-        label = classes.tolist()[int(np.argmin(totals))]
-        raise ValueError(
-            f"sample_weight: the weights of class {label!r}, times class_weight, sum to "
-            f"{totals.min():.3g} of all; allowed is a positive sum for each class."
-        )
-    return classes, as_columns(codes, len(classes)), c
+    check_classes(classes)
+    if class_weight is not None:
+        c = normalized(times_class_weight(c, class_weight, y, classes, codes))
+    check_class_totals(c, classes, codes)
+    return classes, codes, c
 
 
 def as_columns(codes, n_classes):
@@ -52,14 +47,6 @@ def as_columns(codes, n_classes):
     if n_classes == 2:
         return codes[:, None].astype(np.float32)
     return (codes[:, None] == np.arange(n_classes)).astype(np.float32)
-
-
-def times_class_weight(c, class_weight, y, classes, codes):
-    """Weights of the rows, times those of their classes; they sum to 1."""
-    if class_weight is None:
-        return c
-    per_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=c)
-    return normalized(c * per_class[codes])
 
 
 def as_targets(y, dtype):

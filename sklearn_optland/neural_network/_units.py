@@ -87,12 +87,16 @@ def choose_units(X, Y, c, is_log_loss):
     if is_log_loss:
         return Units(shift, scale, np.zeros(Y.shape[1]), 1.0)
     mean, spread = mean_and_deviation(Y, c)
-    size = float(np.sqrt(np.mean(spread**2)))
-    size = max(size, float(np.abs(Y - mean).max()) / LARGEST_Y)
-    # Constant, but for rounding.
-    if not size > max(1e-12 * np.abs(mean).max(), SMALLEST_SPREAD):
-        size = 1.0
-    return Units(shift, scale, mean, size)
+    return Units(shift, scale, mean, target_size(float(np.sqrt(np.mean(spread**2))), Y, mean))
+
+
+def target_size(spread, Y, mean, rounding=1e-12):
+    """The unit of targets of some spread: 1 if they are constant, but for rounding of the mean.
+
+    It is larger than the spread if rows of next to no weight are that far from the mean.
+    """
+    size = max(spread, float(np.abs(Y - mean).max()) / LARGEST_Y)
+    return size if size > max(rounding * np.abs(mean).max(), SMALLEST_SPREAD) else 1.0
 
 
 def mean_and_deviation(A, c):

@@ -15,6 +15,7 @@ from sklearn_optland._base import OptlandEstimator
 from sklearn_optland._blocks import row_blocks, share_rows
 from sklearn_optland._certificate import Certificate
 from sklearn_optland._fit_loop import Iteration, fit_loop
+from sklearn_optland._row_weights import refuse_balanced
 from sklearn_optland.tree._lom_tree_fast import LOSSES, route
 from sklearn_optland.tree._online_tree import OnlineTree, join_classes, single_leaf, view
 from sklearn_optland.tree._top_k import check_k
@@ -289,11 +290,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             As in `fit`; and if a label is not among `classes`, if `classes` differ from those of
             the first call, or if `class_weight` is "balanced".
         """
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight: found 'balanced'; partial_fit allows a dict or None, because it "
-                "sees a part of the rows only."
-            )
+        refuse_balanced(self.class_weight)
         first = not self.__sklearn_is_fitted__()
         X, labels, weight = validate_training_data(
             self, X, y, sample_weight, reset=first, class_weight=self.class_weight
