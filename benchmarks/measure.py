@@ -44,6 +44,14 @@ def settings_of(solver_class):
     }
 
 
+def data_of(dataset):
+    """The data of a benchopt data set; the script ends with a message if they are missing."""
+    data = dataset.get_data()
+    if "missing" in data:
+        raise SystemExit(data["missing"])
+    return data
+
+
 class Results:
     """Lines of JSON in a folder, a file a topic; a line holds what was measured and its key."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from benchmark_utils import threadpool_limits
 from benchopt.benchmark import Benchmark
-from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
+from measure import Results, conditions, cpu_seconds, data_of, print_header, print_row, table_parser
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_optland.neural_network import ADMMNetClassifier
@@ -85,9 +85,7 @@ def main():
     parser.add_argument("--learners", nargs="+", default=list(LEARNERS), choices=list(LEARNERS))
     options = parser.parse_args()
     (dataset_class,) = Benchmark(Path(__file__).parent).get_datasets()
-    data = dataset_class.get_instance(dataset="pendigits", n_rows=1500).get_data()
-    if "missing" in data:
-        raise SystemExit(data["missing"])
+    data = data_of(dataset_class.get_instance(dataset="pendigits", n_rows=1500))
     results = Results(options.results, measuring=not options.table)
     print(conditions())
     print_header(

@@ -19,6 +19,7 @@ from benchopt.benchmark import Benchmark
 from measure import (
     Results,
     conditions,
+    data_of,
     first_count,
     median_ratio,
     print_header,
@@ -49,9 +50,7 @@ def load(benchmark, problem, names):
     """The objective with its data, and the solvers of these names."""
     parameters, (layers, activation) = PROBLEMS[problem]
     (dataset_class,) = benchmark.get_datasets()
-    data = dataset_class.get_instance(**parameters).get_data()
-    if "missing" in data:
-        raise SystemExit(data["missing"])
+    data = data_of(dataset_class.get_instance(**parameters))
     objective = benchmark.get_benchmark_objective().get_instance()
     objective.layers, objective.activation = layers, activation
     objective.set_data(**data)

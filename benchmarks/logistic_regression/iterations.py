@@ -12,7 +12,7 @@ from pathlib import Path
 import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
 from benchopt.benchmark import Benchmark
-from measure import conditions, print_header, print_row
+from measure import conditions, data_of, print_header, print_row
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
@@ -49,9 +49,7 @@ def main():
     print(conditions())
     print_header("data", *MODES)
     for name, parameters in PROBLEMS.items():
-        data = dataset.get_instance(**parameters).get_data()
-        if "missing" in data:
-            raise SystemExit(data["missing"])
+        data = data_of(dataset.get_instance(**parameters))
         X, y = data["X"], data["y"]
         fit = {"fit_intercept": False, "tol": 0.0}
         exact = BoundMajorizationLogisticRegression(**fit).fit(X, y)

@@ -20,6 +20,7 @@ from benchopt.utils.parametrized_name_mixin import product_param
 from measure import (
     Results,
     conditions,
+    data_of,
     installed_solvers,
     log,
     print_header,
@@ -71,10 +72,7 @@ def load(benchmark, problem, fold):
     )
     instance.fold = fold
     objective = benchmark.get_benchmark_objective().get_instance()
-    data = instance.get_data()
-    if "missing" in data:
-        raise SystemExit(data["missing"])
-    objective.set_data(**data)
+    objective.set_data(**data_of(instance))
     return objective
 
 

@@ -19,6 +19,7 @@ from benchopt.benchmark import Benchmark
 from measure import (
     Results,
     conditions,
+    data_of,
     installed_solvers,
     log,
     print_header,
@@ -41,11 +42,8 @@ RIVALS = ["MLP adam", "MLP lbfgs"]
 def load(benchmark, problem, fold, max_rows):
     parameters = {"dataset": problem, "task": PROBLEMS[problem], "fold": fold, "max_rows": max_rows}
     (dataset_class,) = benchmark.get_datasets()
-    data = dataset_class.get_instance(**parameters).get_data()
-    if "missing" in data:
-        raise SystemExit(data["missing"])
     objective = benchmark.get_benchmark_objective().get_instance()
-    objective.set_data(**data)
+    objective.set_data(**data_of(dataset_class.get_instance(**parameters)))
     return objective
 
 

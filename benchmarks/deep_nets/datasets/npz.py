@@ -1,7 +1,7 @@
 import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from public_data import load
+from public_data import load, standardised
 
 PIXEL_RANGE = {"mnist": 255}
 
@@ -41,8 +41,7 @@ class Dataset(BaseDataset):
         if self.dataset in PIXEL_RANGE:
             X /= PIXEL_RANGE[self.dataset]
         else:
-            deviation = X[train].std(axis=0)
-            X = (X - X[train].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+            X = standardised(X, train)
         if self.task == "regression":
             y = (y - y[train].mean(dtype=float)) / y[train].std(dtype=float)
         else:

@@ -1,7 +1,7 @@
 import numpy as np
 from benchmark_utils import VALIDATION, passes_for, problem, validation_split
 from benchopt import BaseDataset
-from public_data import load
+from public_data import load, standardised
 from scipy.sparse import issparse
 
 PIXEL_RANGE = {"mnist": 255}
@@ -36,8 +36,7 @@ class Dataset(BaseDataset):
             X /= np.float32(PIXEL_RANGE.get(self.dataset, 1))
         train, test = self._split(len(y), n_train)
         if self.scaling == "standardised":
-            deviation = X[train].std(axis=0)
-            X = (X - X[train].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+            X = standardised(X, train)
         n_passes = passes_for(n_train)  # also where hyperparameters are chosen on fewer rows
         return problem(X, y, train, test, self.fold, n_passes)
 

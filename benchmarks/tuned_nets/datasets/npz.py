@@ -1,7 +1,7 @@
 import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
 from benchopt import BaseDataset
-from public_data import load
+from public_data import load, standardised
 
 TEST_SHARE = 0.1
 SEARCH_FOLDS = 5
@@ -35,9 +35,7 @@ class Dataset(BaseDataset):
             return {"missing": str(error)}
         X = X.astype(float)
         train, test, seed = self._split(len(y))
-        X = (X - X[train].mean(axis=0)) / np.where(
-            X[train].std(axis=0) > 0, X[train].std(axis=0), 1
-        )
+        X = standardised(X, train)
         if self.task == "regression":
             y = (y - y[train].mean(dtype=float)) / y[train].std(dtype=float)
         else:
