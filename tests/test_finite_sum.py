@@ -246,6 +246,25 @@ def test_the_certificate_is_true_wherever_the_fit_stops(
     assert max_iter <= model.n_iter_ <= max_iter + 9  # SVRG and Katyusha end with a snapshot
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("loss", CLASSIFIES)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_where_losses_are_flat_a_fit_does_not_stop_early(
+    solver, loss, fit_intercept, global_random_seed
+):
+    """Beyond the margin pulls are 0 and stay so, while the penalty still moves the coefficients."""
+    if not allowed(solver, loss, "l2"):
+        pytest.skip("refused, by another test")
+    rng = np.random.RandomState(global_random_seed)
+    y = np.repeat([0, 1], 15)
+    X = rng.randn(30, 2) * 0.1 + 4.0 * y[:, None] - 2.0
+    model = estimator(loss, alpha=1e-3, solver=solver, fit_intercept=fit_intercept, max_iter=2000)
+    fit_quietly(model, X, y)
+    assert model.certificate_.reached or model.n_iter_ >= 2000
+    if solver in ("sdca", "catalyst", "point-saga"):
+        assert model.certificate_.reached
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("loss", CLASSIFIES)
 def test_several_classes_and_weights(loss, n_classes, global_random_seed):

@@ -47,6 +47,8 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
+        if not problem.is_smooth and not SOLVERS["point-saga"].lacks(problem):
+            return "point-saga"
         can_sdca = not SOLVERS["sdca"].lacks(problem)
         return "sdca" if can_sdca and not _is_ill_conditioned(problem) else "catalyst"
     lack = SOLVERS[name].lacks(problem)

@@ -8,7 +8,7 @@ from sklearn_optland._fit_loop import Iteration
 MAX_UNSEEN = 10
 # Times the objective at zero: what no step size that converges comes near.
 DIVERGED = 10.0
-# Change of the dual variables, relative to their size at zero, that float64 does not resolve.
+# Change of variables, relative to their size, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
 
 
@@ -40,6 +40,7 @@ class Descent:
             self.scale = problem.gradient_norm(self.zeros, -problem.pull(pulls))
         # movement that is nothing but rounding
         self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
+        self.resting = None  # the parameters, while the dual variables stand still
         self.still = False
 
     @property
@@ -64,7 +65,7 @@ class Descent:
             with np.errstate(over="ignore", invalid="ignore"):  # the guard below sees it
                 moved = solver.run()
             self.n_passes += problem.passes - before
-            self.still = moved <= self.stillness
+            self.still = self._stands_still(moved)
             self.point = solver.measured()
             if self.point is None and self._is_due(moved):
                 self.point = problem.evaluate(*solver.point())
@@ -94,6 +95,18 @@ class Descent:
             dual = self.solver.point()[1]
             self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
         return self.best.W
+
+    def _stands_still(self, moved):
+        """Whether neither the dual variables nor the parameters have moved in the last pass.
+
+        Where losses are flat or straight the former stand still while the penalty still moves the
+        latter.
+        """
+        before, self.resting = self.resting, None
+        if moved > self.stillness:
+            return False
+        W = self.resting = self.solver.point()[0]
+        return before is not None and np.abs(W - before).max() <= STILL * np.abs(W).max()
 
     def _is_due(self, moved):
         since, left = self.n_passes - self.seen, self.max_passes - self.n_passes
