@@ -261,8 +261,28 @@ def test_where_losses_are_flat_a_fit_does_not_stop_early(
     model = estimator(loss, alpha=1e-3, solver=solver, fit_intercept=fit_intercept, max_iter=2000)
     fit_quietly(model, X, y)
     assert model.certificate_.reached or model.n_iter_ >= 2000
-    if solver in ("sdca", "catalyst", "point-saga"):
+    if solver == "point-saga" or (solver == "catalyst" and loss in SMOOTH):
         assert model.certificate_.reached
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_auto_takes_the_dual_of_few_independent_rows(storage, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    X, y = rng.randn(30, 100), rng.randn(30)
+    few = FiniteSumRegressor(random_state=0).fit(storage(X), y)
+    assert few.solver_ == "sdca"
+    assert few.certificate_.reached
+    X[1::2] = X[::2]  # in pairs
+    assert fit_quietly(FiniteSumRegressor(random_state=0), storage(X), y).solver_ == "catalyst"
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_constant_target_is_fitted_to_rounding_without_a_warning(loss, global_random_seed):
+    X = np.random.RandomState(global_random_seed).randn(50, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = FiniteSumRegressor(loss, random_state=0).fit(X, np.full(50, 3.0))
+    np.testing.assert_allclose(model.predict(X), 3.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

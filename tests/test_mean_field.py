@@ -270,6 +270,18 @@ def test_a_stopped_fit_has_a_large_gap(solver):
     assert model.first_variation_max_ > 2 * model.alpha
 
 
+@pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])
+def test_a_solver_that_stands_still_at_nothing_says_so(Net, global_random_seed):
+    # columns of mean 1e6 and deviation 1 leave L-BFGS no step that helps
+    rng = np.random.RandomState(global_random_seed)
+    X = rng.randn(200, 8)
+    y = X[:, 0] > 0
+    with pytest.warns(ConvergenceWarning, match=r"duality gap .* scale_inputs=True"):
+        Net(random_state=0).fit(X + 1e6, y)
+    net = fit_quietly(Net(random_state=0, scale_inputs=True), X + 1e6, y)
+    assert net.score(X + 1e6, y) > 0.5
+
+
 def test_above_three_dimensions_it_is_an_estimate():
     X, y = curve(d=3)
     model = MeanFieldTwoLayerNet(alpha=0.01, random_state=0).fit(X, y)

@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_optland.linear_model._finite_sum_dual_solvers import Catalyst, Miso, Sdca
 from sklearn_optland.linear_model._finite_sum_solvers import Katyusha, PointSaga, Sag, Saga, Svrg
+
+# Rows whose Gram matrix says whether all are independent: its least eigenvalue by the mean one, as
+# measured on twelve problems. Losses of classes are nearly flat at most rows, which helps SDCA.
+GRAM_ROWS = 100
+INDEPENDENT = {"squared_error": 0.1, "huber": 0.1}
+INDEPENDENT_FOR_CLASSES = 1e-3
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ def _is_ill_conditioned(problem):
     """Whether a single column makes the problem hard: its second derivative is above l2 n / 10.
 
     The dual of sparse rows of many columns is well conditioned even where the largest row alone
-    would give a condition number far above n: their products are small.
+    would give a condition number far above n: their products are small. So is that of fewer rows
+    than columns, if they are independent.
     """
     l2 = problem.penalty.l2
     if (
@@ -96,4 +104,14 @@ def _is_ill_conditioned(problem):
         or problem.curvature * np.max(problem.c * problem.row_squares) < l2 / 2
     ):
         return False  # kappa < n/2: nothing is hard
-    return problem.curvature * problem.largest_column > 0.1 * l2 * problem.n_samples
+    if problem.curvature * problem.largest_column <= 0.1 * l2 * problem.n_samples:
+        return False
+    return problem.n_features <= problem.n_samples or not _has_independent_rows(problem)
+
+
+def _has_independent_rows(problem):
+    """Whether some rows' Gram matrix is far from singular."""
+    some = problem.X[:: -(-problem.n_samples // GRAM_ROWS)].astype(np.float64)
+    gram = safe_sparse_dot(some, some.T, dense_output=True)
+    least = INDEPENDENT.get(problem.loss, INDEPENDENT_FOR_CLASSES)
+    return np.linalg.eigvalsh(gram)[0] > least * np.trace(gram) / len(gram)

@@ -10,6 +10,8 @@ MAX_UNSEEN = 10
 DIVERGED = 10.0
 # Change of variables, relative to their size, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
+# A gap, relative to the objective at zero, that the rounding of residuals leaves.
+ROUNDING = (1000 * np.finfo(float).eps) ** 2
 
 
 class Descent:
@@ -46,7 +48,9 @@ class Descent:
     @property
     def tolerance(self):
         """The certificate at which the fit stops."""
-        return self.tol * (self.best.objective if self.scale is None else self.scale)
+        if self.scale is not None:
+            return self.tol * self.scale
+        return max(self.tol * self.best.objective, ROUNDING * self.at_zero)
 
     @property
     def done(self):

@@ -32,6 +32,9 @@ VALIDATE_EVERY = 5
 SHORTEST_STEP = 1e-6
 BATCH_SIZE = 200
 MAX_SEED = np.iinfo(np.int32).max
+# A solver that stands still so far above the optimum, in units of the loss without particles, has
+# failed. Most fits to more than three columns end above their tolerance, and are none the worse.
+FAILED = 0.5
 
 
 class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
@@ -164,7 +167,15 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self._flow = _flow_state(theta, problem.scales) if self.solver == "flow" else None
         if self.n_iter_ == self.max_iter and not step.done:
             warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
+        elif self._has_failed(problem):
+            help = "That is hardly better than no net: scale the data, or set scale_inputs=True."
+            warn_unless_reached(self, self.certificate_, self.n_iter_, help)
         return self
+
+    def _has_failed(self, problem):
+        """Whether the solver stands still although most of the loss might go."""
+        has_gap = self.alpha > 0 and self.solver != MARGIN_ASCENT and not self.early_stopping
+        return has_gap and self.certificate_.value > FAILED * problem.null_loss()
 
     def _certify(self, problem, theta, start, step, seed):
         """What the fit proves: a duality gap, without a penalty the norm of the gradient."""

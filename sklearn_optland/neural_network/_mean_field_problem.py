@@ -309,6 +309,11 @@ class TwoLayerProblem:
                 break
         return offset
 
+    def null_loss(self):
+        """Mean loss of the best intercept alone, in the user's units."""
+        F = np.zeros((len(self.X), self.n_outputs))
+        return self.units * self.loss(F + self.best_intercept(F, F[0]))
+
     def curvature(self, F, H, U):
         """Hessian of the loss in masses w and intercept o of f = sum_j w_j H_j u_j + o.
 
