@@ -27,6 +27,7 @@ from sklearn_optland.linear_model import (
     SDCARegressor,
     SVRGClassifier,
     SVRGRegressor,
+    _finite_sum_dual_solvers,
     finite_sum,
 )
 from sklearn_optland.linear_model._finite_sum_choice import SOLVERS
@@ -508,6 +509,24 @@ def test_warm_start_takes_up_where_the_last_fit_ended(solver):
     if solver not in ("katyusha", "point-saga"):
         model.fit(X3, y3)  # other classes: a cold start, not an error
         assert model.certificate_.reached
+
+
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "smooth_hinge"])
+def test_sdca_returns_to_the_rows_that_move(loss, monkeypatch):
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+
+    def fit():
+        model = SDCAClassifier(loss, alpha=1e-3, max_iter=2000, random_state=0)
+        return fit_quietly(model, X, y)
+
+    model = fit()
+    monkeypatch.setattr(_finite_sum_dual_solvers, "AT_KINKS", ())
+    plain = fit()
+    assert model.certificate_.reached
+    assert model.n_iter_ < plain.n_iter_ / 2
+    gaps = model.certificate_.value + plain.certificate_.value
+    assert abs(objective(model, X, y) - objective(plain, X, y)) <= gaps
 
 
 def test_certificates_cost_less_than_a_tenth_of_the_passes():

@@ -103,11 +103,16 @@ def test_huge_settings_are_settings(global_random_seed):
     X, y = blobs(global_random_seed)
     for loss in LOSSES:
         model = LOMTreeClassifier(
-            loss=loss, max_depth=10**9, swap_resistance=1e300, learning_rate=1e300, max_iter=2
+            loss=loss,
+            max_depth=10**9,
+            swap_resistance=1e300,
+            learning_rate=1e300,
+            max_iter=2,
+            random_state=global_random_seed,
         ).fit(X, y)
         assert fault(model._arrays) == ""
         assert np.isfinite(model._arrays["weights"]).all()
-        assert model.score(X, y) > 0.5
+        assert model.score(X, y) > np.bincount(y).max() / len(y)
 
 
 def test_resistance_stops_swaps(global_random_seed):

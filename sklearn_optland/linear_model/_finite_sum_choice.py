@@ -54,10 +54,11 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
+        accelerated = "catalyst"
         if not problem.is_smooth and not SOLVERS["point-saga"].lacks(problem):
-            return "point-saga"
+            accelerated = "point-saga"
         can_sdca = not SOLVERS["sdca"].lacks(problem)
-        return "sdca" if can_sdca and not _is_ill_conditioned(problem) else "catalyst"
+        return "sdca" if can_sdca and not _is_ill_conditioned(problem) else accelerated
     lack = SOLVERS[name].lacks(problem)
     if lack:
         able = [other for other, needs in SOLVERS.items() if not needs.lacks(problem)]
@@ -96,17 +97,18 @@ def _is_ill_conditioned(problem):
 
     The dual of sparse rows of many columns is well conditioned even where the largest row alone
     would give a condition number far above n: their products are small. So is that of fewer rows
-    than columns, if they are independent.
+    than columns, if they are independent. Of a loss with a kink few rows move in the end, and both
+    the column and the rows must be larger, as measured on ten data sets.
     """
-    l2 = problem.penalty.l2
-    if (
-        not problem.is_smooth
-        or problem.curvature * np.max(problem.c * problem.row_squares) < l2 / 2
-    ):
+    l2, n = problem.penalty.l2, problem.n_samples
+    longest = np.max(problem.c * problem.row_squares)
+    if not problem.is_smooth:
+        return longest > 100 * l2 and problem.largest_column > 0.5 * l2 * n
+    if problem.curvature * longest < l2 / 2:
         return False  # kappa < n/2: nothing is hard
-    if problem.curvature * problem.largest_column <= 0.1 * l2 * problem.n_samples:
+    if problem.curvature * problem.largest_column <= 0.1 * l2 * n:
         return False
-    return problem.n_features <= problem.n_samples or not _has_independent_rows(problem)
+    return problem.n_features <= n or not _has_independent_rows(problem)
 
 
 def _has_independent_rows(problem):
