@@ -4,7 +4,7 @@ They are those of `_finite_sum_fast`, with k scores a row: the dual variable of 
 theta_i = e_y - p, p probabilities, and its conjugate is finite for those.
 """
 from cython cimport floating
-from libc.math cimport exp, fabs, log
+from libc.math cimport exp, fabs, log, sqrt
 
 import numpy as np
 
@@ -48,6 +48,7 @@ cdef void softmax_implicit(
     cdef double* p = work + k
     cdef double* pull = work + 2 * k
     cdef double t, total, weight, shift, residual, step, longest = 1
+    cdef double magnified = sqrt(1 + q)  # a step's error is of second order, q times in the scores
     cdef Py_ssize_t j, _i
     cdef bint is_corner = False
     for j in range(k):
@@ -72,7 +73,7 @@ cdef void softmax_implicit(
             residual = z[j] - t - s[j] - q * p[j]
             step = clip(residual / (1 + q * p[j]), -LONGEST, LONGEST)
             s[j] += step
-            longest = max(longest, fabs(step) if p[j] > CORNER or step > 0 else 0.0)
+            longest = max(longest, fabs(step) * magnified if p[j] > CORNER or step > 0 else 0.0)
             p[j] = exp(min(s[j], 0.0))
         longest = max(longest, fabs(total - 1) * (1 + q))  # the sum of p must not undo the steps
         if longest <= COARSE:
