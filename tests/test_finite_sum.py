@@ -673,8 +673,10 @@ def test_descent_keeps_the_best_point():
     assert np.all(np.diff(certificates) <= 0)
 
 
+@pytest.mark.parametrize("last_weight", [1.0, 1e-12])
 @pytest.mark.filterwarnings("error", "ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_gap_that_is_infinitely_larger_than_the_move():
+def test_a_gap_that_is_infinitely_larger_than_the_move(last_weight):
     X, y = np.array([[0.0], [0.0], [1e150]]), np.array([0.0, 0.0, 1e150])
-    model = SDCARegressor(max_iter=5, random_state=0).fit(X, y)
+    model = SDCARegressor(max_iter=5, random_state=0)
+    model.fit(X, y, sample_weight=[1.0, 1.0, last_weight])
     assert np.isfinite(model.predict(X)).all()

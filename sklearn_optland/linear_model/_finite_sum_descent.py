@@ -119,7 +119,7 @@ class Descent:
         objective = self.at_zero if self.best is None else self.best.objective
         return (
             self.scale is None
-            and self.gap_per_move * moved <= self.tol * objective
+            and (moved == 0 or self.gap_per_move * moved <= self.tol * objective)
             and since > self.n_passes / MAX_UNSEEN - 1
         )
 
