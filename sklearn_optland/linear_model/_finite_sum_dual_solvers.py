@@ -29,6 +29,7 @@ class Sdca(Solver):
     """
 
     has_steps = False
+    returns = True  # to the rows that a pass has moved
     kappa = 0.0
 
     def start(self, W):
@@ -47,7 +48,6 @@ class Sdca(Solver):
             _, self.theta = problem.losses(problem.scores(W))
         self.b, self.anchor = W[-1:].ravel(), W[-1:].ravel()
         self.center = W[:-1].copy()
-        self.returns = type(self) is Sdca and problem.loss in AT_KINKS
         self.age = 0.0
         self._refresh()
 
@@ -78,10 +78,11 @@ class Sdca(Solver):
         Where losses have kinks or flat parts, most rows end at one and stay there: the others are
         few, and are what keeps the gap open. liblinear's shrinking has the same reason.
         """
+        if not (self.returns and self.problem.loss in AT_KINKS):
+            return self._pass(self.next_order())
         before = self.theta.copy()
         moved = self._pass(self.next_order())
-        if self.returns:
-            self._return_to(np.flatnonzero(self.theta != before).astype(np.int32), moved)
+        self._return_to(np.flatnonzero(self.theta != before).astype(np.int32), moved)
         return moved
 
     def _return_to(self, rows, moved):
@@ -147,6 +148,7 @@ class Miso(Sdca):
     """MISO, also known as Finito: SDCA with a short step in place of the maximiser."""
 
     has_steps = True
+    returns = False
 
     def default_step(self):
         return 1.0
@@ -167,6 +169,8 @@ class Catalyst(Sdca):
     Without an L2 part there is no momentum, which a single pass a subproblem does not bear there
     (measured): plain proximal points, whose kappa falls by `FALL` a pass to `LOWEST` of its size.
     """
+
+    returns = False
 
     def start(self, W):
         problem, l2 = self.problem, self.problem.penalty.l2
