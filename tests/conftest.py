@@ -15,6 +15,7 @@ HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
 import os
 import signal
 import sys
+import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -69,8 +70,8 @@ def global_dtype(request):
 
 
 if PROFILE == "coverage":
-    # A traced line holds the GIL; threads should not wait for it until the usual interval ends.
-    sys.setswitchinterval(1e-6)
+    # A traced line takes the GIL, even of a kernel: threads that fight for it would take hours.
+    threading.settrace(None)
 
     # Tracing makes kernels a hundred times slower: the lines that a test reaches within a second of
     # processor time must do, and the rest of it runs untraced.
