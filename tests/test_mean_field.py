@@ -270,6 +270,16 @@ def test_a_stopped_fit_has_a_large_gap(solver):
     assert model.first_variation_max_ > 2 * model.alpha
 
 
+def test_memory_of_lbfgs_changes_its_type_without_a_warning(monkeypatch):
+    def unset(shape, dtype):
+        return np.full(shape, 0x7FA00000, np.uint32).view(dtype)  # a NaN that signals
+
+    monkeypatch.setattr(np, "empty", unset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solvers._Ring(np.zeros(3, np.float32)).astype(np.float64)
+
+
 @pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])
 def test_a_solver_that_stands_still_at_nothing_says_so(Net, global_random_seed):
     # columns of mean 1e6 and deviation 1 leave L-BFGS no step that helps

@@ -171,8 +171,9 @@ class _Ring:
     """L-BFGS' memory for flat arrays, with the loops in a kernel."""
 
     def __init__(self, theta):
-        self.steps, self.changes = (np.empty((MEMORY, theta.size), theta.dtype) for _ in range(2))
-        self.curvatures, self.shares = (np.empty(MEMORY, theta.dtype) for _ in range(2))
+        # Zeros: to change the type of what has no value yet may warn.
+        self.steps, self.changes = (np.zeros((MEMORY, theta.size), theta.dtype) for _ in range(2))
+        self.curvatures, self.shares = (np.zeros(MEMORY, theta.dtype) for _ in range(2))
         self.forget()
 
     def astype(self, dtype):
