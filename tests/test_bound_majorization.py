@@ -318,6 +318,8 @@ def test_values_whose_squares_overflow_are_refused(mode, n_classes, value):
         ({}, [0, 0, 0, 1, 1, 1], "class 'a'.* sum to 0"),
         ({"class_weight": {"a": 0.0}}, None, "class 'a'.* sum to 0"),
         ({}, [1e308] * 6, "sum to inf"),
+        ({}, [1e150] + [1.0] * 5, r"sample_weight: .* is 1e\+150; allowed are 1e\+30 at most"),
+        ({"C": 1e40}, None, r"and C, is 1e\+40; .* C=inf is no penalty"),
         ({}, [-1.0] * 6, "Negative values"),
         ({"batch": "growing", "curvature": "bohning-nesterov"}, None, "exact gradients"),
         ({"refresh": 0}, None, "'refresh' parameter"),
@@ -329,6 +331,14 @@ def test_errors_name_what_was_found(parameters, weights, message):
     X, y = np.arange(12.0).reshape(6, 2), np.repeat(["a", "b"], 3)
     with pytest.raises(ValueError, match=message):
         BoundMajorizationLogisticRegression(**parameters).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_row_of_next_to_no_weight_may_be_the_only_large_one():
+    X, y = np.array([[0.0], [0.0], [1.0]], np.float32), [2, 0, 1]
+    model = BoundMajorizationLogisticRegression().fit(X, y, sample_weight=[1.0, 1e-213, 1e-213])
+    assert model.certificate_.reached
+    np.testing.assert_array_equal(model.predict(X), [2, 2, 2])
 
 
 def test_one_class_is_refused():

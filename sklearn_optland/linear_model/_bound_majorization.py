@@ -24,6 +24,8 @@ from sklearn_optland.utils._rows import sparse_copy
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
 MOSTLY_ZEROS = 0.15
+# Of the weights times C: squares of such numbers, and float32, are far from overflow.
+LARGEST_WEIGHT = 1e30
 
 
 class BoundMajorizationLogisticRegression(
@@ -219,8 +221,8 @@ class BoundMajorizationLogisticRegression(
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values so large
-            that their squares overflow, or a class without weight; or if `curvature` needs a
-            matrix that is too large.
+            that their squares overflow, a class without weight or a weight, times `C`, above 1e30;
+            or if `curvature` needs a matrix that is too large.
         """
         if self.batch == "growing" and self.curvature == "bohning-nesterov":
             raise ValueError(
@@ -241,6 +243,11 @@ class BoundMajorizationLogisticRegression(
             check_classification_targets(y)  # as slow as a pass over small data
         C = self.C if np.isfinite(self.C) else 1.0
         weights = weigh_rows(self, X, y, classes, codes, sample_weight, C=C)
+        if weights.max() > LARGEST_WEIGHT:
+            raise ValueError(
+                f"sample_weight: a weight, times class_weight and C, is {weights.max():.3g}; "
+                f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
+            )
         W = self._start(X, classes)
         rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
         used = weights > 0

@@ -13,6 +13,8 @@ from sklearn_optland.linear_model import _sparse_float32_fast as sparse_kernels
 from sklearn_optland.linear_model import _tiles_fast as tile_kernels
 from sklearn_optland.utils._rows import as_rows
 
+# Of a row in the weights: with less, its values may overflow float32 in units of the other rows.
+LEAST_SHARE = 1e-30
 EPS = np.finfo(float).eps
 ARMIJO = 1e-4
 # What float64 leaves open of an objective, relative to it: a sum of many terms.
@@ -135,6 +137,8 @@ class LogLossProblem:
         if self.k == 1 or self.scale is not None or (self.is_sparse and self.has_few_columns):
             return self
         squares, total = self.column_squares[:-1], self.column_squares[-1]
+        if self.c.min() < LEAST_SHARE * total:
+            return self
         scale = np.sqrt(np.where(squares > 0, squares / total, 1.0))
         return self._with(self.X, self.y, self.c, scale)
 
