@@ -256,7 +256,7 @@ def test_objective_falls_and_is_that_of_the_docstring(metric, activation, global
     assert model.certificate_.reached
     for line in ("V_i", "V_l-1", "V_l", "constraint_i", "constraint_l"):
         assert not model.kkt_residuals_[line].any()
-    assert model.kkt_residuals_["W_i"][-1] < 0.5 * model.kkt_residuals_["W_i"][0]
+    assert model.kkt_residuals_["W_i"][-1] < 0.2 * model.kkt_residuals_["W_i"][0]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.01])

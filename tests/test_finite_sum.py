@@ -298,7 +298,7 @@ def test_several_classes_and_weights(loss, n_classes, global_random_seed):
     same = FiniteSumClassifier(loss, alpha=0.02, tol=1e-7)
     fit_quietly(same, X, labels, sample_weight=weights)
     np.testing.assert_allclose(model.coef_, same.coef_, atol=1e-2)
-    assert balanced_accuracy_score(labels, model.predict(X)) > 1 / n_classes
+    assert balanced_accuracy_score(labels, model.predict(X)) > 0.5
     assert model.coef_.shape == (1 if n_classes == 2 else n_classes, X.shape[1])
     assert hasattr(model, "predict_proba") == (loss == "log_loss")
     assert objective(model, X, labels, weights) == pytest.approx(

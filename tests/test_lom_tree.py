@@ -112,7 +112,7 @@ def test_huge_settings_are_settings(global_random_seed):
         ).fit(X, y)
         assert fault(model._arrays) == ""
         assert np.isfinite(model._arrays["weights"]).all()
-        assert model.score(X, y) > np.bincount(y).max() / len(y)
+        assert model.score(X, y) > 2 * np.bincount(y).max() / len(y)
 
 
 def test_resistance_stops_swaps(global_random_seed):
