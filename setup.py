@@ -12,12 +12,10 @@ OPTLAND_SANITIZE      AddressSanitizer and UndefinedBehaviorSanitizer
 import os
 import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError, LinkError
 
 PACKAGE = Path("sklearn_optland")
 BOUNDSCHECK, LINETRACE, SANITIZE = "OPTLAND_BOUNDSCHECK", "OPTLAND_LINETRACE", "OPTLAND_SANITIZE"
@@ -39,40 +37,14 @@ if LINETRACE in SWITCHES:
     MACROS += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-# Threads are Python's so far (sklearn_optland/_blocks.py says why), and need no OpenMP.
-OPENMP_OPTIONS = [  # for the compiler and for the linker
-    (["-fopenmp"], ["-fopenmp"]),  # gcc, clang
-    (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),  # Apple's clang
-    (["/openmp"], []),  # MSVC
-]
-OPENMP_PROBE = """
-#ifndef _OPENMP
-#error "no OpenMP"
-#endif
-#include <omp.h>
-int main(void) { return omp_get_max_threads() < 1; }
-"""
-
-
-def openmp_options(compiler):
-    """Return the first options that compile and link an OpenMP program, or empty ones."""
-    with TemporaryDirectory() as folder:
-        source = Path(folder, "probe.c")
-        source.write_text(OPENMP_PROBE)
-        for compile_args, link_args in OPENMP_OPTIONS:
-            try:
-                objects = compiler.compile([str(source)], folder, extra_postargs=compile_args)
-                compiler.link_executable(objects, "probe", folder, extra_postargs=link_args)
-            except (CompileError, LinkError):
-                continue
-            return compile_args, link_args
-    return [], []
+HEADERS = {path.name: path for path in PACKAGE.rglob("*.h")}
+HEADER_FOLDERS = sorted({str(path.parent) for path in HEADERS.values()})
 
 
 def with_included(headers):
     """Add the headers that these include, of which Cython knows nothing."""
     included = {
-        str(Path(header).with_name(name))
+        str(HEADERS[name])
         for header in headers
         for name in re.findall(r'^#include "(.+)"', Path(header).read_text(), re.MULTILINE)
     }
@@ -83,13 +55,12 @@ class BuildExt(build_ext):
     """Add what depends on the compiler, then translate the kernels and compile them in parallel."""
 
     def build_extensions(self):
-        compile_args, link_args = openmp_options(self.compiler)
-        print("OpenMP:", " ".join(compile_args) or "not found")
+        compile_args, link_args = [], []
         if SANITIZE in SWITCHES:
-            compile_args = [*compile_args, *SANITIZERS, "-O1", "-g", "-fno-omit-frame-pointer"]
-            link_args = [*link_args, *SANITIZERS]
+            compile_args = [*SANITIZERS, "-O1", "-g", "-fno-omit-frame-pointer"]
+            link_args = SANITIZERS
         elif self.compiler.compiler_type == "unix":
-            compile_args = [*compile_args, "-O3"]
+            compile_args = ["-O3"]
 
         # The coverage plugin looks for the C file beside its source.
         build_dir = None if LINETRACE in SWITCHES else self.build_temp
@@ -110,7 +81,7 @@ setup(
         Extension(
             ".".join(path.with_suffix("").parts),
             [str(path)],
-            include_dirs=[str(PACKAGE / "utils")],
+            include_dirs=HEADER_FOLDERS,
             define_macros=MACROS,
             libraries=["m"] if os.name == "posix" else [],
         )

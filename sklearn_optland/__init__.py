@@ -1,7 +1,5 @@
 """scikit-learn estimators whose every fit says how far it can be from the optimum."""
 
-__version__ = "0.1.0.dev0"
-
 try:
     import sklearn_optland.utils._build_info  # noqa: F401
 except ModuleNotFoundError as error:
@@ -11,7 +9,8 @@ except ModuleNotFoundError as error:
         "`pytest`, not `python -m pytest`), or run `pip install -e .`."
     ) from error
 
-from sklearn_optland._certificate import Certificate
+from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._show_versions import show_versions
+from sklearn_optland._version import __version__
 
 __all__ = ["Certificate", "__version__", "show_versions"]

@@ -2,7 +2,7 @@
 
 import sklearn
 
-import sklearn_optland
+from sklearn_optland._version import __version__
 from sklearn_optland.utils import _build_info
 
 
@@ -18,10 +18,8 @@ def show_versions():
     >>> import sklearn_optland
     >>> sklearn_optland.show_versions()  # doctest: +ELLIPSIS
     sklearn_optland: ...
-    Built with OpenMP: ...
     Build switches: ...
     """
-    print(f"sklearn_optland: {sklearn_optland.__version__}")
-    print(f"Built with OpenMP: {_build_info.OPENMP}")
+    print(f"sklearn_optland: {__version__}")
     print(f"Build switches: {', '.join(_build_info.SWITCHES) or 'none'}")
     sklearn.show_versions()

@@ -16,17 +16,17 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sklearn_optland import _blocks
-from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
-from sklearn_optland.neural_network._entrywise_fast import (
+from sklearn_optland._net.entrywise_fast import (
     KINDS,
     activate,
     output_residuals,
     times_slope,
 )
-from sklearn_optland.neural_network._network import Network
-from sklearn_optland.neural_network._passes import Passes
-from sklearn_optland.neural_network._units import choose_units
+from sklearn_optland._net.network import Network
+from sklearn_optland._net.passes import Passes
+from sklearn_optland._net.units import choose_units
+from sklearn_optland._rows import source
+from sklearn_optland.neural_network import ADMMNetClassifier, ADMMNetRegressor
 
 ACTIVATIONS = {
     "logistic": expit,
@@ -290,12 +290,12 @@ def test_certificate_is_the_relative_w_line(alpha, global_random_seed):
 def precision(request, monkeypatch):
     """How the feasible form begins with float64 data: small ones, or as large ones."""
     if request.param == "float32 first":
-        monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+        monkeypatch.setattr(source, "FLOAT32_PAYS", 0)
 
 
 def count_copies(monkeypatch):
     copies, in_float32 = [], Passes.in_float32
-    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(source, "FLOAT32_PAYS", 0)
     monkeypatch.setattr(Passes, "in_float32", lambda passes: copies.append(1) or in_float32(passes))
     return copies
 
@@ -586,7 +586,7 @@ def test_fixed_seed_gives_the_same_bits_and_any_number_of_threads(monkeypatch):
     X, y = scaled(load_digits)
     model = ADMMNetClassifier((100,), max_iter=5, random_state=0)
     one = fit_quietly(model, X, y).predict_proba(X)
-    monkeypatch.setattr("sklearn_optland._blocks.n_threads", lambda: 3)
+    monkeypatch.setattr("sklearn_optland._rows.threads.n_threads", lambda: 3)
     np.testing.assert_array_equal(fit_quietly(model, X, y).predict_proba(X), one)
 
 

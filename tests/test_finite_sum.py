@@ -31,9 +31,9 @@ from sklearn_optland.linear_model import (
     _finite_sum_dual_solvers,
     finite_sum,
 )
-from sklearn_optland.linear_model._finite_sum_choice import SOLVERS
-from sklearn_optland.linear_model._finite_sum_descent import Descent
-from sklearn_optland.linear_model._finite_sum_problem import CURVATURE, FiniteSum, Penalty
+from sklearn_optland.linear_model._finite_sum.descent import Descent
+from sklearn_optland.linear_model._finite_sum.problem import CURVATURE, FiniteSum, Penalty
+from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 SMOOTH = [loss for loss, curvature in CURVATURE.items() if np.isfinite(curvature)]

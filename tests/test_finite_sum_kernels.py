@@ -11,11 +11,11 @@ from scipy.optimize import brentq
 from scipy.special import expit, log_softmax, softmax, xlogy
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
-from sklearn_optland.linear_model import _finite_sum_fast as kernels
-from sklearn_optland.linear_model import _finite_sum_softmax_fast as softmax_kernels
-from sklearn_optland.linear_model import _row_orders_fast as orders
+from sklearn_optland._rows import row_orders_fast as orders
+from sklearn_optland._rows.rows import as_rows, repeats_entries
 from sklearn_optland.linear_model import finite_sum
-from sklearn_optland.utils._rows import as_rows, repeats_entries
+from sklearn_optland.linear_model._finite_sum import softmax_steps_fast as softmax_kernels
+from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
 
 MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 

@@ -19,8 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from sklearn_optland import Certificate
-from sklearn_optland._blocks import BLOCK_VALUES, row_blocks, sum_over_blocks
-from sklearn_optland._fit_loop import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._estimator.callbacks import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._rows.reduce import BLOCK_VALUES, row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 

@@ -16,11 +16,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax, xlogy
 
-from sklearn_optland.linear_model import _bound_majorization_fast as kernels
-from sklearn_optland.linear_model import _dual_ascent_fast as dual_kernels
-from sklearn_optland.linear_model import _partition_bound_fast as partition_kernels
-from sklearn_optland.linear_model import _tiles_fast as tile_kernels
-from sklearn_optland.utils import _rows
+from sklearn_optland._loss import float32_dense_fast as tile_kernels
+from sklearn_optland._loss import linear_passes_fast as kernels
+from sklearn_optland._loss import log_loss_fast as log_loss
+from sklearn_optland._loss import partition_bound_fast as partition_kernels
+from sklearn_optland._rows import rows as _rows
+from sklearn_optland._rows.row_orders_fast import draw_rows
+from sklearn_optland.linear_model._logistic import dual_ascent_fast as dual_kernels
 
 TINY = np.exp(-708.0) * (1 + 1e-12)  # the kernels hold exp at this, for smaller values
 # Rows, given those of a block, and columns: 1100 make a dense block small, 1 is the narrowest.
@@ -254,7 +256,7 @@ def test_draw_rows(global_random_seed):
     rng = np.random.default_rng(global_random_seed)
     n = 20_000
     c, squares = read_only(rng.random(n) + 0.1, rng.exponential(size=n))
-    index, probability = kernels.draw_rows(c, squares, 0.1, 0.2, global_random_seed)
+    index, probability = draw_rows(c, squares, 0.1, 0.2, global_random_seed)
     expected = np.minimum(1.0, c * (0.1 + 0.2 * squares))
     assert (np.diff(index) > 0).all()
     assert_close(probability, expected[index])
@@ -264,12 +266,12 @@ def test_draw_rows(global_random_seed):
     values = np.cos(np.arange(n))
     deviation = np.sqrt(np.sum(values**2 * (1 - expected) / expected))
     assert abs(np.sum(values[index] / probability) - values.sum()) <= 5 * deviation
-    more, _ = kernels.draw_rows(c, squares, 0.3, 0.2, global_random_seed)
+    more, _ = draw_rows(c, squares, 0.3, 0.2, global_random_seed)
     assert set(index) <= set(more)
-    everything, ones = kernels.draw_rows(c, squares, 1e9, 0.0, global_random_seed)
+    everything, ones = draw_rows(c, squares, 1e9, 0.0, global_random_seed)
     assert_array_equal(everything, np.arange(n))
     assert (ones == 1).all()
-    nothing, _ = kernels.draw_rows(c, squares, 0.0, 0.0, global_random_seed)
+    nothing, _ = draw_rows(c, squares, 0.0, 0.0, global_random_seed)
     assert len(nothing) == 0
 
 
@@ -346,7 +348,7 @@ def test_loss_along(n, k, global_random_seed):
     y, c = classes(rng, n, k)
     Z, dZ = read_only(*rng.normal(size=(2, n, k)))
     t = 0.37
-    value, slope = kernels.loss_along(y, c, Z, dZ, t)
+    value, slope = log_loss.loss_along(y, c, Z, dZ, t)
     assert value == pytest.approx(loss(Z + t * dZ, y, c), rel=1e-13)
     expected = residuals(Z + t * dZ, y, c) * dZ
     assert slope == pytest.approx(expected.sum(), abs=1e-13 * np.abs(expected).sum())
@@ -358,7 +360,7 @@ def test_loss_along(n, k, global_random_seed):
 def test_softmax(n, k, scale, global_random_seed):
     (Z,) = read_only(scale * np.random.default_rng(global_random_seed).normal(size=(n, k)))
     P = np.full((n, k), np.nan)
-    kernels.softmax(Z, P)
+    log_loss.softmax(Z, P)
     assert_allclose(P, softmax(Z, axis=1), rtol=1e-13, atol=TINY)
 
 
@@ -378,7 +380,7 @@ def test_logistic_dual(n, scale, move, global_random_seed):
     y, c = classes(rng, n, 1)
     z, dz = read_only(scale * rng.normal(size=n), move * rng.normal(size=n))
     R = np.full((n, 1), np.nan)
-    cut, divergence = kernels.logistic_dual(z[:, None], dz[:, None], y, c, R)
+    cut, divergence = log_loss.logistic_dual(z[:, None], dz[:, None], y, c, R)
     expected_cut, p, terms = newton_dual(z, dz)
     assert cut == pytest.approx(expected_cut, rel=1e-13)
     assert_allclose(R[:, 0], c * (p - y), rtol=0, atol=1e-13)
@@ -392,7 +394,7 @@ def test_logistic_dual(n, scale, move, global_random_seed):
 def test_the_divergence_of_a_small_step_keeps_its_relative_accuracy(z, dz):
     R = np.empty((1, 1))
     column = np.array([[dz]])
-    cut, divergence = kernels.logistic_dual(
+    cut, divergence = log_loss.logistic_dual(
         np.array([[z]]), column, np.ones(1, np.int32), np.ones(1), R
     )
     assert cut == 1.0
@@ -412,7 +414,7 @@ def test_logistic_dual_at_extreme_scores(size):
     y, c = np.array([0, 1, 1, 0], np.int32), np.ones(4)
     for dz in (np.zeros(4), np.full(4, 1e-3), np.array([-1e3, 1e3, 1e3, -1e3]), np.full(4, 1e300)):
         R = np.full((4, 1), np.nan)
-        cut, divergence = kernels.logistic_dual(z, dz[:, None], y, c, R)
+        cut, divergence = log_loss.logistic_dual(z, dz[:, None], y, c, R)
         assert 0 < cut <= 1
         assert 0 <= divergence < np.inf
         assert (np.abs(R) <= 1).all()
@@ -432,7 +434,7 @@ def exact():
 
 def row_losses(Z, y):
     """The loss of each row by itself, computed in the company of the others."""
-    return np.array([kernels.loss_along(y, one, Z, Z, 0.0)[0] for one in np.eye(len(y))])
+    return np.array([log_loss.loss_along(y, one, Z, Z, 0.0)[0] for one in np.eye(len(y))])
 
 
 def row_residuals(Z, y):
@@ -501,7 +503,7 @@ def test_extreme_scores(k, size):
     assert_array_equal(np.sign(own), -1 if k > 1 else np.where(y, -1, 1))
     if k > 1:
         P = np.empty_like(Z)
-        kernels.softmax(Z, P)
+        log_loss.softmax(Z, P)
         assert_allclose(P.sum(axis=1), 1, rtol=1e-15)
         assert_array_equal(P.argmax(axis=1), Z.argmax(axis=1))
         assert (P > 0).all()
@@ -512,7 +514,7 @@ def test_curvatures_at_extreme_scores(size):
     Z = np.array([[size], [-size]])
     h = np.full(2, np.nan)
     for radius, limit in ((0.0, TINY), (1.0, TINY), (np.inf, 1.0 / max(size, 1.0))):
-        kernels.binary_curvature(Z, np.ones(2), np.full(2, radius), h)
+        log_loss.binary_curvature(Z, np.ones(2), np.full(2, radius), h)
         assert h[0] == h[1]
         assert 0 < h[0] <= 0.25
         if size >= 1e5:
@@ -544,7 +546,7 @@ def test_binary_curvature(global_random_seed):
         (np.full(z.size, np.inf), jc12),
         (radius, np.minimum(jc12, reached)),
     ):
-        kernels.binary_curvature(z[:, None], c, r, h)
+        log_loss.binary_curvature(z[:, None], c, r, h)
         assert_allclose(h, c * expected, rtol=2e-12)
 
 
@@ -555,7 +557,7 @@ def test_binary_curvature(global_random_seed):
 )
 def test_binary_curvature_majorizes_within_its_radius(z, radius, part):
     h = np.empty(1)
-    kernels.binary_curvature(np.array([[z]]), np.ones(1), np.array([radius]), h)
+    log_loss.binary_curvature(np.array([[z]]), np.ones(1), np.array([radius]), h)
     moves = [part * radius] if radius < np.inf else [part, 1e3 * part, -2 * z]
     with localcontext() as context:
         context.prec = 60

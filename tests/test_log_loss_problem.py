@@ -13,10 +13,10 @@ from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_optland.linear_model import _bound_majorization_fast as kernels
-from sklearn_optland.linear_model import _curvature
-from sklearn_optland.linear_model._dual_bound import dual_bound, lower_bound
-from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
+from sklearn_optland._loss import linear_passes_fast as kernels
+from sklearn_optland.linear_model._logistic import curvatures as _curvature
+from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
+from sklearn_optland.linear_model._logistic.problem import LogLossProblem
 
 SETTINGS = {
     "seed": st.integers(0, 2**32 - 1),

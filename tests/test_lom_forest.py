@@ -11,9 +11,10 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
+from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.tree import LOMForestClassifier
-from sklearn_optland.tree._held_out import hold_out
-from sklearn_optland.tree._label_trees import (
+from sklearn_optland.tree._forest.held_out import hold_out
+from sklearn_optland.tree._forest.label_trees import (
     DENSE_RIDGE,
     LATER_VISIT,
     LEAF_CLASSES,
@@ -21,10 +22,9 @@ from sklearn_optland.tree._label_trees import (
     coordinates,
     grow,
 )
-from sklearn_optland.tree._label_trees_fast import lom_objective, split_classes
-from sklearn_optland.tree._lom_forest_fast import as_short_rows, padded, route, train
-from sklearn_optland.tree._rerank import Model, prototypes
-from sklearn_optland.utils._rows import as_rows
+from sklearn_optland.tree._forest.ranking import Model, prototypes
+from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route, train
+from sklearn_optland.tree._forest.split_fast import lom_objective, split_classes
 
 
 def many_classes(n_classes=60, n_features=12, rows_per_class=30, seed=0, dtype=np.float64):

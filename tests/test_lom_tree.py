@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
 from sklearn_optland.tree import LOMTreeClassifier, export_text, plot_tree
-from sklearn_optland.tree._lom_tree_fast import fault
+from sklearn_optland.tree._online.learn_fast import fault
 
 matplotlib.use("agg")
 LOSSES = ["hinge", "absolute", "log_loss"]

@@ -9,9 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import brentq
 
-from sklearn_optland.tree._lom_tree_fast import LOSSES, NODE, SLOT, fault, learn, route
-from sklearn_optland.tree._online_tree import OnlineTree, live_slots, single_leaf, view
-from sklearn_optland.utils._rows import as_rows
+from sklearn_optland._rows.rows import as_rows
+from sklearn_optland.tree._online.learn_fast import LOSSES, NODE, SLOT, fault, learn, route
+from sklearn_optland.tree._online.tree import OnlineTree, live_slots, single_leaf, view
 
 DEFAULTS = {
     "max_regressors": 7,
@@ -367,7 +367,7 @@ def test_storage_and_blocks_do_not_matter(loss, global_random_seed, monkeypatch)
     rng = np.random.default_rng(global_random_seed)
     X, y = stream(rng, 400, 9, 5)
     in_one_block = grown(X, y, loss=loss)
-    monkeypatch.setattr("sklearn_optland._blocks.BLOCK_VALUES", 100)
+    monkeypatch.setattr("sklearn_optland._rows.reduce.BLOCK_VALUES", 100)
     trees = {kind: grown(storage(X), y, loss=loss) for kind, storage in STORAGES.items()}
     # The same bits: 9 products are summed in lanes when dense, so those are compared.
     for name in ("nodes", "weights", "intercepts", "squares"):

@@ -21,18 +21,21 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sklearn_optland import _blocks
+from sklearn_optland._rows import source
 from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
-    _mean_field_problem,
     conic_descent,
 )
-from sklearn_optland.neural_network import _mean_field_solvers as solvers
-from sklearn_optland.neural_network._kernel_regime import KernelProblem
-from sklearn_optland.neural_network._margin import _best_bound
-from sklearn_optland.neural_network._mean_field_problem import TwoLayerProblem
-from sklearn_optland.neural_network._sliding_frank_wolfe import _best_masses, _merge
+from sklearn_optland.neural_network._mean_field import problem as problem_module
+from sklearn_optland.neural_network._mean_field import solvers
+from sklearn_optland.neural_network._mean_field.kernel_regime import KernelProblem
+from sklearn_optland.neural_network._mean_field.margin import _best_bound
+from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
+from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import (
+    _best_masses,
+    _merge,
+)
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
 
 SOLVERS = ["particles", "flow", "conic", "sliding-frank-wolfe"]
@@ -164,7 +167,7 @@ def test_blocks_and_float32_change_only_rounding(k, monkeypatch, global_random_s
     assert gradient_32.dtype == np.float32
     np.testing.assert_allclose(value_32, value, rtol=1e-5)
     np.testing.assert_allclose(gradient_32, gradient, rtol=1e-3, atol=1e-5)
-    monkeypatch.setattr(_mean_field_problem, "HIDDEN_VALUES", 1)
+    monkeypatch.setattr(problem_module, "HIDDEN_VALUES", 1)
     for_blocks = make_problem(global_random_seed, n=200, k=k)
     np.testing.assert_allclose(for_blocks.value_and_gradient(theta)[0], value, rtol=1e-12)
     np.testing.assert_allclose(for_blocks.value_and_gradient(theta)[1], gradient, atol=1e-13)
@@ -634,7 +637,7 @@ def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, m
     X, y = curve(d=2)
     X = X * scale
     copies, in_float32 = [], TwoLayerProblem.in_float32
-    monkeypatch.setattr(_blocks, "FLOAT32_PAYS", 0)
+    monkeypatch.setattr(source, "FLOAT32_PAYS", 0)
     monkeypatch.setattr(
         TwoLayerProblem, "in_float32", lambda problem: copies.append(1) or in_float32(problem)
     )

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sklearn_optland._lbfgs import remember, solve
-from sklearn_optland.neural_network import _mean_field_fast as fast
-from sklearn_optland.neural_network import _mean_field_solvers as solvers
+from sklearn_optland._optim.lbfgs import remember, solve
+from sklearn_optland.neural_network._mean_field import relu_fast as fast
+from sklearn_optland.neural_network._mean_field import solvers
 
 RTOL = {"float64": 1e-12, "float32": 1e-4}
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import InconsistentVersionWarning
 
 import sklearn_optland
-from sklearn_optland._base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland.utils.discovery import _public_modules, all_estimators, skops_trusted_types
 
 
@@ -30,8 +30,7 @@ def test_show_versions_says_how_the_package_was_built(capsys):
     sklearn_optland.show_versions()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"sklearn_optland: {sklearn_optland.__version__}"
-    assert lines[1] in ("Built with OpenMP: True", "Built with OpenMP: False")
-    assert lines[2].startswith("Build switches: ")
+    assert lines[1].startswith("Build switches: ")
 
 
 def test_unbuilt_source_tree_says_what_to_do(tmp_path):
@@ -70,7 +69,7 @@ def test_all_estimators_filters_by_type():
 
 def test_skops_trusts_estimators_and_what_they_store():
     trusted = skops_trusted_types()
-    assert "sklearn_optland._certificate.Certificate" in trusted
+    assert "sklearn_optland._estimator.certificate.Certificate" in trusted
     assert {f"{cls.__module__}.{name}" for name, cls in all_estimators()} <= set(trusted)
 
 

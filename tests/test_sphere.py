@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_optland.neural_network import _sphere
-from sklearn_optland.neural_network._sphere import first_variation, maximum_over_sphere
-from sklearn_optland.neural_network._sphere_fast import bound_triangles
+from sklearn_optland.neural_network._mean_field import first_variation as _sphere
+from sklearn_optland.neural_network._mean_field.first_variation import (
+    first_variation,
+    maximum_over_sphere,
+)
+from sklearn_optland.neural_network._mean_field.first_variation_fast import (
+    bound_triangles,
+)
 
 TOL = 1e-5
 SEEDS = st.integers(0, 2**32 - 1)
@@ -261,7 +266,7 @@ def test_blocks_of_rows(block_values, monkeypatch):
     X, R = rng.standard_normal((90, 5)), rng.standard_normal((90, 2))
     points = unit(rng.standard_normal((7, 5)))
     whole = maximum_over_sphere(X, R, random_state=0)
-    monkeypatch.setattr("sklearn_optland._blocks.BLOCK_VALUES", block_values)
+    monkeypatch.setattr("sklearn_optland._rows.reduce.BLOCK_VALUES", block_values)
     assert_allclose(
         np.linalg.norm(first_variation(X, R, points), axis=1), norm_of_f(X, R, points), rtol=1e-12
     )

@@ -10,12 +10,12 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._net.network import Network
+from sklearn_optland._net.passes import Passes
+from sklearn_optland._net.units import choose_units
 from sklearn_optland.neural_network import ADMMNetRegressor, convergence_conditions
-from sklearn_optland.neural_network._feasible import KKT_LINES, Objective
-from sklearn_optland.neural_network._network import Network
-from sklearn_optland.neural_network._passes import Passes
-from sklearn_optland.neural_network._splitting import SPLITTINGS, _Sweeps
-from sklearn_optland.neural_network._units import choose_units
+from sklearn_optland.neural_network._deep.feasible import KKT_LINES, Objective
+from sklearn_optland.neural_network._deep.splitting import SPLITTINGS, _Sweeps
 
 SWEEPS = 20
 LOSSES = {"squared error": (False, 2), "binary": (True, 1), "softmax": (True, 3)}

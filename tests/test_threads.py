@@ -20,18 +20,19 @@ from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_limits
 
 import sklearn_optland
-from sklearn_optland import _blocks
-from sklearn_optland._blocks import n_threads, pass_over_rows
+from sklearn_optland._rows import reduce, threads
+from sklearn_optland._rows.reduce import pass_over_rows
+from sklearn_optland._rows.threads import n_threads
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
-from sklearn_optland.linear_model._log_loss_problem import LogLossProblem
+from sklearn_optland.linear_model._logistic.problem import LogLossProblem
 from sklearn_optland.utils.discovery import all_estimators
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Every pass is shared, however small."""
-    monkeypatch.setattr(_blocks, "CHUNK_WORK", 1)
-    monkeypatch.setattr(_blocks, "WORK_PER_ENTRY", 0)
+    monkeypatch.setattr(reduce, "CHUNK_WORK", 1)
+    monkeypatch.setattr(reduce, "WORK_PER_ENTRY", 0)
 
 
 def on_threads(n, function, *arguments):
@@ -45,7 +46,7 @@ def on_threads(n, function, *arguments):
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_the_environment_and_threadpoolctl_limit_the_number(limit):
-    code = "from sklearn_optland._blocks import n_threads; print(n_threads())"
+    code = "from sklearn_optland._rows.threads import n_threads; print(n_threads())"
     environment = {**os.environ, "OMP_NUM_THREADS": str(limit)}
     # Python puts the working directory first on its path: where the package is that is tested.
     folder = Path(sklearn_optland.__file__).parents[1]
@@ -113,13 +114,13 @@ def test_what_is_shared():
         assert len({out for _, _, out in calls}) == len(calls)
         return len(calls)
 
-    shared = _blocks.MIN_CHUNKS * _blocks.CHUNK_WORK
+    shared = reduce.MIN_CHUNKS * reduce.CHUNK_WORK
     assert chunks(1000, (shared - 1) / 1000, 1) == 1  # too little work
-    assert chunks(1000, shared / 1000, 1) == _blocks.MIN_CHUNKS
-    assert chunks(1000, 1e9, 1) == _blocks.MAX_CHUNKS
+    assert chunks(1000, shared / 1000, 1) == reduce.MIN_CHUNKS
+    assert chunks(1000, 1e9, 1) == threads.MAX_CHUNKS
     assert chunks(3, 1e9, 1) == 1  # too few rows
     assert chunks(1000, shared / 1000, shared) == 1  # more work to sum than to compute
-    assert chunks(1000, 1e9, _blocks.MAX_ENTRIES // 5) == 5  # memory
+    assert chunks(1000, 1e9, reduce.MAX_ENTRIES // 5) == 5  # memory
 
 
 def test_errors_end_a_pass_and_the_next_one_works(small_chunks):
@@ -136,7 +137,7 @@ def test_errors_end_a_pass_and_the_next_one_works(small_chunks):
                     raise error
 
         with pytest.raises(error):
-            on_threads(2, pass_over_rows, kernel, _blocks.MAX_CHUNKS, 1, 1)
+            on_threads(2, pass_over_rows, kernel, threads.MAX_CHUNKS, 1, 1)
     two_threads_meet()
 
 
@@ -144,7 +145,7 @@ def test_a_pass_without_other_threads(small_chunks, monkeypatch):
     # as in a thread that outlives the main thread, whose end is that of all pools
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
-    monkeypatch.setattr(_blocks, "_pool", lambda pid: pool)
+    monkeypatch.setattr(threads, "_pool", lambda pid: pool)
     total = on_threads(2, pass_over_rows, lambda *block: float(block[3] - block[2]), 1000, 1, 1)
     assert total == 1000
 
@@ -197,8 +198,8 @@ def test_passes_have_the_same_bits(layout, dtype, n_classes, in_float32, global_
     X, y = make_data(layout, dtype, n_classes, global_random_seed)
     alone = passes(X, y, in_float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_blocks, "CHUNK_WORK", 1)
-        patch.setattr(_blocks, "WORK_PER_ENTRY", 0)
+        patch.setattr(reduce, "CHUNK_WORK", 1)
+        patch.setattr(reduce, "WORK_PER_ENTRY", 0)
         results = [on_threads(n, passes, X, y, in_float32) for n in (1, 2, 2, 5)]
     for one, *others in zip(*results, strict=True):
         for other in others:

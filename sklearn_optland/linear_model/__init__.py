@@ -1,20 +1,20 @@
 """Linear models."""
 
-from sklearn_optland.linear_model._bound_majorization import BoundMajorizationLogisticRegression
-from sklearn_optland.linear_model._finite_sum_classifiers import (
+from sklearn_optland._loss.partition_bound import partition_function_bound
+from sklearn_optland.linear_model._finite_sum.classifiers import (
     FiniteSumClassifier,
     SAGAClassifier,
     SDCAClassifier,
     SVRGClassifier,
 )
-from sklearn_optland.linear_model._finite_sum_function import finite_sum
-from sklearn_optland.linear_model._finite_sum_regressors import (
+from sklearn_optland.linear_model._finite_sum.function import finite_sum
+from sklearn_optland.linear_model._finite_sum.regressors import (
     FiniteSumRegressor,
     SAGARegressor,
     SDCARegressor,
     SVRGRegressor,
 )
-from sklearn_optland.linear_model._partition_function_bound import partition_function_bound
+from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
 
 __all__ = [
     "BoundMajorizationLogisticRegression",

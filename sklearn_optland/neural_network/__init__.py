@@ -1,12 +1,12 @@
 """Neural networks: deep ones by splitting, wide two-layer ones as measures."""
 
-from sklearn_optland.neural_network._admm_net import ADMMNetClassifier, ADMMNetRegressor
-from sklearn_optland.neural_network._conic import conic_descent
-from sklearn_optland.neural_network._mean_field import (
+from sklearn_optland.neural_network._deep.estimators import ADMMNetClassifier, ADMMNetRegressor
+from sklearn_optland.neural_network._deep.splitting import convergence_conditions
+from sklearn_optland.neural_network._mean_field.conic import conic_descent
+from sklearn_optland.neural_network._mean_field.estimators import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
-from sklearn_optland.neural_network._splitting import convergence_conditions
 
 __all__ = [
     "ADMMNetClassifier",

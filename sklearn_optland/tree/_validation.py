@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from sklearn_optland._row_weights import total_weight
+from sklearn_optland._estimator.training_rows import total_weight
 
 # The squares of values up to this are finite in float32.
 LARGEST_VALUE = 1e18

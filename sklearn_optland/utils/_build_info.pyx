@@ -2,12 +2,6 @@
 
 cdef extern from *:
     """
-    #ifdef _OPENMP
-        #define OPTLAND_OPENMP 1
-    #else
-        #define OPTLAND_OPENMP 0
-    #endif
-
     static const char *optland_switches = ""
     #ifdef OPTLAND_BOUNDSCHECK
         " OPTLAND_BOUNDSCHECK"
@@ -20,8 +14,6 @@ cdef extern from *:
     #endif
     ;
     """
-    bint OPTLAND_OPENMP
     const char *optland_switches
 
-OPENMP = bool(OPTLAND_OPENMP)
 SWITCHES = optland_switches.decode().split()

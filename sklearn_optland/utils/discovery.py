@@ -13,7 +13,7 @@ from sklearn.base import (
 )
 
 import sklearn_optland
-from sklearn_optland._certificate import Certificate
+from sklearn_optland._estimator.certificate import Certificate
 
 __all__ = ["all_estimators", "skops_trusted_types"]
 

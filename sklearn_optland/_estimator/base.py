@@ -1,0 +1,35 @@
+"""What every estimator of the package has beyond scikit-learn's base classes."""
+
+import warnings
+
+from sklearn.exceptions import InconsistentVersionWarning
+
+from sklearn_optland._version import __version__
+
+
+class OptlandEstimator:
+    """Mixin of all estimators: pickles know the version of the package that wrote them.
+
+    It stands before scikit-learn's mixins and ``BaseEstimator``, whose own version stamp and
+    documentation links are for scikit-learn's modules only.
+    """
+
+    # The documentation has no address yet. Until `_doc_link_module` and `_doc_link_template` are
+    # set here, scikit-learn's HTML display links to nothing.
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_sklearn_optland_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        version = state.pop("_sklearn_optland_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)

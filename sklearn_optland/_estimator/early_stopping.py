@@ -1,0 +1,43 @@
+"""Rows that early stopping holds out, and the best parameters so far."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+
+def hold_out(n_rows, fraction, rng, codes=None):
+    """Indices of training and validation rows, stratified by `codes` where that is possible."""
+    n_held = int(np.ceil(fraction * n_rows))
+    if n_held >= n_rows:
+        raise ValueError(
+            f"validation_fraction: found {fraction}, which leaves none of {n_rows} samples for "
+            "training; allowed with early_stopping is what leaves at least one."
+        )
+    if codes is not None:
+        counts = np.bincount(codes)
+        if counts.min() < 2 or n_held < len(counts) or n_rows - n_held < len(counts):
+            codes = None
+    train, held = train_test_split(
+        np.arange(n_rows), test_size=n_held, random_state=rng, stratify=codes
+    )
+    return np.sort(train), np.sort(held)
+
+
+class BestSoFar:
+    """The parameters with the least loss, and how long ago they were found.
+
+    Parameters
+    ----------
+    patience : float
+        Iterations without a lower loss after which to stop.
+    """
+
+    def __init__(self, patience):
+        self.patience, self.loss, self.theta, self.age = patience, np.inf, None, 0
+
+    def update(self, loss, theta):
+        """Note a loss and its parameters; return whether to stop."""
+        if loss < self.loss or self.theta is None:
+            self.loss, self.theta, self.age = loss, theta.copy(), 0
+        else:
+            self.age += 1
+        return self.age >= self.patience

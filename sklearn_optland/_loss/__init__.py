@@ -1,0 +1,1 @@
+"""Losses, their conjugates, penalties and the passes that compute them."""

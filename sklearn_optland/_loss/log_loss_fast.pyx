@@ -1,0 +1,139 @@
+"""The log-loss of rows of scores: line search, curvatures, dual points, probabilities.
+
+    sum_i c_i [log sum_y exp(z_iy) - z_iy_i],
+
+k = 1 score being that of class 1 of two.
+"""
+import numpy as np
+
+from sklearn_optland._loss.log_loss cimport residuals
+
+
+cdef extern from "log_loss.h" nogil:
+    void optland_logistic_curvature(
+        long long n, const double* z, const double* c, const double* radius, double* h
+    )
+    double optland_logistic_smallest_change(long long n, const double* z, const double* dz)
+    double optland_logistic_dual(
+        long long n, const double* z, const double* dz, double cut, const int* y, const double* c,
+        double* r, double* terms
+    )
+    double optland_softmax_changes(
+        long long n, long long k, const double* z, const double* dz, double* p, double* change,
+        double* tops, double* total
+    )
+    double optland_softmax_dual(
+        long long n, long long k, double cut, const int* y, const double* c, const double* p,
+        const double* change, double* r, double* terms
+    )
+    void optland_softmax(
+        long long n, long long k, const double* z, double* p, double* tops, double* total
+    )
+
+
+def loss_along(
+    const int[::1] y,
+    const double[::1] c,
+    const double[:, ::1] Z,
+    const double[:, ::1] dZ,
+    double t,
+):
+    """Loss and its derivative in t at the scores Z + t dZ: a line search without a pass."""
+    cdef Py_ssize_t start, i, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] moved = np.empty((size, k)), R = np.empty((size, k))
+    cdef double[:, ::1] scratch = np.empty((2, size))
+    cdef double loss = 0, slope = 0
+    cdef const double* z
+    cdef const double* dz
+    cdef double* z_t = &moved[0, 0]
+    cdef double* r = &R[0, 0]
+    with nogil:
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            z, dz = &Z[start, 0], &dZ[start, 0]
+            for i in range(n * k):
+                z_t[i] = z[i] + t * dz[i]
+            loss += residuals(n, k, z_t, &y[start], &c[start], r, scratch)
+            for i in range(n * k):
+                slope += r[i] * dz[i]
+            start += size
+    return loss, slope
+
+
+def binary_curvature(
+    const double[:, ::1] z, const double[::1] c, const double[::1] radius, double[::1] h  # OUT
+):
+    """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between."""
+    with nogil:
+        optland_logistic_curvature(z.shape[0], &z[0, 0], &c[0], &radius[0], &h[0])
+
+
+def logistic_dual(
+    const double[:, ::1] z,
+    const double[:, ::1] dz,
+    const int[::1] y,
+    const double[::1] c,
+    double[:, ::1] R,  # OUT
+):
+    """Dual point of the Newton step dz for two classes, p' = p + cut p (1 - p) dz.
+
+    cut <= 1 is the largest that keeps the probabilities in [0, 1]. R becomes c (p' - y); returns
+    cut and sum_i c_i KL(p'_i || p_i).
+    """
+    cdef Py_ssize_t n = z.shape[0]
+    cdef double[::1] terms = np.empty(n)
+    cdef double smallest, cut, divergence
+    with nogil:
+        smallest = optland_logistic_smallest_change(n, &z[0, 0], &dz[0, 0])
+        cut = -1 / smallest if smallest < -1 else 1
+        divergence = optland_logistic_dual(
+            n, &z[0, 0], &dz[0, 0], cut, &y[0], &c[0], &R[0, 0], &terms[0]
+        )
+    return cut, divergence
+
+
+def softmax_dual(
+    const double[:, ::1] Z,
+    const double[:, ::1] dZ,
+    const int[::1] y,
+    const double[::1] c,
+    double[:, ::1] R,  # OUT
+):
+    """`logistic_dual` for several classes, p' = p + cut (diag p - pp') dz."""
+    cdef Py_ssize_t sweep, start, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] P = np.empty((size, k)), change = np.empty((size, k))
+    cdef double[:, ::1] terms = np.empty((size, k)), scratch = np.empty((2, size))
+    cdef double smallest = 0, cut = 1, divergence = 0, block
+    with nogil:
+        for sweep in range(2):
+            start = 0
+            while start < Z.shape[0]:
+                n = min(size, Z.shape[0] - start)
+                block = optland_softmax_changes(
+                    n, k, &Z[start, 0], &dZ[start, 0], &P[0, 0], &change[0, 0], &scratch[0, 0],
+                    &scratch[1, 0],
+                )
+                if sweep == 0:
+                    smallest = min(smallest, block)
+                else:
+                    divergence += optland_softmax_dual(
+                        n, k, cut, &y[start], &c[start], &P[0, 0], &change[0, 0], &R[start, 0],
+                        &terms[0, 0],
+                    )
+                start += size
+            if sweep == 0 and smallest < -1:
+                cut = -1 / smallest
+    return cut, divergence
+
+
+def softmax(const double[:, ::1] Z, double[:, ::1] P):  # OUT
+    """Class probabilities of rows of scores."""
+    cdef Py_ssize_t start, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] scratch = np.empty((2, size))
+    with nogil:
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            optland_softmax(n, k, &Z[start, 0], &P[start, 0], &scratch[0, 0], &scratch[1, 0])
+            start += size

@@ -1,0 +1,1 @@
+"""Layers of nets, their passes and predictions."""

@@ -1,0 +1,74 @@
+"""Predictions of the nets, from parameters in the layout of scikit-learn's MLP."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._net.entrywise_fast import KINDS, activate
+from sklearn_optland._rows.reduce import row_blocks
+
+# What the nets are computed in.
+FLOATS = [np.float64, np.float32]
+
+
+def scores_of(X, coefs, intercepts, activation):
+    """Output of a net for rows of X, in blocks; finite even where products overflow."""
+    dtype = coefs[0].dtype
+    widths = sum(W.shape[1] for W in coefs) + X.shape[1]
+    scores = np.empty((len(X), coefs[-1].shape[1]), dtype=dtype)
+    biases = [np.ascontiguousarray(b) for b in intercepts]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first, last in row_blocks(len(X), 64 * widths):
+            V = X[first:last].astype(dtype, copy=False)
+            for level, (W, b) in enumerate(zip(coefs, biases, strict=True)):
+                V = V @ W
+                activate(V, b, KINDS["identity" if level == len(coefs) - 1 else activation])
+            scores[first:last] = V
+    return np.nan_to_num(scores, copy=False)
+
+
+def network_scores(estimator, X, activation):
+    """Output of a fitted net for X as the user gave it."""
+    check_is_fitted(estimator)
+    X = validate_data(estimator, X, dtype=FLOATS, order="C", reset=False)
+    return scores_of(X, estimator.coefs_, estimator.intercepts_, activation)
+
+
+class NetworkRegressor:
+    """Predictions from `coefs_` and `intercepts_`; `_hidden_activation` says which."""
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predicted values, in the shape of the training targets.
+        """
+        scores = network_scores(self, X, self._hidden_activation)
+        return scores.ravel() if self._y_is_1d else scores
+
+
+class NetworkClassifier(LogLossClassifier):
+    """Scores from `coefs_` and `intercepts_`, two classes having one."""
+
+    def decision_function(self, X):
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Logits; with two classes, that of `classes_[1]`.
+        """
+        scores = network_scores(self, X, self._hidden_activation)
+        return scores.ravel() if scores.shape[1] == 1 else scores

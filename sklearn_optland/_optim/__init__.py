@@ -1,0 +1,1 @@
+"""Algorithms that see a problem only through evaluations, gradients and metrics."""

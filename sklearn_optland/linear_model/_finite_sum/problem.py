@@ -1,0 +1,365 @@
+"""A finite sum with its penalty: objective, duality gap, and the constants that solvers need."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._loss import linear_passes_fast as passes
+from sklearn_optland._loss import log_loss_fast as log_loss
+from sklearn_optland._rows.reduce import sum_over_blocks
+from sklearn_optland._rows.rows import as_rows
+from sklearn_optland.linear_model._finite_sum import softmax_steps_fast as softmax_kernels
+from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
+
+EPS = np.finfo(float).eps
+# Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
+TINY = 1e-250
+MAX_BALANCE_STEPS = 20
+# An imbalance, relative to the rarest class, that is left to rounding's share.
+BALANCED = 1e-13
+# The largest second derivative of each loss; infinity where it has a kink.
+CURVATURE = {
+    "log_loss": 0.25,
+    "squared_hinge": 2.0,
+    "smooth_hinge": 1.0,
+    "hinge": np.inf,
+    "squared_error": 1.0,
+    "huber": 1.0,
+    "epsilon_insensitive": np.inf,
+}
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """l1 |w|_1 + l2/2 |w|^2, with w >= 0 if `positive`."""
+
+    l1: float
+    l2: float
+    positive: bool = False
+
+    @property
+    def is_quadratic(self):
+        """Whether it is l2/2 |w|^2 and nothing else."""
+        return self.l1 == 0 and not self.positive
+
+    def value(self, w):
+        """The penalty of w."""
+        return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
+
+    def threshold(self, v):
+        """Minimise l1 |w|_1 + |w - v|^2 / 2 under the constraint."""
+        if self.is_quadratic:
+            return v.copy()
+        v = np.maximum(v, 0.0) if self.positive else v
+        return np.sign(v) * np.maximum(np.abs(v) - self.l1, 0.0)
+
+    def largest_scale(self, v):
+        """The largest t <= 1 for which t v is where the conjugate is finite: 1 if l2 > 0."""
+        if self.l2 > 0:
+            return 1.0
+        size = np.max(v if self.positive else np.abs(v), initial=0.0)
+        # the last ulp must not leave the set
+        return min(1.0, self.l1 / size * (1 - 2 * EPS)) if size > 0 else 1.0
+
+    def fenchel_gap(self, w, v):
+        """penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
+        sign = 1.0 if self.positive else np.where(v < 0, -1.0, 1.0)
+        along, v = sign * w, sign * v  # w in the direction of v, and v >= 0 unless positive
+        size = np.abs(w)
+        inside = size * (self.l1 - v) + v * (size - along) + 0.5 * self.l2 * w * w
+        if self.l2 == 0:
+            return np.sum(np.maximum(inside, 0.0))
+        beyond = v - self.l1
+        quadratic = 0.5 * self.l2 * (along - beyond / self.l2) ** 2
+        return np.sum(np.where(beyond > 0, self.l1 * (size - along) + quadratic, inside))
+
+
+@dataclass
+class Point:
+    """Parameters with what an evaluation tells about them."""
+
+    W: np.ndarray  # (n_features + 1,) or (n_features + 1, k), the intercept last
+    objective: float
+    certificate: float  # the duality gap, or the norm of the gradient
+    pulls: np.ndarray  # minus the derivatives of the losses at W
+    gradient: np.ndarray | None  # of the losses at W; None if the gap was another dual point's
+
+
+class FiniteSum:
+    """Minimise sum_i c_i l(y_i, x_i'w + b) + penalty(w).
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    y : ndarray of float64 of shape (n_samples,)
+        Targets, or signs of the classes.
+    c : ndarray of float64 of shape (n_samples,)
+        Positive weights that sum to 1.
+    loss : str
+    epsilon : float
+        Of the losses that have one.
+    penalty : Penalty
+    fit_intercept : bool
+    rows : Rows, default=None
+        X wrapped for the kernels, where another problem has done it already.
+    """
+
+    k = 1
+    dual_kernel = staticmethod(kernels.sdca)
+    primal_kernel = staticmethod(kernels.saga)
+
+    def __init__(self, X, y, c, *, loss, epsilon, penalty, fit_intercept, rows=None):
+        self.X, self.y, self.c = X, y, c
+        self.loss, self.epsilon, self.kind = loss, epsilon, kernels.LOSSES[loss]
+        self.penalty, self.fit_intercept = penalty, fit_intercept
+        self.rows = as_rows(X, in_order=False) if rows is None else rows
+        self.n_samples, self.n_features = X.shape
+        self.values_per_row = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
+        self.curvature = CURVATURE[loss]
+        self.passes = 0.0
+        self.lower_bound = 0.0  # of the dual point 0: no loss and no penalty is negative
+
+    @property
+    def is_smooth(self):
+        """Whether the loss has a bounded second derivative."""
+        return np.isfinite(self.curvature)
+
+    @property
+    def has_dual_bound(self):
+        """Whether duality bounds the optimum: not without any penalty."""
+        return self.penalty.l1 > 0 or self.penalty.l2 > 0
+
+    @cached_property
+    def row_squares(self):
+        """|x_i|^2 of each row."""
+        out = np.empty(self.n_samples)
+        ones = np.ones(self.n_features)
+        self._sum(lambda first, last: passes.row_squares(self.rows, first, last, ones, out))
+        if not np.isfinite(self.c @ out):
+            raise ValueError(
+                "X: its products overflow float64. Allowed are values whose squares can be summed; "
+                "rescale the columns, with StandardScaler for example."
+            )
+        return out
+
+    @cached_property
+    def largest_column(self):
+        """The largest of the columns' mean squares."""
+        out = np.zeros(self.n_features)
+        self._sum(lambda first, last: passes.column_squares(self.rows, first, last, self.c, out))
+        return out.max()
+
+    @cached_property
+    def mean_square(self):
+        """The rows' mean |x_i|^2."""
+        mean = self.c @ self.row_squares
+        return mean if mean > TINY else 0.0
+
+    @cached_property
+    def unit(self):
+        """Value of the intercept's column: the rows' mean length; 0 without an intercept.
+
+        The intercept is free, so its column may have any scale; with this one it moves as fast as
+        the coefficients do and at most doubles the condition number.
+        """
+        return float(self.fit_intercept) * (np.sqrt(self.mean_square) or 1.0)
+
+    @cached_property
+    def lipschitz(self):
+        """L_i of each row's loss, n c_i l_i, in w and b / unit; of hinges as if they had l'' <= 1.
+
+        Their mean over uniformly drawn rows is the constant of the sum.
+        """
+        curvature = self.curvature if self.is_smooth else 1.0
+        return self.n_samples * self.c * curvature * (self.row_squares + self.unit**2)
+
+    def zeros(self):
+        """Return parameters that are all zero."""
+        return np.zeros(self.n_features + 1)
+
+    def zeros_like_scores(self):
+        """Return an array for the scores or the pulls, zero."""
+        return np.zeros(self.n_samples)
+
+    def scores(self, W):
+        """Return x_i'w + b."""
+        f = np.empty((self.n_samples, self.k))
+        columns = W.reshape(self.n_features + 1, self.k)
+        self._sum(lambda first, last: passes.forward(self.rows, first, last, columns, f), 0.5)
+        return f.reshape(self.y.shape[:1] + W.shape[1:])
+
+    def pull(self, theta):
+        """Return sum_i c_i theta_i (x_i, 1), minus the gradient of the losses."""
+        out = np.zeros((self.n_features + 1, self.k))
+        R = np.ascontiguousarray((self.c * theta.T).T).reshape(self.n_samples, self.k)
+        self._sum(lambda first, last: passes.backward(self.rows, first, last, R, out), 0.5)
+        return out.reshape((self.n_features + 1, *theta.shape[1:]))
+
+    def _sum(self, statistic, cost=1.0):
+        self.passes += cost
+        return sum_over_blocks(statistic, self.n_samples, self.values_per_row)
+
+    def losses(self, scores):
+        """Return the weighted sum of the losses and their pulls -l'."""
+        theta = np.empty_like(scores)
+        total = kernels.pulls(self.kind, self.epsilon, self.y, self.c, scores, theta)
+        return total, theta
+
+    def losses_gap(self, scores, theta):
+        """Return sum_i c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i]."""
+        return kernels.fenchel_gap(self.kind, self.epsilon, self.y, self.c, scores, theta)
+
+    def balanced(self, theta):
+        """Scale the pulls of the heavier sign down, so that the intercept feels none.
+
+        The conjugate of every loss is finite between 0 and any point where it is.
+        """
+        weighted = self.c * theta
+        up, down = weighted[theta > 0].sum(), -weighted[theta < 0].sum()
+        if up == down:
+            return theta
+        return np.where((theta > 0) == (up > down), theta * (min(up, down) / max(up, down)), theta)
+
+    def evaluate(self, W, theta=None):
+        """Objective and certificate of W; one pass.
+
+        Any theta in the domain of the conjugates, balanced if there is an intercept, bounds the
+        optimum from below. By default theta are the pulls at W; solvers that have a dual point of
+        their own hand it in. The best bound so far is kept.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+            return self._certified(W, theta)
+
+    def _certified(self, W, theta):
+        scores = self.scores(W)
+        loss, pulls = self.losses(scores)
+        objective = loss + self.penalty.value(W[:-1])
+        if not np.isfinite(objective):
+            return Point(W, np.inf, np.inf, pulls, None)
+        if not self.has_dual_bound:
+            gradient = -self.pull(pulls)
+            return Point(W, objective, self.gradient_norm(W, gradient), pulls, gradient)
+        dual = pulls if theta is None else theta
+        if self.fit_intercept:
+            dual = self.balanced(dual)
+        v = self.pull(dual)
+        gradient = -v if dual is pulls else None
+        scale = self.penalty.largest_scale(v[:-1])
+        if scale < 1:
+            dual, v = scale * dual, scale * v
+        rounding = 8 * EPS * objective
+        gap = self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
+        if dual is not pulls:  # whose own part is 0
+            gap += self.losses_gap(scores, dual)
+        if self.fit_intercept:  # what rounding leaves of the balance
+            gap += np.sum(np.abs(v[-1]) * (1.0 + np.abs(W[-1])))
+        if not np.isfinite(gap):  # a dual point out of range proves nothing
+            gap = np.inf
+        self.lower_bound = max(self.lower_bound, objective - gap - rounding)
+        return Point(W, objective, self.gap(objective, gap), pulls, gradient)
+
+    def gap(self, objective, own=np.inf):
+        """How far an objective can be above the optimum, by its own dual point or the best."""
+        return max(0.0, min(own, objective - self.lower_bound))
+
+    def gradient_norm(self, W, gradient):
+        """Norm of the prox-gradient step of unit length: of the gradient, if w is free."""
+        G = gradient.copy()
+        if self.penalty.positive:
+            G[:-1] = W[:-1] - np.maximum(W[:-1] - gradient[:-1], 0.0)
+        return float(np.linalg.norm(G if self.fit_intercept else G[:-1]))
+
+
+class SoftmaxSum(FiniteSum):
+    """Minimise sum_i c_i [logsumexp(z_i) - z_i,y_i] + penalty(W), z_i = W'x_i + b: k classes.
+
+    Parameters
+    ----------
+    X, c, penalty, fit_intercept, rows
+        As in `FiniteSum`.
+    y : ndarray of int32 of shape (n_samples,)
+        Class numbers.
+    n_classes : int
+    """
+
+    dual_kernel = staticmethod(softmax_kernels.sdca_softmax)
+    primal_kernel = staticmethod(softmax_kernels.saga_softmax)
+
+    def __init__(self, X, y, c, *, n_classes, penalty, fit_intercept, rows=None):
+        super().__init__(
+            X,
+            y,
+            c,
+            loss="log_loss",
+            epsilon=0.0,
+            penalty=penalty,
+            fit_intercept=fit_intercept,
+            rows=rows,
+        )
+        self.k = n_classes
+        self.curvature = 0.5
+
+    def zeros(self):
+        return np.zeros((self.n_features + 1, self.k))
+
+    def zeros_like_scores(self):
+        return np.zeros((self.n_samples, self.k))
+
+    def losses(self, scores):
+        loss, _ = log_loss.loss_along(self.y, self.c, scores, scores, 0.0)
+        P = np.empty_like(scores)
+        log_loss.softmax(scores, P)
+        return loss, -_less_own_class(P, self.y)
+
+    def _probabilities(self, theta):
+        P = -theta
+        P[np.arange(self.n_samples), self.y] += 1.0
+        return P
+
+    def losses_gap(self, scores, theta):
+        """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
+        S = np.empty_like(scores)
+        log_loss.softmax(scores, S)
+        change = np.maximum((self._probabilities(theta) - S) / S, -1.0)
+        S *= _xlogx_minus(change)
+        return self.c @ S.sum(axis=1)
+
+    def balanced(self, theta):
+        """Move the probabilities as a shift of all scores would, until the classes balance.
+
+        Newton on the shift, and a mixture with a constant row for what rounding leaves.
+        """
+        P = self._probabilities(theta)
+        target = np.bincount(self.y, weights=self.c, minlength=self.k)
+        for _ in range(MAX_BALANCE_STEPS):
+            mass = self.c @ P
+            if np.abs(mass - target).max() <= BALANCED * target.min():
+                break
+            hessian = np.diag(mass) - (P * self.c[:, None]).T @ P
+            shift = np.linalg.lstsq(hessian, target - mass, rcond=None)[0]
+            P *= np.exp(np.clip(shift - shift.max(), -5.0, 0.0))
+            P /= P.sum(axis=1, keepdims=True)
+        mass = self.c @ P
+        share = np.max(1.0 - target / mass)
+        row = np.maximum(target - (1 - share) * mass, 0.0)
+        if row.sum() > 0:
+            P = (1 - share) * P + share * row / row.sum()
+        return -_less_own_class(P, self.y)
+
+
+def _less_own_class(R, y):
+    """Put minus the sum of the others in each row's own class: no cancellation."""
+    own = (np.arange(len(y)), y)
+    R[own] = 0.0
+    R[own] = -R.sum(axis=1)
+    return R
+
+
+def _xlogx_minus(x):
+    """(1 + x) log(1 + x) - x for x >= -1, without cancellation near 0."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
+        series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
+    return np.where(np.abs(x) < 1e-3, series, direct)

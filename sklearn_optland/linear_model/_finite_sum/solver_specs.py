@@ -1,0 +1,125 @@
+"""Which solver a finite sum can have, which it gets by default, and what it may expect of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
+
+from sklearn_optland.linear_model._finite_sum.primal_solvers import (
+    Katyusha,
+    PointSaga,
+    Sag,
+    Saga,
+    Svrg,
+)
+from sklearn_optland.linear_model._finite_sum.sdca import Catalyst, Miso, Sdca
+
+# Rows whose Gram matrix says whether all are independent: its least eigenvalue by the mean one, as
+# measured on twelve problems. Losses of classes are nearly flat at most rows, which helps SDCA.
+GRAM_ROWS = 100
+INDEPENDENT = {"squared_error": 0.1, "huber": 0.1}
+INDEPENDENT_FOR_CLASSES = 1e-3
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a solver needs of a loss and a penalty."""
+
+    solver: type
+    smooth_loss: bool = True
+    l2: bool = False  # a positive L2 part
+    quadratic: bool = False  # an L2 part only
+    multinomial: bool = False
+
+    def lacks(self, problem):
+        """Return what the solver misses, in words; None if nothing."""
+        penalty = problem.penalty
+        if self.smooth_loss and not problem.is_smooth:
+            return f"needs a smooth loss, {problem.loss!r} is not"
+        if problem.k > 1 and not self.multinomial:
+            return "takes no multinomial log_loss"
+        if self.quadratic and not penalty.is_quadratic:
+            return "needs l1_ratio=0 and positive=False"
+        if self.l2 and not penalty.l2 > 0:
+            return "needs an L2 part of the penalty, alpha * (1 - l1_ratio) > 0"
+        return None
+
+
+SOLVERS = {
+    "sag": Needs(Sag, quadratic=True, multinomial=True),
+    "saga": Needs(Saga, multinomial=True),
+    "svrg": Needs(Svrg, multinomial=True),
+    "sdca": Needs(Sdca, smooth_loss=False, l2=True, multinomial=True),
+    "miso": Needs(Miso, l2=True, multinomial=True),
+    "katyusha": Needs(Katyusha, l2=True),
+    "point-saga": Needs(PointSaga, smooth_loss=False, l2=True, quadratic=True),
+    "catalyst": Needs(Catalyst, smooth_loss=False, multinomial=True),
+}
+
+
+def choose_solver(problem, name):
+    """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
+    if name == "auto":
+        accelerated = "catalyst"
+        if not problem.is_smooth and not SOLVERS["point-saga"].lacks(problem):
+            accelerated = "point-saga"
+        can_sdca = not SOLVERS["sdca"].lacks(problem)
+        return "sdca" if can_sdca and not _is_ill_conditioned(problem) else accelerated
+    lack = SOLVERS[name].lacks(problem)
+    if lack:
+        able = [other for other, needs in SOLVERS.items() if not needs.lacks(problem)]
+        raise ValueError(f"solver={name!r} {lack}; solvers that can: {able}.")
+    return name
+
+
+# Columns of the rate table: passes for each factor e in the gap, from n and kappa.
+RATES = {
+    "n + kappa": lambda n, kappa: 1 + kappa / n,
+    "n + sqrt(n kappa)": lambda n, kappa: 1 + np.sqrt(kappa / n),
+}
+
+
+def rate(problem, name, sampling):
+    """Return the row of the rate table that a solver belongs to, with the problem's numbers.
+
+    Returns
+    -------
+    rate : dict
+        "row", the expression; "n"; "kappa", the condition number: the largest Lipschitz constant
+        of a row (the mean for `sampling="lipschitz"`) by the L2 penalty; "passes_per_e", passes
+        for a factor e in the gap by the row's expression, without its constant.
+    """
+    accelerated = name in ("katyusha", "point-saga", "catalyst")
+    row = "n + sqrt(n kappa)" if accelerated else "n + kappa"
+    L = np.mean(problem.lipschitz) if sampling == "lipschitz" else np.max(problem.lipschitz)
+    l2 = problem.penalty.l2
+    kappa = float(L / l2) if l2 > 0 else np.inf
+    passes = float(RATES[row](problem.n_samples, kappa))
+    return {"row": row, "n": problem.n_samples, "kappa": kappa, "passes_per_e": passes}
+
+
+def _is_ill_conditioned(problem):
+    """Whether a single column makes the problem hard: its second derivative is above l2 n / 10.
+
+    The dual of sparse rows of many columns is well conditioned even where the largest row alone
+    would give a condition number far above n: their products are small. So is that of fewer rows
+    than columns, if they are independent. Of a loss with a kink few rows move in the end, and both
+    the column and the rows must be larger, as measured on ten data sets.
+    """
+    l2, n = problem.penalty.l2, problem.n_samples
+    longest = np.max(problem.c * problem.row_squares)
+    if not problem.is_smooth:
+        return longest > 100 * l2 and problem.largest_column > 0.5 * l2 * n
+    if problem.curvature * longest < l2 / 2:
+        return False  # kappa < n/2: nothing is hard
+    if problem.curvature * problem.largest_column <= 0.1 * l2 * n:
+        return False
+    return problem.n_features <= n or not _has_independent_rows(problem)
+
+
+def _has_independent_rows(problem):
+    """Whether some rows' Gram matrix is far from singular."""
+    some = problem.X[:: -(-problem.n_samples // GRAM_ROWS)].astype(np.float64)
+    gram = safe_sparse_dot(some, some.T, dense_output=True)
+    least = INDEPENDENT.get(problem.loss, INDEPENDENT_FOR_CLASSES)
+    return np.linalg.eigvalsh(gram)[0] > least * np.trace(gram) / len(gram)

@@ -1,0 +1,322 @@
+"""What `curvature="auto"` runs, as generators of steps like those of `_majorization`.
+
+Two classes: L-BFGS on a factored curvature, started on samples. Several: L-BFGS, or dual ascent,
+far from the optimum, then truncated Newton steps. A step of a bound is the last resort of both.
+"""
+
+from itertools import count
+
+import numpy as np
+
+from sklearn_optland._optim import lbfgs
+from sklearn_optland.linear_model._logistic.curvatures import (
+    BLOCK_ROWS,
+    MAX_HESSIAN_SIDE,
+    PAIRS,
+    ClassBlocksCurvature,
+    DiagonalCurvature,
+    GramCurvature,
+    HessianCurvature,
+    KroneckerCurvature,
+    PairCurvature,
+    deflated,
+)
+from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
+from sklearn_optland.linear_model._logistic.majorization import Step, after_samples, sampling_ridge
+from sklearn_optland.linear_model._logistic.problem import ROUNDING
+
+# Parts of the data for the first steps, and the most steps on each.
+FIRST_BATCHES = (32, 8)
+MAX_BATCH_STEPS = 4
+# A curvature is renewed once the decrement falls less than that many times in a step.
+SLOW = 16
+# From this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
+# steps; and what a fit takes from the decrement, as a logarithm.
+EXPENSIVE = 15
+TRIAL_STEPS = 5
+DIGITS = np.log(1e10)
+# Share of the ridge of "growing". An importance sample has seen every direction; a larger
+# ridge would hold up the directions of little curvature.
+SAMPLE_RIDGE = 0.01
+LBFGS_MEMORY = 10
+# Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS and its
+# scales, and the decrement, relative to the objective, from which on Newton steps pay.
+CLASS_REFRESHES = 1, 2, 4, 7
+KRONECKER_MEMORY = 15
+KRONECKER_SCALES = 0.05, 1.0
+NEAR = 1e-2
+# What products in float32 leave open of an objective, relative to it, with a margin.
+FLOAT32_ROUNDING = 1e-6
+# Dual ascent, many sparse columns: passes before a point is evaluated, and what they have to make
+# of the gap; the gap, relative to the objective, that float32 leaves open.
+DUAL_PASSES = 4
+DUAL_GAIN = 0.1
+FLOAT32_GAP = 1e-11
+# Newton steps: shares of the Hessian's trace whose rows its products take, one after the other; the
+# decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
+# in float64, the latter for scores up to a size (of larger ones float32 knows less); the residual
+# of a step in the preconditioner's norm; and how many of a system's directions the next ones know,
+# at least.
+HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
+SETTLED = 1e-3
+FLOAT64_GRADIENTS, FLOAT32_SCORES = 1e-4, 30.0
+CG_TOLERANCE = 0.2
+MAX_DIRECTIONS = 30
+
+
+def quasi_newton_from_samples(problem, W, rng):
+    """Few columns, two classes: `quasi_newton`, started on samples of the data.
+
+    The samples find the region where Newton's curvature holds, and the last one's curvature
+    serves the whole data until it slows the descent.
+    """
+    n, d = problem.n_samples, problem.n_features
+    curvature = GramCurvature(problem)
+    fresh = False
+    if not W.any():
+        seed = None
+        for part in FIRST_BATCHES:
+            size = n // part
+            if size < 10 * d:
+                continue
+            seed = int(rng().randint(2**31)) if seed is None else seed
+            sample = problem.importance_sample(size, seed)
+            curvature.problem = sample
+            curvature.ridge = SAMPLE_RIDGE * sampling_ridge(problem, size, GramCurvature)
+            fresh = True
+            descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
+            for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
+                W = step.point.W
+                # about the distance between the optimum of a sample and that of the data
+                if step.expected_gap <= 0.1 * d / size * step.point.objective:
+                    break
+        curvature.problem, curvature.ridge = problem, 0.0
+    point = after_samples(problem, W)
+    if not fresh and problem.gram_price > EXPENSIVE:
+        point = yield from limited_memory(problem, point)
+    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+
+
+class LimitedMemory:
+    """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
+
+    def __init__(self, curvature, size, scales):
+        self.curvature, self.size, self.scales = curvature, size, scales
+        self.memory, self.scale = [], 1.0
+
+    def add(self, point, new):
+        self.memory = _remember(self.memory, point, new, self.size)
+        if self.memory:
+            s, y = self.memory[-1]
+            self.scale = np.clip(np.vdot(s, y) / np.vdot(y, self.curvature.solve(y)), *self.scales)
+
+    def solve(self, G):
+        return lbfgs.solve(self.memory, self.curvature.solve, G, self.scale)
+
+
+def limited_memory(problem, point):
+    """L-BFGS on the diagonal, until the rest would take more steps than a Gram matrix costs passes.
+
+    Yields steps and returns the last point.
+    """
+    diagonal = DiagonalCurvature(problem)
+    diagonal.refresh(point)
+    metric, first = LimitedMemory(diagonal, LBFGS_MEMORY, (0.0, np.inf)), None
+    for n_steps in count():
+        direction = -metric.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if n_steps > 0:
+            yield Step(point, metric, decrement=decrement)
+        first = decrement if first is None else first
+        gained = np.log(first / decrement) if 0 < decrement < first else 0.0
+        if n_steps >= TRIAL_STEPS and (DIGITS - gained) * n_steps > problem.gram_price * gained:
+            return point
+        new, _ = problem.search(point, direction)
+        if new is None:
+            return point
+        metric.add(point, new)
+        point = new
+
+
+def quasi_newton(problem, point, curvature, *, fresh):
+    """L-BFGS on a factored curvature, which is renewed when the decrement falls too slowly.
+
+    The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
+    step would have moved too far: after a step that had to be cut, each row's radius is what it
+    moved. If a fresh curvature gives no descent either, the last resort is a pure JC12 step, which
+    cannot raise the objective.
+
+    `fresh`: the curvature holds something to start with.
+    """
+    memory, radius, renew = [], 0.0, not fresh
+    previous = np.inf
+    while True:
+        direction = None
+        if not renew:
+            direction = -lbfgs.solve(memory, curvature.solve, point.gradient)
+            renew = -np.vdot(point.gradient, direction) > previous / SLOW
+        if renew:
+            curvature.refresh(point, radius)
+            memory, direction = [], -curvature.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return
+        previous = decrement
+        new, t = problem.search(point, direction)
+        if new is None:
+            curvature.refresh(point)
+            memory = []
+            new = problem.evaluate(point.W - curvature.solve(point.gradient))
+            if not new.objective < point.objective:
+                return
+            t = 1.0
+        renew = t < 1.0
+        radius = np.abs(new.Z - point.Z)[:, 0] * (max(t, 0.25) / t) if renew else 0.0
+        if not renew:
+            memory = _remember(memory, point, new, LBFGS_MEMORY)
+        point = new
+        yield Step(point, curvature)
+
+
+def _remember(memory, point, new, size):
+    """The memory of L-BFGS with the latest step."""
+    return lbfgs.remember(memory, new.W - point.W, new.gradient - point.gradient, size)
+
+
+def quasi_newton_then_newton_cg(problem, W, metric, rng):
+    """L-BFGS in the metric `metric` while far from the optimum, then `newton_cg`.
+
+    Far from the optimum a conjugate gradient iteration and a step cost the same pass, and the step
+    also moves. The classes' curvature is renewed often at first, then seldom: it settles. Products
+    run in float32 where that is faster: each step lowers the objective by far more than that
+    rounds. Of many sparse columns, vectors of the parameters cost as much as a pass: `dual_ascent`
+    takes the place of L-BFGS.
+    """
+    fast = problem.in_float32
+    curvature = metric(fast)
+    if not fast.is_sparse or fast is problem:
+        point = yield from _lbfgs_steps(fast, fast.evaluate(W), curvature)
+    else:
+        if not W.any():
+            W = yield from dual_ascent(problem, W, rng)
+        point = fast.evaluate(W)
+    yield from newton_cg(problem, point, curvature)
+
+
+def dual_ascent(problem, W, rng):
+    """Passes of dual coordinate ascent from W = 0, for as long as they gain much.
+
+    Yields steps and returns the last parameters.
+    """
+    ascent = start_ascent(problem.in_float32, rng())
+    objective, previous = problem.at_zero, ascent and ascent.run()
+    while ascent:
+        for _ in range(DUAL_PASSES):
+            gap = ascent.run()
+            if gap <= DUAL_GAIN**2 * previous:
+                break
+        point = problem.value(ascent.W)
+        if not point.objective < objective:
+            break
+        W, objective = point.W, point.objective
+        yield Step(point, None, decrement=2 * gap, dual=ascent.scores)
+        if gap > DUAL_GAIN * previous or gap <= FLOAT32_GAP * objective:
+            break
+        previous = gap
+    return W
+
+
+def _lbfgs_steps(problem, point, curvature):
+    metric = LimitedMemory(curvature, KRONECKER_MEMORY, KRONECKER_SCALES)
+    for n_steps in count():
+        if n_steps in CLASS_REFRESHES or n_steps % 10 == 0:
+            curvature.refresh(point)
+        direction = -metric.solve(point.gradient)
+        if -np.vdot(point.gradient, direction) <= NEAR * point.objective:
+            break
+        new, _ = problem.search(point, direction)
+        if new is None or new.objective > (1 - FLOAT32_ROUNDING) * point.objective:
+            break
+        metric.add(point, new)
+        point = new
+        yield Step(point, curvature)
+    return point
+
+
+def preconditioner(problem, curvature):
+    """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
+    k, d = problem.k, problem.n_features + 1
+    if problem.is_sparse or isinstance(curvature, DiagonalCurvature) or not problem.l2:
+        return curvature
+    if k * d <= MAX_HESSIAN_SIDE:
+        return HessianCurvature(problem)
+    blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
+    pairs = PAIRS * PAIRS * (d + PAIRS / 3)
+    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem)
+
+
+def newton_cg(problem, point, metric):
+    """Truncated Newton steps; the last resort is a step of Boehning's bound.
+
+    First all of it is in float32, then the directions are, and at the end nothing: each stage
+    lasts as long as it serves.
+    """
+    fast = problem.in_float32
+    settled = fast is not problem
+    if settled:
+        curvature = preconditioner(fast, metric)
+        point = yield from _newton_steps(fast, fast, point, curvature, far=True)
+        point = problem.evaluate(point.W)
+        point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
+    if isinstance(metric, KroneckerCurvature):
+        metric.V = metric.V.astype(float)
+    while point is not None:
+        metric.refresh(point)
+        point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
+        if point is not None:
+            bound = type(metric)(problem)
+            bound.bohning()
+            new = problem.evaluate(point.W - bound.solve(point.gradient))
+            point = new if new.objective < point.objective else None
+            if point is not None:
+                yield Step(point, metric)
+
+
+def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):
+    """Newton steps of `problem`, with the Hessian's products of `products`.
+
+    The products begin on the rows that are least certain and take in more of them as the steps
+    gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement has
+    fallen less than `stall` times, or no step lowers the objective; with `far`, when gradients in
+    float32 no longer serve. Returns the last point; None at the end of the arithmetic.
+    """
+    last = len(HESSIAN_SHARES) - 1
+    previous, level, directions = np.inf, last if settled else 0, []
+    while True:
+        direction = point.newton
+        if direction is None:
+            if not settled:
+                curvature.refresh(point)
+            same = settled and level == last
+            direction = products.newton_direction(
+                point,
+                deflated(curvature.solve, directions) if same else curvature.solve,
+                share=HESSIAN_SHARES[level],
+                tolerance=CG_TOLERANCE,
+                directions=directions if same and len(directions) < MAX_DIRECTIONS else None,
+            )
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return point if stall else None
+        near = FLOAT64_GRADIENTS * max(1.0, np.abs(point.Z).max() / FLOAT32_SCORES) if far else 0.0
+        if decrement <= near * point.objective or stall * decrement > previous:
+            return point
+        settled = settled or decrement <= SETTLED * point.objective
+        if settled or decrement > previous / 20:
+            level = min(level + 1, last)
+        previous = decrement
+        new, _ = problem.search(point, direction)
+        if new is None:
+            return point
+        point = new
+        yield Step(point, curvature)

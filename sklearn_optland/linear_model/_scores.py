@@ -1,0 +1,56 @@
+"""What linear classifiers share: weights of the rows, and what they do with coefficients."""
+
+import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearn_optland._estimator.scores import ScoreClassifier
+from sklearn_optland._estimator.training_rows import (
+    check_class_totals,
+    check_classes,
+    times_class_weight,
+)
+
+
+def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
+    """Sample weights times class weights and C; each of two or more classes must have some."""
+    check_classes(classes)
+    if sample_weight is None:
+        weights = np.ones(len(codes))
+    else:
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
+    if C != 1.0:
+        weights = weights * C
+    factors = "class_weight" if C == 1.0 else "class_weight and C"
+    check_class_totals(weights, classes, codes, factors)
+    return weights
+
+
+def linear_scores(estimator, X):
+    """X coef_' + intercept_, for X as the user gave it."""
+    check_is_fitted(estimator)
+    X = validate_data(
+        estimator, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+    )
+    return safe_sparse_dot(X, estimator.coef_.T, dense_output=True) + estimator.intercept_
+
+
+class LinearClassifier(ScoreClassifier):
+    """Scores from `coef_` and `intercept_`, two classes having one."""
+
+    def decision_function(self, X):
+        """Compute the scores of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            With two classes, the score of `classes_[1]` against `classes_[0]`.
+        """
+        scores = linear_scores(self, X)
+        return scores.ravel() if scores.shape[1] == 1 else scores

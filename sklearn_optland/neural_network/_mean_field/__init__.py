@@ -1,0 +1,1 @@
+"""Wide two-layer nets as measures."""

@@ -1,0 +1,152 @@
+"""Sliding Frank-Wolfe for wide two-layer nets: sparse nets, small gaps.
+
+Particles are added where the certificate is violated, all of them slide by L-BFGS, the masses alone
+are solved for, and what has none is dropped (Denoyelle et al. 2020).
+"""
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.optimize import nnls
+
+from sklearn_optland.neural_network._mean_field.solvers import Stall, Step, lbfgs
+
+# Starts of the ascent.
+N_STARTS = 128
+# What makes it give up: so many rounds that bring less than this times tol.
+ROUND_PATIENCE = 3
+ROUND_TOL = 0.1
+# Steps of L-BFGS in a round, the share of tol at which they stall, and Newton steps for the masses.
+SLIDES = 100
+SLIDE_TOL = 0.01
+NEWTON_STEPS = 20
+# Share of the variation norm below which a particle is dropped, cosine above which two are one.
+DROPPED = 1e-9
+SAME = 1 - 1e-7
+
+
+def sliding_frank_wolfe(problem, theta, tol, *, random_state):
+    """Particles where the certificate is violated, one round after the other.
+
+    `theta` may have no particles: the method starts from nothing. A round adds particles, lets all
+    of them slide by L-BFGS, and then solves for the masses alone, a small convex problem: at the
+    optimum many neurons switch exactly at a row, and across such kinks sliding is slow.
+    """
+    rows, passes = problem.augmented(), 0
+    theta = problem.with_best_intercept(theta)
+    stall = Stall(max(ROUND_TOL * tol, np.finfo(problem.dtype).eps), patience=ROUND_PATIENCE)
+    while True:
+        bound = problem.bound(theta, rows=rows, n_starts=N_STARTS, random_state=random_state)
+        value = bound.objective / problem.units
+        passes += 1
+        done = bound.gap <= tol * bound.objective or not bound.objective > 0
+        yield Step(theta, value, passes, done=done or stall(value), bound=bound)
+        theta = _add(problem, theta, rows, bound)
+        slide_stall = Stall(SLIDE_TOL * tol)
+        for i, step in enumerate(lbfgs(problem.value_and_gradient, theta)):
+            if step.done or i == SLIDES or slide_stall(step.value):
+                break
+        theta, newton_steps = _best_masses(problem, _merge(problem, step.theta))
+        passes += step.passes + newton_steps
+
+
+def _best_masses(problem, theta):
+    """The best masses of particles that stay where they are, and the best output intercept.
+
+    Newton's method: each step is a non-negative least squares problem, with the free intercept
+    eliminated.
+    """
+    B, A = problem.particles(theta)
+    T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
+    masses = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
+    offset = problem.best_intercept(problem.scores(theta), problem.parts(theta)[3])
+    m, k = U.shape
+    if m == 0:
+        return theta, 0
+    unit = problem.join(T, np.zeros_like(U), np.zeros(k))
+    H = np.concatenate([block for _, _, block in problem._hidden(unit)]).astype(np.float64)
+
+    def value(masses, offset):
+        F = (H * masses) @ U + offset
+        return problem.loss(F) + problem.alpha * masses.sum(), F
+
+    current, F = value(masses, offset)
+    n_steps = 0
+    while n_steps < NEWTON_STEPS:
+        n_steps += 1
+        R = problem.pulls(F) * problem.c[:, None]
+        gradient = problem.alpha - np.einsum("jk,jk->j", H.T @ R, U)
+        Q, cross, free = problem.curvature(F, H, U)
+        eliminate = np.linalg.lstsq(free, cross.T, rcond=None)[0]
+        pull = gradient - eliminate.T @ -R.sum(axis=0)
+        Q = Q - cross @ eliminate
+        # min pull'(w - masses) + (w - masses)'Q(w - masses) / 2 over w >= 0
+        Q[np.diag_indices(m)] += 1e-13 * np.trace(Q) / m + 1e-300
+        try:
+            factor = np.linalg.cholesky(Q)
+            target = solve_triangular(factor, Q @ masses - pull, lower=True)
+            w = nnls(factor.T, target)[0]
+        except (np.linalg.LinAlgError, RuntimeError):
+            break
+        step = w - masses
+        free_step = np.linalg.lstsq(free, R.sum(axis=0) - cross.T @ step, rcond=None)[0]
+        t = 1.0
+        while t > 1e-3:
+            trial = masses + t * step, offset + t * free_step
+            new, new_F = value(*trial)
+            if new < current:
+                break
+            t /= 2
+        else:
+            break
+        fall, current, F = current - new, new, new_F
+        masses, offset = trial
+        if fall <= 1e-14 * abs(current):
+            break
+    alive = masses > 0
+    root = np.sqrt(masses[alive])[:, None]
+    return problem.join(root * T[alive], root * U[alive], offset), n_steps
+
+
+def _add(problem, theta, rows, bound):
+    """New particles at the violators, their masses by a Newton step along each."""
+    B, A = problem.particles(theta)
+    offset = problem.parts(theta)[3]
+    is_new = bound.values > problem.alpha * (1 + 1e-9)
+    if not is_new.any():
+        return theta
+    points, values = bound.points[is_new], bound.values[is_new]
+    H = np.maximum(rows @ points.T.astype(rows.dtype), 0).astype(np.float64)
+    F = problem.scores(theta)
+    R = problem.pulls(F + offset) * problem.c[:, None]
+    directions = H.T @ R
+    directions /= np.maximum(np.linalg.norm(directions, axis=1), 1e-300)[:, None]
+    curvature = problem.c @ (H * H) * (0.25 if problem.is_log_loss else 1.0)
+    masses = (values - problem.alpha) / np.maximum(curvature, 1e-300) / len(points)
+    root = np.sqrt(np.minimum(masses, 1e6))[:, None]
+    if not problem.fit_intercept:
+        points = np.column_stack([points, np.zeros(len(points))])
+    return problem.join(
+        np.concatenate([B, root * points]), np.concatenate([A, root * directions]), offset
+    )
+
+
+def _merge(problem, theta):
+    """One particle for those of the same directions, none for those without mass."""
+    B, A = problem.particles(theta)
+    sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
+    keep = sizes > DROPPED * sizes.sum()
+    if not keep.any():
+        return problem.join(B[:0], A[:0], problem.parts(theta)[3])
+    B, A, sizes = B[keep], A[keep], sizes[keep]
+    T = B / np.linalg.norm(B, axis=1)[:, None]
+    U = A / np.linalg.norm(A, axis=1)[:, None]
+    same = (T @ T.T > SAME) & (U @ U.T > SAME)
+    groups = np.unique(np.argmax(same, axis=1), return_inverse=True)[1]
+    merged = np.zeros((groups.max() + 1, T.shape[1] + U.shape[1]))
+    np.add.at(merged, groups, sizes[:, None] * np.column_stack([T, U]))
+    mass = np.bincount(groups, weights=sizes)
+    T, U = merged[:, : T.shape[1]], merged[:, T.shape[1] :]
+    root = np.sqrt(mass)[:, None]
+    T = root * T / np.linalg.norm(T, axis=1)[:, None]
+    U = root * U / np.linalg.norm(U, axis=1)[:, None]
+    return problem.join(T, U, problem.parts(theta)[3])

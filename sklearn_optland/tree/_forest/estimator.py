@@ -1,0 +1,467 @@
+"""The forest of multiclass trees."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.callbacks import Iteration, fit_loop
+from sklearn_optland._estimator.certificate import Certificate
+from sklearn_optland.tree._forest.held_out import choose, recall_of_rows, softmax
+from sklearn_optland.tree._forest.ranking import Model, Settings, as_kind, is_sparse_problem, passes
+from sklearn_optland.tree._online.estimator import LOMTreeClassifier
+from sklearn_optland.tree._top_k import check_k, largest_of_rows, stored
+from sklearn_optland.tree._validation import validate_rows, validate_training_data
+
+# Of LOMTreeClassifier, where `learning_rate` is 1.
+TREE_RATE = 0.2
+# Probability that is left to classes that are no candidates.
+LEAST_MISS = 1e-3
+
+
+class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    r"""Forest of multiclass trees: prediction in time logarithmic in the classes.
+
+    With `leaf="rerank"` each tree is grown over the means of the classes, from the root down, by
+    the objective of Choromanska and Langford: every hyperplane maximises
+
+    .. math:: J = 2 \sum_y \pi_y \, |P - P_y|, \qquad P_y = \Phi(w^T m_y - b),
+              \quad P = \sum_y \pi_y P_y,
+
+    in coordinates in which the classes have covariance I. A row visits `beam_width` leaves of each
+    tree; the classes that these list are its candidates, and one linear model, shared by all trees,
+    ranks them. The cost is that of some 50 to 100 classes, however many there are.
+
+    With `leaf="histogram"` the class probabilities of several `LOMTreeClassifier` are averaged.
+
+    Parameters
+    ----------
+    n_estimators : int, default=3
+        Number of trees.
+    beam_width : int, default=2
+        Leaves that a row visits in each tree; another number after the fit changes what `predict`
+        does, but not `candidate_recall_`. The trees of "histogram" have no beam.
+    leaf : {"rerank", "histogram"}, default="rerank"
+        What leaves are for: to name candidates, or to predict.
+    loss : {"auto", "softmax", "squared_hinge"}, default="auto"
+        What the ranking model minimises over the candidates of a row, its class and 16 random
+        other ones: the log-loss, or the sum of max(0, 1 - ys)², y = 1 for the row's class and -1
+        for the others, s being scores. "auto" is "softmax" for dense data. For sparse data it
+        compares both on held-out rows.
+    n_prototypes : "auto" or int, default="auto"
+        Into how many clusters the rows of a class are cut, each with a mean and a linear score of
+        its own; a class scores what its best prototype does. "auto" compares 1, 3 and 10 on
+        held-out rows, as far as the classes have 30 rows for each on average; with sparse data
+        it is 1.
+    max_iter : int, default=10
+        Passes over the rows. The model is the mean of those after the later half.
+    learning_rate : float, default=1.0
+        Size of the steps, relative to those that served well on all data tried.
+    validation_fraction : float, default=0.1
+        Share of the rows, but at most 20000, that is held out at first: to compare settings, to
+        scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
+        rows.
+        With 0, or with fewer than 50 rows to hold out, "auto" means "softmax" (for sparse data
+        "squared_hinge") and 1 prototype, and the fit is done once.
+    max_nodes : int, default=None
+        Of each tree of "histogram": the most internal nodes, None being 4k - 1 for k classes.
+    n_bits : int, default=24
+        The weights of sparse data are at most 2^n_bits, or as many as classes. If there are more
+        pairs of class and feature, they share weights by a hash. From 1 to 30.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    random_state : int, RandomState instance or None, default=None
+        Draws held-out rows, restarts of splits, orders of rows and negatives.
+    n_jobs : int, default=None
+        Number of threads that share the rows in prediction, as joblib understands it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    candidate_recall_ : float
+        The share of rows whose class is among their candidates: a bound on the accuracy. Measured
+        on held-out rows by the model that did not see them; with `leaf="histogram"` or without
+        held-out rows on the training rows.
+    loss_ : str
+        The loss that was used; of `leaf="rerank"`.
+    n_prototypes_ : int
+        The most prototypes of a class; of `leaf="rerank"`.
+    validation_errors_ : dict
+        Error on held-out rows of each pair (loss, n_prototypes) that was tried, written as
+        "loss, n_prototypes".
+    estimators_ : list of LOMTreeClassifier
+        The trees of `leaf="histogram"`.
+    certificate_ : Certificate
+        Scope "estimate": nothing is proven. Of "rerank" the mean loss in the last pass, as
+        tolerance that in the first; of "histogram" the mean of the trees' `leaf_entropy_`, as
+        tolerance the entropy of the classes.
+    history_ : dict of ndarray
+        "objective": the mean loss of a row at the time it was visited, a value a pass; of
+        "histogram" the leaf entropy, a value a tree. "passes", "seconds".
+    n_iter_ : int
+        Number of passes; of "histogram", of trees.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    LOMTreeClassifier : The online tree of the paper.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : The same coordinates, all classes.
+
+    Notes
+    -----
+    Dense rows are standardised inside, so their units do not matter; sparse rows keep theirs, which
+    suits tf-idf and counts. CSR data of at most 64 columns are handled as dense ones.
+
+    There is no `partial_fit`: leaves list the classes of rows that came to them, and the ranking
+    model learns on these lists, so new rows would ask for all old ones. There is no
+    `decision_function`, since scikit-learn asks there for scores of all classes;
+    `candidate_scores` has those that exist.
+
+    A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
+    most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
+    4, and 4 bytes a row for each leaf that it visits.
+
+    References
+    ----------
+    A. Choromanska and J. Langford, "Logarithmic time online multiclass prediction", NIPS 2015.
+
+    J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
+    stochastic optimization", JMLR 12 (2011).
+
+    K. Weinberger, A. Dasgupta, J. Langford, A. Smola and J. Attenberg, "Feature hashing for large
+    scale multitask learning", ICML 2009.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_optland.tree import LOMForestClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> forest = LOMForestClassifier(random_state=0).fit(X[:1500], y[:1500])
+    >>> forest.score(X[1500:], y[1500:]) > 0.9
+    True
+    >>> forest.candidate_recall_ > 0.95
+    True
+    """
+
+    _parameter_constraints = {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "leaf": [StrOptions({"rerank", "histogram"})],
+        "loss": [StrOptions({"auto", "softmax", "squared_hinge"})],
+        "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
+        "n_bits": [Interval(Integral, 1, 30, closed="both")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_estimators=3,
+        *,
+        beam_width=2,
+        leaf="rerank",
+        loss="auto",
+        n_prototypes="auto",
+        max_iter=10,
+        learning_rate=1.0,
+        validation_fraction=0.1,
+        max_nodes=None,
+        n_bits=24,
+        class_weight=None,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.n_estimators = n_estimators
+        self.beam_width = beam_width
+        self.leaf = leaf
+        self.loss = loss
+        self.n_prototypes = n_prototypes
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.max_nodes = max_nodes
+        self.n_bits = n_bits
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the forest.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. float32 and float64 in C order, and CSR, are used without a copy.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights: of rows in all statistics, and of their gradients. A row of
+            weight 0 is left out. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data have missing or infinite values, or values beyond 1e18 in size, or if no
+            row has a positive weight.
+        """
+        X, y, weights = validate_training_data(
+            self, X, y, sample_weight, class_weight=self.class_weight
+        )
+        used = weights > 0
+        data = (X, y, sample_weight)
+        if not used.all():
+            X, y, weights = X[used], y[used], weights[used]
+        classes, codes = np.unique(y, return_inverse=True)
+        codes = codes.astype(np.int32)
+        weights = weights / weights.mean()
+        rng = check_random_state(self.random_state)
+        if self.leaf == "histogram":
+            self._fit_trees(X, codes, weights, classes, rng, data)
+        else:
+            self._fit_ranking(X, codes, weights, classes, rng, data)
+        return self
+
+    def _fit_ranking(self, X, codes, weights, classes, rng, data):
+        X = as_kind(X, is_sparse_problem(X))
+        settings = Settings(
+            n_estimators=self.n_estimators,
+            beam_width=self.beam_width,
+            loss=self.loss,
+            n_prototypes=self.n_prototypes,
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            n_bits=self.n_bits,
+        )
+        settings, quality = choose(
+            X, codes, weights, len(classes), settings, self.validation_fraction, rng
+        )
+        losses, last = [], {}
+
+        def iterations():
+            seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
+            for arrays, loss in passes(X, codes, weights, len(classes), settings, seed):
+                losses.append(loss)
+                last["arrays"] = arrays
+                curves = {"objective": loss, "passes": len(losses)}
+                yield Iteration(curves, attributes)
+
+        def attributes():
+            return {"classes_": classes, "_arrays": last["arrays"], **quality}
+
+        history = self._run(iterations(), self.max_iter, "pass", data)
+        for name, value in attributes().items():
+            setattr(self, name, value)
+        if self.candidate_recall_ is None:
+            self.candidate_recall_ = recall_of_rows(self._model(), X, codes, weights)
+        self.history_, self.n_iter_ = history, len(losses)
+        self.certificate_ = Certificate("mean loss", losses[-1], losses[0], "estimate")
+
+    def _fit_trees(self, X, codes, weights, classes, rng, data):
+        trees = []
+
+        def iterations():
+            for n_trees in range(1, self.n_estimators + 1):
+                tree = LOMTreeClassifier(
+                    max_nodes=self.max_nodes,
+                    max_iter=self.max_iter,
+                    learning_rate=self.learning_rate * TREE_RATE,
+                    n_bits=self.n_bits if sparse.issparse(X) else None,
+                    random_state=rng.randint(np.iinfo(np.int32).max),
+                )
+                trees.append(tree.fit(X, codes, sample_weight=weights))
+                curves = {
+                    "objective": float(np.mean([tree.leaf_entropy_ for tree in trees])),
+                    "passes": n_trees * self.max_iter,
+                }
+                yield Iteration(curves, attributes)
+
+        def attributes():
+            return {"classes_": classes, "estimators_": list(trees)}
+
+        history = self._run(iterations(), self.n_estimators, "tree", data)
+        for name, value in attributes().items():
+            setattr(self, name, value)
+        self.history_, self.n_iter_ = history, len(trees)
+        certificates = [tree.certificate_ for tree in trees]
+        self.certificate_ = Certificate(
+            "leaf entropy",
+            float(np.mean([certificate.value for certificate in certificates])),
+            certificates[0].tolerance,
+            "estimate",
+        )
+        votes, _ = self._votes(X)
+        met = np.asarray(votes[np.arange(len(codes)), codes]).ravel() > 0
+        self.candidate_recall_ = float(np.average(met, weights=weights))
+
+    def _run(self, iterations, max_iter, task_name, data):
+        X, y, sample_weight = data
+        return fit_loop(
+            self,
+            iterations,
+            max_iter=max_iter,
+            X=X,
+            y=y,
+            metadata={"sample_weight": sample_weight},
+            task_name=task_name,
+        )
+
+    def predict(self, X):
+        """Predict class labels, in logarithmic time.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The class of the highest score among each row's candidates.
+        """
+        X = validate_rows(self, X)
+        if self.leaf == "histogram":
+            return self.classes_[largest_of_rows(self._votes(X)[0], 1).indices]
+        codes, _ = self._model().best(X, 1, self.n_jobs)
+        return self.classes_[codes[:, 0]]
+
+    def candidate_scores(self, X):
+        """Score the candidates of each row, in logarithmic time.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        scores : csr_array of shape (n_samples, n_classes)
+            The scores of the candidates, the best of a row first. Classes that are not stored are
+            no candidates; a score may be below zero. With `leaf="histogram"`, the candidates are
+            the classes that a row's leaves have met, and the scores their mean shares there.
+        """
+        X = validate_rows(self, X)
+        if self.leaf == "histogram":
+            return largest_of_rows(self._votes(X)[0], len(self.classes_))
+        codes, scores = self._model().best(X, n_jobs=self.n_jobs)
+        return stored(codes, scores, len(self.classes_))
+
+    def predict_top_k(self, X, k=5):
+        """Predict the most probable classes, in logarithmic time.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+        k : int, default=5
+            The most classes of a row. There are fewer where the row has fewer candidates.
+
+        Returns
+        -------
+        probabilities : csr_array of shape (n_samples, n_classes)
+            Those of `predict_proba`, the largest of a row first, ties in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not a positive integer.
+        """
+        check_k(k)
+        X, n_classes = validate_rows(self, X), len(self.classes_)
+        if self.leaf == "histogram":
+            votes, other = self._votes(X)
+            best = largest_of_rows(votes, k)
+            best.data += np.repeat(other, np.diff(best.indptr))
+            return best
+        codes, probabilities, _ = self._probabilities(X)
+        return stored(codes[:, :k], probabilities[:, :k], n_classes)
+
+    def predict_proba(self, X):
+        """Predict class probabilities.
+
+        The time and the size of the result are proportional to the number of classes;
+        `predict_top_k` is the logarithmic one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`. The candidates of a row share `candidate_recall_` (but at
+            most 0.999) by the softmax of their scores, with a factor that suits held-out rows best;
+            all other classes share the rest evenly. With `leaf="histogram"`, the mean of the
+            trees' probabilities.
+        """
+        X, n_classes = validate_rows(self, X), len(self.classes_)
+        if self.leaf == "histogram":
+            votes, other = self._votes(X)
+            return votes.toarray() + other[:, None]
+        codes, shares, other = self._probabilities(X)
+        probabilities = np.repeat(other, n_classes).reshape(-1, n_classes)
+        row, slot = np.nonzero(codes >= 0)
+        probabilities[row, codes[row, slot]] = shares[row, slot]
+        return probabilities
+
+    def _model(self):
+        return Model(self._arrays, self.beam_width)
+
+    def _probabilities(self, X):
+        """Codes and probabilities of the candidates, best first, and that of any other class."""
+        codes, scores = self._model().best(X, n_jobs=self.n_jobs)
+        n_classes = len(self.classes_)
+        n_candidates = np.count_nonzero(codes >= 0, axis=1)
+        recall = 1.0 if self.candidate_recall_ is None else self.candidate_recall_
+        # No candidate may be less probable than all classes are on average.
+        mass = np.maximum(min(recall, 1 - LEAST_MISS), n_candidates / n_classes)
+        shares = softmax(scores, self._temper) * mass[:, None]
+        other = (1 - mass) / np.maximum(n_classes - n_candidates, 1)
+        return codes, shares, other
+
+    def _votes(self, X):
+        """The mean over trees of p - q, p a class's probability and q that of unmet classes.
+
+        Returns
+        -------
+        votes : csr_array of shape (n_rows, n_classes)
+        other : ndarray of shape (n_rows,)
+            The mean of q.
+        """
+        n_classes = len(self.classes_)
+        total, mean = 0, np.zeros(X.shape[0])
+        for tree in self.estimators_:
+            met = tree.set_params(n_jobs=self.n_jobs).predict_top_k(X, n_classes)
+            sizes = np.diff(met.indptr)
+            unmet = np.maximum(n_classes - sizes, 1)
+            other = np.where(sizes < n_classes, (1 - met.sum(axis=1)) / unmet, 0.0)
+            met.data -= np.repeat(other, sizes)
+            total, mean = met + total if sparse.issparse(total) else met, mean + other
+        total.sort_indices()
+        return total / len(self.estimators_), mean / len(self.estimators_)

@@ -1,0 +1,141 @@
+"""What held-out rows decide of a forest that ranks: its settings, and the scale of its scores."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import minimize_scalar
+
+from sklearn_optland.tree._forest.ranking import Model, passes
+
+# Numbers of prototypes that are tried, and the rows that each must have on average.
+PROTOTYPES = (3, 10)
+ROWS_PER_PROTOTYPE = 30
+# Fewer held-out rows than this decide nothing.
+MIN_HELD_OUT = 50
+# More do not decide better.
+MAX_HELD_OUT = 20_000
+# Rows whose candidates are kept at a time.
+RECALL_ROWS = 10_000
+
+
+def choose(X, codes, weights, n_classes, settings, fraction, rng):
+    """Choose what is "auto" in the settings, by the error on held-out rows.
+
+    Parameters
+    ----------
+    X, codes, weights, n_classes, rng
+        As `passes` takes them.
+    settings : Settings
+    fraction : float
+        Share of the rows that is held out.
+
+    Returns
+    -------
+    settings : Settings
+    quality : dict
+        Fitted attributes: how good the model with these settings is.
+    """
+    is_sparse = sparse.issparse(X)
+    losses = [settings.loss]
+    if settings.loss == "auto":
+        losses = ["squared_hinge", "softmax"] if is_sparse else ["softmax"]
+    numbers = [settings.n_prototypes]
+    if settings.n_prototypes == "auto":
+        most = 1 if is_sparse else len(codes) / n_classes / ROWS_PER_PROTOTYPE
+        numbers = [1, *(number for number in PROTOTYPES if number <= most)]
+    settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
+    share = min(fraction, MAX_HELD_OUT / len(codes))
+    kept, held_out = hold_out(codes, share, rng)
+    if len(held_out) < MIN_HELD_OUT:
+        return settings, _quality(settings, None, 1.0, {})
+    seed = rng.randint(np.iinfo(np.int32).max)
+    scores, errors = {}, {}
+
+    def error(trial):
+        *_, (arrays, _) = passes(
+            X[kept],
+            codes[kept],
+            weights[kept] / weights[kept].mean(),
+            n_classes,
+            trial,
+            np.random.RandomState(seed),
+        )
+        best = scores[trial] = Model(arrays, trial.beam_width).best(X[held_out])
+        wrong = best[0][:, 0] != codes[held_out]
+        errors[trial] = float(np.average(wrong, weights=weights[held_out]))
+        return errors[trial]
+
+    settings = min((replace(settings, loss=loss) for loss in losses), key=error)
+    for number in numbers[1:]:
+        trial = replace(settings, n_prototypes=number)
+        if error(trial) >= errors[settings]:
+            break
+        settings = trial
+    best, of_row = scores[settings], weights[held_out]
+    recall, found = _recall(best, codes[held_out], of_row)
+    return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
+
+
+def hold_out(codes, share, rng):
+    """Take a share of the rows, but the last one of no class.
+
+    Returns
+    -------
+    kept, held_out : ndarray of int
+    """
+    order = rng.permutation(len(codes))
+    first = np.zeros(len(codes), dtype=bool)
+    first[np.unique(codes[order], return_index=True)[1]] = True
+    spare = order[~first]
+    n_held_out = min(int(share * len(codes)), len(spare))
+    return np.sort(np.concatenate([order[first], spare[n_held_out:]])), spare[:n_held_out]
+
+
+def _quality(settings, recall, temper, errors):
+    """Fitted attributes that held-out rows decide; the recall is None if there are none."""
+    return {
+        "loss_": settings.loss,
+        "n_prototypes_": settings.n_prototypes,
+        "candidate_recall_": recall,
+        "validation_errors_": {
+            f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()
+        },
+        "_temper": temper,
+    }
+
+
+def _recall(best, codes, weights):
+    """The weighted share of rows that have their class among the candidates, and where it is."""
+    found = best[0] == codes[:, None]
+    return float(np.average(found.any(axis=1), weights=weights)), found
+
+
+def recall_of_rows(model, X, codes, weights):
+    """The recall of all rows, some at a time."""
+    found = 0.0
+    for first in range(0, len(codes), RECALL_ROWS):
+        part = slice(first, first + RECALL_ROWS)
+        recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
+        found += recall * weights[part].sum()
+    return float(found / weights.sum())
+
+
+def softmax(scores, temper):
+    """Softmax along rows that are sorted from the best; -inf is no class."""
+    shares = np.exp(temper * (scores - scores[:, :1]).astype(np.float64))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _temper(scores, found, weights):
+    """The factor of the scores that gives the found classes the best log-likelihood."""
+    rows = found.any(axis=1)
+    if not rows.any():
+        return 1.0
+    scores, found, weights = scores[rows], found[rows], weights[rows]
+
+    def loss(log_factor):
+        mine = softmax(scores, np.exp(log_factor))[found]
+        return -weights @ np.log(np.maximum(mine, 1e-300))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))

@@ -1,0 +1,556 @@
+"""Search, train and predict with label trees whose leaves name candidate classes.
+
+A row x is standardised and padded: z. Of a dense row z = ((x - shift) scale, 1); of a sparse one,
+z = (x scale, 1) P with a narrow matrix P, while the classes are scored on x scale itself.
+
+search   A node sends z right if w'z > 0. Where it would go is free, the other side costs
+         (w'z)^2 / 2: in coordinates of unit covariance that is the log-likelihood by which a class
+         on the boundary loses. Each tree is searched best first until it has shown `beam` leaves.
+         The classes that these leaves list, each once, are the candidates.
+
+score    One dot product a candidate: w_c'z with rows of w for dense data, and for sparse data
+         sum_j x_j w[start_j + c]. The table w is exact if start_j = j n, n classes; a shorter
+         one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
+
+train    One pass of AdaGrad by coordinate (Duchi, Hazan and Singer 2011) over rows in a given
+         order. A row trains its candidates, its own class and N_NEGATIVES random other ones:
+           squared hinge   sum_c max(0, 1 - y_c s_c)^2, y_c = 1 for the row's class, else -1;
+           softmax         -log sum_{c of the class} exp(s_c) / sum_c exp(s_c).
+
+What is called a class above is a prototype: a class may have several, and scores what the best of
+them does. `class_of` names a prototype's class.
+"""
+from libc.limits cimport INT_MIN
+from libc.math cimport INFINITY, exp, log, sqrtf
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+import numpy as np
+
+from sklearn_optland._rows.random cimport next_below
+from sklearn_optland._rows.rows cimport RowPointers, Rows
+
+cdef extern from "label_rows.h" nogil:
+    enum:
+        OPTLAND_FLOATS  # rows are padded to a multiple of twice it
+    void optland_dense_scores(
+        int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
+        float* scores
+    )
+    void optland_word_scores(
+        int64_t n, const float* x, const int* w, const float* scale, const float* bias,
+        int64_t n_listed, const int* listed, float* scores
+    )
+    void optland_sparse_scores(
+        int64_t size, const int* columns, const float* x, const int64_t* start, const float* w,
+        int64_t n_listed, const int* listed, float* scores
+    )
+    void optland_project(
+        int64_t size, const int* columns, const float* x, const float* projection, int64_t n,
+        float* z
+    )
+    void optland_adagrad(
+        int64_t n, const float* x, float g, float rate, float* w, float* squares
+    )
+    void optland_fetch_row(int64_t n, const float* row)
+    void optland_standardise_float32(
+        int64_t n, const float* x, const float* shift, const float* scale, float limit, float* out
+    )
+    void optland_standardise_float64(
+        int64_t n, const double* x, const double* shift, const double* scale, float limit,
+        float* out
+    )
+
+cdef enum:
+    N_NEGATIVES = 16
+    EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
+
+# A softmax gradient whose square is below this moves nothing: most candidates of a learned row.
+cdef float SMALL = 1e-6
+# Added to the sum of squared gradients.
+cdef float TINY = 1e-20
+# Scaled values are held within this, which keeps all sums finite.
+cdef float LIMIT = 1e3
+
+
+def padded(n):
+    """Entries of a padded row of n."""
+    return -(-n // (2 * OPTLAND_FLOATS)) * 2 * OPTLAND_FLOATS
+
+
+cdef class ShortRows:
+    """Rows of 16-bit integers, each times its scale, and a bias each.
+
+    They are read in random order, which takes as long as there is memory to read.
+
+    Parameters
+    ----------
+    words : ndarray of shape (n_rows, n / 2), int32
+        Two integers each, as `optland_word_scores` wants them.
+    scale, bias : ndarray of shape (n_rows,), float32
+    """
+
+    cdef const int[:, ::1] words
+    cdef const float[::1] scale, bias
+
+    def __init__(self, *, words, scale, bias):
+        self.words, self.scale, self.bias = words, scale, bias
+
+    cdef inline void score(
+        self, const float* z, Py_ssize_t n_listed, const int* listed, float* scores
+    ) noexcept nogil:
+        """scores_c = z'row_c + bias_c for the listed rows."""
+        optland_word_scores(
+            2 * self.words.shape[1], z, &self.words[0, 0], &self.scale[0], &self.bias[0], n_listed,
+            listed, scores,
+        )
+
+
+def as_short_rows(rows, bias):
+    """What ShortRows takes, for rows of floats; the error is at most 2^-16 of a row's largest."""
+    scale = np.abs(rows).max(axis=1, initial=0) / np.iinfo(np.int16).max
+    scale[scale < np.finfo(np.float32).tiny] = 1
+    whole = np.zeros((len(rows), padded(rows.shape[1])), dtype=np.int32)
+    whole[:, : rows.shape[1]] = np.rint(rows / scale[:, None])
+    pairs = whole.reshape(len(rows), whole.shape[1] // (2 * OPTLAND_FLOATS), 2, OPTLAND_FLOATS)
+    words = (pairs[:, :, 0] & 0xFFFF | pairs[:, :, 1] << 16).reshape(len(rows), whole.shape[1] // 2)
+    scale, bias = (np.ascontiguousarray(part, dtype=np.float32) for part in (scale, bias))
+    return {"words": words, "scale": scale, "bias": bias}
+
+
+cdef class LabelForest:
+    """The trees, the lists of their leaves and the way to z, as the kernels read them.
+
+    Parameters
+    ----------
+    shift, scale : ndarray of shape (n_features,), float64
+    projection : ndarray of shape (n_features + 1, n_z), float32
+        The matrix P; empty for dense data.
+    nodes : dict
+        Of the inner nodes, as `as_short_rows` returns them.
+    children : ndarray of shape (n_nodes, 2), int32
+        Left and right; a leaf l is -1 - l.
+    roots : ndarray of shape (n_trees,), int32
+    leaf_start : ndarray of shape (n_leaves + 1,), int32
+    leaf_members : ndarray, int32
+        The prototypes that leaf l lists are those from leaf_start[l] to leaf_start[l + 1].
+    class_of : ndarray of shape (n_prototypes,), int32
+    n_classes, depth, beam : int
+        `depth` is that of the deepest leaf.
+    """
+
+    cdef const double[::1] shift, scale
+    cdef const float[::1] shift32, scale32
+    cdef const float[:, ::1] projection
+    cdef ShortRows nodes
+    cdef const int[:, ::1] children
+    cdef const int[::1] roots, leaf_start, leaf_members, class_of
+    cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
+    cdef readonly Py_ssize_t max_candidates
+    cdef readonly bint is_sparse
+
+    def __init__(
+        self, *, shift, scale, projection, nodes, children, roots, leaf_start, leaf_members,
+        class_of, n_classes, depth, beam,
+    ):
+        self.shift, self.scale, self.projection = shift, scale, projection
+        largest = np.finfo(np.float32).max
+        self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
+        self.scale32 = np.minimum(scale, largest).astype(np.float32)
+        self.nodes, self.children, self.roots = ShortRows(**nodes), children, roots
+        self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
+        self.n_classes, self.depth = n_classes, depth
+        self.beam = min(beam, len(leaf_start) - 1)
+        self.n_columns, self.n_prototypes = len(scale), len(class_of)
+        self.is_sparse = projection.shape[0] > 0
+        self.n_z = projection.shape[1] if self.is_sparse else padded(self.n_columns + 1)
+        self.n_trees = len(roots)
+        longest = max(np.diff(leaf_start))
+        self.max_candidates = min(self.n_prototypes, self.n_trees * self.beam * longest)
+
+
+cdef class Scratch:
+    """What a thread needs to work on a row."""
+
+    # Of the row.
+    cdef float[::1] z, x
+    cdef int[::1] column
+    # Of the candidates; what is stamped with the row's turn has been met.
+    cdef int[::1] candidate, stamp, class_stamp, class_slot
+    cdef float[::1] score
+    cdef int[::1] turn  # one entry
+    # Of the search, for each tree: where it is, and the alternatives.
+    cdef int[::1] node, n_open, active, asked
+    cdef float[::1] cost, margin
+    cdef int[:, ::1] open_node
+    cdef float[:, ::1] open_cost
+
+    def __init__(self, LabelForest forest, longest_row):
+        def ints(*shape):
+            return np.zeros(shape, dtype=np.int32)
+
+        def floats(*shape):
+            return np.zeros(shape, dtype=np.float32)
+
+        n_trees, n_open = forest.n_trees, forest.depth * forest.beam + 1
+        self.z, self.x = floats(forest.n_z), floats(longest_row + 1)
+        self.column = ints(longest_row + 1)
+        n = forest.max_candidates + N_NEGATIVES + 1
+        self.candidate, self.score = ints(n), floats(n)
+        self.stamp, self.turn = ints(forest.n_prototypes), ints(1)
+        self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
+        self.node, self.n_open = ints(n_trees), ints(n_trees)
+        self.active, self.asked = ints(n_trees), ints(n_trees)
+        self.cost, self.margin = floats(n_trees), floats(n_trees)
+        self.open_node, self.open_cost = ints(n_trees, n_open), floats(n_trees, n_open)
+
+
+def scratch_for(LabelForest forest, Rows rows):
+    """Scratch that the longest of the rows fits into."""
+    cdef RowPointers x = rows.pointers()
+    cdef Py_ssize_t i, longest = 0
+    if forest.is_sparse:
+        for i in range(x.n_rows):
+            longest = max(longest, x.indptr[i + 1] - x.indptr[i])
+    return Scratch(forest, longest)
+
+
+cdef Py_ssize_t load(
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+) noexcept nogil:
+    """Standardise row i.
+
+    Fills z, and the entries of a sparse row, whose number it returns; its z is for a search only.
+    """
+    cdef Py_ssize_t p, size, start, d = f.n_columns
+    cdef double value
+    if not f.is_sparse:
+        if x.values32 != NULL:
+            optland_standardise_float32(
+                d, x.values32 + i * d, &f.shift32[0], &f.scale32[0], LIMIT, &s.z[0]
+            )
+        else:
+            optland_standardise_float64(
+                d, x.values64 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
+            )
+        s.z[d] = 1
+        return 0
+    start, size = x.indptr[i], x.indptr[i + 1] - x.indptr[i]
+    for p in range(size):
+        s.column[p] = x.indices[start + p]
+        value = x.values32[start + p] if x.values32 != NULL else x.values64[start + p]
+        value *= f.scale[s.column[p]]
+        s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
+    s.column[size] = <int>d
+    s.x[size] = 1
+    if to_search:
+        memset(&s.z[0], 0, f.n_z * sizeof(float))
+        optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+    return size + 1
+
+
+cdef inline void fetch(LabelForest f, const RowPointers* x, Py_ssize_t i) noexcept nogil:
+    """Ask for a dense row before it is needed."""
+    if not f.is_sparse:
+        if x.values32 != NULL:
+            optland_fetch_row(f.n_columns, x.values32 + i * f.n_columns)
+        else:
+            optland_fetch_row(2 * f.n_columns, <const float*>(x.values64 + i * f.n_columns))
+
+
+cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
+    """The leaves that each tree shows, `beam` a tree, -1 where it has no more.
+
+    All trees go down one level at a time, since a single tree would wait for memory at each.
+    """
+    cdef Py_ssize_t tree, turn, t, e, best, n_active, width = s.open_node.shape[1]
+    cdef float margin
+    cdef bint right
+    cdef int* s_open_node = &s.open_node[0, 0]
+    cdef float* s_open_cost = &s.open_cost[0, 0]
+    cdef int* node = &s.node[0]
+    cdef int* n_open = &s.n_open[0]
+    cdef int* active = &s.active[0]
+    cdef int* asked = &s.asked[0]
+    cdef float* cost = &s.cost[0]
+    cdef float* margins = &s.margin[0]
+    cdef int* open_node
+    cdef float* open_cost
+    for tree in range(f.n_trees):
+        node[tree], cost[tree], n_open[tree] = f.roots[tree], 0, 0
+    for turn in range(f.beam):
+        while True:
+            n_active = 0
+            for tree in range(f.n_trees):
+                active[n_active], asked[n_active] = <int>tree, node[tree]
+                n_active += node[tree] >= 0
+            if n_active == 0:
+                break
+            f.nodes.score(&s.z[0], n_active, asked, margins)
+            for t in range(n_active):
+                tree, margin = active[t], margins[t]
+                right = margin > 0
+                e = tree * width + n_open[tree]
+                s_open_node[e] = f.children[asked[t], 1 - right]
+                s_open_cost[e] = cost[tree] + 0.5 * margin * margin
+                n_open[tree] += 1
+                node[tree] = f.children[asked[t], right]
+        for tree in range(f.n_trees):
+            leaves[tree * f.beam + turn] = -1 if node[tree] == EXHAUSTED else -1 - node[tree]
+        if turn == f.beam - 1:
+            return
+        for tree in range(f.n_trees):  # on with the cheapest alternative
+            if n_open[tree] == 0:
+                node[tree] = EXHAUSTED
+                continue
+            open_node, open_cost = s_open_node + tree * width, s_open_cost + tree * width
+            best = 0
+            for e in range(1, n_open[tree]):
+                best = e if open_cost[e] < open_cost[best] else best
+            node[tree], cost[tree] = open_node[best], open_cost[best]
+            n_open[tree] -= 1
+            e = n_open[tree]
+            open_node[best], open_cost[best] = open_node[e], open_cost[e]
+
+
+cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
+    """The prototypes that the leaves list, each once; stamped with this turn."""
+    cdef Py_ssize_t e, n = 0
+    cdef int p, c
+    s.turn[0] += 1
+    for e in range(f.n_trees * f.beam):
+        if leaves[e] < 0:
+            continue
+        for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
+            c = f.leaf_members[p]
+            if s.stamp[c] != s.turn[0]:
+                s.stamp[c] = s.turn[0]
+                s.candidate[n] = c
+                n += 1
+    return n
+
+
+def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[:, ::1] leaves):
+    """The leaves of rows first to last."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch scratch = scratch_for(forest, rows)
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(first, last):
+            load(forest, scratch, &x, i, True)
+            search(forest, scratch, &leaves[i, 0])
+
+
+cdef inline void score(
+    LabelForest f, Scratch s, Py_ssize_t size, const float* w, const int64_t* start, Py_ssize_t n
+) noexcept nogil:
+    """Scores of n candidates while they are learned."""
+    if f.is_sparse:
+        optland_sparse_scores(
+            size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
+        )
+    else:
+        optland_dense_scores(f.n_z, &s.z[0], w, n, &s.candidate[0], &s.score[0])
+
+
+cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
+    """Prototypes become classes, in place, and score what the best of them does."""
+    cdef Py_ssize_t c, m = 0
+    cdef int code
+    if f.n_prototypes == f.n_classes:  # one each
+        for c in range(n):
+            s.candidate[c] = f.class_of[s.candidate[c]]
+        return n
+    for c in range(n):
+        code = f.class_of[s.candidate[c]]
+        if s.class_stamp[code] != s.turn[0]:
+            s.class_stamp[code] = s.turn[0]
+            s.class_slot[code] = <int>m
+            s.candidate[m], s.score[m] = code, s.score[c]
+            m += 1
+        elif s.score[c] > s.score[s.class_slot[code]]:
+            s.score[s.class_slot[code]] = s.score[c]
+    return m
+
+
+def best_classes(
+    LabelForest forest,
+    Rows rows,
+    ShortRows ranking,  # of dense data
+    const float[::1] table,  # of sparse data
+    const int64_t[::1] start,
+    int[:, ::1] codes,  # OUT, -1 where a row has fewer candidates
+    float[:, ::1] scores,  # OUT
+):
+    """The candidates of the highest scores, best first; of equal ones the first code."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch s = scratch_for(forest, rows)
+    cdef Py_ssize_t i, t, n, c, m, slot, size, width = codes.shape[1]
+    cdef int code
+    cdef float value
+    cdef int[:, ::1] leaves = np.empty((x.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
+    cdef int[::1] order = np.empty(x.n_rows, dtype=np.int32)
+    cdef int[::1] first = np.zeros(forest.leaf_start.shape[0] + 1, dtype=np.int32)
+    with nogil:
+        # Rows are scored in the order of their leaves in the first tree: they share most
+        # candidates with the row before.
+        for i in range(x.n_rows):
+            load(forest, s, &x, i, True)
+            search(forest, s, &leaves[i, 0])
+            first[leaves[i, 0] + 1] += 1
+        for c in range(first.shape[0] - 1):
+            first[c + 1] += first[c]
+        for i in range(x.n_rows):
+            order[first[leaves[i, 0]]] = <int>i
+            first[leaves[i, 0]] += 1
+        for t in range(x.n_rows):
+            i = order[t]
+            if t + 1 < x.n_rows:
+                fetch(forest, &x, order[t + 1])
+            size = load(forest, s, &x, i, False)
+            n = gather(forest, s, &leaves[i, 0])
+            if forest.is_sparse:
+                optland_sparse_scores(
+                    size, &s.column[0], &s.x[0], &start[0], &table[0], n, &s.candidate[0],
+                    &s.score[0],
+                )
+            else:
+                ranking.score(&s.z[0], n, &s.candidate[0], &s.score[0])
+            m = to_classes(forest, s, n)
+            n = 0
+            for c in range(m):  # insertion into a sorted list
+                code, value = s.candidate[c], s.score[c]
+                if n == width and not (
+                    value > scores[i, n - 1] or value == scores[i, n - 1] and code < codes[i, n - 1]
+                ):
+                    continue
+                n += n < width
+                slot = n - 1
+                while slot > 0 and (
+                    value > scores[i, slot - 1]
+                    or value == scores[i, slot - 1] and code < codes[i, slot - 1]
+                ):
+                    codes[i, slot], scores[i, slot] = codes[i, slot - 1], scores[i, slot - 1]
+                    slot -= 1
+                codes[i, slot], scores[i, slot] = code, value
+            for c in range(n, width):
+                codes[i, c], scores[i, c] = -1, -INFINITY
+
+
+cdef double softmax_gradients(
+    LabelForest f, Scratch s, Py_ssize_t n, int code, double weight
+) noexcept nogil:
+    """Replace the scores of n candidates by gradients; returns the loss."""
+    cdef Py_ssize_t c
+    cdef double top = -INFINITY, total = 0, mine = 0, g
+    for c in range(n):
+        top = max(top, s.score[c])
+    for c in range(n):
+        s.score[c] = <float>exp(s.score[c] - top)
+        total += s.score[c]
+        if f.class_of[s.candidate[c]] == code:
+            mine += s.score[c]
+    mine = max(mine, 1e-30)
+    for c in range(n):
+        g = s.score[c] / total
+        if f.class_of[s.candidate[c]] == code:
+            g -= s.score[c] / mine
+        s.score[c] = <float>(g * weight) if g * g > SMALL else 0
+    return weight * log(total / mine)
+
+
+cdef double hinge_gradients(
+    LabelForest f, Scratch s, Py_ssize_t n, int own, double weight
+) noexcept nogil:
+    """Replace the scores of n candidates by gradients; returns the loss.
+
+    Other prototypes of the row's class are neither right nor wrong.
+    """
+    cdef Py_ssize_t c
+    cdef int code = f.class_of[own]
+    cdef double loss = 0, miss
+    for c in range(n):
+        if s.candidate[c] == own:
+            miss = max(0, 1 - s.score[c])
+            s.score[c] = <float>(-2 * weight * miss)
+        elif f.class_of[s.candidate[c]] != code:
+            miss = max(0, 1 + s.score[c])
+            s.score[c] = <float>(2 * weight * miss)
+        else:
+            miss = s.score[c] = 0
+        loss += weight * miss * miss
+    return loss
+
+
+cdef void sparse_steps(
+    Scratch s, Py_ssize_t size, Py_ssize_t n, const int64_t* start, float rate, float* w,
+    float* squares,
+) noexcept nogil:
+    """AdaGrad steps of n candidates with their gradients, for the entries of a sparse row."""
+    cdef Py_ssize_t c, p, n_moved = 0
+    cdef int64_t at
+    cdef float gradient
+    for c in range(n):  # those that move come first
+        if s.score[c] != 0:
+            s.candidate[n_moved], s.score[n_moved] = s.candidate[c], s.score[c]
+            n_moved += 1
+    for p in range(size):
+        for c in range(n_moved):
+            at = start[s.column[p]] + s.candidate[c]
+            gradient = s.score[c] * s.x[p]
+            squares[at] += gradient * gradient
+            w[at] -= rate * gradient / sqrtf(squares[at] + TINY)
+
+
+def train(
+    LabelForest forest,
+    Rows rows,
+    bint softmax,
+    float rate,
+    const int[::1] order,
+    const int[:, ::1] leaves,
+    const int[::1] prototype,  # of each row
+    const double[::1] weight,
+    const int64_t[::1] start,
+    uint64_t seed,
+    float[::1] w,  # IN / OUT
+    float[::1] squares,  # IN / OUT, sums of squared gradients
+):
+    """A step for each row of `order`; returns the sum of their weighted losses."""
+    cdef RowPointers x = rows.pointers()
+    cdef Scratch s = scratch_for(forest, rows)
+    cdef Py_ssize_t t, i, n, c, size, _negative
+    cdef int own, code, other
+    cdef double loss = 0
+    cdef int64_t at
+    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
+    with nogil:
+        for t in range(order.shape[0]):
+            i = order[t]
+            own = prototype[i]
+            code = forest.class_of[own]
+            size = load(forest, s, &x, i, False)
+            n = gather(forest, s, &leaves[i, 0])
+            if s.stamp[own] != s.turn[0]:
+                s.stamp[own] = s.turn[0]
+                s.candidate[n] = own
+                n += 1
+            for _negative in range(N_NEGATIVES):
+                other = <int>next_below(&seed, forest.n_prototypes)
+                if s.stamp[other] != s.turn[0]:
+                    s.stamp[other] = s.turn[0]
+                    s.candidate[n] = other
+                    n += 1
+            score(forest, s, size, &w[0], starts, n)
+            if softmax:
+                loss += softmax_gradients(forest, s, n, code, weight[i])
+            else:
+                loss += hinge_gradients(forest, s, n, own, weight[i])
+            if forest.is_sparse:
+                sparse_steps(s, size, n, starts, rate, &w[0], &squares[0])
+                continue
+            for c in range(n):
+                if s.score[c] != 0:
+                    at = s.candidate[c] * forest.n_z
+                    optland_adagrad(forest.n_z, &s.z[0], s.score[c], rate, &w[at], &squares[at])
+    return loss

@@ -1,0 +1,622 @@
+"""The online multiclass tree."""
+
+from numbers import Integral, Real
+from time import perf_counter
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.callbacks import Iteration, fit_loop
+from sklearn_optland._estimator.certificate import Certificate
+from sklearn_optland._estimator.training_rows import refuse_balanced
+from sklearn_optland._rows.reduce import row_blocks
+from sklearn_optland._rows.rows import as_rows
+from sklearn_optland._rows.threads import share_rows
+from sklearn_optland.tree._online.learn_fast import LOSSES, route
+from sklearn_optland.tree._online.measures import (
+    class_probabilities,
+    leaf_counts,
+    leaf_entropy,
+    node_measures,
+    paths,
+)
+from sklearn_optland.tree._online.tree import OnlineTree, join_classes, single_leaf, view
+from sklearn_optland.tree._top_k import check_k
+from sklearn_optland.tree._validation import validate_rows, validate_training_data
+
+# Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
+# to lower the error on it.
+VALIDATION_SHARE = 0.1
+PATIENCE = 5
+
+
+class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    r"""Online multiclass tree: training and prediction in time logarithmic in the classes.
+
+    Each internal node has a linear regressor that is trained, a row at a time, to send every class
+    to one side and half of the rows to each, which is how Choromanska and Langford maximise
+
+    .. math:: J(h) = 2 \sum_y \pi_y \, |P(h(x) > 0) - P(h(x) > 0 \mid y)| \in [0, 1]
+
+    online. Rows go down by the signs of the margins; a leaf predicts its majority class. A leaf
+    that meets a second class splits, while there are regressors left; then the leaf with the fewest
+    rows gives its parent's regressor to one that has many rows beside those of its majority.
+
+    Parameters
+    ----------
+    max_nodes : int, default=None
+        The most internal nodes, each with a regressor: the paper's T. None is 4k - 1 for k classes.
+    swap_resistance : float, default=4.0
+        The paper's R_S: a leaf takes a regressor from elsewhere only if its rows outside its
+        majority are more than so many times those of the smallest leaf.
+    max_depth : int, default=None
+        Leaves at this depth do not split. None is 2.5 log2 k + 3, rounded down: without a bound a
+        large budget goes into chains, which a stray label starts.
+    max_iter : int, default=20
+        The most passes over the rows.
+    learning_rate : float, default=0.2
+        How far a step moves the margin of its own row, on average, in units of the targets' size,
+        which is 1. Features are scaled inside, so that this does not depend on their units.
+    loss : {"hinge", "absolute", "log_loss"}, default="hinge"
+        What the regressors minimise, for targets b = -1 or 1 and margins f: max(0, 1 - bf),
+        abs(b - f) or log(1 + exp(-bf)).
+    refit_leaves : bool, default=True
+        Whether the leaves, in the end, count the training rows anew, and splits that send all of
+        them to one side are removed. What leaves counted online was routed by regressors that have
+        changed since. The error hardly changes; the tree has a third of the nodes.
+    n_bits : int, default=None
+        If set, all regressors share 2^n_bits weights, where a hash finds that of a regressor and a
+        feature: for sparse data with many features. From 1 to 30.
+    shuffle : bool, default=True
+        Whether each pass visits the rows in a new random order. Online learning needs it: rows
+        sorted by class make a poor tree.
+    early_stopping : bool, default=False
+        Whether to hold out a tenth of the rows, to stop after 5 passes without a lower error on
+        them, and to keep the tree that had the lowest.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether `fit` goes on with the tree of the previous fit. New labels join its classes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the orders of the rows, and those that are held out.
+    n_jobs : int, default=None
+        Number of threads that share the rows in prediction, as joblib understands it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    history_ : dict of ndarray
+        A value a pass. "objective": the share of rows that came to a leaf with another majority
+        than their class, at the time they were learned (after the steps on the way, so it is below
+        the error of prediction); "n_splits": internal nodes; "n_swaps": regressors that have moved;
+        "passes", "seconds"; with early stopping "validation_error".
+    n_iter_ : int
+        Number of passes.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    export_text : Write a fitted tree as text.
+    plot_tree : Draw a fitted tree.
+    sklearn.tree.DecisionTreeClassifier : Splits on one feature a node.
+
+    Notes
+    -----
+    The order of the paper is kept: a node's statistics give the target, its regressor is updated,
+    the margin under the new weights is added to the statistics and decides the way down.
+    What the paper leaves open is done so: ties of a majority go to the class that is first in
+    `classes_`; steps are scaled by M ** -1.5 * s ** -0.5, with the largest size M and the root mean
+    square s of a feature, the same at all nodes, and end at the target; there is a largest depth,
+    and an option to refit the leaves.
+
+    The result depends on the order of the rows, as online learning does. Sample weights act as
+    repetition does at one place of that order.
+
+    A model has 4 bytes for each pair of internal node and feature (4 * 2^n_bits in total if
+    `n_bits` is set), and some 100 bytes for each node and for each class that a node has met.
+    Steps need nothing else a weight; training holds up to twice that while arrays grow.
+    float64 rows are converted to float32 one at a time.
+
+    References
+    ----------
+    A. Choromanska and J. Langford, "Logarithmic time online multiclass prediction", NIPS 2015.
+
+    S. Ross, P. Mineiro and J. Langford, "Normalized online learning", UAI 2013.
+
+    N. Karampatziakis and J. Langford, "Online importance weight aware updates", UAI 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_optland.tree import LOMTreeClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> tree = LOMTreeClassifier(random_state=0).fit(X[:1500], y[:1500])
+    >>> tree.score(X[1500:], y[1500:]) > 0.8
+    True
+    >>> tree.get_depth() <= 11
+    True
+    """
+
+    _parameter_constraints = {
+        "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
+        "swap_resistance": [Interval(Real, 0, None, closed="left")],
+        "max_depth": [Interval(Integral, 1, None, closed="left"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "loss": [StrOptions(set(LOSSES))],
+        "refit_leaves": ["boolean"],
+        "n_bits": [Interval(Integral, 1, 30, closed="both"), None],
+        "shuffle": ["boolean"],
+        "early_stopping": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        max_nodes=None,
+        *,
+        swap_resistance=4.0,
+        max_depth=None,
+        max_iter=20,
+        learning_rate=0.2,
+        loss="hinge",
+        refit_leaves=True,
+        n_bits=None,
+        shuffle=True,
+        early_stopping=False,
+        class_weight=None,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+    ):
+        self.max_nodes = max_nodes
+        self.swap_resistance = swap_resistance
+        self.max_depth = max_depth
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.refit_leaves = refit_leaves
+        self.n_bits = n_bits
+        self.shuffle = shuffle
+        self.early_stopping = early_stopping
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_arrays")
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the tree by `max_iter` passes over the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. float32 and float64 in C order, and CSR, are used without a copy.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. A row of weight w counts as w rows in all statistics, and takes
+            the step that w visits would take; a row of weight 0 is left out. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data have missing or infinite values, or values beyond 1e18 in size, or if no
+            row has a positive weight.
+        """
+        again = self.warm_start and self.__sklearn_is_fitted__()
+        X, labels, weight = validate_training_data(
+            self, X, y, sample_weight, reset=not again, class_weight=self.class_weight
+        )
+        if again:  # on a copy: the estimator keeps what it had until the fit has ended
+            tree = OnlineTree(self._arrays).copy()
+            classes, codes = join_classes(tree, self.classes_, labels)
+        else:
+            tree = self._new_tree()
+            classes, codes = np.unique(labels, return_inverse=True)
+        rng = check_random_state(self.random_state)
+        rows = _Rows(X, codes, weight)
+        held_out = rows.hold_out(rng) if self.early_stopping else None
+        kept = {}
+        history = fit_loop(
+            self,
+            self._passes(tree, rows, held_out, classes, rng, kept),
+            max_iter=self.max_iter,
+            X=X,
+            y=y,
+            metadata={"sample_weight": sample_weight},
+            task_name="pass",
+        )
+        for name, value in self._finished(kept["tree"], rows, classes).items():
+            setattr(self, name, value)
+        self.history_, self.n_iter_ = history, len(history["passes"])
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from some rows, once, in their order.
+
+        The tree goes on from where it is, also after `fit`. Calls in a row give the same tree as
+        one pass of `fit` over all their rows, with `shuffle=False` and `refit_leaves=False`, if
+        `max_nodes` and `max_depth` are set or `classes` are given (the defaults follow the number
+        of classes known).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that may ever appear, in the first call. If they are not given then, any
+            later call may bring new labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; and if a label is not among `classes`, if `classes` differ from those of
+            the first call, or if `class_weight` is "balanced".
+        """
+        refuse_balanced(self.class_weight)
+        first = not self.__sklearn_is_fitted__()
+        X, labels, weight = validate_training_data(
+            self, X, y, sample_weight, reset=first, class_weight=self.class_weight
+        )
+        if first:
+            known, is_closed = (
+                np.unique(labels if classes is None else classes),
+                classes is not None,
+            )
+        else:
+            known, is_closed = self.classes_, self._is_closed
+            if classes is not None and not np.array_equal(np.unique(classes), known):
+                raise ValueError(
+                    f"classes: found {np.unique(classes)}; allowed are those known, {known}."
+                )
+        tree = self._new_tree() if first else OnlineTree(self._arrays)
+        merged, codes = join_classes(tree, known, labels, is_closed)
+        rows = _Rows(X, codes, weight)
+        start = perf_counter()
+        try:
+            curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
+        finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
+            self.classes_, self._is_closed = merged, is_closed
+            self._arrays, self._leaf_counts = tree.arrays, None
+        curves |= {"passes": 1, "seconds": perf_counter() - start}
+        self.history_ = {name: np.array([value]) for name, value in curves.items()}
+        self.n_iter_ = 1
+        return self
+
+    def apply(self, X):
+        """Route rows to their leaves.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        leaves : ndarray of shape (n_samples,), int32
+            The number of each row's leaf.
+        """
+        return _Rows(validate_rows(self, X)).leaves(self._arrays, n_jobs=self.n_jobs)
+
+    def predict(self, X):
+        """Predict class labels, in logarithmic time.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The majority class of each row's leaf.
+        """
+        leaves = self.apply(X)
+        return self.classes_[self._arrays["nodes"]["majority"][leaves]]
+
+    def predict_proba(self, X):
+        """Predict class probabilities, from the counts of the leaves.
+
+        The time and the size of the result are proportional to the number of classes;
+        `predict_top_k` is the logarithmic one.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            (n_y + 1/k) / (n + 1), where the leaf has counted n rows, n_y of the class y of k. A
+            leaf without rows counts one of the class that it predicts.
+        """
+        leaves, k = self.apply(X), len(self.classes_)
+        row, classes, probability, other = class_probabilities(self._counts(), leaves, k)
+        probabilities = np.repeat(other, k).reshape(-1, k)
+        probabilities[row, classes] = probability
+        return probabilities
+
+    def predict_top_k(self, X, k=5):
+        """Predict the most probable classes, in logarithmic time.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+        k : int, default=5
+            The most classes of a row. There are fewer where the row's leaf has met fewer.
+
+        Returns
+        -------
+        probabilities : csr_array of shape (n_samples, n_classes)
+            Those of `predict_proba`, the largest of a row first, ties in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not a positive integer.
+        """
+        check_k(k)
+        leaves, n_classes = self.apply(X), len(self.classes_)
+        row, classes, probability, _ = class_probabilities(self._counts(), leaves, n_classes, k)
+        first = np.searchsorted(row, np.arange(len(leaves) + 1))
+        return sparse.csr_array((probability, classes, first), shape=(len(leaves), n_classes))
+
+    def decision_path(self, X):
+        """Find the nodes that rows pass.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        indicator : csr_array of shape (n_samples, n_nodes)
+            1 where the row passes the node, from the root to the leaf.
+        """
+        leaves = self.apply(X)
+        above, _ = paths(view(self._arrays, "nodes"))
+        return above[leaves]
+
+    def get_depth(self):
+        """Get the depth of the tree.
+
+        Returns
+        -------
+        depth : int
+            The most splits between the root and a leaf.
+        """
+        check_is_fitted(self)
+        above, _ = paths(view(self._arrays, "nodes"))
+        return int(np.diff(above.indptr).max()) - 1
+
+    def get_n_leaves(self):
+        """Get the number of leaves.
+
+        Returns
+        -------
+        n_leaves : int
+            One more than internal nodes.
+        """
+        check_is_fitted(self)
+        return int(np.count_nonzero(view(self._arrays, "nodes")["left"] < 0))
+
+    @property
+    def node_stats_(self):
+        """What the splits do, from the counts of the leaves.
+
+        They are those of the training rows under the final tree if `refit_leaves`, else what was
+        counted online.
+
+        Returns
+        -------
+        stats : dict of ndarray of shape (n_nodes,)
+            "n": weight of the rows; "n_classes": number of their classes; "balance": P(right);
+            "purity": sum over y of pi_y min(P(right | y), P(left | y)), 0 for a pure split; "J".
+            The last three are NaN at leaves and at nodes without rows.
+        """
+        check_is_fitted(self)
+        nodes = view(self._arrays, "nodes")
+        return node_measures(nodes, self._counts(), len(self.classes_))
+
+    @property
+    def leaf_entropy_(self):
+        """G, the mean entropy of the classes in a leaf, in nats.
+
+        Returns
+        -------
+        entropy : float
+            Sum over leaves of w_l sum_y pi_ly ln(1 / pi_ly), w_l the share of the rows.
+        """
+        check_is_fitted(self)
+        return leaf_entropy(self._counts())[0]
+
+    @property
+    def certificate_(self):
+        """`leaf_entropy_`, and as its tolerance the entropy of the classes before any split.
+
+        Returns
+        -------
+        certificate : Certificate
+            Its scope is "estimate": the objective is not convex, and nothing is proven.
+        """
+        check_is_fitted(self)
+        return Certificate("leaf entropy", *leaf_entropy(self._counts()), "estimate")
+
+    def entropy_bound(self, gamma=None):
+        """Bound the leaf entropy by the paper's theorem.
+
+        If every split is weakly better than chance, J / 2 >= gamma, then t splits of the heaviest
+        leaves reach an entropy of t ** (-gamma ** 2 / (4 (1 - gamma) ** 2 ln k)).
+
+        Parameters
+        ----------
+        gamma : float, default=None
+            In [0, 1/2]. None takes the smallest J / 2 of the splits that have met several classes.
+
+        Returns
+        -------
+        bound : float
+            At most 1; for `gamma` = 0 the theorem says nothing, and it is 1.
+
+        Raises
+        ------
+        ValueError
+            If `gamma` is not in [0, 1/2].
+        """
+        stats = self.node_stats_
+        n_splits = int(np.count_nonzero(view(self._arrays, "nodes")["left"] >= 0))
+        if gamma is None:
+            informative = stats["J"][(stats["n_classes"] > 1) & ~np.isnan(stats["J"])]
+            gamma = min(informative.min(initial=1.0) / 2, 0.5)
+        if not 0 <= gamma <= 0.5:
+            raise ValueError(f"gamma: found {gamma}; allowed is a number in [0, 1/2].")
+        k = len(self.classes_)
+        if k == 1 or n_splits < 2:
+            return 0.0 if k == 1 else 1.0
+        return float(n_splits ** (-(gamma**2) / (4 * (1 - gamma) ** 2 * np.log(k))))
+
+    def _counts(self):
+        """What the leaves have counted: `fit` has computed it, `partial_fit` has not."""
+        return leaf_counts(self._arrays) if self._leaf_counts is None else self._leaf_counts
+
+    def _new_tree(self):
+        return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
+
+    def _learn(self, tree, rows, order, n_classes, *, measure):
+        """One pass over the rows of `order`; returns what the history says of it."""
+        max_nodes, max_depth = self.max_nodes, self.max_depth
+        mistakes = tree.learn(
+            rows.rows,
+            rows.codes,
+            rows.weight,
+            order,
+            values_per_row=rows.values_per_row,
+            measure=measure,
+            max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
+            max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
+            swap_resistance=self.swap_resistance,
+            loss=LOSSES[self.loss],
+            learning_rate=self.learning_rate,
+        )
+        return {
+            "objective": mistakes,
+            "n_splits": int(tree["counters"]["n_regressors"]),
+            "n_swaps": int(tree["counters"]["n_swaps"]),
+        }
+
+    def _passes(self, tree, rows, held_out, classes, rng, kept):
+        """Yield an Iteration a pass; the tree that counts in the end is kept["tree"]."""
+        kept["tree"] = tree
+        lowest, lowest_pass = np.inf, 0
+
+        def attributes():
+            return self._finished(kept["tree"].copy(), rows, classes)
+
+        for n_passes in range(1, self.max_iter + 1):
+            order = rng.permutation(rows.used) if self.shuffle else rows.used
+            curves = self._learn(tree, rows, order, len(classes), measure=n_passes == 1)
+            curves["passes"] = n_passes
+            if held_out is not None:
+                wrong = tree["nodes"]["majority"][rows.leaves(tree.arrays, held_out)]
+                wrong = wrong != rows.codes[held_out]
+                error = float(np.average(wrong, weights=rows.weight[held_out]))
+                curves["validation_error"] = error
+                if error < lowest:
+                    lowest, lowest_pass = error, n_passes
+                    kept["tree"] = tree.copy()
+            done = held_out is not None and n_passes - lowest_pass >= PATIENCE
+            yield Iteration(curves, attributes, done)
+
+    def _finished(self, tree, rows, classes):
+        """The fitted attributes of a tree whose training has ended."""
+        if self.refit_leaves:
+            leaves = rows.leaves(tree.arrays, rows.used)
+            tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weight[rows.used])
+            tree.remove_idle_splits()
+        tree.compact()
+        return {
+            "classes_": classes,
+            "_arrays": tree.arrays,
+            "_leaf_counts": leaf_counts(tree.arrays),
+            "_is_closed": False,
+        }
+
+
+class _Rows:
+    """Validated rows as the kernels want them.
+
+    Parameters
+    ----------
+    X : ndarray or CSR
+    codes, weight : ndarray of shape (n_rows,), default=None
+        Class numbers and weights, to learn. Rows without weight are not `used`.
+    """
+
+    def __init__(self, X, codes=None, weight=None):
+        self.rows = as_rows(X, in_order=False)
+        self.used = np.arange(X.shape[0], dtype=np.int32)
+        self.values_per_row = (X.nnz if sparse.issparse(X) else X.size) / max(X.shape[0], 1)
+        if codes is not None:
+            self.codes, self.weight = codes.astype(np.int32), weight
+            self.used = self.used[weight > 0]
+
+    def hold_out(self, rng):
+        """Take rows out of those that are used; None if they are too few for that."""
+        shuffled = rng.permutation(self.used)
+        n_held_out = int(VALIDATION_SHARE * len(self.used))
+        self.used = np.sort(shuffled[n_held_out:])
+        return shuffled[:n_held_out] if n_held_out else None
+
+    def leaves(self, arrays, order=None, n_jobs=None):
+        """The leaves of the rows `order`, or of all."""
+        order = self.used if order is None else order
+        leaves = np.empty(len(order), np.int32)
+        depth = 1 + np.log2(len(arrays["nodes"]))
+
+        def find(part):
+            for start, stop in row_blocks(part.stop - part.start, self.values_per_row * depth):
+                route(arrays, self.rows, order, part.start + start, part.start + stop, leaves)
+
+        share_rows(find, len(order), n_jobs)
+        return leaves
