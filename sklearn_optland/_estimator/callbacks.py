@@ -11,6 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 # Packages between a user's line and a warning.
 BETWEEN = ("sklearn", "sklearn_optland", "joblib")
+# Advice never asks for more iterations than so many times those that there were.
+MAX_ADVISED = 1000
 
 
 @dataclass
@@ -101,15 +103,56 @@ def advice(estimator, dtype):
     return "Increase max_iter or tol, or scale the data."
 
 
+def advise(estimator, n_iter, dtype, certificate, counts, values):
+    """Say what to change, with its number, if a fit ended above its tolerance.
+
+    Parameters
+    ----------
+    estimator : estimator with `max_iter`
+    n_iter : int
+        What `max_iter` counts, at the end of the fit.
+    dtype : dtype
+        Of the data.
+    certificate : Certificate
+    counts, values : ndarray
+        What `max_iter` counts, and the certificate's value, at each iteration that measured it.
+    """
+    tol = f"tol to {2 * certificate.relative:.1g}"
+    if n_iter < estimator.max_iter:
+        return f"That is as far as {dtype} goes: set {tol}, or to 0."
+    if certificate.tolerance:
+        needed = predicted_count(counts, values, certificate.tolerance)
+        if needed < MAX_ADVISED * estimator.max_iter:
+            return f"Set max_iter to about {needed:.2g}, or {tol}."
+    return f"It hardly falls any more: scale the data, or set {tol}."
+
+
+def predicted_count(counts, values, tolerance):
+    """Iterations until a value comes to its tolerance, at the rate of the later half."""
+    known = np.isfinite(values) & (values > 0)
+    counts, logs = np.asarray(counts)[known], np.log(np.asarray(values)[known])
+    if len(counts) < 2:
+        return np.inf
+    middle = (len(counts) - 1) // 2
+    fall = (logs[middle] - logs[-1]) / (counts[-1] - counts[middle])
+    return 1.2 * (counts[-1] + (logs[-1] - np.log(tolerance)) / fall) if fall > 0 else np.inf
+
+
 def warn_unless_reached(estimator, certificate, n_iter, advice):
-    """Warn if a fit ended above its tolerance: with the value, the tolerance, what to change."""
-    if not certificate.reached:
-        warnings.warn(
-            f"{type(estimator).__name__} stopped after {n_iter} iterations with "
-            f"{certificate}. {advice}",
-            ConvergenceWarning,
-            stacklevel=_levels_to_the_caller(),
-        )
+    """Warn if a fit ended above its tolerance: with the relative value, and what to change."""
+    if certificate.reached is False:
+        asked = certificate.tolerance * certificate.relative / certificate.value
+        warn_of_the_end(estimator, certificate, n_iter, f"tol asks for {asked:.1e}. {advice}")
+
+
+def warn_of_the_end(estimator, certificate, n_iter, advice):
+    """Warn of where a fit has ended."""
+    warnings.warn(
+        f"{type(estimator).__name__} stopped after {n_iter} iterations with {certificate}; "
+        f"{advice}",
+        ConvergenceWarning,
+        stacklevel=_levels_to_the_caller(),
+    )
 
 
 def _levels_to_the_caller():

@@ -3,43 +3,70 @@
 from dataclasses import dataclass
 from typing import Literal
 
+# What is measured, and what the relative value is relative to, in words.
+QUANTITIES = {
+    "duality gap": "of the objective",
+    "optimality gap": "of the objective",
+    "gradient norm": "of that at the start",
+    "prox-gradient norm": "of that at the start",
+    "KKT residual": "",
+    "margin gap": "of the bound on the margin",
+    "leaf entropy": "of the classes' entropy",
+    "mean loss": "of the first pass's",
+}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """How far a fitted model can be from the optimum.
 
     Parameters
     ----------
-    quantity : str
-        What was measured: "duality gap", "gradient norm", "KKT residual", "first variation".
+    quantity : {"duality gap", "optimality gap", "gradient norm", "prox-gradient norm", \
+            "KKT residual", "margin gap", "leaf entropy", "mean loss"}
+        What was measured.
     value : float
         Its value at the fitted parameters, in units of the estimator's objective.
-    tolerance : float
-        The value at which the fit was allowed to stop, in the same units.
+    tolerance : float or None
+        The value at which the fit was allowed to stop, in the same units. None if `tol` asked for
+        nothing, or for something else.
     scope : {"global", "stationary", "estimate"}
         "global": `value` is a proven upper bound on objective - optimum. "stationary": `value`
         measures how far the parameters are from a stationary point. "estimate": nothing is proven.
+    relative : float
+        The value without units: of a gap, divided by the objective at the fit; of a norm, by that
+        at the start; of a margin's gap, by the bound on the margin; of a tree's entropy, by that
+        of the classes before any split; of a forest's mean loss, by that of the first pass. A KKT
+        residual is relative as it is.
 
     Examples
     --------
     >>> from sklearn_optland import Certificate
-    >>> certificate = Certificate("duality gap", 2e-7, 1e-6, "global")
-    >>> print(certificate)
-    duality gap 2.00e-07 <= 1.00e-06 (global)
+    >>> certificate = Certificate("duality gap", 2e-7, 1e-6, "global", 1e-7)
+    >>> certificate
+    duality gap 1.0e-07 of the objective (global)
     >>> certificate.reached
     True
     """
 
     quantity: str
     value: float
-    tolerance: float
+    tolerance: float | None
     scope: Literal["global", "stationary", "estimate"]
+    relative: float = float("nan")
 
     @property
     def reached(self):
-        """Whether the value is within the tolerance."""
-        return self.value <= self.tolerance
+        """Whether the value is within the tolerance; None where there is none."""
+        return None if self.tolerance is None else bool(self.value <= self.tolerance)
 
-    def __str__(self):
-        relation = "<=" if self.reached else ">"
-        return f"{self.quantity} {self.value:.2e} {relation} {self.tolerance:.2e} ({self.scope})"
+    def __repr__(self):
+        words = self.quantity, f"{self.relative:.1e}", QUANTITIES[self.quantity], f"({self.scope})"
+        return " ".join(word for word in words if word)
+
+
+def ratio(value, reference):
+    """value / reference for what is not negative: 0 for 0, infinity where nothing else is right."""
+    if value == 0:
+        return 0.0
+    return float(value / reference) if reference > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""Rows that early stopping holds out, and the best parameters so far."""
+"""Early stopping: the rows that it holds out, and the best loss so far."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -23,21 +23,21 @@ def hold_out(n_rows, fraction, rng, codes=None):
 
 
 class BestSoFar:
-    """The parameters with the least loss, and how long ago they were found.
+    """The least loss so far, and how many losses ago it came.
 
     Parameters
     ----------
     patience : float
-        Iterations without a lower loss after which to stop.
+        Losses in a row that are not lower after which to stop.
     """
 
     def __init__(self, patience):
-        self.patience, self.loss, self.theta, self.age = patience, np.inf, None, 0
+        self.patience, self.loss, self.age, self.theta = patience, None, 0, None
 
-    def update(self, loss, theta):
-        """Note a loss and its parameters; return whether to stop."""
-        if loss < self.loss or self.theta is None:
-            self.loss, self.theta, self.age = loss, theta.copy(), 0
+    def update(self, loss, theta=None):
+        """Note a loss; return whether to stop."""
+        if self.loss is None or loss < self.loss:
+            self.loss, self.age, self.theta = loss, 0, theta
         else:
             self.age += 1
         return self.age >= self.patience

@@ -1,8 +1,154 @@
-"""Weights of the rows and of their classes: in objectives they sum to 1."""
+"""From what the user gives to rows that train: validated, encoded, weighted."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+FLOATS = [np.float64, np.float32]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Validated rows, their targets and weights.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_columns)
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        As validated.
+    sample_weight : what the user gave
+    weights : ndarray of shape (n_rows,)
+        Sample weights times class weights.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted labels; None in a regression.
+    codes : ndarray of int32 of shape (n_rows,) or None
+        The number of each row's label.
+    """
+
+    X: object
+    y: np.ndarray
+    sample_weight: object
+    weights: np.ndarray
+    classes: np.ndarray | None = None
+    codes: np.ndarray | None = None
+
+    def used(self, *arrays):
+        """X, the weights and more arrays, of the rows that have a weight."""
+        every = self.X, self.weights, *arrays
+        is_used = self.weights > 0
+        return every if is_used.all() else tuple(array[is_used] for array in every)
+
+    @property
+    def callback_data(self):
+        """What callbacks are told of the data."""
+        metadata = {"sample_weight": self.sample_weight}
+        return {"X": self.X, "y": self.y, "metadata": metadata}
+
+
+def classification_rows(
+    estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0, **validation
+):
+    """Rows of a classifier, of at least two classes that have some weight each.
+
+    Parameters
+    ----------
+    estimator : estimator with `class_weight`
+    X, y, sample_weight
+        As the user gave them.
+    accept_sparse : bool, default=False
+        Whether CSR will do.
+    factor : float, default=1.0
+        Of all weights: C, where an objective has it.
+    **validation
+        Passed on to `validate_data`.
+
+    Returns
+    -------
+    rows : TrainingRows
+
+    Raises
+    ------
+    ValueError
+        For what `validate_data` refuses, one class alone, or a class without weight.
+    """
+    X, y = _validate(estimator, X, y, accept_sparse, **validation)
+    classes, codes = encode(y)
+    if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
+        check_classification_targets(y)  # as slow as a pass over small data
+    check_classes(classes)
+    weights = _sample_weights(X, sample_weight)
+    weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
+    if factor != 1.0:
+        weights = weights * factor
+    check_class_totals(weights, classes, codes, "class_weight" + " and C" * (factor != 1.0))
+    return TrainingRows(X, y, sample_weight, weights, classes, codes)
+
+
+def regression_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
+    """Rows of a regressor; parameters as in `classification_rows`."""
+    X, y = _validate(estimator, X, y, accept_sparse, y_numeric=True, **validation)
+    weights = _sample_weights(X, sample_weight)
+    total_weight(weights)
+    return TrainingRows(X, y, sample_weight, weights)
+
+
+def validate_rows(estimator, X, *, accept_sparse=False, **validation):
+    """Rows to predict for."""
+    check_is_fitted(estimator)
+    accept_sparse = "csr" if accept_sparse else False
+    return validate_data(
+        estimator,
+        X,
+        accept_sparse=accept_sparse,
+        dtype=FLOATS,
+        order="C",
+        reset=False,
+        **validation,
+    )
+
+
+def _validate(estimator, X, y, accept_sparse, **validation):
+    accept_sparse = "csr" if accept_sparse else False
+    return validate_data(
+        estimator, X, y, accept_sparse=accept_sparse, dtype=FLOATS, order="C", **validation
+    )
+
+
+def _sample_weights(X, sample_weight):
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def encode(y):
+    """Sorted class labels, and the number of each row's label as int32."""
+    # Sorting many rows is slow, and two classes need no sort: compare with the first label and
+    # with the first other one.
+    is_other = y != y[0]
+    other = is_other.argmax()
+    if other and (is_other == (y == y[other])).all():
+        classes = np.sort(y[[0, other]])
+        return classes, (is_other == (classes[1] != y[0])).astype(np.int32)
+    classes, codes = np.unique(y, return_inverse=True)
+    return classes, codes.astype(np.int32)
+
+
+def check_magnitudes(X, largest):
+    """An error for values beyond a size, whose squares or products would overflow."""
+    values = X.data if sparse.issparse(X) else X
+    if values.size:
+        found = max(values.max(), -values.min())
+        if found > largest:
+            raise ValueError(
+                f"X: found a value of size {found:.3g}; allowed is at most {largest:g}."
+            )
+
+
+# Weights
 
 
 def total_weight(weights):
@@ -23,9 +169,7 @@ def normalized(weights):
 
 def row_weights(X, sample_weight):
     """Sample weights as float64 that sum to 1, as the user gave them."""
-    return normalized(
-        _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    )
+    return normalized(_sample_weights(X, sample_weight))
 
 
 def times_class_weight(weights, class_weight, y, classes, codes):
@@ -65,35 +209,7 @@ def check_class_totals(weights, classes, codes, factors="class_weight"):
         )
 
 
-def encode_classes(y, c, class_weight):
-    """Classes, their numbers, and the weights of the rows with those of the classes.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows,)
-        Class labels.
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
-    class_weight : dict, "balanced" or None
-
-    Returns
-    -------
-    classes : ndarray of shape (n_classes,)
-    codes : ndarray of int of shape (n_rows,)
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
-
-    Raises
-    ------
-    ValueError
-        With fewer than two classes, or a class without weight.
-    """
-    classes, codes = np.unique(y, return_inverse=True)
-    check_classes(classes)
-    if class_weight is not None:
-        c = normalized(times_class_weight(c, class_weight, y, classes, codes))
-    check_class_totals(c, classes, codes)
-    return classes, codes, c
+# Targets
 
 
 def as_columns(codes, n_classes):
@@ -115,3 +231,13 @@ def as_targets(y, dtype):
             f"below {limit:.3g}, whose squares can be summed."
         )
     return Y
+
+
+def encode_classes(y, c, class_weight):
+    """Classes, their numbers, and the weights of the rows with those of the classes."""
+    classes, codes = np.unique(y, return_inverse=True)
+    check_classes(classes)
+    if class_weight is not None:
+        c = normalized(times_class_weight(c, class_weight, y, classes, codes))
+    check_class_totals(c, classes, codes)
+    return classes, codes, c

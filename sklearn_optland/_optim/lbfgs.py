@@ -1,6 +1,108 @@
 """Limited-memory BFGS: the latest steps and gradient changes correct a metric."""
 
+from copy import copy
+
 import numpy as np
+
+from sklearn_optland._optim.lbfgs_fast import backward, forward
+
+# The least curvature of a pair, relative to its step and change: less is rounding.
+LEAST_CURVATURE = 1e-10
+# Squares below it have lost their digits: the gradient of separated classes falls without end.
+TINY = 1e-290
+
+
+class Memory:
+    """The latest pairs of steps and gradient changes, in a ring.
+
+    Parameters
+    ----------
+    size : int
+        The most pairs that are kept.
+    """
+
+    def __init__(self, size):
+        self.size, self._steps = size, None
+        self.forget()
+
+    def __len__(self):
+        return self.count
+
+    def forget(self):
+        """Drop all pairs."""
+        self.newest, self.count = -1, 0
+
+    def astype(self, dtype):
+        """The same memory in another precision."""
+        other = copy(self)
+        if self._steps is not None:
+            for name in ("_steps", "_changes", "_curvatures", "_shares"):
+                setattr(other, name, getattr(self, name).astype(dtype))
+        return other
+
+    def remember(self, step, change):
+        """Add a pair, unless rounding left no curvature in it.
+
+        Parameters
+        ----------
+        step, change : ndarray of the parameters' shape
+            What the parameters and the gradient changed by.
+        """
+        curvature, square = np.vdot(step, change), np.vdot(change, change)
+        least = LEAST_CURVATURE * np.sqrt(np.vdot(step, step)) * np.sqrt(square)
+        if not (curvature > least and square > TINY):
+            return
+        if self._steps is None:
+            # Zeros: to change the type of what has no value yet may warn.
+            shape = self.size, step.size
+            self._steps, self._changes = (np.zeros(shape, step.dtype) for _ in range(2))
+            self._curvatures, self._shares = (np.zeros(self.size, step.dtype) for _ in range(2))
+        self.newest = (self.newest + 1) % self.size
+        self.count = min(self.count + 1, self.size)
+        self._steps[self.newest], self._changes[self.newest] = step.ravel(), change.ravel()
+        self._curvatures[self.newest] = curvature
+
+    def scale(self, metric=None):
+        """s'y / y'M y of the newest pair, which gives the inverse metric M its size.
+
+        Parameters
+        ----------
+        metric : callable, default=None
+            Applies M to an array; None is the identity. It sees a flat array.
+        """
+        if not self.count:
+            return 1.0
+        change = self._changes[self.newest]
+        image = change if metric is None else metric(change)
+        return float(self._curvatures[self.newest] / np.vdot(change, image))
+
+    def solve(self, gradient, metric=None, scale=1.0):
+        """Apply the inverse metric that the memory corrects: the two-loop recursion.
+
+        Parameters
+        ----------
+        gradient : ndarray of the parameters' shape
+        metric : callable, default=None
+            Applies the inverse metric without a memory to an array of that shape; None is the
+            identity.
+        scale : float, default=1.0
+            Factor of `metric`.
+
+        Returns
+        -------
+        ndarray of the parameters' shape
+            Minus a descent direction.
+        """
+        q = gradient.copy()
+        if self.count:
+            pairs = self._steps, self._changes, self._curvatures, self._shares
+            backward(*pairs, self.newest, self.count, q.reshape(-1))
+        q = q if metric is None else metric(q)
+        if not self.count:
+            return q if scale == 1.0 else scale * q
+        q = np.ascontiguousarray(q)
+        forward(*pairs, self.newest, self.count, scale, q.reshape(-1))
+        return q
 
 
 def remember(memory, step, change, size):

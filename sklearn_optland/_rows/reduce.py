@@ -1,10 +1,12 @@
 """Rows in blocks: a statistic of the data is a sum over blocks of rows.
 
-Memory maps are read a block at a time, and because a kernel call lasts one block at most, Ctrl-C
-is answered between two of them.
+One reduction serves memory, data larger than memory, threads and other processes. A statistic goes
+to where the rows are; what belongs to rows stays with them (`source`); totals come back.
 
-Threads share a pass in chunks of rows. What the chunks are and the order in which they are summed
-depend on the data alone, so a result has the same bits for any number of threads.
+Memory maps are read a block at a time, and because a kernel call lasts one block at most, Ctrl-C
+is answered between two of them. Threads share a pass in chunks of rows. What the chunks are and the
+order in which they are summed depend on the data alone, so a result has the same bits for any
+number of threads.
 """
 
 from functools import partial
@@ -23,6 +25,89 @@ CHUNK_WORK = 1 << 19
 # most entries in total.
 WORK_PER_ENTRY = 32
 MAX_ENTRIES = 1 << 24
+
+
+class Statistic:
+    """A sum over rows.
+
+    A subclass is picklable, since it may be sent to the rows: a module's class whose attributes are
+    numbers and small arrays. Arrays with an entry for each row are parameters.
+
+    Attributes
+    ----------
+    values : float
+        Values that `add` touches in a row, on average: they decide the size of a block.
+    work : float
+        Multiply-adds in a row; 0 if threads do not pay.
+    """
+
+    values = 1.0
+    work = 0.0
+
+    def zero(self, parameters):
+        """Return where blocks add into: an array, a list of arrays, or None."""
+        return None
+
+    def add(self, block, parameters, total):
+        """Add a block into `total`, in place; return a number to sum, or None."""
+        raise NotImplementedError
+
+    def merge(self, total, part):
+        """Add what other rows have summed up, in place."""
+        if isinstance(total, list):
+            for mine, other in zip(total, part, strict=True):
+                mine += other
+        else:
+            total += part
+
+
+def reduce(statistic, source, parameters=()):
+    """Sum a statistic over all rows.
+
+    Parameters
+    ----------
+    statistic : Statistic
+    source : ArraySource or another source of rows
+    parameters : tuple
+        What `statistic` takes besides the rows: numbers, small arrays, and arrays of the source.
+
+    Returns
+    -------
+    value : float or None
+        The sum of what `add` returned.
+    total : ndarray, list of ndarray or None
+    """
+    (value, total), *others = source.parts(statistic, parameters)
+    for part_value, part in others:
+        if value is not None:
+            value = value + part_value
+        if total is not None:
+            statistic.merge(total, part)
+    return value, total
+
+
+def chunk_bounds(statistic, n_rows, total):
+    """Bounds of the chunks that threads, or processes, share.
+
+    Parameters
+    ----------
+    statistic : Statistic
+    n_rows : int
+    total : what `statistic.zero` returns
+
+    Returns
+    -------
+    bounds : list of int
+        Chunk i holds the rows bounds[i] to bounds[i + 1], last excluded.
+    """
+    arrays = total if isinstance(total, list) else [] if total is None else [total]
+    entries = max(sum(array.size for array in arrays), 1)
+    work = n_rows * statistic.work
+    least = max(CHUNK_WORK, WORK_PER_ENTRY * entries, work / MAX_CHUNKS)
+    n_chunks = int(min(work / least, n_rows, MAX_ENTRIES // entries))
+    if n_chunks < MIN_CHUNKS:
+        return [0, n_rows]
+    return [n_rows * chunk // n_chunks for chunk in range(n_chunks + 1)]
 
 
 def row_blocks(n_rows, values_per_row):

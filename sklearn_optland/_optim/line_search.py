@@ -1,0 +1,45 @@
+"""How far to go along a descent direction."""
+
+import numpy as np
+
+# A step must bring this share of what the slope promises.
+ARMIJO = 1e-4
+# What a trial that is too long is cut to: between these shares, by the parabola through the start,
+# its slope and the trial.
+LEAST_CUT, MOST_CUT = 0.1, 0.5
+
+
+def backtrack(evaluate, value, slope, *, size=1.0, slack=0.0, max_trials=25):
+    """Shorten a step until it satisfies Armijo's condition.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes the size of a step; returns the value there, and what else the caller needs of it.
+    value, slope : float
+        At the start, along the direction. No step is tried unless the slope is negative.
+    size : float, default=1.0
+        The first trial.
+    slack : float, default=0.0
+        Rounding of the values, which must not end the search.
+    max_trials : int, default=25
+
+    Returns
+    -------
+    size : float
+        0 if no trial was good enough.
+    point : object
+        What `evaluate` returned besides the value; None if size is 0.
+    """
+    if not (slope < 0 and np.isfinite(slope)):
+        return 0.0, None
+    for _ in range(max_trials):
+        new, point = evaluate(size)
+        change = new - value
+        if np.isfinite(change) and change <= ARMIJO * size * slope + slack:
+            return size, point
+        cut = LEAST_CUT
+        if np.isfinite(change):
+            cut = min(MOST_CUT, max(LEAST_CUT, -0.5 * size * slope / (change - size * slope)))
+        size *= cut
+    return 0.0, None
