@@ -38,6 +38,9 @@ class PartSource(ArraySource):
     def local(self, array):
         return self.arrays[array.number] if isinstance(array, RowArray) else array
 
+    def map(self, function, *arrays):
+        return function(*map(self.local, arrays))
+
 
 @dataclass(frozen=True)
 class Sum:
@@ -77,6 +80,14 @@ class Free:
     def __call__(self, source):
         for number in self.numbers:
             del source.arrays[number]
+
+
+@dataclass(frozen=True)
+class Gather:
+    array: RowArray
+
+    def __call__(self, source):
+        return source.local(self.array)
 
 
 @dataclass(frozen=True)
@@ -181,6 +192,9 @@ class ProcessSource:
 
     def map(self, function, *arrays):
         return self._handle(Map, function, arrays)
+
+    def gather(self, array):
+        return np.concatenate(self.ask(Gather(array)))
 
     def take(self, index):
         """Some rows as an `ArraySource` of this process."""
