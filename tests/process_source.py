@@ -122,6 +122,8 @@ class ProcessSource:
         As `ArraySource` takes them.
     """
 
+    may_be_copied = False
+
     def __init__(self, X, *, in_order=True, **columns):
         whole = ArraySource(X, in_order=in_order, **columns)
         self.settings = {"in_order": in_order}
@@ -196,7 +198,7 @@ class ProcessSource:
     def gather(self, array):
         return np.concatenate(self.ask(Gather(array)))
 
-    def take(self, index):
+    def take(self, index, **replaced):
         """Some rows as an `ArraySource` of this process."""
         index = np.arange(self.n_rows)[index]
         middle = self.bounds[1]
@@ -206,7 +208,7 @@ class ProcessSource:
         Xs, columns = zip(*parts, strict=True)
         stack = np.concatenate if not self.is_sparse else _stack_sparse
         joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-        return ArraySource(stack(Xs), **self.settings, **joined)
+        return ArraySource(stack(Xs), **self.settings, **(joined | replaced))
 
 
 def _stack_sparse(parts):

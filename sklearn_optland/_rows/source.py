@@ -71,6 +71,9 @@ class ArraySource:
         More that belongs to the rows: targets, weights. They are attributes.
     """
 
+    # Whether copies of the rows in other formats may be made.
+    may_be_copied = True
+
     def __init__(self, X, *, in_order=True, **columns):
         self.X, self.in_order, self.columns = X, in_order, columns
         vars(self).update(columns)
@@ -147,10 +150,10 @@ class ArraySource:
         """
         return function(*arrays)
 
-    def take(self, index):
-        """Some rows, in this process: a slice or an index array."""
+    def take(self, index, **replaced):
+        """Some rows, a slice or an index array, in this process; with other columns."""
         columns = {name: column[index] for name, column in self.columns.items()}
-        return ArraySource(self.X[index], in_order=self.in_order, **columns)
+        return ArraySource(self.X[index], in_order=self.in_order, **(columns | replaced))
 
 
 def float32_pays(X, n_parameters):

@@ -9,23 +9,14 @@ from functools import cache
 
 import numpy as np
 from scipy.linalg import eigh, helmert
-from scipy.linalg.lapack import dpotrf, dpotrs, spotrf, spotrs
 
-from sklearn_optland._loss import float32_dense_fast as tile_kernels
 from sklearn_optland._loss import partition_bound_fast as kernels
-from sklearn_optland._rows.reduce import row_blocks, sum_over_blocks
+from sklearn_optland._loss.linear_passes import LinearPass, WeightedGram
+from sklearn_optland._optim.metrics import check_side, cholesky, diagonal_of, reciprocal
+from sklearn_optland._rows.reduce import reduce
 
-# The largest side of a matrix that is factored: 5000 x 5000 float64 take 200 MB.
-MAX_SIDE = 5000
 # Up to so many columns float32 does not pay for the conversion.
 FEW_COLUMNS = 64
-# Preconditioners: rows of a class block, in units of the columns; pairs of a row and a direction of
-# its classes, and power steps that find them.
-BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
-MAX_HESSIAN_SIDE = 500
-SAMPLE_ROWS, SAMPLE_PASSES = 5, 8
-PAIRS = 1200
-POWER_STEPS = 12
 
 
 class GramCurvature:
@@ -35,22 +26,63 @@ class GramCurvature:
     majorizer for steps that move no score by more than its radius.
     """
 
+    follows = True  # whether a majorizer has to be renewed as the parameters move
+    is_factored = True  # a matrix of the columns, not a diagonal
+
     def __init__(self, problem, *, ridge=0.0):
         check_side(problem.n_features + 1)
         self.problem, self.ridge = problem, ridge
 
     def refresh(self, point, radius=np.inf):
         problem = self.problem
-        matrix = problem.gram(problem.binary_curvature(point.Z, radius))
+        matrix = problem.gram(problem.curvature(point.Z, radius))
         diagonal_of(matrix)[:] += problem.penalty[:, 0] + self.ridge
         self._factor = cholesky(matrix)
 
     def solve(self, G):
         return self._factor(G)
 
+    @staticmethod
+    def as_ridge(columns):
+        """A ridge for each column, as this curvature takes it."""
+        return columns
+
+
+class JC12Gram(LinearPass):
+    """sum_i c_i S_i kron x_i x_i' for the JC12 curvatures S_i at scores Z; a (d, k, d, k) array."""
+
+    def __init__(self, source, k, fit_intercept):
+        super().__init__(source, k, work=0)
+        self.values, self.fit_intercept = max(k * k, self.values), fit_intercept
+
+    def zero(self, parameters):
+        d, k = self.shape
+        return np.zeros((d, k, d, k))
+
+    def add(self, block, parameters, matrix):
+        Z = block.local(parameters[0])[block.slice]
+        S = np.empty((len(Z), Z.shape[1], Z.shape[1]))
+        # Descending scores give the tightest bound.
+        kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
+        part = block.source.take(block.slice)
+        S *= part.c[:, None, None]
+        gram = WeightedGram(part, Z.shape[1])
+        for a in range(Z.shape[1]):
+            for b in range(a + 1):
+                C = reduce(gram, part, (np.ascontiguousarray(S[:, a, b]),))[1]
+                C += np.tril(C, -1).T
+                if not self.fit_intercept:
+                    C[-1] = C[:, -1] = 0.0
+                matrix[:, a, :, b] += C
+                if a != b:
+                    matrix[:, b, :, a] += C
+
 
 class JC12Curvature:
     """Multinomial JC12, sum_i S_i kron x_i x_i' + penalty, a (dk)^2 matrix: a majorizer."""
+
+    follows = True  # whether a majorizer has to be renewed as the parameters move
+    is_factored = True  # a matrix of the columns, not a diagonal
 
     def __init__(self, problem, *, ridge=0.0):
         check_side((problem.n_features + 1) * problem.k)
@@ -59,23 +91,9 @@ class JC12Curvature:
     def refresh(self, point):
         problem = self.problem
         k, d = problem.k, problem.n_features + 1
-        matrix = np.zeros((d, k, d, k))
-        for first, last in row_blocks(problem.n_samples, k * k):
-            Z = point.Z[first:last]
-            S = np.empty((last - first, k, k))
-            # Descending scores give the tightest bound.
-            kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
-            S *= problem.c[first:last, None, None]
-            part = problem.restrict(slice(first, last))
-            for a in range(k):
-                for b in range(a + 1):
-                    C = part.gram(np.ascontiguousarray(S[:, a, b]))
-                    C += np.tril(C, -1).T
-                    if not problem.fit_intercept:
-                        C[-1] = C[:, -1] = 0.0
-                    matrix[:, a, :, b] += C
-                    if a != b:
-                        matrix[:, b, :, a] += C
+        statistic = JC12Gram(problem.source, k, problem.fit_intercept)
+        matrix = reduce(statistic, problem.source, (point.Z,))[1]
+        problem.count_pass(k * (k + 1) / 2)
         # S_i has no curvature along (1, ..., 1), and nothing moves along it. It gets the size of
         # the others, so that the matrix is not singular for that reason.
         j = np.arange(d)
@@ -88,6 +106,8 @@ class JC12Curvature:
         out = self._factor(G.reshape(-1, 1)).reshape(G.shape)
         return out - out.mean(axis=1, keepdims=True)
 
+    as_ridge = GramCurvature.as_ridge
+
 
 class KroneckerCurvature:
     """X'CX kron H + penalty, with the classes' k x k curvature H: two small eigenproblems.
@@ -98,11 +118,14 @@ class KroneckerCurvature:
     intercept is its own block.
     """
 
+    follows = False  # whether a majorizer has to be renewed as the parameters move
+    is_factored = True  # a matrix of the columns, not a diagonal
+
     def __init__(self, problem, *, ridge=0.0):
         check_side(problem.n_features + 1)
         self.problem = problem
-        C = problem.gram(problem.c)
-        self.total = problem.c.sum()
+        C = problem.gram(problem.source.c)
+        self.total = problem.total
         if problem.fit_intercept:
             self.mean = C[-1, :-1] / self.total
             C[:-1, :-1] -= self.total * np.outer(self.mean, self.mean)
@@ -110,7 +133,7 @@ class KroneckerCurvature:
             self.mean = np.zeros(problem.n_features)
         C = C[:-1, :-1]
         size = max(np.abs(np.diag(C)).max(initial=0.0), 1e-300)
-        precision = problem.precision if len(C) > FEW_COLUMNS else np.float64
+        precision = problem.products.precision if len(C) > FEW_COLUMNS else np.float64
         s, self.V = eigh((C / size).astype(precision), lower=True, check_finite=False)
         s = s.astype(float) * size
         # What rounding may have taken from an eigenvalue, it gets back: a bound must not be less.
@@ -120,7 +143,7 @@ class KroneckerCurvature:
         self.bohning()
 
     def bohning(self):
-        self._set_classes(bohning_classes(self.problem.k))
+        self._set_classes(self.problem.bohning_curvature())
 
     def refresh(self, point):
         self._set_classes(self.problem.class_curvature(point.Z) / self.total)
@@ -139,12 +162,37 @@ class KroneckerCurvature:
             out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
         return out
 
+    def to_float64(self):
+        """Go on in float64."""
+        self.V = self.V.astype(float)
+
+    @staticmethod
+    def as_ridge(columns):
+        """One ridge for all columns."""
+        return columns.mean()
+
     def _rotate(self, V, G):
         """V @ G in V's precision."""
         if V.dtype == G.dtype:
             return V @ G
         size = max(np.abs(G).max(initial=0.0), 1e-300)
         return size * (V @ (G / size).astype(V.dtype))
+
+
+class AbsoluteRowSums(LinearPass):
+    """Row sums of |[X 1]|' C |[X 1]|."""
+
+    def __init__(self, problem):
+        super().__init__(problem.source, problem.k, work=0)
+        self.fit_intercept = problem.fit_intercept
+
+    def zero(self, parameters):
+        return np.zeros(self.shape[0])
+
+    def add(self, block, parameters, total):
+        A, c = abs(block.source.X[block.slice]), block.source.c[block.slice]
+        t = c * (np.asarray(A.sum(axis=1), dtype=float).ravel() + self.fit_intercept)
+        total += np.append(A.T @ t, t.sum())
 
 
 class DiagonalCurvature:
@@ -154,28 +202,22 @@ class DiagonalCurvature:
     one: row sums of |X|'C|X| instead, and Boehning's bound for the classes.
     """
 
+    is_factored = False  # a matrix of the columns, not a diagonal
+
     def __init__(self, problem):
         self.problem = problem
 
     def bohning(self):
         problem = self.problem
-
-        def statistic(first, last):
-            A, c = abs(problem.X[first:last]), problem.c[first:last]
-            t = c * (np.asarray(A.sum(axis=1), dtype=float).ravel() + problem.fit_intercept)
-            return np.append(A.T @ t, t.sum())
-
-        row_sums = sum_over_blocks(statistic, problem.n_samples, problem.values_per_row)
-        self._set(row_sums, np.full(problem.k, 0.25 if problem.k == 1 else 0.5))
+        row_sums = reduce(AbsoluteRowSums(problem), problem.source)[1]
+        self._set(row_sums, np.full(problem.k, problem.largest_curvature))
 
     def refresh(self, point):
         problem = self.problem
-        if problem.k == 1:
-            h = problem.class_curvature(point.Z)[0]
-        else:
-            P = problem.probabilities(point.Z)
-            h = problem.c @ (P * (1.0 - P))
-        self._set(problem.column_squares, h / problem.c.sum())
+        self._set(problem.column_squares, problem.class_variances(point.Z) / problem.total)
+
+    def to_float64(self):
+        """It is."""
 
     def _set(self, columns, h):
         self.inverse = reciprocal(np.outer(columns, h) + self.problem.penalty)
@@ -183,15 +225,7 @@ class DiagonalCurvature:
             self.inverse[-1] = 0.0
 
     def solve(self, G):
-        out = G * self.inverse
-        if self.problem.k > 1:
-            out -= out.mean(axis=1, keepdims=True)
-        return out
-
-
-def bohning_classes(k):
-    """Boehning's bound on diag p - pp': (I - 11'/k) / 2; 1/4 for the one score of two classes."""
-    return np.array([[0.25]]) if k == 1 else (np.eye(k) - 1.0 / k) / 2
+        return self.problem.centred(G * self.inverse)
 
 
 @cache
@@ -208,5 +242,3 @@ def _eigh_classes(H):
     basis = _centred_basis(len(H))
     h, Q = np.linalg.eigh(basis.T @ H @ basis)
     return np.maximum(h, 0.0), basis @ Q
-
-

@@ -5,7 +5,9 @@ They serve conjugate gradients on dense rows of several classes, whose products 
 
 import numpy as np
 
+from sklearn_optland._loss.log_loss import softmax
 from sklearn_optland._optim.metrics import cholesky
+from sklearn_optland.linear_model._logistic.samples import draw
 
 # Rows of a class block, in units of the columns; pairs of a row and a direction of its classes, and
 # power steps that find them; rows of a sample for the Hessian, in units of its side, and the least
@@ -15,6 +17,18 @@ MAX_HESSIAN_SIDE = 500
 SAMPLE_ROWS, SAMPLE_PASSES = 5, 8
 PAIRS = 1200
 POWER_STEPS = 12
+
+
+def choose_preconditioner(problem, curvature):
+    """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
+    k, d = problem.k, problem.n_features + 1
+    if problem.source.is_sparse or not curvature.is_factored or not problem.l2:
+        return curvature
+    if k * d <= MAX_HESSIAN_SIDE:
+        return HessianCurvature(problem)
+    blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
+    pairs = PAIRS * PAIRS * (d + PAIRS / 3)
+    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem)
 
 
 class HessianCurvature:
@@ -32,14 +46,14 @@ class HessianCurvature:
         k, d = problem.k, problem.n_features + 1
         side = k * d
         size = max(SAMPLE_ROWS * side, SAMPLE_PASSES * problem.n_samples / side)
-        index, probability = problem.draw_rows(problem.uncertainty(point.Z), size, 0)
-        scale = np.append(problem.scale, 1.0)
+        index, probability = draw(problem, problem.uncertainty(point.Z), size, 0)
+        scale = np.append(problem.products.scale, 1.0)
         inverse = 1.0 / scale
         inverse[-1] = problem.fit_intercept
-        A = tile_kernels.scaled_rows(problem.X, index, inverse)
-        weights = problem.c[index] / probability
+        A = problem.products.scaled_rows(index, inverse)
+        weights = problem.source.c[index] / probability
         total = max(weights.max(initial=0.0), 1e-300)
-        P = problem.probabilities(point.Z[index])
+        P = softmax(point.Z[index])
         matrix = np.empty((k, d, k, d))
         roots = np.sqrt(weights / total)[:, None]
         PA = ((P * roots).astype(np.float32)[:, :, None] * A[:, None, :]).reshape(-1, side)
@@ -76,7 +90,7 @@ class ClassBlocksCurvature:
         k, n_rows = problem.k, MIN_BLOCK_ROWS + BLOCK_ROWS * problem.n_features
         P = problem.probabilities(point.Z)
         self._factors = []
-        for h in np.ascontiguousarray((P * (1.0 - P) * problem.c[:, None]).T):
+        for h in np.ascontiguousarray((P * (1.0 - P) * problem.source.c[:, None]).T):
             part = problem
             if n_rows < problem.n_samples:
                 index = np.sort(np.argpartition(-h, n_rows)[:n_rows])
@@ -107,8 +121,8 @@ class PairCurvature:
         uncertain = problem.uncertainty(point.Z)
         n_rows = min(PAIRS, problem.n_samples)
         index = np.argpartition(-uncertain, n_rows - 1)[:n_rows]
-        e, U = _top_eigenpairs(problem.probabilities(point.Z[index]))
-        e *= problem.c[index, None]
+        e, U = _top_eigenpairs(softmax(point.Z[index]))
+        e *= problem.source.c[index, None]
         kept = np.argsort(-e, axis=None)[:PAIRS]
         rows = index[kept // e.shape[1]]
         # The intercept has no penalty: it gets the curvature of the other rows.
@@ -118,7 +132,7 @@ class PairCurvature:
         U = U.reshape(-1, problem.k)[kept] * np.sqrt(e.ravel()[kept] / size)[:, None]
         factors = np.sqrt(size / self.base[:, 0])
         factors[-1] *= problem.fit_intercept
-        self.A = tile_kernels.scaled_rows(problem.X, rows, factors)
+        self.A = problem.products.scaled_rows(rows, factors)
         self.U = U.astype(np.float32)
         K = (self.A @ self.A.T) * (self.U @ self.U.T)
         K[np.diag_indices_from(K)] += 1.0

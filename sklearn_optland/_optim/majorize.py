@@ -1,32 +1,28 @@
 """Bound majorization as in the papers, as generators of steps.
 
 A generator computes one iteration each time it is asked, and ends where float64 does: when no
-step lowers the objective any more.
+step lowers the objective any more. A problem has `evaluate(W)`, which returns a point with `W`,
+`objective` and `gradient`; a curvature has `solve(G)` and, if it `follows` the parameters,
+`refresh(point)`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_optland.linear_model._logistic.curvatures import KroneckerCurvature
-from sklearn_optland.linear_model._logistic.problem import ROUNDING, Point
-
-# "growing": part of the data for the first batch, and the factor between two batches. The error of
-# a batch gradient falls with the root of its size, so 1.5 a step follows a linear rate of 0.8
-# without an extra pass.
-FIRST_BATCH = 64
-GROWTH = 1.5
+# What float64 leaves open of an objective, relative to it: a sum of many terms.
+ROUNDING = 4 * np.finfo(float).eps
 
 
 @dataclass
-class Step:
+class MetricStep:
     """A point and the metric it was reached in; `full` if it was measured on all rows."""
 
-    point: Point
+    point: object
     curvature: object
     full: bool = True
     decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
-    dual: np.ndarray | None = None  # (n_samples, k), logarithms of a dual point
+    dual: np.ndarray | None = None  # logarithms of a dual point, an entry for each score
 
     @property
     def expected_gap(self):
@@ -43,24 +39,23 @@ def majorize(problem, point, curvature, refresh):
     A curvature older than one iteration need not majorize any more: if the objective rises, it
     is renewed and the step is taken again.
     """
-    follows = not isinstance(curvature, KroneckerCurvature)
     age, previous = 0, np.inf
     while True:
-        fresh = follows and age % refresh == 0
+        fresh = curvature.follows and age % refresh == 0
         if fresh:
             curvature.refresh(point)
         direction = -curvature.solve(point.gradient)
         decrement = -np.vdot(point.gradient, direction)
         new = problem.evaluate(point.W + direction)
         if not new.objective <= (1 + ROUNDING) * point.objective:
-            if fresh or not follows:
+            if fresh or not curvature.follows:
                 return
             age = 0
             continue
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return
         point, age, previous = new, age + 1, decrement
-        yield Step(point, curvature)
+        yield MetricStep(point, curvature)
 
 
 def accelerated(problem, W, curvature):
@@ -80,39 +75,32 @@ def accelerated(problem, W, curvature):
         t_next = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
         ahead = problem.evaluate(new.W + (t - 1.0) / t_next * (new.W - point.W))
         point, t, previous = new, t_next, decrement
-        yield Step(point, curvature)
+        yield MetricStep(point, curvature)
 
 
-def growing(problem, W, metric, refresh, rng):
-    """The semi-stochastic method: a majorization step on a batch, and the batch grows.
+def on_samples(samples, W):
+    """Majorization steps, one on each sample of the data.
 
-    The curvature of a batch of m rows gets a ridge of d/m of the bound's diagonal: the error that a
-    sample leaves in directions it has not seen. From the whole data on it is `majorize`.
+    Parameters
+    ----------
+    samples : iterator of (problem, curvature)
+        The problem on a sample of the rows, and its curvature.
+    W : ndarray
+
+    Yields
+    ------
+    step : MetricStep
+        Measured on the sample: not `full`.
+
+    Returns
+    -------
+    W : ndarray
     """
-    n = problem.n_samples
-    order = rng().permutation(n)
-    size = max(10 * problem.n_classes, n // FIRST_BATCH)
-    while size < n:
-        sample = problem.sample(np.sort(order[:size]))
+    for sample, curvature in samples:
         point = sample.evaluate(W)
-        curvature = metric(sample, ridge=sampling_ridge(problem, size, metric))
-        if metric is not KroneckerCurvature:
+        if curvature.follows:
             curvature.refresh(point)
         W = W - curvature.solve(point.gradient)
-        yield Step(Point(W, point.Z, point.objective, point.gradient), curvature, full=False)
-        size = int(np.ceil(GROWTH * size))
-    yield from majorize(problem, after_samples(problem, W), metric(problem), refresh)
-
-
-def after_samples(problem, W):
-    """Evaluate where samples have led, or zero if that is better."""
-    point = problem.evaluate(W)
-    return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
-
-
-def sampling_ridge(problem, size, metric):
-    """What a sample of `size` rows may miss of the curvature, for each column."""
-    ridge = 0.25 * min(1.0, problem.n_features / size) * problem.column_squares
-    if not problem.fit_intercept:
-        ridge[-1] = 0.0
-    return ridge.mean() if metric is KroneckerCurvature else ridge
+        point.W = W
+        yield MetricStep(point, curvature, full=False)
+    return W
