@@ -55,6 +55,13 @@ def newton_dual(z, dz):
     return cut, p * up, xlogy(p * up, up) + xlogy(q * down, down)
 
 
+def cut_and_divergence(Z, dZ, y, c, R):
+    """The longest step that stays in the simplex, and its divergence."""
+    smallest = log_loss.smallest_change(Z, dZ)
+    cut = -1 / smallest if smallest < -1 else 1.0
+    return cut, log_loss.newton_dual(Z, dZ, cut, y, c, R)
+
+
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 1025])
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @pytest.mark.parametrize("move", [0.0, 0.3, 3.0, 1e3])
@@ -63,7 +70,7 @@ def test_logistic_dual(n, scale, move, global_random_seed):
     y, c = classes(rng, n, 1)
     z, dz = read_only(scale * rng.normal(size=n), move * rng.normal(size=n))
     R = np.full((n, 1), np.nan)
-    cut, divergence = log_loss.logistic_dual(z[:, None], dz[:, None], y, c, R)
+    cut, divergence = cut_and_divergence(z[:, None], dz[:, None], y, c, R)
     expected_cut, p, terms = newton_dual(z, dz)
     assert cut == pytest.approx(expected_cut, rel=1e-13)
     assert_allclose(R[:, 0], c * (p - y), rtol=0, atol=1e-13)
@@ -77,7 +84,7 @@ def test_logistic_dual(n, scale, move, global_random_seed):
 def test_the_divergence_of_a_small_step_keeps_its_relative_accuracy(z, dz):
     R = np.empty((1, 1))
     column = np.array([[dz]])
-    cut, divergence = log_loss.logistic_dual(
+    cut, divergence = cut_and_divergence(
         np.array([[z]]), column, np.ones(1, np.int32), np.ones(1), R
     )
     assert cut == 1.0
@@ -97,7 +104,7 @@ def test_logistic_dual_at_extreme_scores(size):
     y, c = np.array([0, 1, 1, 0], np.int32), np.ones(4)
     for dz in (np.zeros(4), np.full(4, 1e-3), np.array([-1e3, 1e3, 1e3, -1e3]), np.full(4, 1e300)):
         R = np.full((4, 1), np.nan)
-        cut, divergence = log_loss.logistic_dual(z, dz[:, None], y, c, R)
+        cut, divergence = cut_and_divergence(z, dz[:, None], y, c, R)
         assert 0 < cut <= 1
         assert 0 <= divergence < np.inf
         assert (np.abs(R) <= 1).all()

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 
 SETTINGS = {
     "seed": st.integers(0, 2**32 - 1),
@@ -21,6 +22,11 @@ SETTINGS = {
     "signal": st.sampled_from([0.0, 1.0, 100.0]),
 }
 PROBLEMS = st.fixed_dictionaries({**SETTINGS, "l2": st.sampled_from([1.0, 1.0, 0.0])})
+
+
+def array_problem(X, y, c, **settings):
+    """The problem of arrays."""
+    return log_loss_problem(ArraySource(X, y=y, c=c), **settings)
 
 
 def make_problem(
@@ -42,7 +48,7 @@ def make_problem(
         X[rng.random(X.shape) < 0.5] = 0.0
     X = X.astype(dtype)
     c = 10**weights * rng.exponential(size=n) + 1e-3
-    problem = LogLossProblem(
+    problem = array_problem(
         sparse.csr_array(X) if csr else X,
         y,
         c,

@@ -27,7 +27,7 @@ def optimum(case):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(case.problem.X, case.y, sample_weight=case.c)
+        model.fit(case.problem.source.X, case.y, sample_weight=case.c)
     W = np.vstack([model.coef_.T, model.intercept_ * np.ones((1, case.k))])
     return objective(case, W), W
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linear_model.logistic_problems import (
     PROBLEMS,
+    array_problem,
     dense_curvature,
     make_problem,
     newton_classes,
@@ -17,7 +18,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from sklearn_optland.linear_model._logistic import curvatures as _curvature
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
 
 
 def bohning_classes(case):
@@ -174,7 +174,7 @@ def test_collinear_columns_still_give_a_descent_step(name, columns, l2, global_r
     case = make_problem(global_random_seed, CURVATURES[name][1][0], l2=l2)
     problem = case.problem
     case.A[:, 0] = {"repeated": case.A[:, 1], "constant": 2.0, "zero": 0.0}[columns]
-    case.problem = LogLossProblem(
+    case.problem = array_problem(
         np.ascontiguousarray(case.A[:, :-1]),
         case.y,
         case.c,

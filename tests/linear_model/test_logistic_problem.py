@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from linear_model.logistic_problems import (
     PROBLEMS,
+    array_problem,
     dense_curvature,
     make_problem,
     newton_classes,
@@ -20,7 +21,7 @@ from scipy.special import expit, softmax
 
 from sklearn_optland.linear_model._logistic import curvatures as _curvature
 from sklearn_optland.linear_model._logistic.dual_bound import lower_bound
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
+from sklearn_optland.linear_model._logistic.samples import uniform_sample
 
 
 def gradient(case, W):
@@ -71,8 +72,8 @@ def test_float32_rows_are_taken_as_they_are(csr, n_classes, global_random_seed):
 
 def test_memory_map(tmp_path, global_random_seed):
     case = make_problem(global_random_seed)
-    np.save(tmp_path / "X.npy", case.problem.X)
-    mapped = LogLossProblem(
+    np.save(tmp_path / "X.npy", case.problem.source.X)
+    mapped = array_problem(
         np.load(tmp_path / "X.npy", mmap_mode="r"),
         case.y,
         case.c,
@@ -103,7 +104,7 @@ def test_sums_of_columns(settings):
 def test_sums_that_overflow_are_refused(csr):
     X = np.full((6, 1), 1e200)
     case = make_problem(0, csr=csr, n=6, d=1)
-    case.problem = LogLossProblem(
+    case.problem = array_problem(
         sparse.csr_array(X) if csr else X, case.y, case.c, n_classes=2, l2=1.0, fit_intercept=True
     )
     with np.errstate(over="ignore"):
@@ -121,18 +122,18 @@ def test_some_of_the_rows(csr, index, global_random_seed):
     part = SimpleNamespace(
         A=case.A[index], y=case.y[index], c=case.c[index], penalty=case.penalty, k=3
     )
-    restricted, sample = case.problem.restrict(index), case.problem.sample(index)
+    restricted, sample = case.problem.restrict(index), uniform_sample(case.problem, index)
     assert restricted.evaluate(W).objective == pytest.approx(objective(part, W), rel=1e-13)
     part.c = part.c * case.c.sum() / part.c.sum()
     assert sample.evaluate(W).objective == pytest.approx(objective(part, W), rel=1e-13)
-    assert sample.c.sum() == pytest.approx(case.c.sum())
+    assert sample.source.c.sum() == pytest.approx(case.c.sum())
 
 
 @given(settings=PROBLEMS)
 def test_hessian_product(settings):
     case = make_problem(**settings)
     W, V = random_W(case), random_W(case)
-    product = case.problem.hessian_operator(case.problem.evaluate(W).Z)(V)
+    product = case.problem.hessian(case.problem.evaluate(W).Z)[0](V)
     H = dense_curvature(case, newton_classes(case, W))
     A = np.abs(case.A)
     tolerance = 1e-13 * np.max(A.T @ (case.c[:, None] * (A @ np.abs(V))) + case.penalty)
@@ -177,7 +178,7 @@ def test_newton_direction(n_classes, fit_intercept, metric, global_random_seed):
 def test_newton_direction_at_a_stationary_point():
     # every row with both labels, and no penalty: 0 is the optimum, its gradient is exactly 0
     X = np.repeat(np.random.default_rng(0).normal(size=(4, 2)), 2, axis=0)
-    problem = LogLossProblem(
+    problem = array_problem(
         X, np.array([0, 1] * 4, np.int32), np.ones(8), n_classes=2, l2=1.0, fit_intercept=True
     )
     point = problem.evaluate(problem.zeros())

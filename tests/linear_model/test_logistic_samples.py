@@ -2,18 +2,25 @@
 
 import numpy as np
 import pytest
-from linear_model.logistic_problems import dense_curvature, make_problem, newton_classes, random_W
+from linear_model.logistic_problems import (
+    array_problem,
+    dense_curvature,
+    make_problem,
+    newton_classes,
+    random_W,
+)
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from sklearn_optland.linear_model._logistic import curvatures as _curvature
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
+from sklearn_optland.linear_model._logistic import preconditioners
+from sklearn_optland.linear_model._logistic.curvatures import DiagonalCurvature
+from sklearn_optland.linear_model._logistic.samples import importance_sample
 
 # Samples and single precision
 
 
 def rows_of(problem):
-    return problem.X.toarray() if sparse.issparse(problem.X) else problem.X
+    return problem.source.X.toarray() if sparse.issparse(problem.source.X) else problem.source.X
 
 
 @pytest.mark.parametrize("csr", [False, True])
@@ -21,15 +28,15 @@ def test_importance_samples(csr, global_random_seed):
     # Rows that alone hold a column come with certainty; all others in proportion; weights undo it.
     case = make_problem(global_random_seed, n=4000, d=3, csr=csr)
     problem = case.problem
-    small, large = (problem.importance_sample(size, global_random_seed) for size in (400, 2000))
+    small, large = (importance_sample(problem, size, global_random_seed) for size in (400, 2000))
     # a row is drawn with at least half its share of the weights
-    assert small.c.max() <= max(case.c.max(), case.c.sum() / (0.5 * 400)) * (1 + 1e-12)
+    assert small.source.c.max() <= max(case.c.max(), case.c.sum() / (0.5 * 400)) * (1 + 1e-12)
     assert small.n_samples == pytest.approx(400, abs=100)
     assert {row.tobytes() for row in rows_of(small)} <= {row.tobytes() for row in rows_of(large)}
-    assert large.c.sum() == pytest.approx(case.c.sum(), rel=0.2)
-    whole = problem.importance_sample(1e9, global_random_seed)
-    assert_allclose(whole.c, case.c)
-    gram = large.gram(large.c)
+    assert large.source.c.sum() == pytest.approx(case.c.sum(), rel=0.2)
+    whole = importance_sample(problem, 1e9, global_random_seed)
+    assert_allclose(whole.source.c, case.c)
+    gram = large.gram(large.source.c)
     assert_allclose(np.diag(gram)[:-1], problem.column_squares[:-1], rtol=0.2)
 
 
@@ -50,8 +57,8 @@ def test_float32(n_classes, n, d, spread, fit_intercept, global_random_seed):
     assert_allclose(rounded.Z, point.Z, atol=1e-5 * np.abs(point.Z).max())
     in_units = np.abs(point.gradient / scale).max()
     assert np.abs((rounded.gradient - point.gradient) / scale).max() <= 1e-5 * in_units
-    exact = case.problem.hessian_operator(point.Z)(V) / scale
-    product = case.problem.in_float32.hessian_operator(point.Z)(V) / scale
+    exact = case.problem.hessian(point.Z)[0](V) / scale
+    product = case.problem.in_float32.hessian(point.Z)[0](V) / scale
     assert np.abs(product - exact).max() <= 1e-5 * np.abs(exact).max()
     h = np.random.default_rng(0).uniform(size=n)
     gram = case.problem.in_float32.gram(h) / scale / scale.T
@@ -84,7 +91,7 @@ def test_float32_of_sparse_rows(n_classes, n, d, fit_intercept, global_random_se
 
 def test_float32_keeps_small_losses_and_takes_ties():
     X = np.array([[0.0], [20.0], [-20.0]])
-    problem = LogLossProblem(
+    problem = array_problem(
         X, np.array([0, 1, 0], np.int32), np.ones(3), n_classes=3, l2=0.0, fit_intercept=False
     )
     W = np.array([[-1.0, 2.0, -1.0], [0.0, 0.0, 0.0]])
@@ -103,10 +110,10 @@ def test_preconditioners(name, fit_intercept, global_random_seed):
     case = make_problem(global_random_seed, 3, fit_intercept, n=300, d=6, weights=-1.0)
     point = case.problem.evaluate(random_W(case))
     curvature = {
-        "diagonal": _curvature.DiagonalCurvature,
-        "Hessian": _curvature.HessianCurvature,
-        "class blocks": _curvature.ClassBlocksCurvature,
-        "pairs": _curvature.PairCurvature,
+        "diagonal": DiagonalCurvature,
+        "Hessian": preconditioners.HessianCurvature,
+        "class blocks": preconditioners.ClassBlocksCurvature,
+        "pairs": preconditioners.PairCurvature,
     }[name](case.problem.in_float32)
     curvature.refresh(point)
     G = centred(random_W(case), fit_intercept)

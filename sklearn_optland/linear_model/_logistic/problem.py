@@ -25,7 +25,6 @@ from sklearn_optland._loss.log_loss import (
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._optim.line_search import ARMIJO, minimize_along
 from sklearn_optland._rows.reduce import SumOf, reduce
-from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._logistic.products import (
     CSRProducts,
     Float64Products,
@@ -303,7 +302,7 @@ class LogLossProblem:
             )
             part.count_pass(n_products)
             return self.project(V)  # float32 leaves it centred to 1e-7
-        product, moved, image = part._hessian(Z)
+        product, moved, image = part.hessian(Z)
         V, residual = np.zeros_like(point.W), -point.gradient
         if start is not None:
             V, residual = start, residual - product(start)
@@ -331,7 +330,7 @@ class LogLossProblem:
             point.image = V, image[0], residual
         return V
 
-    def _hessian(self, Z):
+    def hessian(self, Z):
         """V -> H V at scores Z; what is told of steps, and what they leave: nothing here."""
         operator = self.products.hessian_operator(self, Z)
 
@@ -414,7 +413,7 @@ class BinaryProblem(LogLossProblem):
         """1/4, for p (1 - p)."""
         return np.array([[0.25]])
 
-    def _hessian(self, Z):
+    def hessian(self, Z):
         """V -> H V, and the scores that steps along V add up to."""
         h, scores = self.curvature(Z, 0.0), self.source.empty(1)
         image = [self.source.zeros(1)]
@@ -451,8 +450,3 @@ def finite(statistic):
             "sample weights, can be summed; rescale the columns, with StandardScaler for example."
         )
     return statistic
-
-
-def array_problem(X, y, c, **settings):
-    """`log_loss_problem` of arrays."""
-    return log_loss_problem(ArraySource(X, y=y, c=c), **settings)
