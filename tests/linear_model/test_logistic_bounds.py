@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from linear_model.logistic_problems import SETTINGS, make_problem, objective, random_W
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_optland._loss import linear_passes_fast as kernels
+from sklearn_optland._loss import log_loss_fast as kernels
 from sklearn_optland.linear_model._logistic import curvatures as _curvature
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
 
