@@ -42,6 +42,20 @@ class SmallestChange(Statistic):
         np.minimum(total, part, out=total)
 
 
+class LargestChange(Statistic):
+    """The largest magnitude of a change of scores; parameters the new ones and the old ones."""
+
+    def zero(self, parameters):
+        return np.zeros(1)
+
+    def add(self, block, parameters, largest):
+        Z_new, Z = (block.local(array)[block.slice] for array in parameters)
+        np.maximum(largest, np.abs(Z_new - Z).max(initial=0.0), out=largest)
+
+    def merge(self, total, part):
+        np.maximum(total, part, out=total)
+
+
 class NewtonDual(Statistic):
     """KL(p' || p) of the Newton step's dual point p' = p + cut (diag p - pp') dz.
 
@@ -110,8 +124,9 @@ def residual_sums(R):
 
 
 def inner_with_change(R, Z_new, Z):
-    """Sum of R (Z_new - Z), as an array of one number."""
-    return np.array([np.vdot(R, Z_new - Z)])
+    """Sum of R (Z_new - Z), and of the magnitudes of its terms."""
+    change = Z_new - Z
+    return np.array([np.vdot(R, change), np.vdot(np.abs(R), np.abs(change))])
 
 
 def shifted(shift, Z):

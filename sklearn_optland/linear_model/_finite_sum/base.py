@@ -15,6 +15,7 @@ from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._finite_sum.descent import Descent, descend
 from sklearn_optland.linear_model._finite_sum.problem import Penalty
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland.linear_model._scores import last_parameters
 
 CLASSIFICATION_LOSSES = ("log_loss", "squared_hinge", "smooth_hinge", "hinge")
 REGRESSION_LOSSES = ("squared_error", "huber", "epsilon_insensitive")
@@ -88,12 +89,9 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _starts(self, shape):
         """Zeros, or where the last fit ended."""
         if self.warm_start and hasattr(self, "coef_"):
-            W = np.column_stack([np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_)])
+            W = last_parameters(self).T
             if W.shape == shape:
-                W = W.astype(np.float64)
-                if not self.fit_intercept:
-                    W[:, -1] = 0.0
-                return W
+                return np.ascontiguousarray(W)
         return np.zeros(shape)
 
 

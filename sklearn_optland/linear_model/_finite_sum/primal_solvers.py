@@ -16,7 +16,7 @@ class Solver:
     ----------
     problem : FiniteSum
     W : ndarray
-        The start, `problem.zeros()` for a cold one.
+        The start, `problem.zeros()` for a cold one. It is projected onto the feasible set.
     rng : RandomState
     sampling : {"uniform", "lipschitz"}
         Each row once a pass in a new random order, or with replacement, half uniformly and half
@@ -41,7 +41,7 @@ class Solver:
         # of c_i l_i / p_i, the terms whose mean the sum is
         self.L = np.max(L / (problem.n_samples * self.chances))
         self.step_size = step_size if step_size is not None else self.default_step()
-        self.start(W)
+        self.start(problem.project(W))
 
     def default_step(self):
         """Return the step size that "auto" stands for."""

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
+from scipy.special import xlogy
 
 from sklearn_optland._loss import linear_passes_fast as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
@@ -19,6 +20,8 @@ TINY = 1e-250
 MAX_BALANCE_STEPS = 20
 # An imbalance, relative to the rarest class, that is left to rounding's share.
 BALANCED = 1e-13
+# Scores this far below the row's largest: soon after the kernels hold probabilities up.
+FAR = -700.0
 # The largest second derivative of each loss; infinity where it has a kink.
 CURVATURE = {
     "log_loss": 0.25,
@@ -45,8 +48,14 @@ class Penalty:
         return self.l1 == 0 and not self.positive
 
     def value(self, w):
-        """The penalty of w."""
+        """The penalty of w: infinite outside the feasible set."""
+        if self.positive and (w < 0).any():
+            return np.inf
         return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
+
+    def project(self, w):
+        """The nearest w that is feasible."""
+        return np.maximum(w, 0.0) if self.positive else w
 
     def threshold(self, v):
         """Minimise l1 |w|_1 + |w - v|^2 / 2 under the constraint."""
@@ -183,6 +192,17 @@ class FiniteSum:
         """Return an array for the scores or the pulls, zero."""
         return np.zeros(self.n_samples)
 
+    def project(self, W):
+        """Return the nearest parameters of the feasible set: w >= 0, b = 0 if they have to be.
+
+        Zeros stand in for parameters so large that the objective would overflow.
+        """
+        longest = np.sqrt(self.row_squares.max())
+        with np.errstate(over="ignore"):
+            if not np.isfinite((np.abs(W).max() * (1.0 + longest)) ** 2 * W.size):
+                return self.zeros()
+        return np.concatenate([self.penalty.project(W[:-1]), W[-1:] * self.fit_intercept])
+
     def scores(self, W):
         """Return x_i'w + b."""
         f = np.empty((self.n_samples, self.k))
@@ -211,6 +231,17 @@ class FiniteSum:
         """Return sum_i c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i]."""
         return kernels.fenchel_gap(self.kind, self.epsilon, self.y, self.c, scores, theta)
 
+    def in_domain(self, theta):
+        """Return the nearest pulls at which the conjugates of the losses are finite."""
+        if self.loss == "squared_error":
+            return theta
+        if self.loss in ("huber", "epsilon_insensitive"):
+            largest = self.epsilon if self.loss == "huber" else 1.0
+            return np.clip(theta, -largest, largest)
+        return self.y * np.clip(
+            self.y * theta, 0.0, np.inf if self.loss == "squared_hinge" else 1.0
+        )
+
     def balanced(self, theta):
         """Scale the pulls of the heavier sign down, so that the intercept feels none.
 
@@ -227,21 +258,25 @@ class FiniteSum:
 
         Any theta in the domain of the conjugates, balanced if there is an intercept, bounds the
         optimum from below. By default theta are the pulls at W; solvers that have a dual point of
-        their own hand it in. The best bound so far is kept.
+        their own hand it in. The best bound so far is kept. W that is not feasible has an infinite
+        objective and proves nothing.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+        # what is not finite proves nothing
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._certified(W, theta)
 
     def _certified(self, W, theta):
         scores = self.scores(W)
         loss, pulls = self.losses(scores)
         objective = loss + self.penalty.value(W[:-1])
+        if not self.fit_intercept and np.any(W[-1]):
+            objective = np.inf
         if not np.isfinite(objective):
             return Point(W, np.inf, np.inf, pulls, None)
         if not self.has_dual_bound:
             gradient = -self.pull(pulls)
             return Point(W, objective, self.gradient_norm(W, gradient), pulls, gradient)
-        dual = pulls if theta is None else theta
+        dual = pulls if theta is None else self.in_domain(theta)
         if self.fit_intercept:
             dual = self.balanced(dual)
         v = self.pull(dual)
@@ -322,9 +357,22 @@ class SoftmaxSum(FiniteSum):
         """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
         S = np.empty_like(scores)
         log_loss.softmax(scores, S)
-        change = np.maximum((self._probabilities(theta) - S) / S, -1.0)
-        S *= _xlogx_minus(change)
-        return self.c @ S.sum(axis=1)
+        P = self._probabilities(theta)
+        with np.errstate(over="ignore"):
+            divergence = S * _xlogx_minus(np.maximum((P - S) / S, -1.0))
+        lead = scores - scores.max(axis=1, keepdims=True)
+        far = lead < FAR
+        if far.any():  # there S is too large, or P / S overflows: by true logarithms
+            log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
+            divergence[far] = (xlogy(P, P) - P * log_S - P + S)[far]
+        return self.c @ divergence.sum(axis=1)
+
+    def in_domain(self, theta):
+        P = self._probabilities(theta)
+        if not (P < 0).any():
+            return theta
+        P = np.maximum(P, 0.0)
+        return -_less_own_class(P / P.sum(axis=1, keepdims=True), self.y)
 
     def balanced(self, theta):
         """Move the probabilities as a shift of all scores would, until the classes balance.
@@ -339,6 +387,8 @@ class SoftmaxSum(FiniteSum):
                 break
             hessian = np.diag(mass) - (P * self.c[:, None]).T @ P
             shift = np.linalg.lstsq(hessian, target - mass, rcond=None)[0]
+            if not np.isfinite(shift).all():  # a class has next to no mass
+                break
             P *= np.exp(np.clip(shift - shift.max(), -5.0, 0.0))
             P /= P.sum(axis=1, keepdims=True)
         mass = self.c @ P

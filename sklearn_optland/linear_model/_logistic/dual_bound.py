@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_optland._loss.log_loss import (
+    LargestChange,
     NewtonDual,
     SmallestChange,
     inner_with_change,
@@ -43,18 +44,18 @@ def lower_bound(problem, point, direction):
         dZ = problem.source.map(partial(shifted, shift), dZ)
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
-    bound = objective - _dual_gap(problem, point, R, divergence)
+    gap = _dual_gap(problem, point, R, divergence)
+    bound = _less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, R))
     if cut < 1.0:
         scores = problem.source.map(np.add, Z, dZ)
         bound = max(bound, _softmax_bound(problem, point, Z, loss, scores))
-    return _less_rounding(bound, objective)
+    return bound
 
 
 def dual_bound(problem, point, scores):
     """Return a proven lower bound on the optimum, from the dual point softmax(scores)."""
     Z, loss = _balanced_scores(problem, point)
-    bound = _softmax_bound(problem, point, Z, loss, scores)
-    return _less_rounding(bound, loss + problem.half_norm(point.W))
+    return _softmax_bound(problem, point, Z, loss, scores)
 
 
 def _balanced_scores(problem, point):
@@ -75,10 +76,21 @@ def _softmax_bound(problem, point, Z, loss, scores):
     scores = _balanced(problem, scores)
     R = _residuals(problem, scores)
     # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-    inner = reduce(SumOf(inner_with_change, (1,)), problem.source, (R, scores, Z))[1][0]
-    divergence = loss - problem.loss(scores) + inner
+    inner, terms = reduce(SumOf(inner_with_change, (2,)), problem.source, (R, scores, Z))[1]
+    new_loss = problem.loss(scores)
+    divergence = loss - new_loss + inner
     gap = _dual_gap(problem, point, R, divergence)
-    return loss + problem.half_norm(point.W) - gap
+    objective = loss + problem.half_norm(point.W)
+    size = new_loss + terms + _lost_digits(problem, point, Z, R)
+    return _less_rounding(objective - gap, objective, size)
+
+
+def _lost_digits(problem, point, Z, R):
+    """What residuals make of the shift of scores, whose ulp is what they may have lost by it."""
+    if Z is point.Z:
+        return 0.0
+    shift = reduce(LargestChange(), problem.source, (Z, point.Z))[1][0]
+    return shift * _residual_sums(problem, R)[1]
 
 
 def _bound_from_image(problem, point):
@@ -175,9 +187,12 @@ def _best_intercept(problem, Z):
     return shift
 
 
-def _less_rounding(bound, objective):
-    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
-    bound -= 8 * EPS * objective
+def _less_rounding(bound, objective, size=0.0):
+    """A lower bound on the optimum less what float64 leaves open; 0 if it is not a number.
+
+    That is a few ulp of the objective, or of the size of terms that nearly cancel.
+    """
+    bound -= EPS * max(8 * objective, 4 * size)
     return max(0.0, bound) if np.isfinite(bound) else 0.0
 
 
