@@ -27,7 +27,7 @@ from sklearn_optland.tree._online.measures import (
 from sklearn_optland.tree._online.rows import OnlineRows
 from sklearn_optland.tree._online.tree import OnlineTree, join_classes, single_leaf, view
 from sklearn_optland.tree._top_k import check_k
-from sklearn_optland.tree._training_rows import hold_out, training_rows
+from sklearn_optland.tree._training_rows import training_rows
 
 # Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
 # to lower the error on it.
@@ -239,13 +239,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             tree = self._new_tree()
             classes, codes = encode(data.y)
         rng = check_random_state(self.random_state)
-        rows, held_out = OnlineRows(data.X, codes, data.weights), []
-        if self.early_stopping:
-            kept, held_out = (
-                rows.used[index] for index in hold_out(len(rows.used), VALIDATION_SHARE, rng)
-            )
-            rows.used = kept
-        is_judged = len(held_out) > 0
+        rows = OnlineRows(data.X, codes, data.weights)
+        held_out = rows.hold_out(VALIDATION_SHARE, rng) if self.early_stopping else None
+        is_judged = held_out is not None
         last, history = run(
             self,
             self._passes(tree, rows, len(classes), rng, keep_trees=is_judged),
@@ -297,10 +293,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         first = not self.__sklearn_is_fitted__()
         data = training_rows(self, X, y, sample_weight, reset=first)
         if first:
-            known, is_closed = (
-                np.unique(data.y if classes is None else classes),
-                classes is not None,
-            )
+            known = np.unique(data.y if classes is None else classes)
+            is_closed = classes is not None
         else:
             known, is_closed = self.classes_, self._is_closed
             if classes is not None and not np.array_equal(np.unique(classes), known):

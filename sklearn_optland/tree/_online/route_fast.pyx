@@ -2,7 +2,9 @@
 import numpy as np
 
 from sklearn_optland._rows.rows cimport RowPointers, Rows
-from sklearn_optland.tree._online.tree cimport Counters, Node, Row, Slot, Tree, lend, load, margin_of
+from sklearn_optland.tree._online.tree cimport (
+    Counters, Node, Row, Slot, Tree, lend, load, margin_of,
+)
 
 
 def route(

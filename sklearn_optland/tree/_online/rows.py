@@ -6,6 +6,7 @@ from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import share_rows
 from sklearn_optland.tree._online.route_fast import route
+from sklearn_optland.tree._training_rows import hold_out
 
 
 class OnlineRows(ArraySource):
@@ -28,6 +29,12 @@ class OnlineRows(ArraySource):
         self.used = np.arange(self.n_rows, dtype=np.int32)
         if weights is not None:
             self.used = self.used[weights > 0]
+
+    def hold_out(self, share, rng):
+        """Take a share of the rows out of those that are used; None if that is none of them."""
+        kept, held_out = hold_out(len(self.used), share, rng)
+        held_out, self.used = self.used[held_out], self.used[kept]
+        return held_out if len(held_out) else None
 
     def leaves(self, arrays, order=None, n_jobs=None):
         """The leaves of the rows `order`, or of those that are used, in a tree's arrays."""
