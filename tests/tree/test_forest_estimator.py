@@ -12,9 +12,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from tree.forest_helpers import many_classes, sparse_classes
 
 from sklearn_optland.tree import LOMForestClassifier
-from sklearn_optland.tree._forest.held_out import hold_out
 from sklearn_optland.tree._forest.label_trees import LISTED_CLASSES
-from sklearn_optland.tree._forest.ranking import prototypes
+from sklearn_optland.tree._forest.training import prototypes
+from sklearn_optland.tree._training_rows import hold_out
 
 pytestmark = pytest.mark.kernels
 
@@ -159,7 +159,7 @@ def test_prototypes_partition_classes(global_random_seed):
 )
 def test_held_out_rows_leave_every_class_a_row(codes, share, seed):
     codes = np.array(codes)
-    kept, held_out = hold_out(codes, share, np.random.RandomState(seed))
+    kept, held_out = hold_out(len(codes), share, np.random.RandomState(seed), codes)
     np.testing.assert_array_equal(np.sort(np.r_[kept, held_out]), np.arange(len(codes)))
     assert set(codes[kept]) == set(codes)
     assert len(held_out) <= share * len(codes)
@@ -303,6 +303,9 @@ def test_histogram_is_the_mean_of_its_trees(dense):
     np.testing.assert_allclose(model.predict_proba(X), np.mean(trees, axis=0), atol=1e-12)
     assert len({tree.random_state for tree in model.estimators_}) == 4
     assert model.n_iter_ == len(model.history_["objective"]) == 4
+    relative = [tree.certificate_.relative for tree in model.estimators_]
+    assert model.certificate_.relative == np.mean(relative)
+    assert model.certificate_.value == np.mean([tree.leaf_entropy_ for tree in model.estimators_])
 
 
 def test_loss_falls_and_is_certified(data_and_model):
@@ -312,4 +315,5 @@ def test_loss_falls_and_is_certified(data_and_model):
     assert objective[-1] < 0.5 * objective[0]
     assert model.certificate_.scope == "estimate"
     assert model.certificate_.value == objective[-1]
-    assert model.certificate_.reached
+    assert model.certificate_.relative == objective[-1] / objective[0]
+    assert model.certificate_.reached is None

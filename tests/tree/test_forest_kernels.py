@@ -10,48 +10,21 @@ from tree.forest_helpers import many_classes, sparse_classes
 
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.tree import LOMForestClassifier
+from sklearn_optland.tree._forest.coordinates import DENSE_RIDGE, coordinates
 from sklearn_optland.tree._forest.label_trees import (
-    DENSE_RIDGE,
     LATER_VISIT,
     LEAF_CLASSES,
     LISTED_CLASSES,
-    coordinates,
     grow,
 )
 from sklearn_optland.tree._forest.ranking import Model
-from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route, train
-from sklearn_optland.tree._forest.split_fast import lom_objective, split_classes
+from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route
+from sklearn_optland.tree._forest.split_fast import split_classes
+from sklearn_optland.tree._forest.train_fast import train
 
 pytestmark = pytest.mark.kernels
 
 # The objective and its splits
-
-
-@given(
-    np_arrays(float, 7, elements=st.floats(-5, 5)),
-    np_arrays(float, 7, elements=st.floats(0.01, 1)),
-    st.floats(-6, 6),
-)
-def test_objective_is_the_closed_form(t, prior, b):
-    prior /= prior.sum()
-    right = stats.norm.cdf(t - b)
-    expected = 2 * prior @ np.abs(prior @ right - right)
-    J = lom_objective(t, prior, b)
-    assert pytest.approx(expected, abs=1e-12) == J
-    assert 0 <= J <= 1
-
-
-def test_objective_is_that_of_gaussian_classes(global_random_seed):
-    rng = np.random.RandomState(global_random_seed)
-    t, prior, b = rng.standard_normal(5), rng.dirichlet(np.ones(5)), 0.3
-    n = 400_000
-    y = rng.choice(5, n, p=prior)
-    right = t[y] + rng.standard_normal(n) > b
-    share, of_class = right.mean(), np.bincount(y, weights=right) / np.bincount(y)
-    frequency = np.bincount(y) / n
-    assert lom_objective(t, prior, b) == pytest.approx(
-        2 * frequency @ np.abs(share - of_class), abs=0.01
-    )
 
 
 @given(st.integers(2, 30), st.integers(1, 4), st.integers(0, 2**32 - 1))
@@ -60,10 +33,24 @@ def test_split_reports_its_objective(n, r, seed):
     means, prior = 3 * rng.standard_normal((n, r)), rng.dirichlet(np.ones(n))
     w, b, J = split_classes(means, prior, 2, seed)
     t = means @ w
+    right = stats.norm.cdf(t - b)
     assert np.linalg.norm(w) == pytest.approx(1)
-    assert pytest.approx(lom_objective(t, prior, b)) == J
+    assert pytest.approx(2 * prior @ np.abs(prior @ right - right), abs=1e-12) == J
+    assert 0 <= J <= 1
     assert (t > b).any()
     assert (t <= b).any()
+
+
+def test_objective_is_that_of_gaussian_classes(global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    means, prior = rng.standard_normal((5, 3)), rng.dirichlet(np.ones(5))
+    w, b, J = split_classes(means, prior, 2, global_random_seed)
+    n = 400_000
+    y = rng.choice(5, n, p=prior)
+    right = (means[y] + rng.standard_normal((n, 3))) @ w > b
+    share, of_class = right.mean(), np.bincount(y, weights=right) / np.bincount(y)
+    frequency = np.bincount(y) / n
+    assert pytest.approx(2 * frequency @ np.abs(share - of_class), abs=0.01) == J
 
 
 def test_split_separates_two_groups(global_random_seed):

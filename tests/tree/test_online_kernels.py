@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from tree.online_faults import fault
 from tree.online_oracle import Oracle, same_shape
 
 from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.tree._online.learn_fast import LOSSES, NODE, SLOT, fault, learn, route
+from sklearn_optland.tree._online.learn_fast import LOSSES, NODE, SLOT, learn
+from sklearn_optland.tree._online.route_fast import route
 from sklearn_optland.tree._online.tree import OnlineTree, live_slots, single_leaf, view
 
 pytestmark = pytest.mark.kernels
