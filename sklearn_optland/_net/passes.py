@@ -320,7 +320,11 @@ class _Grams(_NetStatistic):
 
 
 class _Activations(_NetStatistic):
-    """Outputs of all layers, written to arrays of the source."""
+    """Outputs of all layers, written to arrays of the source; on one thread."""
+
+    def __init__(self, forward):
+        super().__init__(forward)
+        self.work = 0.0
 
     def add(self, block, parameters, total):
         columns, layers, outputs = parameters
