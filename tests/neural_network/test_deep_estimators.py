@@ -221,7 +221,7 @@ def test_fixed_seed_gives_the_same_bits_and_any_number_of_threads(monkeypatch):
 
 @pytest.mark.usefixtures("precision")
 def test_interrupt_says_how_far_the_fit_had_come(monkeypatch):
-    gradient, calls = Passes.gradient, []
+    gradient, calls = Passes.gradient_and_squares, []
 
     def interrupted(*arguments):
         calls.append(arguments)
@@ -229,7 +229,7 @@ def test_interrupt_says_how_far_the_fit_had_come(monkeypatch):
             raise KeyboardInterrupt
         return gradient(*arguments)
 
-    monkeypatch.setattr(Passes, "gradient", interrupted)
+    monkeypatch.setattr(Passes, "gradient_and_squares", interrupted)
     X, y = scaled(load_iris)
     model = ADMMNetClassifier((20,), "tanh", random_state=0)
     with pytest.raises(

@@ -12,6 +12,7 @@ from neural_network.splitting_oracles import (
     forward_objective,
     loss_and_slope,
 )
+from process_source import ProcessSource
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
@@ -19,15 +20,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import choose_units
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network import ADMMNetRegressor, convergence_conditions
-from sklearn_optland.neural_network._deep.feasible import KKT_LINES, Objective
-from sklearn_optland.neural_network._deep.splitting import SPLITTINGS, _Sweeps
+from sklearn_optland.neural_network._deep.estimators import SPLITTINGS
+from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
+from sklearn_optland.neural_network._deep.kkt import KKT_LINES, Objective
+from sklearn_optland.neural_network._deep.sweeps import OutputLoss
 
 SWEEPS = 20
 LOSSES = {"squared error": (False, 2), "binary": (True, 1), "softmax": (True, 3)}
 
 
-def problem(solver, loss, seed, *, alpha=0.01, n=40, sizes=(5, 4)):
+def problem(solver, loss, seed, *, alpha=0.01, n=40, sizes=(5, 4), source=ArraySource):
     is_log_loss, k = LOSSES[loss]
     rng = np.random.RandomState(seed)
     X, c = rng.randn(n, 3), rng.rand(n) + 0.5
@@ -39,18 +43,28 @@ def problem(solver, loss, seed, *, alpha=0.01, n=40, sizes=(5, 4)):
         Y = (X[:, :1] + rng.randn(n, 1) > 0).astype(float)
     else:
         Y = np.eye(k)[(X + rng.randn(n, 3)).argmax(axis=1)]
-    network = Network((3, *sizes, k), SPLITTINGS[solver].activation, is_log_loss)
-    units = choose_units(X, Y, c, is_log_loss)
-    passes = Passes(network, X, Y, c, units)
+    activation = "tanh" if solver == "feasible" else SPLITTINGS[solver].activation
+    network = Network((3, *sizes, k), activation, is_log_loss)
+    source = source(X, Y=Y, c=c)
+    units = choose_units(source, k, is_log_loss)
+    passes = Passes(network, source, units, X.dtype)
     objective = Objective(passes, alpha, units.penalty_factors(network, np.float64))
     return objective, network.glorot(rng, np.float64), X, Y, c
+
+
+def solver_of(name, objective, theta, beta, total_weight):
+    """The steps of a solver."""
+    if name == "feasible":
+        return iter(FeasibleDescent(objective, theta))
+    weight = (total_weight,) if name == "bcd" else ()
+    return iter(SPLITTINGS[name](objective, theta, beta, *weight))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("block_rows", [7, 1000])
 def test_admm_equals_an_independent_version(loss, block_rows, global_random_seed):
     objective, theta, X, Y, c = problem("admm", loss, global_random_seed)
-    objective.passes.block_rows = block_rows
+    objective.passes.forward.block_rows = block_rows
     beta = np.array([0.3, 0.1, 0.2])
     shapes, is_log_loss = objective.network.shapes, objective.network.is_log_loss
     # Sweeps are as sensitive as any iteration far from its end: rounding grows in each version as
@@ -67,13 +81,13 @@ def test_admm_equals_an_independent_version(loss, block_rows, global_random_seed
         return [flat, version.lines(), version.lagrangian(), value]
 
     sensitivity = 0.0
-    sweeps = SPLITTINGS["admm"].sweeps(objective, theta, beta, len(X))
+    sweeps = solver_of("admm", objective, theta, beta, len(X))
     for _ in range(SWEEPS):
         step = next(sweeps)
         reference.sweep()
         nearby.sweep()
-        lines = [step.residuals[line] for line in KKT_LINES]
-        found = step.theta, lines, step.lagrangian, step.objective
+        lines = [step.curves[line] for line in KKT_LINES]
+        found = step.parameters, lines, step.curves["lagrangian"], step.loss
         expected, moved = measured(reference), measured(nearby)
         sizes = [np.abs(part).max() for part in expected]
         for one, other, size in zip(expected, moved, sizes, strict=True):
@@ -87,19 +101,19 @@ def test_admm_equals_an_independent_version(loss, block_rows, global_random_seed
 @pytest.mark.parametrize("block_rows", [7, 1000])
 def test_splits_equal_independent_versions(solver, loss, block_rows, global_random_seed):
     objective, theta, X, Y, c = problem(solver, loss, global_random_seed)
-    objective.passes.block_rows = block_rows
+    objective.passes.forward.block_rows = block_rows
     beta = np.array([0.8, 1.0, 1.2])
     gamma = 10 * beta if solver == "taylor" else beta
     shapes, is_log_loss = objective.network.shapes, objective.network.is_log_loss
     reference = ReferenceSplit(theta, shapes, X, Y, c, 0.01, beta, gamma, is_log_loss)
-    sweeps = SPLITTINGS[solver].sweeps(objective, theta, beta, len(X))
+    sweeps = solver_of(solver, objective, theta, beta, len(X))
     for _ in range(SWEEPS):
         step = next(sweeps)
         getattr(reference, solver)()
         flat = np.concatenate([W.ravel() for W in reference.W])
-        np.testing.assert_allclose(step.theta, flat, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(step.parameters, flat, rtol=1e-10, atol=1e-10)
         gap = c @ (reference.product(2) - reference.z[-1]) ** 2
-        assert step.residuals["constraint_l"] == pytest.approx(np.sqrt(gap.sum()), rel=1e-8)
+        assert step.curves["constraint_l"] == pytest.approx(np.sqrt(gap.sum()), rel=1e-8)
 
 
 @settings.get_profile("fits")
@@ -123,12 +137,12 @@ def test_every_block_lowers_the_augmented_lagrangian(seed, loss, beta):
 
 @pytest.mark.parametrize("loss", ["binary", "softmax"])
 def test_output_prox_descends_to_its_minimum(loss, global_random_seed):
-    objective, theta, _, Y, _ = problem("admm", loss, global_random_seed)
-    sweeps, rng = _Sweeps(objective, theta), np.random.RandomState(global_random_seed)
+    _, _, _, Y, c = problem("admm", loss, global_random_seed)
+    rows, rng = OutputLoss(Y, c, True), np.random.RandomState(global_random_seed)
     F, target = rng.randn(*Y.shape), 5 * rng.randn(*Y.shape)
     for strength in (0.01, 1.0):
         for _ in range(10):
-            F = sweeps.output_prox(F, target, strength, 0)
+            F = rows.prox(F, target, strength)
         for i in range(5):
 
             def cost(v, i=i, strength=strength):
@@ -138,6 +152,19 @@ def test_output_prox_descends_to_its_minimum(loss, global_random_seed):
             best = minimize(cost, target[i], tol=1e-10)
             np.testing.assert_allclose(F[i], best.x, atol=1e-3)
             assert cost(F[i]) <= best.fun + 1e-12
+
+
+@pytest.mark.parametrize("loss", ["squared error", "softmax"])
+@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
+def test_rows_may_live_in_other_processes(solver, loss, global_random_seed):
+    curves, beta = [], np.array([0.3, 0.1, 0.2])
+    for source in (ArraySource, ProcessSource):
+        objective, theta, X, *_ = problem(solver, loss, global_random_seed, source=source)
+        steps = solver_of(solver, objective, theta, beta, len(X))
+        curves.append([list(next(steps).curves.values()) for _ in range(3)])
+        if source is ProcessSource:
+            objective.passes.source.close()
+    np.testing.assert_allclose(*curves, rtol=1e-9, atol=1e-12)
 
 
 def test_theorem_of_algorithm_1():
