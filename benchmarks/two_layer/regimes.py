@@ -17,7 +17,7 @@ from common.measure import cpu_seconds, median
 from scipy.optimize import linprog
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
-from sklearn_optland.neural_network._sphere import maximum_over_sphere
+from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 
 N_FEATURES, N_TEST = 14, 4000  # the bias is the fifteenth
 N_ROWS = 32, 64, 128, 256
