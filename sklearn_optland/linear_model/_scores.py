@@ -1,4 +1,4 @@
-"""What linear classifiers share: weights of the rows, and what they do with coefficients."""
+"""What linear models share: weights of the rows, and what they do with coefficients."""
 
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
@@ -25,6 +25,17 @@ def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
     factors = "class_weight" if C == 1.0 else "class_weight and C"
     check_class_totals(weights, classes, codes, factors)
     return weights
+
+
+def last_parameters(estimator):
+    """`coef_` and `intercept_`, a warm start, in one float64 array with the intercepts last."""
+    for name in ("coef_", "intercept_"):
+        if not np.isfinite(getattr(estimator, name)).all():
+            raise ValueError(
+                f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
+            )
+    W = np.vstack([np.atleast_2d(estimator.coef_).T, np.atleast_1d(estimator.intercept_)])
+    return W.astype(np.float64)
 
 
 def linear_scores(estimator, X):
