@@ -1,116 +1,18 @@
-"""The steps of the finite-sum solvers against NumPy; bounds checks and sanitizers run it too."""
+"""The steps of the finite-sum solvers against NumPy."""
 
 import numpy as np
 import pytest
-from helpers import EPSILON, SEEDS, STORAGES, loss_pull, loss_value
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers import EPSILON, STORAGES, conjugate, domain, loss_pull
+from linear_model.finite_sum_steps import by_loss, problem, soft
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from scipy.optimize import brentq
-from scipy.special import expit, log_softmax, softmax, xlogy
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
-from sklearn_optland._rows import row_orders_fast as orders
 from sklearn_optland._rows.rows import as_rows, repeats_entries
 from sklearn_optland.linear_model import finite_sum
-from sklearn_optland.linear_model._finite_sum import softmax_steps_fast as softmax_kernels
 from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
 
-MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
-
-
-def conjugate(loss, y, theta):
-    """l*(-theta) in its domain."""
-    a = y * theta
-    return {
-        "log_loss": lambda: xlogy(a, a) + xlogy(1 - a, 1 - a),
-        "squared_hinge": lambda: -a + a**2 / 4,
-        "smooth_hinge": lambda: -a + a**2 / 2,
-        "hinge": lambda: -a,
-        "squared_error": lambda: 0.5 * theta**2 - theta * y,
-        "huber": lambda: 0.5 * theta**2 - theta * y,
-        "epsilon_insensitive": lambda: EPSILON * np.abs(theta) - theta * y,
-    }[loss]()
-
-
-def domain(loss, y, rng):
-    """Random dual variables."""
-    share = rng.uniform(size=len(y))
-    if loss == "squared_hinge":
-        return 5 * y * share
-    if loss in MARGIN_LOSSES:
-        return y * share
-    return {"squared_error": 3.0, "huber": EPSILON, "epsilon_insensitive": 1.0}[loss] * (
-        2 * share - 1
-    )
-
-
-def targets(loss, n, rng):
-    return rng.choice([-1.0, 1.0], n) if loss in MARGIN_LOSSES else rng.normal(size=n)
-
-
-by_loss = pytest.mark.parametrize("loss", kernels.LOSSES)
-
-
-@by_loss
-@given(seed=SEEDS, scale=st.floats(-3, 2))
-def test_losses(loss, seed, scale):
-    rng = np.random.default_rng(seed)
-    n = 20
-    y, c = targets(loss, n, rng), rng.random(n)
-    f, theta = 10**scale * rng.normal(size=n), domain(loss, y, rng)
-    kind = kernels.LOSSES[loss]
-    pulls = np.empty(n)
-    total = kernels.pulls(kind, EPSILON, y, c, f, pulls)
-    assert total == pytest.approx(c @ loss_value(loss, y, f), rel=1e-12)
-    assert_allclose(pulls, loss_pull(loss, y, f), atol=1e-12)
-    expected = c @ (loss_value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
-    scale = c @ (np.abs(theta * f) + np.abs(loss_value(loss, y, f)) + 1)
-    gap = kernels.fenchel_gap(kind, EPSILON, y, c, f, theta)
-    assert gap == pytest.approx(expected, abs=1e-12 * scale)
-    assert gap >= 0
-    assert kernels.fenchel_gap(kind, EPSILON, y, c, f, pulls) <= 1e-14 * scale
-
-
-@by_loss
-@given(seed=SEEDS, scale=st.floats(-3, 3), size=st.floats(-12, 12))
-def test_implicit_pulls_maximise_the_dual_in_one_coordinate(loss, seed, scale, size):
-    rng = np.random.default_rng(seed)
-    n = 20
-    y, q = targets(loss, n, rng), 10**size * rng.random(n)
-    q[0] = 0.0
-    f, old = 10**scale * rng.normal(size=n), domain(loss, y, rng)
-    new = old.copy()
-    kernels.implicit_pulls(kernels.LOSSES[loss], EPSILON, y, f, q, new)
-    assert np.isfinite(new).all()
-    assert np.isfinite(conjugate(loss, y, new)).all()  # in the domain
-
-    def gain(theta):
-        moved = theta - old
-        return -conjugate(loss, y, theta) - f * moved - 0.5 * q * moved**2
-
-    rounding = 1e-9 * (1 + np.abs(f) + np.abs(conjugate(loss, y, old)) + q)
-    for other in (old, domain(loss, y, rng), domain(loss, y, rng), 0.999 * new + 0.001 * old):
-        assert (gain(new) >= gain(other) - rounding).all()
-
-
-@pytest.mark.parametrize("q", [0.0, 1e-8, 1.0, 1e3, 1e8, 1e15])
-@pytest.mark.parametrize("margin", [-1e8, -30.0, -1.0, 0.0, 2.0, 40.0, 700.0, 1e8])
-@pytest.mark.parametrize("old", [0.0, 1e-30, 0.3, 1.0])
-def test_log_loss_implicit_solves_its_equation(q, margin, old):
-    theta = np.array([old])
-    one, m = np.ones(1), np.array([margin])
-    kernels.implicit_pulls(kernels.LOSSES["log_loss"], 0.0, one, m, np.array([q]), theta)
-    start = margin - q * old
-    if start + q == start:
-        expected = expit(-start)
-    else:
-        expected = expit(
-            -brentq(lambda u: u - start - q * expit(-u), start - 1, start + q + 1, xtol=1e-14)
-        )
-    size = max(1.0, q, abs(margin))
-    assert_allclose(theta[0], expected, rtol=1e-6, atol=1e-300 + 4e-16 * size / max(q, 1.0))
+pytestmark = pytest.mark.kernels
 
 
 def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed(global_random_seed):
@@ -136,65 +38,6 @@ def test_unsorted_rows_are_taken_as_they_are_and_repeated_entries_are_summed(glo
             for A in (storage, same)
         ]
         assert_allclose(*fits, atol=1e-12)
-
-
-# Orders
-
-
-@given(seed=st.integers(0, 2**64 - 1), n=st.integers(1, 50))
-def test_shuffle_is_a_permutation_and_a_function_of_its_seed(seed, n):
-    one, two = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)
-    orders.shuffle(one, seed)
-    orders.shuffle(two, seed)
-    assert_array_equal(one, two)
-    assert_array_equal(np.sort(one), np.arange(n))
-
-
-def test_shuffles_are_uniform():
-    counts = np.zeros((4, 4))
-    for seed in range(4000):
-        order = np.arange(4, dtype=np.int32)
-        orders.shuffle(order, seed)
-        counts[order, np.arange(4)] += 1
-    assert np.abs(counts - 1000).max() < 150  # 5 standard deviations
-
-
-@given(seed=SEEDS, n=st.integers(1, 30), spread=st.floats(0, 8))
-def test_alias_table_has_the_chances(seed, n, spread):
-    rng = np.random.default_rng(seed)
-    chances = 10 ** (-spread * rng.random(n))
-    chances /= chances.sum()
-    keep, alias = orders.alias_table(chances)
-    assert ((keep >= 0) & (keep <= 1 + 1e-12)).all()
-    recovered = keep.copy()
-    np.add.at(recovered, alias, 1 - keep)
-    assert_allclose(recovered / n, chances, atol=1e-14)
-
-
-def test_draws_follow_the_table():
-    chances = np.array([0.5, 0.3, 0.15, 0.05])
-    order = np.empty(100_000, dtype=np.int32)
-    orders.draw(order, *orders.alias_table(chances), 1)
-    assert_allclose(np.bincount(order) / len(order), chances, atol=0.008)
-
-
-# Steps
-
-
-def problem(seed, loss="log_loss", n=12, d=5, density=0.6):
-    rng = np.random.default_rng(seed)
-    X = (rng.normal(size=(n, d)) * (rng.random((n, d)) < density)).astype(np.float32).astype(float)
-    X[n // 2], X[:, d - 1] = 0.0, 0.0
-    y, c = targets(loss, n, rng), rng.random(n) + 0.1
-    return X, y, c / c.sum(), rng
-
-
-def soft(v, threshold, positive=False):
-    return (
-        np.maximum(v - threshold, 0)
-        if positive
-        else np.sign(v) * np.maximum(np.abs(v) - threshold, 0)
-    )
 
 
 @pytest.mark.parametrize("storage", STORAGES)
@@ -441,88 +284,3 @@ def test_point_saga(loss, storage, global_random_seed):
     assert_allclose(theta, e_theta, atol=tolerance)
     assert_allclose(w, e_w, atol=10 * tolerance)
     assert_allclose(G, -A.T @ (c * theta), atol=1e-11)
-
-
-# Several classes
-
-
-def softmax_problem(seed, n=10, d=4, k=3):
-    X, _, c, rng = problem(seed, n=n, d=d)
-    y = np.append(np.arange(k), rng.integers(0, k, n - k)).astype(np.int32)
-    P = softmax(rng.normal(size=(n, k)), axis=1)
-    return X, y, c, np.eye(k)[y] - P, rng
-
-
-def entropy_dual(theta, y, c, v, l1, l2):
-    P = np.eye(theta.shape[1])[y] - theta
-    return -c @ np.sum(xlogy(P, P), axis=1) - np.sum(soft(v, l1) ** 2) / (2 * l2)
-
-
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("k", [2, 3, 7])
-@pytest.mark.parametrize("l2", [1e-6, 1e-3, 1.0])
-@pytest.mark.parametrize("from_corner", [False, True])
-def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
-    from_corner, l2, k, storage, global_random_seed
-):
-    X, y, c, theta, rng = softmax_problem(global_random_seed, k=k)
-    if from_corner:
-        theta = np.zeros_like(theta)
-    l1, n = 0.01, len(y)
-    q = c * np.sum(X**2, axis=1) / l2
-    v, b = X.T @ (c[:, None] * theta), np.zeros(k)
-    rows = as_rows(STORAGES[storage](X))
-    for i in np.tile(rng.permutation(n), 3).astype(np.int32):
-        before = entropy_dual(theta, y, c, v, l1, l2)
-        softmax_kernels.sdca_softmax(
-            rows, 0, 0.0, np.array([i], np.int32), y, c, q, np.empty(0), l1, l2, False, 0.0,
-            theta, v, b,
-        )  # fmt: skip
-        assert entropy_dual(theta, y, c, v, l1, l2) >= before - 1e-12 * (1 + abs(before))
-        P = np.eye(k)[y] - theta
-        assert P.min() >= 0
-        assert_allclose(P.sum(axis=1), 1)
-    assert_allclose(v, X.T @ (c[:, None] * theta), atol=1e-12)
-
-
-@pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("frozen", [False, True])
-def test_saga_softmax(frozen, storage, global_random_seed):
-    X, y, c, theta, rng = softmax_problem(global_random_seed)
-    (n, d), k = X.shape, 3
-    l1, l2, gamma, unit = 0.01, 0.2, 0.1, 1.5
-    W, B = rng.normal(size=(d, k)), rng.normal(size=k)
-    G, GB = -X.T @ (c[:, None] * theta), -unit * c @ theta
-    state = np.column_stack([W, G, np.full(d, gamma), np.full(d, 1 / (1 + gamma * l2))])
-    bias = np.concatenate([B, GB])
-    support = np.ones_like(X) if storage.startswith("dense") else (X != 0).astype(float)
-    order = rng.integers(0, n, 20).astype(np.int32)
-    correction = rng.random(n) + 0.5
-    e_theta = theta.copy()
-    for i in order:
-        change = np.eye(k)[y[i]] - softmax(X[i] @ W + unit * B) - e_theta[i]
-        step = gamma * correction[i] * change
-        moved = soft(W + np.outer(X[i], step) - gamma * G, gamma * l1) / (1 + gamma * l2)
-        W = np.where(support[i][:, None] > 0, moved, W)
-        B = B + unit * step - gamma * GB
-        if not frozen:
-            e_theta[i] += change
-            G = G - c[i] * np.outer(X[i], change)
-            GB = GB - c[i] * unit * change
-    softmax_kernels.saga_softmax(
-        as_rows(STORAGES[storage](X)), 0, 0.0, order, y, c, correction, gamma, l1, False, unit,
-        frozen, theta, state, bias,
-    )  # fmt: skip
-    assert_allclose(state[:, :k], W, atol=1e-12)
-    assert_allclose(state[:, k : 2 * k], G, atol=1e-12)
-    assert_allclose(bias, np.concatenate([B, GB]), atol=1e-12)
-    assert_allclose(theta, e_theta, atol=1e-12)
-
-
-def test_log_softmax_is_what_the_duals_are_of(global_random_seed):
-    # the conjugate of logsumexp(z) - z_y at -theta is the negative entropy of e_y - theta
-    rng = np.random.default_rng(global_random_seed)
-    z, p = rng.normal(size=5), softmax(rng.normal(size=5))
-    theta = np.eye(5)[2] - p
-    gap = -log_softmax(z)[2] + xlogy(p, p).sum() + theta @ z
-    assert gap == pytest.approx(np.sum(p * (np.log(p) - log_softmax(z))))

@@ -1,7 +1,5 @@
-"""The iteration loop under callbacks and Ctrl-C, what a fit proves, and rows in blocks."""
+"""The iteration loop under callbacks and Ctrl-C, and its warnings."""
 
-import dataclasses
-import pickle
 import re
 import signal
 import warnings
@@ -9,8 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, ProgressBar
 from sklearn.callback._callback_context import CallbackContext
@@ -20,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_optland import Certificate
 from sklearn_optland._estimator.callbacks import Iteration, fit_loop, warn_unless_reached
-from sklearn_optland._rows.reduce import BLOCK_VALUES, row_blocks, sum_over_blocks
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 
@@ -245,34 +240,6 @@ def test_other_errors_pass_through():
     assert listener.calls[-1].hook == "teardown"
 
 
-# Certificate
-
-
-@pytest.mark.parametrize(
-    ("value", "tolerance", "reached", "text"),
-    [
-        (2e-7, 1e-6, True, "duality gap 2.00e-07 <= 1.00e-06 (global)"),
-        (1e-6, 1e-6, True, "duality gap 1.00e-06 <= 1.00e-06 (global)"),
-        (0.0, 0.0, True, "duality gap 0.00e+00 <= 0.00e+00 (global)"),
-        (1.5, 1e-6, False, "duality gap 1.50e+00 > 1.00e-06 (global)"),
-        (np.inf, 1e-6, False, "duality gap inf > 1.00e-06 (global)"),
-        (np.nan, 1e-6, False, "duality gap nan > 1.00e-06 (global)"),
-    ],
-)
-def test_certificate(value, tolerance, reached, text):
-    certificate = Certificate("duality gap", value, tolerance, "global")
-    assert certificate.reached is reached
-    assert str(certificate) == text
-    assert str(pickle.loads(pickle.dumps(certificate))) == text
-
-
-def test_certificate_is_frozen():
-    certificate = Certificate("gradient norm", 1.0, 0.1, "stationary")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        certificate.value = 0.0
-    assert certificate == Certificate("gradient norm", 1.0, 0.1, "stationary")
-
-
 def test_warning_says_value_tolerance_and_what_to_change():
     missed = Certificate("duality gap", 0.25, 1e-6, "global")
     with pytest.warns(ConvergenceWarning) as caught:
@@ -305,58 +272,3 @@ def test_no_warning_if_reached():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_unless_reached(Halving(), Certificate("duality gap", 0.0, 1e-6, "global"), 17, "?")
-
-
-# Blocks
-
-
-@given(n=st.integers(0, 5000), values_per_row=st.floats(BLOCK_VALUES / 6000, BLOCK_VALUES))
-def test_blocks_cover_all_rows_once(n, values_per_row):
-    blocks = list(row_blocks(n, values_per_row))
-    assert [row for bounds in blocks for row in range(*bounds)] == list(range(n))
-    values = [(last - first) * values_per_row for first, last in blocks]
-    assert all(0 < part <= BLOCK_VALUES for part in values)
-    # no more blocks than needed
-    assert all(part + 1.001 * values_per_row > BLOCK_VALUES for part in values[:-1])
-
-
-@pytest.mark.parametrize("values_per_row", [2 * BLOCK_VALUES, 1e300])
-def test_a_row_larger_than_a_block_is_a_block(values_per_row):
-    assert list(row_blocks(3, values_per_row)) == [(0, 1), (1, 2), (2, 3)]
-
-
-@pytest.mark.parametrize("values_per_row", [0, 0.5, 1])
-def test_rows_without_values_are_one_block(values_per_row):
-    assert list(row_blocks(1000, values_per_row)) == [(0, 1000)]
-
-
-@pytest.mark.parametrize(("size", "n_blocks"), [(1, 10), (4, 3), (5, 2), (10, 1), (11, 1)])
-@pytest.mark.parametrize("mapped", [True, False])
-def test_sum_over_blocks(size, n_blocks, mapped, tmp_path, global_random_seed):
-    A = np.random.default_rng(global_random_seed).normal(size=(10, 4))
-    if mapped:
-        np.save(tmp_path / "A.npy", A)
-        A = np.load(tmp_path / "A.npy", mmap_mode="r")
-    seen = []
-
-    def gram(first, last):
-        seen.append((first, last))
-        return A[first:last].T @ A[first:last]
-
-    total = sum_over_blocks(gram, 10, BLOCK_VALUES // size)
-    assert len(seen) == n_blocks
-    np.testing.assert_allclose(total, A.T @ A, atol=1e-14)
-    assert sum_over_blocks(lambda first, last: last - first, 10, BLOCK_VALUES // size) == 10
-
-
-def test_sum_over_blocks_of_a_statistic_that_adds_for_itself():
-    rows = []
-    assert sum_over_blocks(lambda *bounds: rows.extend(range(*bounds)), 5, BLOCK_VALUES) is None
-    assert rows == [0, 1, 2, 3, 4]
-
-
-def test_the_parts_of_a_sum_are_not_changed():
-    parts = [np.ones(2), np.ones(2), np.ones(2)]
-    total = sum_over_blocks(lambda first, last: parts[first], 3, BLOCK_VALUES)
-    np.testing.assert_array_equal(total, [3.0, 3.0])
-    np.testing.assert_array_equal(parts, np.ones((3, 2)))

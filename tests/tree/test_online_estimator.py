@@ -1,10 +1,9 @@
-"""LOMTreeClassifier: what it promises, against NumPy and on every kind of labels."""
+"""LOMTreeClassifier: probabilities, weights, labels, data, and learning that goes on."""
 
 import pickle
 from itertools import pairwise
 
 import joblib
-import matplotlib
 import numpy as np
 import pytest
 from helpers import SEEDS
@@ -14,230 +13,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
-from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import train_test_split
+from tree.online_helpers import LOSSES, blobs, depth_bound
 
-from sklearn_optland.tree import LOMTreeClassifier, export_text, plot_tree
+from sklearn_optland.tree import LOMTreeClassifier, export_text
 from sklearn_optland.tree._online.learn_fast import fault
 
-matplotlib.use("agg")
-LOSSES = ["hinge", "absolute", "log_loss"]
 many_classes = pytest.mark.filterwarnings("ignore:The number of unique classes:UserWarning")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return train_test_split(X, y, random_state=0)
-
-
-def blobs(seed, n=300, k=8, d=5, std=1.0):
-    return make_blobs(n, d, centers=k, cluster_std=std, random_state=seed % 2**32)
-
-
-def depth_bound(k):
-    return 2.5 * np.log2(k) + 3
-
-
-# Quality
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_learns_digits(digits, loss, global_random_seed):
-    X, X_test, y, y_test = digits
-    model = LOMTreeClassifier(loss=loss, random_state=global_random_seed).fit(X, y)
-    # A linear tree of ten leaves; guessing has 0.1.
-    assert model.score(X_test, y_test) > 0.78
-    assert model.history_["objective"][-1] < model.history_["objective"][0]
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_units_of_the_features_do_not_matter(digits, loss, global_random_seed):
-    X, X_test, y, _ = digits
-    # Powers of two change no digit of a float.
-    units = 2.0 ** np.random.default_rng(global_random_seed).integers(-20, 20, X.shape[1])
-    model = LOMTreeClassifier(loss=loss, max_iter=5, random_state=global_random_seed)
-    expected = clone(model).fit(X, y).apply(X_test)
-    assert_array_equal(model.fit(X * units, y).apply(X_test * units), expected)
-
-
-def test_rows_sorted_by_class_are_shuffled(digits, global_random_seed):
-    X, X_test, y, y_test = digits
-    order = np.argsort(y, kind="stable")
-    model = LOMTreeClassifier(random_state=global_random_seed).fit(X[order], y[order])
-    assert model.score(X_test, y_test) > 0.78
-    one_by_one = LOMTreeClassifier(shuffle=False).fit(X[order], y[order])
-    assert one_by_one.get_depth() <= depth_bound(10)
-
-
-# The shape of the tree
-
-
-@settings.get_profile("fits")
-@given(SEEDS, st.integers(1, 60), st.sampled_from(LOSSES), st.booleans(), st.booleans())
-def test_depth_is_logarithmic_on_any_data(seed, k, loss, shuffle, refit):
-    rng = np.random.default_rng(seed)
-    n = 4 * k + 10
-    X = rng.standard_normal((n, 3)) * rng.choice([0.0, 1.0, 100.0], 3)
-    y = np.sort(rng.integers(k, size=n)) if rng.random() < 0.5 else rng.integers(k, size=n)
-    model = LOMTreeClassifier(
-        loss=loss, max_iter=3, shuffle=shuffle, refit_leaves=refit, random_state=seed
-    ).fit(X, y)
-    assert model.get_depth() <= depth_bound(len(model.classes_))
-    assert fault(model._arrays) == ""
-
-
-@pytest.mark.parametrize("max_nodes", [1, 3, 9])
-def test_budgets_are_kept(max_nodes, global_random_seed):
-    X, y = blobs(global_random_seed)
-    model = LOMTreeClassifier(max_nodes, max_iter=5, random_state=global_random_seed).fit(X, y)
-    assert model.get_n_leaves() <= max_nodes + 1
-    assert (model.history_["n_splits"] <= max_nodes).all()
-    shallow = LOMTreeClassifier(max_depth=2, max_iter=5, random_state=global_random_seed).fit(X, y)
-    assert shallow.get_depth() <= 2
-    assert shallow.get_n_leaves() <= 4
-
-
-def test_huge_settings_are_settings(global_random_seed):
-    X, y = blobs(global_random_seed)
-    for loss in LOSSES:
-        model = LOMTreeClassifier(
-            loss=loss,
-            max_depth=10**9,
-            swap_resistance=1e300,
-            learning_rate=1e300,
-            max_iter=2,
-            random_state=global_random_seed,
-        ).fit(X, y)
-        assert fault(model._arrays) == ""
-        assert np.isfinite(model._arrays["weights"]).all()
-        assert model.score(X, y) > 2 * np.bincount(y).max() / len(y)
-
-
-def test_resistance_stops_swaps(global_random_seed):
-    X, y = blobs(global_random_seed, std=5.0)
-    swaps = [
-        LOMTreeClassifier(5, swap_resistance=R, max_iter=5, random_state=global_random_seed)
-        .fit(X, y)
-        .history_["n_swaps"][-1]
-        for R in (0.5, 1e9)
-    ]
-    assert swaps[0] > 0
-    assert swaps[1] == 0
-
-
-def test_path_ends_at_the_leaf(digits, global_random_seed):
-    X, X_test, y, _ = digits
-    model = LOMTreeClassifier(random_state=global_random_seed).fit(X, y)
-    path, leaves = model.decision_path(X_test), model.apply(X_test)
-    assert path.shape == (len(X_test), 2 * model.get_n_leaves() - 1)
-    nodes = model._arrays["nodes"]
-    for row, leaf in enumerate(leaves[:50]):
-        expected = []
-        while leaf >= 0:
-            expected.append(leaf)
-            leaf = nodes["parent"][leaf]
-        assert_array_equal(np.sort(path[[row]].indices), np.sort(expected))
-    assert path.sum(axis=1).max() - 1 <= model.get_depth()
-
-
-def test_memory_is_what_the_documentation_says(digits):
-    X, _, y, _ = digits
-    model = LOMTreeClassifier(random_state=0).fit(X, y)
-    arrays = model._arrays
-    assert arrays["weights"].nbytes == 4 * (model.get_n_leaves() - 1) * X.shape[1]
-    assert arrays["nodes"].nbytes == 64 * (2 * model.get_n_leaves() - 1)
-    assert arrays["slots"].nbytes == 32 * arrays["counters"]["n_slots"][0]
-    hashed = LOMTreeClassifier(n_bits=10, random_state=0).fit(X, y)
-    assert hashed._arrays["weights"].nbytes == 4 * 2**10
-
-
-# Measures
-
-
-def numpy_measures(model, X, y, weight):
-    """J, balance, purity and n of each split from `apply` alone."""
-    nodes, leaves = model._arrays["nodes"], model.apply(X)
-    inside = {}
-
-    def below(node):
-        if nodes["left"][node] < 0:
-            return [node]
-        found = below(nodes["left"][node]) + below(nodes["right"][node])
-        inside[node] = found
-        return found
-
-    below(int(model._arrays["counters"]["root"][0]))
-    for node, found in inside.items():
-        here = np.isin(leaves, found)
-        right = np.isin(leaves, inside.get(nodes["right"][node], [nodes["right"][node]]))
-        w = weight * here
-        n = w.sum()
-        if n == 0:
-            yield node, 0.0, np.nan, np.nan, np.nan
-            continue
-        p_right = (w * right).sum() / n
-        J = purity = 0.0
-        for c in np.unique(y[w > 0]):
-            pi = w[y == c].sum() / n
-            p = (w * right)[y == c].sum() / w[y == c].sum()
-            J += 2 * pi * abs(p_right - p)
-            purity += pi * min(p, 1 - p)
-        yield node, n, p_right, purity, J
-
-
-@settings.get_profile("fits")
-@given(SEEDS, st.integers(1, 9), st.sampled_from(LOSSES), st.booleans())
-def test_measures_are_those_of_the_routed_rows(seed, k, loss, weighted):
-    rng = np.random.default_rng(seed)
-    X, y = blobs(seed, n=150, k=k, std=2.0)
-    weight = rng.integers(0, 4, 150).astype(float) if weighted else np.ones(150)
-    weight[0] = 1.0
-    model = LOMTreeClassifier(loss=loss, max_iter=4, random_state=seed)
-    model.fit(X, y, sample_weight=weight)
-    stats = model.node_stats_
-    is_split = np.zeros(len(stats["n"]), dtype=bool)
-    for node, n, balance, purity, J in numpy_measures(model, X, y, weight):
-        is_split[node] = True
-        found = [stats[name][node] for name in ("n", "balance", "purity", "J")]
-        assert_allclose(found, [n, balance, purity, J], atol=1e-12)
-        assert np.isnan(J) or -1e-12 <= J <= 1 + 1e-12
-        assert np.isnan(purity) or -1e-12 <= purity <= 0.5 + 1e-12
-    for name in ("balance", "purity", "J"):
-        assert np.isnan(stats[name][~is_split]).all()
-
-    leaves, G = model.apply(X), 0.0
-    for leaf in np.unique(leaves):
-        at = leaves == leaf
-        counts = np.bincount(y[at], weights=weight[at])
-        if counts.sum():
-            pi = counts[counts > 0] / counts.sum()
-            G -= counts.sum() / weight.sum() * (pi * np.log(pi)).sum()
-    assert_allclose(model.leaf_entropy_, G, atol=1e-12)
-    prior = np.bincount(y, weights=weight) / weight.sum()
-    prior = prior[prior > 0]
-    assert model.certificate_.value == model.leaf_entropy_
-    assert_allclose(model.certificate_.tolerance, -(prior * np.log(prior)).sum(), atol=1e-12)
-    assert model.certificate_.reached
-    assert model.certificate_.scope == "estimate"
-
-
-def test_entropy_bound_is_the_theorem(digits):
-    X, _, y, _ = digits
-    model = LOMTreeClassifier(random_state=0).fit(X, y)
-    n_splits = model.get_n_leaves() - 1
-    for gamma in (0.05, 0.2, 0.5):
-        bound = model.entropy_bound(gamma)
-        needed = (1 / bound) ** (4 * (1 - gamma) ** 2 * np.log(10) / gamma**2)
-        assert_allclose(needed, n_splits)
-    stats = model.node_stats_
-    mixed = (stats["n_classes"] > 1) & ~np.isnan(stats["J"])
-    assert model.entropy_bound() == model.entropy_bound(stats["J"][mixed].min() / 2)
-    assert model.entropy_bound(0.0) == 1.0
-    for gamma in (-0.1, 0.6):
-        with pytest.raises(ValueError, match=r"gamma: found .* allowed is a number in \[0, 1/2\]"):
-            model.entropy_bound(gamma)
 
 
 # Probabilities
@@ -286,19 +68,6 @@ def test_threads_change_nothing(digits, n_jobs):
     model = LOMTreeClassifier(max_iter=3, random_state=0).fit(X, y)
     expected = model.apply(X_test)
     assert_array_equal(model.set_params(n_jobs=n_jobs).apply(X_test), expected)
-
-
-# Online
-
-
-def same_tree(one, other, X):
-    assert_array_equal(one.classes_, other.classes_)
-    for name in ("weights", "intercepts"):
-        n = min(len(one._arrays[name]), len(other._arrays[name]))
-        assert_array_equal(one._arrays[name][:n], other._arrays[name][:n])
-    assert_allclose(one.predict_proba(X), other.predict_proba(X))
-    assert one.leaf_entropy_ == pytest.approx(other.leaf_entropy_)
-    assert one.get_depth() == other.get_depth()
 
 
 @settings.get_profile("fits")
@@ -551,45 +320,3 @@ def test_callbacks_see_a_fitted_estimator_each_pass(digits):
     model.set_callbacks(monitor).fit(X, y)
     plain = LOMTreeClassifier(max_iter=4, random_state=0).fit(X, y)
     assert_array_equal(plain.apply(X_test), model.apply(X_test))
-
-
-# Text and pictures
-
-
-def test_text_has_a_line_a_node(digits):
-    X, _, y, _ = digits
-    model = LOMTreeClassifier(random_state=0).fit(X, y)
-    text = export_text(model, max_depth=99)
-    assert len(text.splitlines()) == 2 * model.get_n_leaves() - 1
-    assert text.count("class ") == model.get_n_leaves()
-    assert f"split: {len(y)} rows, balance {model.node_stats_['balance'][0]:.2f}" in text
-    short = export_text(model, max_depth=1, n_terms=0)
-    assert len(short.splitlines()) <= 5
-    assert "x" not in export_text(model, n_terms=0)
-    hashed = LOMTreeClassifier(n_bits=12, random_state=0).fit(X, y)
-    assert "margin" not in export_text(hashed)
-    with pytest.raises(ValueError, match="max_depth: found -1; allowed is an integer"):
-        export_text(model, max_depth=-1)
-
-
-def test_text_names_the_features():
-    pandas = pytest.importorskip("pandas")
-    X = pandas.DataFrame({"height": [-1.0, 1.0] * 20, "noise": [0.0, 0.1, 0.0, -0.1] * 10})
-    model = LOMTreeClassifier(random_state=0).fit(X, ["low", "high"] * 20)
-    text = export_text(model, n_terms=1)
-    assert "height" in text
-    assert "class low: share 1.00, 20 rows" in text
-
-
-def test_picture_has_a_box_a_node(digits):
-    from matplotlib.figure import Figure
-
-    X, _, y, _ = digits
-    model = LOMTreeClassifier(random_state=0).fit(X, y)
-    ax = Figure().add_subplot()
-    boxes = plot_tree(model, max_depth=99, ax=ax)
-    assert len(boxes) == 2 * model.get_n_leaves() - 1
-    places = {tuple(box.xyann) for box in boxes}
-    assert len(places) == len(boxes)
-    assert len(plot_tree(model, max_depth=1)) == 3
-    assert boxes[0].axes is ax

@@ -12,9 +12,9 @@ from sklearn_optland.neural_network._mean_field.first_variation import (
     first_variation,
     maximum_over_sphere,
 )
-from sklearn_optland.neural_network._mean_field.first_variation_fast import (
-    bound_triangles,
-)
+from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
+
+pytestmark = pytest.mark.kernels
 
 TOL = 1e-5
 SEEDS = st.integers(0, 2**32 - 1)
