@@ -1,4 +1,4 @@
-"""Run a solver until its certificate is within the tolerance, for estimators and for the function."""
+"""Run a solver until its certificate is within the tolerance: for estimators, for the function."""
 
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -79,6 +79,11 @@ class Descent:
         if self.scale is not None:
             return self.tol * self.scale
         return max(self.tol * self.best.objective, ROUNDING * self.at_zero)
+
+    @property
+    def certificate_at_zero(self):
+        """The norm of the gradient at zero, or the objective, of which the gap is a part."""
+        return self.at_zero if self.scale is None else self.scale
 
     @property
     def done(self):
@@ -170,6 +175,8 @@ class Solution:
         The best parameters of each problem.
     objective : float
     certificate : Certificate
+    certificate_at_zero : float
+        Of parameters that are zero, or more.
     history : dict of ndarray
     n_iter : int
         Passes, those for certificates not counted.
@@ -180,6 +187,7 @@ class Solution:
     parameters: list
     objective: float
     certificate: Certificate
+    certificate_at_zero: float
     history: dict
     n_iter: int
     solver: str
@@ -237,6 +245,7 @@ def solve(
         parameters=[descent.best.W for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
         certificate=_certificate(descents),
+        certificate_at_zero=sum(descent.certificate_at_zero for descent in descents),
         history=history,
         n_iter=round(max(descent.n_passes for descent in descents)),
         solver=name,
@@ -271,7 +280,7 @@ def _certificate(descents):
         objective = sum(descent.best.objective for descent in descents)
         return Certificate("duality gap", value, tolerance, "global", ratio(value, objective))
     quantity = "prox-gradient norm" if first.problem.penalty.positive else "gradient norm"
-    at_zero = sum(descent.scale for descent in descents)
+    at_zero = sum(descent.certificate_at_zero for descent in descents)
     return Certificate(quantity, value, tolerance, "stationary", ratio(value, at_zero))
 
 
@@ -311,11 +320,12 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         )
         certificate, history, n_iter = solution.certificate, solution.history, solution.n_iter
         self.solver_, self.rate_ = solution.solver, solution.rate
-        # `max_iter` does not count passes for certificates
-        counts = history["passes"] * (n_iter / history["passes"][-1])
         what_to_change = None
         if certificate.reached is False:
-            curve = history["certificate"]
+            # `max_iter` does not count passes for certificates
+            counts = history["passes"] * (n_iter / history["passes"][-1])
+            curve = np.append(solution.certificate_at_zero, history["certificate"])
+            counts = np.append(0.0, counts)
             what_to_change = advise(self, n_iter, dtype, certificate, counts, curve)
         fitted = attributes(solution.parameters)
         finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
