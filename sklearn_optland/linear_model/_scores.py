@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sklearn_optland._estimator.base import check_start
 from sklearn_optland._estimator.scores import ScoreClassifier
 from sklearn_optland._estimator.training_rows import (
     check_class_totals,
@@ -29,13 +30,9 @@ def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
 
 def last_parameters(estimator):
     """`coef_` and `intercept_`, a warm start, in one float64 array with the intercepts last."""
-    for name in ("coef_", "intercept_"):
-        if not np.isfinite(getattr(estimator, name)).all():
-            raise ValueError(
-                f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
-            )
+    check_start(estimator, "coef_", "intercept_")
     W = np.vstack([np.atleast_2d(estimator.coef_).T, np.atleast_1d(estimator.intercept_)])
-    return W.astype(np.float64)
+    return np.ascontiguousarray(W, dtype=np.float64)
 
 
 def linear_scores(estimator, X):

@@ -187,7 +187,8 @@ class FiniteSum:
         their own hand it in. The best bound so far is kept. W that is not feasible has an infinite
         objective and proves nothing.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+        # what is not finite proves nothing
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._certified(W, theta)
 
     def _certified(self, W, theta):

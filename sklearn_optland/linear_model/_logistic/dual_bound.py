@@ -31,17 +31,17 @@ def lower_bound(problem, point, direction):
         dZ += _solve(problem.class_curvature(Z), -_column_sums(problem, Z, dZ))
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
-    bound = objective - _dual_gap(problem, point, R, divergence)
+    gap = _dual_gap(problem, point, R, divergence)
+    bound = _less_rounding(objective - gap, objective, _lost_digits(point, Z, R))
     if cut < 1.0:
         bound = max(bound, _softmax_bound(problem, point, Z, loss, Z + dZ))
-    return _less_rounding(bound, objective)
+    return bound
 
 
 def dual_bound(problem, point, scores):
     """Return a proven lower bound on the optimum, from the dual point softmax(scores)."""
     Z, loss = _balanced_scores(problem, point)
-    bound = _softmax_bound(problem, point, Z, loss, scores)
-    return _less_rounding(bound, loss + problem.half_norm(point.W))
+    return _softmax_bound(problem, point, Z, loss, scores)
 
 
 def _balanced_scores(problem, point):
@@ -56,9 +56,17 @@ def _softmax_bound(problem, point, Z, loss, scores):
         scores = scores + _best_intercept(problem, scores)
     R = _residuals(problem, scores)
     # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-    divergence = loss - problem.loss(scores) + np.vdot(R, scores - Z)
+    new_loss, moved = problem.loss(scores), scores - Z
+    divergence = loss - new_loss + np.vdot(R, moved)
     gap = _dual_gap(problem, point, R, divergence)
-    return loss + problem.half_norm(point.W) - gap
+    objective = loss + problem.half_norm(point.W)
+    size = new_loss + np.vdot(np.abs(R), np.abs(moved)) + _lost_digits(point, Z, R)
+    return _less_rounding(objective - gap, objective, size)
+
+
+def _lost_digits(point, Z, R):
+    """What residuals make of the shift of scores, whose ulp is what they may have lost by it."""
+    return 0.0 if Z is point.Z else np.abs(Z - point.Z).max() * np.abs(R).sum()
 
 
 def _bound_from_image(problem, point):
@@ -144,9 +152,12 @@ def _best_intercept(problem, Z):
     return shift
 
 
-def _less_rounding(bound, objective):
-    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
-    bound -= 8 * EPS * objective
+def _less_rounding(bound, objective, size=0.0):
+    """A lower bound on the optimum less what float64 leaves open; 0 if it is not a number.
+
+    That is a few ulp of the objective, or of the size of terms that nearly cancel.
+    """
+    bound -= EPS * max(8 * objective, 4 * size)
     return max(0.0, bound) if np.isfinite(bound) else 0.0
 
 

@@ -20,12 +20,14 @@ from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, steps
 from sklearn_optland.linear_model._logistic.problem import LogLossProblem
-from sklearn_optland.linear_model._scores import LinearClassifier, weigh_rows
+from sklearn_optland.linear_model._scores import LinearClassifier, last_parameters, weigh_rows
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
 MOSTLY_ZEROS = 0.15
 # Of the weights times C: squares of such numbers, and float32, are far from overflow.
 LARGEST_WEIGHT = 1e30
+# Scores of a warm start: float32 holds the sums of larger ones no more.
+LARGEST_SCORE = 1e30
 
 
 class BoundMajorizationLogisticRegression(
@@ -248,7 +250,6 @@ class BoundMajorizationLogisticRegression(
                 f"sample_weight: a weight, times class_weight and C, is {weights.max():.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
             )
-        W = self._start(X, classes)
         rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
         used = weights > 0
         if not used.all():
@@ -262,6 +263,7 @@ class BoundMajorizationLogisticRegression(
             fit_intercept=self.fit_intercept,
         )
         self._refuse_infinite(X, problem)
+        W = self._start(problem, classes)
 
         def attributes(W):
             coef = W[:-1].T.astype(X.dtype)
@@ -303,18 +305,21 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, X, classes):
-        """Start at zero, or where the last fit ended."""
-        shape = (X.shape[1] + 1, 1 if len(classes) == 2 else len(classes))
+    def _start(self, problem, classes):
+        """Start at zero, or where the last fit ended, unless its scores exceed float32."""
+        zeros = problem.zeros()
         if self.warm_start and hasattr(self, "coef_"):
-            W = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
-            if W.shape == shape and np.array_equal(self.classes_, classes):
+            W = last_parameters(self)
+            if W.shape == zeros.shape and np.array_equal(self.classes_, classes):
                 if not self.fit_intercept:
                     W[-1] = 0.0
-                if W.shape[1] > 1:
+                if problem.k > 1:
                     W -= W.mean(axis=1, keepdims=True)
-                return np.ascontiguousarray(W)
-        return np.zeros(shape)
+                with np.errstate(over="ignore"):
+                    scores = np.sqrt(problem.column_squares / problem.c.sum()) @ np.abs(W)
+                if scores.max() <= LARGEST_SCORE:
+                    return W
+        return zeros
 
 
 def _encode(y):

@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, check_start
 from sklearn_optland._estimator.callbacks import Iteration, advice, fit_loop, warn_unless_reached
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.early_stopping import BestSoFar, hold_out
@@ -240,7 +240,11 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.warm_start and hasattr(self, "coefs_"):
             shapes = [W.shape for W in self.coefs_]
             if shapes[0][0] == d and shapes[1][1] == k and (m == 0 or shapes[0][1] == m):
-                return problem.to_inside(*scaling.to_inside(self.coefs_, self.intercepts_))
+                check_start(self, "coefs_", "intercepts_")
+                with np.errstate(over="ignore", invalid="ignore"):
+                    theta = problem.to_inside(*scaling.to_inside(self.coefs_, self.intercepts_))
+                    if np.isfinite(problem.value_and_gradient(theta)[0]):
+                        return theta
         if self.regime == "kernel":
             theta = solvers.spread_start(problem, 2 * m, 1.0, rng)
             B, A = problem.particles(theta)

@@ -1,16 +1,7 @@
-"""Draw the tables of README.md, a picture a family, into the folder `figures`.
-
-    python benchmarks/plots.py
-
-The tables are the record of the full runs: when one has changed, run this again.
-"""
-
-import re
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
+"""Pictures of the tables, one a folder."""
 
 import numpy as np
+from common.tables import fingerprint
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
@@ -18,8 +9,6 @@ from matplotlib.transforms import Bbox
 
 from sklearn_optland.plotting._style import COLOURS, FAINT, MARKERS, STYLE, styles
 
-HERE = Path(__file__).parent
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 # The same tables give the same file, byte by byte.
 SVG = {
     "svg.fonttype": "none",
@@ -30,51 +19,15 @@ SVG = {
 BLUE, ORANGE, _, _, YELLOW, *_ = COLOURS
 
 
-@dataclass
-class Table:
-    section: str  # the heading above it
-    caption: str  # the last line above it
-    rows: list  # of each row a dict by column
+def first(value):
+    """The number of a cell, its first if there are several; NaN if there is none."""
+    value = value[0] if isinstance(value, list) else value
+    return value if isinstance(value, int | float) else np.nan
 
 
-def read_tables(text):
-    """All tables of a markdown text, in order."""
-    tables, section, caption = [], "", ""
-    lines = iter(text.splitlines())
-    for line in lines:
-        if line.startswith("## "):
-            section = line[3:]
-        if not line.startswith("|"):
-            caption = line or caption
-            continue
-        columns, rows = split(line), []
-        next(lines)  # | --- |
-        while (line := next(lines, "")).startswith("|"):
-            rows.append(dict(zip(columns, split(line), strict=True)))
-        tables.append(Table(section, caption, rows))
-    return tables
-
-
-def split(line):
-    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
-
-
-def numbers(cell):
-    """All numbers of a cell: of 4.13 (3.96–4.17), of 0.16 ± 0.04, 0.17."""
-    return [float(text) for text in NUMBER.findall(cell)]
-
-
-def select(tables, *columns):
-    """Those with these columns."""
-    found = [table for table in tables if table.rows[0].keys() >= set(columns)]
-    if not found:
-        raise ValueError(f"there is no table with the columns {columns}")
-    return found
-
-
-def fingerprint(tables):
-    """Another one when a cell changes: a picture holds that of the tables it was drawn from."""
-    return sha256(repr([table.rows for table in tables]).encode()).hexdigest()[:16]
+def names_of(table, end):
+    """What stands before an ending in the headings that have it."""
+    return [heading.removesuffix(end) for heading in table.columns if heading.endswith(end)]
 
 
 def name_rows(ax, labels, spare=0):
@@ -125,15 +78,18 @@ def label_points(ax, points, labels, lines=()):
 
 def logistic_regression(figure, tables):
     """Ratios to the best rival, three levels a row."""
-    first, *others = select(tables, "ratio 1e-06")
-    panels = {"two classes": first.rows, "several classes": [r for t in others for r in t.rows]}
+    several = "several-classes", "float32", "sparse", "embedded"
+    panels = {
+        "two classes": tables["two-classes"].rows,
+        "several classes": [row for name in several for row in tables[name].rows],
+    }
     heights = max(len(rows) for rows in panels.values())
     figure.set_size_inches(9.5, 0.9 + 0.17 * heights)
     for ax, (title, rows) in zip(figure.subplots(1, 2, sharex=True), panels.items(), strict=True):
         for level, style in styled(["1e-03", "1e-06", "1e-09"]):
-            ratios = [numbers(row[f"ratio {level}"])[:1] or [np.nan] for row in rows]
+            ratios = [first(row[f"ratio {level}"]) for row in rows]
             label = f"to {float(level):g} of the optimum"
-            ax.plot(np.ravel(ratios), range(len(rows)), label=label, linestyle="none", **style)
+            ax.plot(ratios, range(len(rows)), label=label, linestyle="none", **style)
         name_rows(ax, [f"{row['data']}, C = {row['C']}" for row in rows])
         ax.axvline(1, color="black", linewidth=0.8)
         ax.set(title=title, xlabel="seconds of the best rival ÷ ours")
@@ -144,34 +100,36 @@ def finite_sums(figure, tables):
     """Ratios to each rival; passes against the condition number."""
     figure.set_size_inches(9.5, 3.6)
     left, right = figure.subplots(1, 2)
-    (table,) = select(tables, "rival: s (count), ratio")
+    rows = tables["speed"].rows
     rivals = "scikit-learn[saga]", "scikit-learn[liblinear]", "skglm", "celer"
-    heights = dict(enumerate(row["rival: s (count), ratio"] for row in table.rows))
     for name, style in styled(rivals):
-        # NAME seconds (count), ratio; with > before what is a bound
-        found = re.compile(re.escape(name) + r" [^(]+\([^)]+\), (> )?([\d.]+)")
-        cells = {height: found.search(cell) for height, cell in heights.items()}
-        reached = [(float(c[2]), height) for height, c in cells.items() if c and not c[1]]
-        bounds = [(float(c[2]), height) for height, c in cells.items() if c and c[1]]
+        found = [
+            (entry[-1], height, len(entry))
+            for height, row in enumerate(rows)
+            for entry in row["rival: s (count), ratio"]
+            if entry[0] == name
+        ]
+        reached = [(ratio, height) for ratio, height, size in found if size == 4]
+        bounds = [(ratio, height) for ratio, height, size in found if size == 5]
         left.plot(*np.transpose(reached), label=name, linestyle="none", **style)
         for bound in bounds:
             left.plot(*bound, markerfacecolor="white", **style)
     left.plot([], [], "o", color=FAINT, markerfacecolor="white", label="did not arrive: at least")
-    labels = [f"{r['data']}, {r['penalty']}, strength {r['strength']}" for r in table.rows]
+    labels = [f"{r['data']}, {r['penalty']}, strength {r['strength']}" for r in rows]
     name_rows(left, labels, spare=2.5)
     left.axvline(1, color="black", linewidth=0.8)
     left.set_xlabel("seconds of the rival ÷ ours")
     left.set_title("to 1e-6 of the optimum")
     left.legend(loc="lower center", ncols=2)
 
-    rates = select(tables, "κ/n = 1")[-1]
+    rates = tables["rates-log-loss"]
     colours = {"nκ": FAINT, "n√κ": YELLOW, "n + κ": BLUE, "n + √(nκ)": ORANGE}
-    ratios = [float(column.partition("= ")[2]) for column in rates.rows[0] if "κ/n" in column]
+    ratios = [float(heading.partition("= ")[2]) for heading in rates.columns if "κ/n" in heading]
     shown = [row for row in rates.rows if row["row"] in colours]
     for row, marker in zip(shown, "x+osv^DPX*", strict=True):
         cells = [row[f"κ/n = {ratio:g}"] for ratio in ratios]
-        passes = [np.nan if cell.startswith(">") else numbers(cell)[0] for cell in cells]
-        theory = [numbers(cell)[1] for cell in cells]  # the same in all rows of a colour
+        passes = [first(cell) for cell in cells]
+        theory = [cell[-1] for cell in cells]  # the same in all rows of a colour
         label, colour = f"{row['solver']}: {row['row']}", colours[row["row"]]
         right.plot(ratios, passes, color=colour, marker=marker, label=label, linewidth=1)
         right.plot(ratios, theory, color=colour, linestyle=":")
@@ -184,16 +142,14 @@ def multiclass(figure, tables):
     """Error against seconds of prediction; both against the number of classes."""
     figure.set_size_inches(9.5, 4)
     *panels, growth = figure.subplots(1, 3, width_ratios=(5, 5, 4))
-    titles = {"**isolet**": "isolet, 26 classes", "**clinc150**": "clinc150, 150 classes"}
+    titles = {"isolet": "isolet, 26 classes", "clinc150": "clinc150, 150 classes"}
     points = {}
-    errors = select(tables, "error %")
-    for ax, (caption, title) in zip(panels, titles.items(), strict=True):
-        (table,) = (table for table in errors if table.caption == caption)
+    for ax, (data, title) in zip(panels, titles.items(), strict=True):
         ax.set(title=title, xscale="log", yscale="log", xlabel="µs a predicted row")
         ax.set_xlim(0.015, 900)
         ax.margins(y=0.1)
-        ours_first = sorted(table.rows, key=lambda row: not row["learner"].startswith("LOM"))
-        rows = [(numbers(row["predict µs"])[0], numbers(row["error %"])[0]) for row in ours_first]
+        ours_first = sorted(tables[data].rows, key=lambda row: not row["learner"].startswith("LOM"))
+        rows = [(first(row["predict µs"]), first(row["error %"])) for row in ours_first]
         names = [row["learner"].removesuffix("Classifier") for row in ours_first]
         colours = [ORANGE if name.startswith("LOM") else BLUE for name in names]
         ax.scatter(*np.transpose(rows), s=16, color=colours)
@@ -202,12 +158,12 @@ def multiclass(figure, tables):
         points[ax] = rows, names
     panels[0].set_ylabel("error on test rows, %")
 
-    (table,) = select(tables, "µs an example, predict")
-    sizes = [column for column in table.rows[0] if column.startswith("k = ")]
+    table = tables["scaling-predict"]
+    sizes = [heading for heading in table.columns if heading.startswith("k = ")]
     ks = [int(size.removeprefix("k = ").replace(",", "")) for size in sizes]
     ends, names = [], []
     for row, marker in zip(table.rows, MARKERS, strict=False):
-        times = {k: numbers(row[size])[0] for k, size in zip(ks, sizes, strict=True) if row[size]}
+        times = {k: row[size] for k, size in zip(ks, sizes, strict=True) if row[size]}
         name = row["µs an example, predict"].removesuffix("Classifier")
         colour = ORANGE if name.startswith("LOM") else BLUE
         growth.plot(*zip(*times.items(), strict=True), color=colour, marker=marker)
@@ -229,14 +185,19 @@ def tuned_nets(figure, tables):
         points, names = [], []
         for kind, (colour, marker, label) in kinds.items():
             column = f"{ours}: {kind}, s"
-            rows = [r for t in tables for r in t.rows if r.get(column) and "≤" not in r["data"]]
+            rows = [
+                row
+                for table in tables.values()
+                for row in table.rows
+                if row.get(column) and "≤" not in row["data"]
+            ]
             if not rows:
                 continue
             found = []
             for row in rows:
-                rivals = [numbers(row[f"MLP {solver}: {kind}, s"]) for solver in ("adam", "lbfgs")]
+                rivals = [row[f"MLP {solver}: {kind}, s"] for solver in ("adam", "lbfgs")]
                 # Cells are error ± deviation, seconds: the better is the one with less error.
-                (error, *_, seconds), own = min(rivals), numbers(row[column])
+                (error, *_, seconds), own = min(rivals), row[column]
                 found.append((own[-1] / seconds, own[0] / error))
             ax.plot(*np.transpose(found), marker, color=colour, label=label)
             points += found
@@ -256,21 +217,19 @@ def two_layer_nets(figure, tables):
     """Seconds to a risk; the risk by the number of neurons; both layers against one."""
     figure.set_size_inches(9.5, 3.2)
     speed, teacher, regimes = figure.subplots(1, 3)
-    (table,) = select(tables, "particles: s, iterations")
+    table = tables["speed"]
     problems = [f"d = {row['d']}, seed {row['seed']}" for row in table.rows]
-    columns = [column for column in table.rows[0] if column.endswith(": s, iterations")]
-    for column, style in styled(columns):
-        seconds = [(numbers(row[column]) or [np.nan])[0] for row in table.rows]
-        name = column.partition(":")[0]
+    for name, style in styled(names_of(table, ": s, iterations")):
+        seconds = [first(row[f"{name}: s, iterations"]) for row in table.rows]
         speed.plot(seconds, range(len(problems)), label=name, linestyle="none", **style)
     name_rows(speed, problems, spare=1)
     speed.set(xlabel="CPU seconds", title="to a risk of 1e-4")
     speed.legend(loc="lower center", ncols=2)
 
-    (table,) = select(tables, "neurons", "seed 0")
-    neurons = [int(row["neurons"]) for row in table.rows]
-    seeds = [column for column in table.rows[0] if column.startswith("seed ")]
-    risks = [[numbers(row[seed])[0] for seed in seeds] for row in table.rows]
+    table = tables["teacher"]
+    neurons = [row["neurons"] for row in table.rows]
+    seeds = [heading for heading in table.columns if heading.startswith("seed ")]
+    risks = [[row[seed] for seed in seeds] for row in table.rows]
     teacher.plot(neurons, risks, "o", color=BLUE, markerfacecolor="none")
     teacher.axhline(1e-4, color=FAINT, linewidth=0.8)
     teacher.set(xscale="log", yscale="log", xlabel="neurons", ylabel="risk at the end")
@@ -278,10 +237,10 @@ def two_layer_nets(figure, tables):
     teacher.set_xticks(neurons, neurons)
     teacher.minorticks_off()
 
-    (table,) = select(tables, "both layers: error")
-    rows = [int(row["rows"]) for row in table.rows]
+    table = tables["regimes"]
+    rows = [row["rows"] for row in table.rows]
     for name, style in styled(["output layer", "both layers"]):
-        errors, deviations = np.transpose([numbers(row[f"{name}: error"]) for row in table.rows])
+        errors, deviations = np.transpose([row[f"{name}: error"] for row in table.rows])
         regimes.errorbar(rows, errors, deviations, label=name, capsize=2, **style)
     regimes.set(xscale="log", xlabel="training rows", ylabel="error on test rows")
     regimes.set(title="classes in discs, 15 dimensions", ylim=(0, None))
@@ -294,23 +253,20 @@ def deep_nets(figure, tables):
     """Seconds to a training loss; accuracy of eight layers of sigmoids."""
     figure.set_size_inches(9.5, 2.6)
     speed, sigmoid = figure.subplots(1, 2)
-    (table,) = select(tables, "ours: s, iterations, test")
-    columns = [column for column in table.rows[0] if column.endswith(": s, iterations, test")]
-    for column, style in styled(columns):
-        seconds = [(numbers(row[column]) or [np.nan])[0] for row in table.rows]
+    table = tables["speed"]
+    for name, style in styled(names_of(table, ": s, iterations, test")):
+        seconds = [first(row[f"{name}: s, iterations, test"]) for row in table.rows]
         if not np.isnan(seconds).all():
-            name = column.partition(":")[0]
             speed.plot(seconds, range(len(seconds)), label=name, linestyle="none", **style)
     name_rows(speed, [row["data"] for row in table.rows])
     speed.set(xlabel="CPU seconds", title="to a training loss")
     speed.legend()
 
-    (table,) = select(tables, "learner")
-    columns = [column for column in table.rows[0] if column.endswith(": accuracy by seed")]
-    rows = [row for row in table.rows if any(row[column] for column in columns)]
-    for column, style in styled(columns):
-        points = [(x, height) for height, row in enumerate(rows) for x in numbers(row[column])]
-        label = f"from {column.partition(':')[0]}"
+    rows = tables["sigmoid"].rows
+    for start, style in styled(names_of(tables["sigmoid"], ": accuracy by seed")):
+        accuracies = [row[f"{start}: accuracy by seed"] for row in rows]
+        points = [(x, height) for height, found in enumerate(accuracies) for x in found]
+        label = f"from {start}"
         sigmoid.plot(*np.transpose(points), label=label, mfc="none", linestyle="none", **style)
     sigmoid.set_yticks(range(len(rows)), [row["learner"] for row in rows])
     sigmoid.set(xlabel="accuracy on test rows, five seeds", title="eight hidden layers of sigmoids")
@@ -318,28 +274,19 @@ def deep_nets(figure, tables):
     sigmoid.legend()
 
 
-PICTURES = {  # by the heading of their tables
-    "Logistic regression": logistic_regression,
-    "Finite sums": finite_sums,
-    "Multiclass in logarithmic time": multiclass,
-    "Tuned nets": tuned_nets,
-    "Two-layer nets": two_layer_nets,
-    "Deep nets": deep_nets,
+PICTURES = {  # by the folder of their tables
+    "logistic_regression": logistic_regression,
+    "finite_sum": finite_sums,
+    "multiclass": multiclass,
+    "tuned_nets": tuned_nets,
+    "two_layer": two_layer_nets,
+    "deep_nets": deep_nets,
 }
 
 
-def main():
-    tables = read_tables((HERE / "README.md").read_text(encoding="utf-8"))
-    (HERE / "figures").mkdir(exist_ok=True)
-    for section, draw in PICTURES.items():
-        own = [table for table in tables if table.section == section]
-        path = HERE / "figures" / f"{draw.__name__}.svg"
-        with rc_context({**STYLE, **SVG}):
-            figure = Figure()
-            draw(figure, own)
-            figure.savefig(path, metadata={"Date": None, "Identifier": fingerprint(own)})
-        print(path)
-
-
-if __name__ == "__main__":
-    main()
+def draw(folder, tables, path):
+    """Draw a folder's picture; the file names the tables that it was drawn from."""
+    with rc_context({**STYLE, **SVG}):
+        figure = Figure()
+        PICTURES[folder](figure, tables)
+        figure.savefig(path, metadata={"Date": None, "Identifier": fingerprint(tables)})

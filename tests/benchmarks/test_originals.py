@@ -1,10 +1,7 @@
-"""The benchmarks' data sets, files of a folder or small copies of the originals; their pictures."""
+"""Small copies of the public originals become the data sets that benchmarks read."""
 
 import bz2
-import importlib.util
 import json
-import re
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,57 +11,6 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, issparse
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-if not BENCHMARKS.exists():
-    pytest.skip("no benchmarks beside the tests", allow_module_level=True)
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def data(monkeypatch, tmp_path):
-    """The module, its folder of files, and a site in the place of all of the network's."""
-    module, folder, site = _module("public_data"), tmp_path / "data", tmp_path / "site"
-    monkeypatch.setenv("OPTLAND_DATA", str(folder))
-    monkeypatch.setenv("OPTLAND_FETCH", "1")
-    for address in ("LIBSVM", "UCI"):
-        monkeypatch.setattr(module, address, f"{site.as_uri()}/")
-    monkeypatch.setattr(module, "CLINC", (site / "clinc.json").as_uri())
-
-    def forbidden(*args, **options):
-        raise AssertionError(f"this would use the network: {args} {options}")
-
-    for name in ("openml", "covtype", "california_housing", "20newsgroups"):
-        monkeypatch.setattr(module.datasets, f"fetch_{name}", forbidden)
-
-    def publish(path, content):
-        file = site / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    def resize(name, shape, n_classes=None):
-        """Let a small copy pass for the original."""
-        small = replace(module.ORIGINALS[name], shape=shape, n_classes=n_classes)
-        monkeypatch.setitem(module.ORIGINALS, name, small)
-
-    def serve(name, *arrays, **options):
-        """Let a function of scikit-learn return these arrays."""
-
-        def served(**asked):
-            assert options.items() <= asked.items()
-            return arrays
-
-        monkeypatch.setattr(module.datasets, name, served)
-
-    return SimpleNamespace(
-        module=module, load=module.load, folder=folder, publish=publish, resize=resize, serve=serve
-    )
-
 
 def _equal(X, expected):
     """Of the same type, and the same in every entry."""
@@ -72,62 +18,6 @@ def _equal(X, expected):
         assert issparse(X)
         X, expected = X.toarray(), expected.toarray()
     np.testing.assert_array_equal(X, expected, strict=True)
-
-
-@pytest.mark.parametrize("n_train", [None, 4])
-@pytest.mark.parametrize("kind", ["float32", "uint8", "sparse"])
-def test_a_stored_file_is_read_as_it_is(data, kind, n_train, monkeypatch):
-    monkeypatch.delenv("OPTLAND_FETCH")
-    rng = np.random.default_rng(0)
-    if kind == "sparse":
-        X = csr_matrix(np.maximum(rng.standard_normal((6, 5)), 0), dtype=np.float32)
-        parts = {"data": X.data, "indices": X.indices, "indptr": X.indptr, "shape": X.shape}
-    else:
-        X = (10 * rng.random((6, 5))).astype(kind)
-        parts = {"X": X}
-    y = np.arange(6)
-    data.folder.mkdir()
-    split = {} if n_train is None else {"n_train": n_train}
-    np.savez(data.folder / "mine.npz", y=y, **parts, **split)
-    found, labels, n_found = data.load("mine")
-    _equal(found, X)
-    _equal(labels, y)
-    assert n_found == (n_train or 6)
-
-
-def test_digits_need_no_folder(data, monkeypatch):
-    monkeypatch.delenv("OPTLAND_DATA")
-    X, y, n_train = data.load("digits")
-    assert X.shape == (1797, 64)
-    assert n_train == len(y) == 1797
-
-
-def test_without_a_folder_it_is_asked_for(data, monkeypatch):
-    monkeypatch.delenv("OPTLAND_DATA")
-    with pytest.raises(FileNotFoundError, match="a9a: OPTLAND_DATA must name the folder"):
-        data.load("a9a")
-
-
-@pytest.mark.parametrize("value", [None, "", "0"])
-def test_nothing_is_fetched_unless_asked_for(data, value, monkeypatch):
-    monkeypatch.delenv("OPTLAND_FETCH")
-    if value is not None:
-        monkeypatch.setenv("OPTLAND_FETCH", value)
-    monkeypatch.setattr(data.module, "urlopen", None)  # would fail
-    with pytest.raises(FileNotFoundError, match=r"no file .*a9a\.npz: OPTLAND_FETCH=1 fetches"):
-        data.load("a9a")
-    assert not data.folder.exists()
-
-
-def test_what_has_no_known_original_is_not_fetched(data):
-    with pytest.raises(FileNotFoundError, match=r"no file .*kin40k\.npz, and no public original"):
-        data.load("kin40k")
-
-
-def test_a_failing_network_is_told(data):
-    with pytest.raises(FileNotFoundError, match=r"a9a\.npz, and its public original cannot be"):
-        data.load("a9a")
-    assert not data.folder.exists()
 
 
 SVMLIGHT = "-1 2:1 4:0.5\n+1 1:2\n-1 3:1\n"
@@ -429,80 +319,7 @@ def test_another_original_than_the_known_one_is_refused(data, shape, n_classes, 
     assert not data.folder.exists()
 
 
-def test_the_command_names_what_there_is_and_what_is_not(data, monkeypatch, capsys):
-    data.publish("multiclass/shuttle.scale", "1 1:0.5\n4 2:1\n")
-    data.publish("multiclass/shuttle.scale.t", "1 3:1\n")
-    data.resize("shuttle", (3, 9), 2)
-    monkeypatch.setattr("sys.argv", ["public_data.py", "shuttle", "kin40k"])
-    data.module.main()
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("shuttle: 3 rows, 2 of them for training, 9 columns; the original ")
-    assert "no public original of kin40k" in second
-
-
 def test_every_original_has_a_test(data):
     """A new one must not be forgotten here."""
     text = Path(__file__).read_text(encoding="utf-8")
     assert not [name for name in data.module.ORIGINALS if f'"{name}"' not in text]
-
-
-@pytest.fixture(scope="module")
-def plots():
-    pytest.importorskip("matplotlib")
-    return _module("plots")
-
-
-README = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
-
-
-def test_tables_are_read_with_their_heading_and_caption(plots):
-    text = """
-## One
-
-Some words.
-
-| data | s |
-| --- | --- |
-| iris | 1.5 (1–2) |
-| wine |  |
-
-## Two
-
-A caption:
-
-| n |
-| --- |
-| 3 |"""
-    first, second = plots.read_tables(text)
-    assert first.section == "One"
-    assert first.rows == [{"data": "iris", "s": "1.5 (1–2)"}, {"data": "wine", "s": ""}]
-    assert (second.section, second.caption, second.rows) == ("Two", "A caption:", [{"n": "3"}])
-    assert plots.fingerprint([first]) != plots.fingerprint([second])
-
-
-@pytest.mark.parametrize(
-    ("cell", "numbers"),
-    [
-        ("4.13 (3.96–4.17)", [4.13, 3.96, 4.17]),
-        ("0.1611 ± 0.036, 0.17", [0.1611, 0.036, 0.17]),
-        ("not reached", []),
-        ("-5.3e-05", [-5.3e-05]),
-    ],
-)
-def test_numbers_of_a_cell(plots, cell, numbers):
-    assert plots.numbers(cell) == numbers
-
-
-def test_pictures_show_the_tables_as_they_are(plots):
-    """Fails after a change of a table: `python benchmarks/plots.py` mends it."""
-    tables = plots.read_tables(README)
-    for section, draw in plots.PICTURES.items():
-        picture = (BENCHMARKS / "figures" / f"{draw.__name__}.svg").read_text(encoding="utf-8")
-        own = [table for table in tables if table.section == section]
-        assert plots.fingerprint(own) in picture, f"run benchmarks/plots.py: {section} has changed"
-
-
-def test_every_picture_is_on_the_page_and_small():
-    pictures = sorted((BENCHMARKS / "figures").iterdir())
-    assert sorted(re.findall(r"\]\(figures/(.*?)\)", README)) == [path.name for path in pictures]
-    assert all(path.stat().st_size < 100_000 for path in pictures)

@@ -1,16 +1,10 @@
-"""The data sets that benchmarks read: `.npz` files in a folder, or the originals on the network.
+"""Public originals of the data sets: at OpenML, the LIBSVM site, UCI, and scikit-learn's fetchers.
 
-    OPTLAND_DATA=~/data OPTLAND_FETCH=1 python benchmarks/public_data.py a9a mnist
-
-OPTLAND_DATA names the folder. A file NAME.npz of it holds X and y, or the CSR parts data, indices,
-indptr, shape, and y; rows [:n_train] are the training part where n_train is stored. With
-OPTLAND_FETCH=1 a file that is not there is made from the public original and stays in the folder;
-otherwise nothing is fetched. The command prints what there is, and where an original differs from
-the files that the tables of README.md were measured on. Those were not made by this module: its
-readers are written by the descriptions of the originals and tested on small copies.
+What is made of one is a file as `npz.py` reads it. The files that the tables of README.md were
+measured on were not made here: these readers are written by the descriptions of the originals and
+tested on small copies, and `differs` says where an original is not the same as the file.
 """
 
-import argparse
 import bz2
 import json
 import os
@@ -18,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO, StringIO
-from pathlib import Path
 from urllib.request import urlopen
 from zipfile import ZipFile
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import issparse, vstack
 from sklearn import datasets
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -31,52 +24,6 @@ LIBSVM = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/"
 UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/"
 CLINC = "https://raw.githubusercontent.com/clinc/oos-eval/master/data/data_full.json"
 TIMEOUT = 60  # seconds without an answer from a server
-
-
-def load(name):
-    """A data set.
-
-    Parameters
-    ----------
-    name : str
-        The file's name without `.npz`; or "digits", which scikit-learn carries.
-
-    Returns
-    -------
-    X : ndarray of float32 or uint8, or CSR matrix of float32, of shape (n_rows, n_columns)
-    y : ndarray of shape (n_rows,)
-        int64 labels, or float64 targets of a regression.
-    n_train : int
-        Rows [:n_train] are the training part: all, where there is no original split.
-
-    Raises
-    ------
-    FileNotFoundError
-        If OPTLAND_DATA names no folder, or if there is no such file and it is not fetched.
-    ValueError
-        If what was fetched is not of the known size.
-    """
-    if name == "digits":
-        X, y = datasets.load_digits(return_X_y=True)
-        return X, y, len(y)
-    if not os.environ.get("OPTLAND_DATA"):
-        raise FileNotFoundError(f"{name}: OPTLAND_DATA must name the folder of the .npz files")
-    path = Path(os.environ["OPTLAND_DATA"], f"{name}.npz").expanduser()
-    if not path.exists():
-        fetch(name, path)
-    with np.load(path) as file:
-        y = file["y"]
-        if "indptr" in file:
-            X = csr_matrix((file["data"], file["indices"], file["indptr"]), shape=file["shape"])
-        else:
-            X = file["X"]
-        return X, y, int(file.get("n_train", len(y)))
-
-
-def standardised(X, train):
-    """The rows with the columns' means and standard deviations of the training rows taken out."""
-    deviation = X[train].std(axis=0)
-    return (X - X[train].mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
 
 def fetch(name, path):
@@ -327,22 +274,3 @@ ORIGINALS = {
     ),
     "yacht": Original(partial(uci, "00243/yacht_hydrodynamics.data"), (308, 6)),
 }
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="*", default=list(ORIGINALS), help="all, if none is given")
-    for name in parser.parse_args().names:
-        try:
-            X, _, n_train = load(name)
-        except FileNotFoundError as error:
-            print(error)
-            continue
-        rows, columns = X.shape
-        differs = ORIGINALS[name].differs if name in ORIGINALS else ""
-        note = f"; the original differs: {differs}" if differs else ""
-        print(f"{name}: {rows} rows, {n_train} of them for training, {columns} columns{note}")
-
-
-if __name__ == "__main__":
-    main()
