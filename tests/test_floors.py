@@ -19,7 +19,7 @@ FLOORS = [
     ["_loss", "_optim"],
     ["_estimator"],
     ["_net"],
-    ["linear_model._scores", "tree._top_k", "tree._validation"],  # of several families
+    ["linear_model._scores", "tree._top_k", "tree._training_rows"],  # of several families
     [
         "linear_model._logistic",
         "linear_model._finite_sum",
@@ -36,7 +36,7 @@ FLOORS = [
     ["_tour"],
 ]
 NEIGHBOURS = {
-    ("tree._forest", "tree._online"): "online trees route the labels of a forest",
+    ("tree._forest", "tree._online"): "a forest may be made of online trees",
 }
 
 ROOT = Path(sklearn_optland.__file__).parent

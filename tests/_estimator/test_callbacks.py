@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from sklearn_optland import Certificate
-from sklearn_optland._estimator.callbacks import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._estimator.callbacks import Iteration, advise, fit_loop, warn_unless_reached
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 
@@ -240,14 +240,40 @@ def test_other_errors_pass_through():
     assert listener.calls[-1].hook == "teardown"
 
 
-def test_warning_says_value_tolerance_and_what_to_change():
-    missed = Certificate("duality gap", 0.25, 1e-6, "global")
+def test_warning_says_what_is_left_what_was_asked_for_and_what_to_change():
+    missed = Certificate("duality gap", 0.25, 1e-6, "global", 0.125)
     with pytest.warns(ConvergenceWarning) as caught:
-        warn_unless_reached(Halving(), missed, 17, "Increase max_iter.")
+        warn_unless_reached(Halving(), missed, 17, "Set max_iter to about 60.")
     assert [str(warning.message) for warning in caught] == [
-        "Halving stopped after 17 iterations with duality gap 2.50e-01 > 1.00e-06 (global). "
-        "Increase max_iter."
+        "Halving stopped after 17 iterations with duality gap 1.2e-01 of the objective (global); "
+        "tol asks for 5.0e-07. Set max_iter to about 60."
     ]
+
+
+@pytest.mark.parametrize("tolerance", [None, 0.25])
+def test_there_is_no_warning_where_nothing_was_asked_or_it_was_reached(tolerance):
+    certificate = Certificate("duality gap", 0.25, tolerance, "global", 0.125)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_unless_reached(Halving(), certificate, 17, "")
+
+
+class Advised:
+    max_iter = 100
+
+
+def test_advice_names_the_iterations_that_the_rate_predicts():
+    # a factor of ten in ten iterations, and 1e-2 after 100: 1e-6 takes 140, and a fifth to spare
+    counts = np.arange(1, 101)
+    values = 1e-2 * 10 ** ((100 - counts) / 10)
+    missed = Certificate("duality gap", 1e-2, 1e-6, "global", 1e-2)
+    assert "Set max_iter to about 170, or tol to 0.02" in advise(
+        Advised(), 100, np.float64, missed, counts, values
+    )
+    stuck = advise(Advised(), 100, np.float64, missed, counts, np.full(100, 1e-2))
+    assert "hardly falls" in stuck
+    ended = advise(Advised(), 50, np.dtype(np.float32), missed, counts, values)
+    assert ended == "That is as far as float32 goes: set tol to 0.02, or to 0."
 
 
 @pytest.mark.parametrize(
