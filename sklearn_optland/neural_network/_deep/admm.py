@@ -37,20 +37,18 @@ class Admm(Sweeps):
     def _begin(self):
         self.V = self.passes.activations(self.theta)
         self.multipliers = self._zeros(self.network.sizes[1:])
-        self.sums = Sums(self.passes, self.beta)
-        self._sum()
+        self._visit(LayerSums(self.passes, self.beta))
 
-    def _sum(self):
+    def _visit(self, statistic):
         """Sum what the sweep of W and the KKT lines need; return the Lagrangian of the rows."""
-        lagrangian, totals = self._reduce(self.sums, self.V, self.multipliers)
-        self.totals = self.sums.split(totals)
+        lagrangian, totals = self._reduce(statistic, self.V, self.multipliers)
+        self.totals = statistic.split(totals)
         return lagrangian
 
     def _sweep(self):
         self._update_weights()
         spectra = [np.linalg.eigh(W[:-1] @ W[:-1].T) for W in self.W]
-        self._reduce(RowSweep(self.passes, self.beta, spectra), self.V, self.multipliers)
-        lagrangian = self._sum()
+        lagrangian = self._visit(RowSweep(self.passes, self.beta, spectra))
         _, _, slopes, lines, constraint, _ = self.totals
         squares, penalty = [], 0.0
         for W, slope, strength in zip(self.W, slopes, self.penalties, strict=True):
@@ -71,8 +69,53 @@ class Admm(Sweeps):
             W -= solve_psd(hessian, beta * pulls[level] + penalty[:, None] * W)
 
 
-class LayerOutputs(SweepStatistic):
-    """Outputs of single layers, their inputs being variables."""
+class LayerSums(SweepStatistic):
+    """Grams and pulls of each layer, the KKT lines, the largest |sigma + b|; the Lagrangian."""
+
+    def zero(self, parameters):
+        W, dtype = parameters[0], self.forward.dtype
+        grams = [np.zeros((len(layer), len(layer)), dtype=dtype) for layer in W]
+        pulls, slopes = (list(map(np.zeros_like, W)) for _ in range(2))
+        lines, constraint, widest = (np.zeros(len(W), dtype=dtype) for _ in range(3))
+        return [*grams, *pulls, *slopes, lines, constraint, widest]
+
+    def split(self, totals):
+        """Grams, pulls and slopes by layer, lines of V, constraints, largest |sigma + b|."""
+        n = self.n_layers
+        return totals[:n], totals[n : 2 * n], totals[2 * n : 3 * n], *totals[3 * n :]
+
+    def merge(self, total, part):
+        super().merge(total[:-1], part[:-1])
+        np.maximum(total[-1], part[-1], out=total[-1])
+
+    def add(self, block, parameters, total):
+        W, lagrangian = parameters[0], 0.0
+        for loss, X, V, multipliers in self.parts(block, parameters):
+            lagrangian += self.add_rows(W, loss, X, V, multipliers, total)
+        return lagrangian
+
+    def add_rows(self, W, loss, X, V, multipliers, total):
+        """Add some rows; return their part of the Lagrangian."""
+        grams, pulls, slopes, lines, constraint, widest = self.split(total)
+        c, couplings, terms = loss.weights, [], 0.0
+        for level, (below, above) in enumerate(zip([X, *V], V, strict=False)):
+            H, Lambda, beta = with_ones(below), multipliers[level], self.beta[level]
+            N, times = self.output(W, below, level)
+            gap, shift = N - above, Lambda / beta
+            weighted, pull = (c * H).T, times(Lambda)
+            grams[level] += weighted @ H
+            pulls[level] += weighted @ times(gap + shift)
+            slopes[level] += weighted @ pull
+            couplings.append(pull @ W[level][:-1].T)
+            largest = _largest_output(shift - above).max()
+            widest[level] = np.maximum(widest[level], largest)
+            constraint[level] += np.sum(c * gap**2)
+            terms += np.sum(c * (Lambda * gap + 0.5 * beta * gap**2))
+        value, slope = loss.slope(V[-1])
+        for level in range(self.n_layers - 1):
+            lines[level] += np.sum(c * (couplings[level + 1] - multipliers[level]) ** 2)
+        lines[-1] += np.sum(c * (slope - multipliers[-1]) ** 2)
+        return value + float(terms)
 
     def output(self, W, V_below, level):
         """N_l, and sigma' as a function of D: D * sigma'."""
@@ -89,54 +132,8 @@ class LayerOutputs(SweepStatistic):
         return Z, times
 
 
-class Sums(LayerOutputs):
-    """Grams and pulls of each layer, the KKT lines, the largest |sigma + b|; the Lagrangian."""
-
-    def zero(self, parameters):
-        shapes, dtype = self.forward.network.shapes, self.forward.dtype
-        grams = [np.zeros((n_in, n_in), dtype=dtype) for n_in, _ in shapes]
-        pulls, slopes = ([np.zeros(shape, dtype=dtype) for shape in shapes] for _ in range(2))
-        lines, constraint, widest = (np.zeros(len(shapes), dtype=dtype) for _ in range(3))
-        return [*grams, *pulls, *slopes, lines, constraint, widest]
-
-    def split(self, totals):
-        """Grams, pulls and slopes by layer, lines of V, constraints, largest |sigma + b|."""
-        n = self.n_layers
-        return totals[:n], totals[n : 2 * n], totals[2 * n : 3 * n], *totals[3 * n :]
-
-    def merge(self, total, part):
-        super().merge(total[:-1], part[:-1])
-        np.maximum(total[-1], part[-1], out=total[-1])
-
-    def add(self, block, parameters, total):
-        W, n_layers = parameters[0], self.n_layers
-        grams, pulls, slopes, lines, constraint, widest = self.split(total)
-        lagrangian = 0.0
-        for output, X, V, multipliers in self.parts(block, parameters):
-            c, couplings, terms = output.weights, [], 0.0
-            for level, (below, above) in enumerate(zip([X, *V], V, strict=False)):
-                H, Lambda, beta = with_ones(below), multipliers[level], self.beta[level]
-                N, times = self.output(W, below, level)
-                gap, shift = N - above, Lambda / beta
-                weighted, pull = (c * H).T, times(Lambda)
-                grams[level] += weighted @ H
-                pulls[level] += weighted @ times(gap + shift)
-                slopes[level] += weighted @ pull
-                couplings.append(pull @ W[level][:-1].T)
-                largest = _largest_output(shift - above).max()
-                widest[level] = np.maximum(widest[level], largest)
-                constraint[level] += np.sum(c * gap**2)
-                terms += np.sum(c * (Lambda * gap + 0.5 * beta * gap**2))
-            loss, slope = output.slope(V[-1])
-            for level in range(n_layers - 1):
-                lines[level] += np.sum(c * (couplings[level + 1] - multipliers[level]) ** 2)
-            lines[-1] += np.sum(c * (slope - multipliers[-1]) ** 2)
-            lagrangian += loss + float(terms)
-        return lagrangian
-
-
-class RowSweep(LayerOutputs):
-    """V from the first layer to the last, then the multipliers.
+class RowSweep(LayerSums):
+    """Move V from the first layer to the last, then the multipliers; then sum.
 
     Parameters
     ----------
@@ -150,19 +147,18 @@ class RowSweep(LayerOutputs):
         super().__init__(passes, beta)
         self.spectra = spectra
 
-    def add(self, block, parameters, total):
-        W, last = parameters[0], self.n_layers - 1
-        for loss, X, V, multipliers in self.parts(block, parameters):
-            inputs, outputs = [X, *V[:-1]], []
-            for level in range(last):
-                outputs.append(self.output(W, inputs[level], level)[0])
-                self._move(W, V, multipliers, level, outputs[level])
-            N, _ = self.output(W, inputs[last], last)
-            outputs.append(N)
-            beta = self.beta[last]
-            V[last][:] = loss.prox(V[last], N + multipliers[last] / beta, beta)
-            for level, Lambda in enumerate(multipliers):
-                Lambda += self.beta[level] * (outputs[level] - V[level])
+    def add_rows(self, W, loss, X, V, multipliers, total):
+        """Move some rows, then add them."""
+        last, inputs, outputs = self.n_layers - 1, [X, *V[:-1]], []
+        for level in range(last):
+            outputs.append(self.output(W, inputs[level], level)[0])
+            self._move(W, V, multipliers, level, outputs[level])
+        outputs.append(self.output(W, inputs[last], last)[0])
+        beta = self.beta[last]
+        V[last][:] = loss.prox(V[last], outputs[last] + multipliers[last] / beta, beta)
+        for level, Lambda in enumerate(multipliers):
+            Lambda += self.beta[level] * (outputs[level] - V[level])
+        return super().add_rows(W, loss, X, V, multipliers, total)
 
     def _move(self, W, V, multipliers, level, N):
         """V_l, which is in its own layer's constraint, and in that of the next layer."""

@@ -37,15 +37,11 @@ class Split(Sweeps):
         self._move(FirstProducts(self.passes, self.beta))
 
     def _move(self, statistic):
-        return self._reduce(statistic, self.a, self.z, self.multiplier)
-
-    def _normal_equations(self, level):
-        """H'CH and H'Cz of a layer."""
-        return self._move(NormalEquations(self.passes, self.beta, level))[1]
+        return self._reduce(statistic, self.a, self.z, self.multiplier)[1]
 
     def _end_of_sweep(self):
         """The net, and the eight lines of the penalised Lagrangian."""
-        *slopes, lines, constraint = self._move(SplitLines(self.passes, self.beta, self.gamma))[1]
+        *slopes, lines, constraint = self._move(SplitLines(self.passes, self.beta, self.gamma))
         squares = [
             np.sum((slope + penalty[:, None] * W) ** 2)
             for slope, penalty, W in zip(slopes, self.penalties, self.W, strict=True)
@@ -61,13 +57,14 @@ class Taylor(Split):
         self.gamma, self.n_sweeps = (GAMMA * rho).astype(objective.dtype), 0
 
     def _sweep(self):
+        settings = self.passes, self.beta, self.gamma, self.n_sweeps >= WARM_UP
         for level, W in enumerate(self.W):
-            gram, moment = self._normal_equations(level)
+            # Rows of a layer move when its weights have, and the next layer's weights see them.
+            moved = level - 1 if level else None
+            gram, moment = self._move(TaylorSweep(*settings, moved=moved, summed=level))
             gram.flat[:: len(gram) + 1] += self.penalties[level] / self.beta[level]
             W[:] = np.linalg.pinv(gram, hermitian=True) @ moment
-            if level < len(self.W) - 1:
-                self._move(HiddenRows(self.passes, self.beta, self.gamma, level))
-        self._move(TaylorOutputs(self.passes, self.beta, self.n_sweeps >= WARM_UP))
+        self._move(TaylorSweep(*settings, moved=level))
         self.n_sweeps += 1
         return self._end_of_sweep()
 
@@ -89,12 +86,10 @@ class BlockCoordinateDescent(Split):
         self.gamma, self.total_weight = self.beta, total_weight
 
     def _sweep(self):
-        self._move(ProximalOutputs(self.passes, self.beta))
+        settings = self.passes, self.beta, self.gamma
         for level in range(len(self.W) - 1, -1, -1):
-            if level < len(self.W) - 1:
-                self._move(HiddenRows(self.passes, self.beta, self.gamma, level, is_proximal=True))
             W, beta = self.W[level], self.beta[level]
-            gram, moment = self._normal_equations(level)
+            gram, moment = self._move(ProximalSweep(*settings, moved=level, summed=level))
             proximal = beta / self.total_weight
             hessian = beta * gram
             hessian.flat[:: len(gram) + 1] += self.penalties[level] + proximal
@@ -111,62 +106,59 @@ class FirstProducts(SweepStatistic):
                 out[:] = product(below, W)
 
 
-class NormalEquations(SweepStatistic):
-    """H'CH and H'Cz of a layer."""
-
-    def __init__(self, passes, beta, level):
-        super().__init__(passes, beta)
-        self.level = level
-
-    def zero(self, parameters):
-        n_in, n_out = self.forward.network.shapes[self.level]
-        dtype = self.forward.dtype
-        return [np.zeros((n_in, n_in), dtype=dtype), np.zeros((n_in, n_out), dtype=dtype)]
-
-    def add(self, block, parameters, total):
-        gram, moment = total
-        for output, X, a, z, _ in self.parts(block, parameters):
-            H = with_ones([X, *a][self.level])
-            weighted = (output.weights * H).T
-            gram += weighted @ H
-            moment += weighted @ z[self.level]
-
-
-class HiddenRows(SweepStatistic):
-    """a of a hidden layer, from its own z and the next product; then its z.
+class LayerSweep(SweepStatistic):
+    """Move what rows have of one layer, then sum the normal equations of one: H'CH and H'Cz.
 
     Parameters
     ----------
     passes, beta
         As `SweepStatistic` takes them.
     gamma : ndarray of shape (n_layers,)
-    level : int
-    is_proximal : bool, default=False
-        Whether z has a proximal term, of weight beta.
+    moved : int or None
+        The layer whose z moves, and before that, of a hidden layer, a.
+    summed : int, default=None
+        The layer of the normal equations.
     """
 
-    def __init__(self, passes, beta, gamma, level, is_proximal=False):
+    def __init__(self, passes, beta, gamma, *, moved, summed=None):
         super().__init__(passes, beta)
-        self.gamma, self.level, self.is_proximal = gamma, level, is_proximal
+        self.gamma, self.moved, self.summed = gamma, moved, summed
+
+    def zero(self, parameters):
+        if self.summed is None:
+            return None
+        (n_in, n_out), dtype = parameters[0][self.summed].shape, self.forward.dtype
+        return [np.zeros((n_in, n_in), dtype=dtype), np.zeros((n_in, n_out), dtype=dtype)]
 
     def add(self, block, parameters, total):
-        level, W = self.level, parameters[0]
-        for _, X, a, z, _ in self.parts(block, parameters):
-            a[level][:] = self._activation(W[level + 1], z[level], z[level + 1])
-            z[level][:] = self._product(product([X, *a][level], W[level]), z[level], a[level])
+        W, moved, summed = parameters[0], self.moved, self.summed
+        for loss, X, a, z, (multiplier,) in self.parts(block, parameters):
+            inputs = [X, *a]
+            if moved is not None:
+                B = product(inputs[moved], W[moved])
+                if moved < self.n_layers - 1:
+                    a[moved][:] = self.activations(W[moved + 1], z[moved], z[moved + 1])
+                    z[moved][:] = self.products(B, z[moved], a[moved])
+                else:
+                    z[moved][:] = self.outputs(loss, B, z[moved], multiplier)
+            if summed is not None:
+                gram, moment = total
+                H = with_ones(inputs[summed])
+                weighted = (loss.weights * H).T
+                gram += weighted @ H
+                moment += weighted @ z[summed]
 
-    def _activation(self, W, z, ahead):
-        beta, gamma = self.beta[self.level + 1], self.gamma[self.level]
+    def activations(self, W, z, ahead):
+        """a of a hidden layer, from its own z and the next product."""
+        beta, gamma = self.beta[self.moved + 1], self.gamma[self.moved]
         hessian = beta * (W[:-1] @ W[:-1].T)
         hessian.flat[:: len(hessian) + 1] += gamma
         rhs = beta * ((ahead - W[-1]) @ W[:-1].T) + gamma * np.maximum(z, 0)
         return solve_psd(hessian, rhs.T).T
 
-    def _product(self, B, old, a):
-        """Entry by entry, the better of the two sides of the ReLU."""
-        beta, gamma = self.beta[self.level], self.gamma[self.level]
-        if self.is_proximal:
-            B, beta = (beta * B + beta * old) / (beta + beta), beta + beta
+    def side(self, B, a, beta):
+        """z of a hidden layer: entry by entry, the better of the two sides of the ReLU."""
+        gamma = self.gamma[self.moved]
         above = np.maximum((beta * B + gamma * a) / (beta + gamma), 0)
         below = np.minimum(B, 0)
         cost_above = gamma * (a - above) ** 2 + beta * (above - B) ** 2
@@ -174,30 +166,37 @@ class HiddenRows(SweepStatistic):
         return np.where(cost_above <= cost_below, above, below)
 
 
-class TaylorOutputs(SweepStatistic):
-    """z of the last layer, and its multiplier."""
+class TaylorSweep(LayerSweep):
+    """Rows of Taylor et al.; the multiplier moves after the outputs, or not yet."""
 
-    def __init__(self, passes, beta, moves_multiplier):
-        super().__init__(passes, beta)
+    def __init__(self, passes, beta, gamma, moves_multiplier, **layers):
+        super().__init__(passes, beta, gamma, **layers)
         self.moves_multiplier = moves_multiplier
 
-    def add(self, block, parameters, total):
-        W, beta = parameters[0][-1], self.beta[-1]
-        for loss, X, a, z, (multiplier,) in self.parts(block, parameters):
-            B = product([X, *a][-1], W)
-            z[-1][:] = loss.prox(z[-1], B - multiplier / beta, beta)
-            if self.moves_multiplier:
-                multiplier += beta * (z[-1] - B)
+    def products(self, B, old, a):
+        """z of a hidden layer."""
+        return self.side(B, a, self.beta[self.moved])
+
+    def outputs(self, loss, B, old, multiplier):
+        """z of the last layer."""
+        beta = self.beta[self.moved]
+        z = loss.prox(old, B - multiplier / beta, beta)
+        if self.moves_multiplier:
+            multiplier += beta * (z - B)
+        return z
 
 
-class ProximalOutputs(SweepStatistic):
-    """z of the last layer: the penalty and the proximal term are one of their sum's weight."""
+class ProximalSweep(LayerSweep):
+    """Rows of block coordinate descent: z has proximal terms, of weight beta."""
 
-    def add(self, block, parameters, total):
-        W, beta = parameters[0][-1], self.beta[-1]
-        for loss, X, a, z, _ in self.parts(block, parameters):
-            B = product([X, *a][-1], W)
-            z[-1][:] = loss.prox(z[-1], 0.5 * (B + z[-1]), 2 * beta)
+    def products(self, B, old, a):
+        """z of a hidden layer."""
+        beta = self.beta[self.moved]
+        return self.side((beta * B + beta * old) / (beta + beta), a, beta + beta)
+
+    def outputs(self, loss, B, old, multiplier):
+        """z of the last layer; the penalty and the proximal term are one of their sum's weight."""
+        return loss.prox(old, 0.5 * (B + old), 2 * self.beta[self.moved])
 
 
 class SplitLines(SweepStatistic):
@@ -208,9 +207,8 @@ class SplitLines(SweepStatistic):
         self.gamma = gamma
 
     def zero(self, parameters):
-        shapes, dtype = self.forward.network.shapes, self.forward.dtype
-        sums = [np.zeros(len(shapes), dtype=dtype) for _ in range(2)]
-        return [*(np.zeros(shape, dtype=dtype) for shape in shapes), *sums]
+        sums = [np.zeros(self.n_layers, dtype=self.forward.dtype) for _ in range(2)]
+        return [*map(np.zeros_like, parameters[0]), *sums]
 
     def add(self, block, parameters, total):
         W, n_layers = parameters[0], self.n_layers

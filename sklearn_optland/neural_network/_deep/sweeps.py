@@ -6,6 +6,8 @@ of a row do not see its weight. What a row has, V and Lambda, are arrays of the 
 statistics read and write; what crosses rows is summed by them; W is here.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -48,8 +50,8 @@ class Sweeps:
         return reduce(statistic, self.passes.source, (self.W, self.passes.Y, *variables))
 
     def _step(self, lines):
-        """The net of the current weights, after a sweep and a pass for the lines."""
-        self.objective.n_passes += 2
+        """The net of the current weights, after a sweep."""
+        self.objective.n_passes += 2  # the sweep and the lines
         point = self.objective.at(self.theta.copy())
         return self.objective.step(point, lines, done=not np.isfinite(point.objective))
 
@@ -64,12 +66,8 @@ class SweepStatistic(Statistic):
     """
 
     def __init__(self, passes, beta):
-        self.forward, self.beta, self.values = passes.forward, beta, passes.forward.values
-
-    @property
-    def n_layers(self):
-        """Layers with weights."""
-        return len(self.beta)
+        self.forward, self.values = passes.forward, passes.forward.values
+        self.beta, self.n_layers = beta, len(beta)
 
     def parts(self, block, parameters):
         """Blocks that the cache holds: the loss of their outputs, X, and the rows' variables."""
@@ -95,8 +93,11 @@ class OutputLoss:
 
     def __init__(self, Y, c, is_log_loss):
         self.Y, self.c, self.is_log_loss = Y, c, is_log_loss
-        # As a column, in the dtype of the variables.
-        self.weights = c[:, None].astype(Y.dtype)
+
+    @cached_property
+    def weights(self):
+        """The weights as a column, in the dtype of the variables."""
+        return self.c[:, None].astype(self.Y.dtype)
 
     def slope(self, F):
         """Sum of c l(F), and dl/dF."""
