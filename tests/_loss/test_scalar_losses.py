@@ -5,12 +5,13 @@ import pytest
 from helpers import EPSILON, SEEDS, conjugate, domain, loss_pull, loss_value, targets
 from hypothesis import given
 from hypothesis import strategies as st
-from linear_model.finite_sum_steps import by_loss
+from linear_model.finite_sum_steps import by_loss, implicit_pulls
 from numpy.testing import assert_allclose
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
+from sklearn_optland._loss import scalar_losses_fast as kernels
+from sklearn_optland._loss.scalar_losses import LOSSES
 
 pytestmark = pytest.mark.kernels
 
@@ -22,7 +23,7 @@ def test_losses(loss, seed, scale):
     n = 20
     y, c = targets(loss, n, rng), rng.random(n)
     f, theta = 10**scale * rng.normal(size=n), domain(loss, y, rng)
-    kind = kernels.LOSSES[loss]
+    kind = LOSSES[loss].kind
     pulls = np.empty(n)
     total = kernels.pulls(kind, EPSILON, y, c, f, pulls)
     assert total == pytest.approx(c @ loss_value(loss, y, f), rel=1e-12)
@@ -36,6 +37,22 @@ def test_losses(loss, seed, scale):
 
 
 @by_loss
+@given(seed=SEEDS, scale=st.floats(-3, 3))
+def test_in_domain(loss, seed, scale):
+    rng = np.random.default_rng(seed)
+    y = targets(loss, 20, rng)
+    kind, theta = LOSSES[loss].kind, 10**scale * rng.normal(size=20)
+    nearest = kernels.in_domain(kind, EPSILON, y, theta)
+    f = rng.normal(size=20)
+    assert np.isfinite(conjugate(loss, y, nearest)).all()
+    assert kernels.fenchel_gap(kind, EPSILON, y, np.ones(20), f, nearest) >= 0
+    assert_allclose(kernels.in_domain(kind, EPSILON, y, nearest), nearest, rtol=0)
+    inside = domain(loss, y, rng)
+    assert_allclose(kernels.in_domain(kind, EPSILON, y, inside), inside, rtol=0)
+    assert (np.abs(theta - nearest) <= np.abs(theta - inside)).all()
+
+
+@by_loss
 @given(seed=SEEDS, scale=st.floats(-3, 3), size=st.floats(-12, 12))
 def test_implicit_pulls_maximise_the_dual_in_one_coordinate(loss, seed, scale, size):
     rng = np.random.default_rng(seed)
@@ -43,8 +60,7 @@ def test_implicit_pulls_maximise_the_dual_in_one_coordinate(loss, seed, scale, s
     y, q = targets(loss, n, rng), 10**size * rng.random(n)
     q[0] = 0.0
     f, old = 10**scale * rng.normal(size=n), domain(loss, y, rng)
-    new = old.copy()
-    kernels.implicit_pulls(kernels.LOSSES[loss], EPSILON, y, f, q, new)
+    new = implicit_pulls(loss, y, f, q, old)
     assert np.isfinite(new).all()
     assert np.isfinite(conjugate(loss, y, new)).all()  # in the domain
 
@@ -61,9 +77,8 @@ def test_implicit_pulls_maximise_the_dual_in_one_coordinate(loss, seed, scale, s
 @pytest.mark.parametrize("margin", [-1e8, -30.0, -1.0, 0.0, 2.0, 40.0, 700.0, 1e8])
 @pytest.mark.parametrize("old", [0.0, 1e-30, 0.3, 1.0])
 def test_log_loss_implicit_solves_its_equation(q, margin, old):
-    theta = np.array([old])
-    one, m = np.ones(1), np.array([margin])
-    kernels.implicit_pulls(kernels.LOSSES["log_loss"], 0.0, one, m, np.array([q]), theta)
+    m = np.array([margin])
+    theta = implicit_pulls("log_loss", np.ones(1), m, np.array([q]), np.array([old]))
     start = margin - q * old
     if start + q == start:
         expected = expit(-start)

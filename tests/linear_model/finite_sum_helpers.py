@@ -4,11 +4,11 @@ import numpy as np
 from helpers import EPSILON, loss_value
 from scipy import sparse
 
+from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor
-from sklearn_optland.linear_model._finite_sum.problem import CURVATURE
 
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
-SMOOTH = [loss for loss, curvature in CURVATURE.items() if np.isfinite(curvature)]
+SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
 PENALTIES = {  # l1_ratio, positive
     "l2": (0.0, False),
     "elastic net": (0.4, False),

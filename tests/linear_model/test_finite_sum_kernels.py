@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
-from helpers import EPSILON, STORAGES, conjugate, domain, loss_pull
-from linear_model.finite_sum_steps import by_loss, problem, soft
+from helpers import STORAGES, conjugate, domain, loss_pull
+from linear_model.finite_sum_steps import by_loss, implicit_pulls, problem, soft, terms
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model.tests.test_sag import log_dloss, sag, squared_dloss
 
-from sklearn_optland._rows.rows import as_rows, repeats_entries
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._rows.rows import repeats_entries
 from sklearn_optland.linear_model import finite_sum
-from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
+from sklearn_optland.linear_model._finite_sum.accelerated_fast import KatyushaSteps, PointSagaSteps
+from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
+from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 
 pytestmark = pytest.mark.kernels
 
@@ -55,29 +58,13 @@ def test_sdca(loss, positive, l1, storage, global_random_seed):
     for i in order:
         w = soft(e_v, l1, positive) / l2 if (l1 or positive) else e_v / l2
         f = X[i] @ w + e_b[0]
-        new = expected[i : i + 1].copy()
-        one = np.array([f])
-        kernels.implicit_pulls(kernels.LOSSES[loss], EPSILON, y[i : i + 1], one, q[i : i + 1], new)
+        row = slice(i, i + 1)
+        new = implicit_pulls(loss, y[row], np.array([f]), q[row], expected[row])
         e_v += c[i] * (new - expected[i]) * X[i]
         e_b += c[i] * (new - expected[i]) / rho
         expected[i] = new[0]
-    kernels.sdca(
-        as_rows(STORAGES[storage](X)),
-        kernels.LOSSES[loss],
-        EPSILON,
-        order,
-        y,
-        c,
-        q,
-        np.empty(0),
-        l1,
-        l2,
-        positive,
-        rho,
-        theta,
-        v,
-        b,
-    )
+    rows = terms(STORAGES[storage](X), y, c, loss, penalty=ElasticNet(l1, l2, positive))
+    SdcaSteps(rows, q, np.empty(0), l2, rho).take(order, theta, v, b)
     # the log-loss is maximised only roughly in each step
     rtol = 0.05 if loss == "log_loss" else 1e-10
     assert_allclose(theta, expected, rtol=0, atol=rtol)
@@ -92,6 +79,7 @@ def test_every_step_of_sdca_raises_the_dual(loss, global_random_seed):
     l1, l2 = 0.01, 0.02
     q = c * np.sum(X**2, axis=1) / l2
     theta, v, b = np.zeros(30), np.zeros(5), np.zeros(1)
+    steps = SdcaSteps(terms(X, y, c, loss, penalty=ElasticNet(l1, l2)), q, np.empty(0), l2, 0.0)
 
     def dual():
         return -c @ conjugate(loss, y, theta) - np.sum(soft(v, l1) ** 2) / (2 * l2)
@@ -99,11 +87,7 @@ def test_every_step_of_sdca_raises_the_dual(loss, global_random_seed):
     for _ in range(3):
         for i in rng.permutation(30).astype(np.int32):
             before = dual()
-            order = np.array([i], np.int32)
-            kernels.sdca(
-                as_rows(X), kernels.LOSSES[loss], EPSILON, order, y, c, q, np.empty(0), l1, l2,
-                False, 0.0, theta, v, b,
-            )  # fmt: skip
+            steps.take(np.array([i], np.int32), theta, v, b)
             assert dual() >= before - 1e-14
 
 
@@ -133,12 +117,7 @@ def test_saga_and_sag_iterate_as_scikit_learns_oracle(is_saga, fit_intercept, lo
         saga=is_saga,
     )
     n, d = X.shape
-    rows, theta, state, bias = (
-        as_rows(STORAGES[storage](X)),
-        np.zeros(n),
-        np.zeros((d, 4)),
-        np.zeros(2),
-    )
+    X, theta, state, bias = STORAGES[storage](X), np.zeros(n), np.zeros((d, 4)), np.zeros(2)
     state[:, 2:] = step, 1.0
     oracle_rng, seen = np.random.RandomState(77), set()
     for _ in range(3 * n):
@@ -148,23 +127,9 @@ def test_saga_and_sag_iterate_as_scikit_learns_oracle(is_saga, fit_intercept, lo
         state[:, 1] *= before / len(seen)
         bias[1] *= before / len(seen)
         c = weights / len(seen)
-        kernels.saga(
-            rows,
-            kernels.LOSSES[loss],
-            0.0,
-            np.array([i], np.int32),
-            y,
-            c,
-            weights if is_saga else c,
-            step,
-            0.0,
-            False,
-            float(fit_intercept),
-            False,
-            theta,
-            state,
-            bias,
-        )
+        rows = terms(X, y, c, loss, unit=float(fit_intercept))
+        steps = SagaSteps(rows, weights if is_saga else c, step, False)
+        steps.take(np.array([i], np.int32), theta, state, bias)
     assert_allclose(state[:, 0], expected, rtol=1e-6)
     assert_allclose(bias[0], intercept, rtol=1e-6, atol=1e-12)
 
@@ -199,23 +164,9 @@ def test_sparse_saga(loss, frozen, positive, storage, global_random_seed):
             e_theta[i] += change
             G -= c[i] * change * X[i]
             e_bias[1] -= c[i] * change * unit
-    kernels.saga(
-        as_rows(STORAGES[storage](X)),
-        kernels.LOSSES[loss],
-        EPSILON,
-        order,
-        y,
-        c,
-        c / chances,
-        gamma,
-        l1,
-        positive,
-        unit,
-        frozen,
-        theta,
-        state,
-        bias,
-    )
+    penalty = ElasticNet(l1, l2, positive)
+    rows = terms(STORAGES[storage](X), y, c, loss, penalty=penalty, unit=unit)
+    SagaSteps(rows, c / chances, gamma, frozen).take(order, theta, state, bias)
     assert_allclose(state[:, 0], w, atol=1e-12)
     assert_allclose(state[:, 1], G, atol=1e-12)
     assert_allclose(theta, e_theta, atol=1e-12)
@@ -244,10 +195,9 @@ def test_katyusha(l1, storage, global_random_seed):
         e_v = e_here + theta1 * (new - e_z)
         e_z = new
         e_here = theta1 * e_z + theta2 * base + (1 - theta1 - theta2) * e_v
-    kernels.katyusha(
-        as_rows(STORAGES[storage](X)), kernels.LOSSES["log_loss"], 0.0, order, y, c, correction,
-        theta1, theta2, step, l1, l2, False, unit, theta, G, base, here, v, z,
-    )  # fmt: skip
+    rows = terms(STORAGES[storage](X), y, c, penalty=ElasticNet(l1, l2), unit=unit)
+    steps = KatyushaSteps(rows, correction, theta1, theta2, step)
+    steps.take(order, theta, G, base, here, v, z)
     for actual, expected in ((here, e_here), (v, e_v), (z, e_z)):
         assert_allclose(actual, expected, atol=1e-12)
 
@@ -269,17 +219,13 @@ def test_point_saga(loss, storage, global_random_seed):
     for i in order:
         z = e_w - gamma * n * c[i] * e_theta[i] * A[i] - gamma * e_G
         f = A[i] @ (shrink * z)  # with theta = 0
-        new = np.zeros(1)
-        kernels.implicit_pulls(
-            kernels.LOSSES[loss], EPSILON, y[i : i + 1], np.array([f]), q[i : i + 1], new
-        )
+        row = slice(i, i + 1)
+        new = implicit_pulls(loss, y[row], np.array([f]), q[row], np.zeros(1))
         e_w = shrink * (z + gamma * n * c[i] * new * A[i])
         e_G = e_G - c[i] * (new - e_theta[i]) * A[i]
         e_theta[i] = new[0]
-    kernels.point_saga(
-        as_rows(STORAGES[storage](X)), kernels.LOSSES[loss], EPSILON, order, y, c, q, gamma, l2,
-        unit, theta, w, G,
-    )  # fmt: skip
+    rows = terms(STORAGES[storage](X), y, c, loss, penalty=ElasticNet(0.0, l2), unit=unit)
+    PointSagaSteps(rows, q, gamma).take(order, theta, w, G)
     tolerance = 1e-5 if loss == "log_loss" else 1e-10
     assert_allclose(theta, e_theta, atol=tolerance)
     assert_allclose(w, e_w, atol=10 * tolerance)

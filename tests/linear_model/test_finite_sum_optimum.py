@@ -23,6 +23,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
+from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
@@ -31,7 +32,6 @@ from sklearn_optland.linear_model import (
     finite_sum,
 )
 from sklearn_optland.linear_model._finite_sum import sdca
-from sklearn_optland.linear_model._finite_sum.problem import CURVATURE
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 
@@ -86,7 +86,7 @@ def independent_optimum(loss, X, y, s, alpha, penalty, fit_intercept):
 
 @given(
     solver=st.sampled_from(["auto", *SOLVERS]),
-    loss=st.sampled_from(list(CURVATURE)),
+    loss=st.sampled_from(list(LOSSES)),
     penalty=st.sampled_from(list(PENALTIES)),
     storage=st.sampled_from([np.asarray, sparse.csr_array, sparse.csr_matrix]),
     dtype=st.sampled_from([np.float64, np.float32]),
@@ -208,7 +208,7 @@ def test_sdca_returns_to_the_rows_that_move(loss, monkeypatch):
         return fit_quietly(model, X, y)
 
     model = fit()
-    monkeypatch.setattr(sdca, "AT_KINKS", ())
+    monkeypatch.setattr(sdca.Sdca, "returns", False)
     plain = fit()
     assert model.certificate_.reached
     assert model.n_iter_ < plain.n_iter_ / 2

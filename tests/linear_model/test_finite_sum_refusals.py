@@ -11,14 +11,12 @@ from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor
-from sklearn_optland.linear_model._finite_sum.problem import CURVATURE
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 
-@pytest.mark.parametrize(
-    ("solver", "loss", "penalty"), list(product(SOLVERS, CURVATURE, PENALTIES))
-)
+@pytest.mark.parametrize(("solver", "loss", "penalty"), list(product(SOLVERS, LOSSES, PENALTIES)))
 def test_impossible_triples_are_refused_with_the_names_of_solvers_that_can(solver, loss, penalty):
     X, y = data(loss, 0, n=10)
     l1_ratio, positive = PENALTIES[penalty]
@@ -82,9 +80,7 @@ def test_odd_data_converge_or_warn_and_are_never_nan(
             warnings.simplefilter("always")
             model.fit(storage(X), y, sample_weight=s)
         assert all(issubclass(w.category, ConvergenceWarning) for w in caught)
-        assert model.certificate_.reached or f"{model.certificate_.value:.2e}" in str(
-            caught[0].message
-        )
+        assert model.certificate_.reached or str(model.certificate_) in str(caught[0].message)
         assert np.isfinite(model.coef_).all()
         assert np.isfinite(model.intercept_).all()
         for curve in model.history_.values():

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from helpers import STORAGES
-from linear_model.finite_sum_steps import problem, soft
+from linear_model.finite_sum_steps import problem, soft, terms
 from numpy.testing import assert_allclose
 from scipy.special import log_softmax, softmax, xlogy
 
-from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.linear_model._finite_sum import softmax_steps_fast as softmax_kernels
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland.linear_model._finite_sum.saga_fast import SoftmaxSagaSteps
+from sklearn_optland.linear_model._finite_sum.sdca_fast import SoftmaxSdcaSteps
 
 pytestmark = pytest.mark.kernels
 
@@ -38,13 +39,12 @@ def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
     l1, n = 0.01, len(y)
     q = c * np.sum(X**2, axis=1) / l2
     v, b = X.T @ (c[:, None] * theta), np.zeros(k)
-    rows = as_rows(STORAGES[storage](X))
+    rows = terms(STORAGES[storage](X), y, c, penalty=ElasticNet(l1, l2))
+    rows.k = k
+    steps = SoftmaxSdcaSteps(rows, q, np.empty(0), l2, 0.0)
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
         before = entropy_dual(theta, y, c, v, l1, l2)
-        softmax_kernels.sdca_softmax(
-            rows, 0, 0.0, np.array([i], np.int32), y, c, q, np.empty(0), l1, l2, False, 0.0,
-            theta, v, b,
-        )  # fmt: skip
+        steps.take(np.array([i], np.int32), theta, v, b)
         assert entropy_dual(theta, y, c, v, l1, l2) >= before - 1e-12 * (1 + abs(before))
         P = np.eye(k)[y] - theta
         assert P.min() >= 0
@@ -76,10 +76,9 @@ def test_saga_softmax(frozen, storage, global_random_seed):
             e_theta[i] += change
             G = G - c[i] * np.outer(X[i], change)
             GB = GB - c[i] * unit * change
-    softmax_kernels.saga_softmax(
-        as_rows(STORAGES[storage](X)), 0, 0.0, order, y, c, correction, gamma, l1, False, unit,
-        frozen, theta, state, bias,
-    )  # fmt: skip
+    rows = terms(STORAGES[storage](X), y, c, penalty=ElasticNet(l1, l2), unit=unit)
+    rows.k = k
+    SoftmaxSagaSteps(rows, correction, gamma, frozen).take(order, theta, state, bias)
     assert_allclose(state[:, :k], W, atol=1e-12)
     assert_allclose(state[:, k : 2 * k], G, atol=1e-12)
     assert_allclose(bias, np.concatenate([B, GB]), atol=1e-12)

@@ -34,7 +34,9 @@ def fit(source, n_classes, curvature, batch, l2):
     rng = partial(np.random.RandomState, 0)
     steps = start(problem, W, *plan(problem, curvature, batch), refresh=1, rng=rng)
     descent = CertifiedDescent(problem, W, steps, tol=1e-8)
-    objectives = [step.curves["objective"] for step, _ in zip(descent.steps(), range(12))]
+    objectives = [
+        step.curves["objective"] for step, _ in zip(descent.steps(), range(12), strict=False)
+    ]
     history = {"objective": np.array(objectives)}
     if not l2:
         history["certificate"] = np.zeros(len(objectives))

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
 from sklearn_optland._loss.log_loss import (
     LargestChange,
     NewtonDual,
@@ -13,11 +14,9 @@ from sklearn_optland._loss.log_loss import (
     residuals,
     shifted,
 )
-from sklearn_optland._optim.line_search import MAX_LINE_TRIALS
 from sklearn_optland._rows.reduce import SumOf, reduce
-from sklearn_optland.linear_model._logistic.problem import EPS, ROUNDING
+from sklearn_optland.linear_model._logistic.problem import EPS
 
-MAX_INTERCEPT_STEPS = 50
 # An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
 BALANCED = 1e-10
 
@@ -40,7 +39,7 @@ def lower_bound(problem, point, direction):
     dZ = problem.forward(direction)
     Z, loss = _balanced_scores(problem, point)
     if problem.fit_intercept:
-        shift = _solve(problem.class_curvature(Z), -problem.curvature_along(Z, dZ))
+        shift = solve_semidefinite(problem.class_curvature(Z), -problem.curvature_along(Z, dZ))
         dZ = problem.source.map(partial(shifted, shift), dZ)
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
@@ -159,32 +158,17 @@ def _dual_gap(problem, point, R, divergence, G=None):
 
 
 def _best_intercept(problem, Z):
-    """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
+    """Shift of the scores that minimises the loss: O(n k^2) a step."""
 
     def at(shift):
         return problem.source.map(partial(shifted, shift), Z)
 
-    shift = np.zeros(problem.k)
-    loss = problem.loss(Z)
-    for _ in range(MAX_INTERCEPT_STEPS):
+    def balance(shift):
         here = at(shift)
         sums, size = _residual_sums(problem, _residuals(problem, here))
-        size = max(size, 1e-300)
-        imbalance = sums / size
-        step = _solve(problem.class_curvature(here), -imbalance * size)
-        for _ in range(MAX_LINE_TRIALS):
-            new = problem.loss(at(shift + step))
-            # on a flat that float64 does not resolve Newton's step is right all the same
-            if new <= loss * (1 + ROUNDING):
-                break
-            step = step / 4
-        else:
-            break
-        shift = shift + step
-        if np.abs(imbalance).max() <= BALANCED:
-            break
-        loss = new
-    return shift
+        return -sums, problem.class_curvature(here), BALANCED * size
+
+    return best_shift(lambda shift: problem.loss(at(shift)), balance, np.zeros(problem.k))
 
 
 def _less_rounding(bound, objective, size=0.0):
@@ -194,11 +178,3 @@ def _less_rounding(bound, objective, size=0.0):
     """
     bound -= EPS * max(8 * objective, 4 * size)
     return max(0.0, bound) if np.isfinite(bound) else 0.0
-
-
-def _solve(A, rhs):
-    """Solve A u = rhs for a semi-definite A, free up to a constant with several classes."""
-    scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
-    with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
-        rhs = np.clip(rhs / scale, -1e300, 1e300)
-        return np.linalg.lstsq(A / np.outer(scale, scale), rhs, rcond=None)[0] / scale

@@ -24,6 +24,7 @@ from sklearn_optland._loss.log_loss import (
 )
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._optim.line_search import ARMIJO, minimize_along
+from sklearn_optland._optim.majorize import ROUNDING
 from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland.linear_model._logistic.products import (
     CSRProducts,
@@ -34,8 +35,6 @@ from sklearn_optland.linear_model._logistic.products import (
 # Of a row in the weights: with less, its values may overflow float32 in units of the other rows.
 LEAST_SHARE = 1e-30
 EPS = np.finfo(float).eps
-# What float64 leaves open of an objective, relative to it: a sum of many terms.
-ROUNDING = 4 * EPS
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
 MAX_CG_ITERATIONS = 50
 MAX_GRAM_COLUMNS = 2000

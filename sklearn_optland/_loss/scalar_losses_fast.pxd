@@ -1,4 +1,5 @@
-# Losses l(y, f) of one prediction f, for the solvers of finite sums.
+# Losses l(y, f) of one prediction f. A loss is a `LossKind`, an arm in each of the functions below,
+# and an entry in scalar_losses.py.
 #
 # Classification has y = -1 or 1 and margin m = y f, regression any y and residual r = y - f:
 #
@@ -17,7 +18,7 @@ cdef extern from "log_loss.h" nogil:
     double optland_exp_negative(double x)
 
 
-cdef enum LossKind:
+cpdef enum LossKind:
     LOG
     SQUARED_HINGE
     SMOOTH_HINGE
@@ -172,3 +173,16 @@ cdef inline double loss_fenchel_gap(Loss loss, double y, double f, double theta)
         s = loss.epsilon - (theta if t > 0 else -theta)
         return s * (fabs(t) - loss.epsilon + 0.5 * s)
     return 0.5 * (t - theta) * (t - theta)
+
+
+cdef inline double loss_in_domain(Loss loss, double y, double theta) noexcept nogil:
+    """The pull nearest to theta at which l* is finite."""
+    if loss.kind == SQUARED_ERROR:
+        return theta
+    if loss.kind == SQUARED_HINGE:
+        return y * max(0.0, y * theta)
+    if loss.kind <= HINGE:
+        return y * clip(y * theta, 0, 1)
+    if loss.kind == HUBER:
+        return clip(theta, -loss.epsilon, loss.epsilon)
+    return clip(theta, -1, 1)
