@@ -25,6 +25,10 @@ from hypothesis import HealthCheck, settings
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+# Under `nohup`, or behind `&` in a script, Ctrl-C is ignored, and so it would be in processes that
+# tests start: those that press it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A property that fits whole models is decorated with `@settings.get_profile("fits")`, which takes
 # fewer examples of it.
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")

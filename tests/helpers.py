@@ -4,8 +4,9 @@ import warnings
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 from scipy import sparse
-from scipy.special import expit
+from scipy.special import expit, xlogy
 from sklearn.exceptions import ConvergenceWarning
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -24,9 +25,21 @@ def fit_quietly(model, *data, **weights):
         return model.fit(*data, **weights)
 
 
+def read_only(*arrays):
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
+
+
+def assert_close(actual, expected, rtol=1e-12):
+    """Close relative to the largest entry."""
+    assert_allclose(actual, expected, rtol=0, atol=rtol * np.abs(expected).max(initial=1e-300))
+
+
 # The losses of finite sums, for y in {-1, 1} or real
 
 EPSILON = 0.7
+MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 
 
 def loss_value(loss, y, f):
@@ -57,3 +70,33 @@ def loss_pull(loss, y, f):
         "huber": lambda: np.clip(r, -EPSILON, EPSILON),
         "epsilon_insensitive": lambda: np.sign(r) * (np.abs(r) > EPSILON),
     }[loss]()
+
+
+def conjugate(loss, y, theta):
+    """l*(-theta) in its domain."""
+    a = y * theta
+    return {
+        "log_loss": lambda: xlogy(a, a) + xlogy(1 - a, 1 - a),
+        "squared_hinge": lambda: -a + a**2 / 4,
+        "smooth_hinge": lambda: -a + a**2 / 2,
+        "hinge": lambda: -a,
+        "squared_error": lambda: 0.5 * theta**2 - theta * y,
+        "huber": lambda: 0.5 * theta**2 - theta * y,
+        "epsilon_insensitive": lambda: EPSILON * np.abs(theta) - theta * y,
+    }[loss]()
+
+
+def domain(loss, y, rng):
+    """Random dual variables."""
+    share = rng.uniform(size=len(y))
+    if loss == "squared_hinge":
+        return 5 * y * share
+    if loss in MARGIN_LOSSES:
+        return y * share
+    return {"squared_error": 3.0, "huber": EPSILON, "epsilon_insensitive": 1.0}[loss] * (
+        2 * share - 1
+    )
+
+
+def targets(loss, n, rng):
+    return rng.choice([-1.0, 1.0], n) if loss in MARGIN_LOSSES else rng.normal(size=n)

@@ -38,6 +38,9 @@ class PartSource(ArraySource):
     def local(self, array):
         return self.arrays[array.number] if isinstance(array, RowArray) else array
 
+    def map(self, function, *arrays):
+        return function(*map(self.local, arrays))
+
 
 @dataclass(frozen=True)
 class Sum:
@@ -80,6 +83,14 @@ class Free:
 
 
 @dataclass(frozen=True)
+class Gather:
+    array: RowArray
+
+    def __call__(self, source):
+        return source.local(self.array)
+
+
+@dataclass(frozen=True)
 class Take:
     index: np.ndarray
 
@@ -110,6 +121,8 @@ class ProcessSource:
     X, in_order, **columns
         As `ArraySource` takes them.
     """
+
+    may_be_copied = False
 
     def __init__(self, X, *, in_order=True, **columns):
         whole = ArraySource(X, in_order=in_order, **columns)
@@ -182,7 +195,10 @@ class ProcessSource:
     def map(self, function, *arrays):
         return self._handle(Map, function, arrays)
 
-    def take(self, index):
+    def gather(self, array):
+        return np.concatenate(self.ask(Gather(array)))
+
+    def take(self, index, **replaced):
         """Some rows as an `ArraySource` of this process."""
         index = np.arange(self.n_rows)[index]
         middle = self.bounds[1]
@@ -192,7 +208,7 @@ class ProcessSource:
         Xs, columns = zip(*parts, strict=True)
         stack = np.concatenate if not self.is_sparse else _stack_sparse
         joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-        return ArraySource(stack(Xs), **self.settings, **joined)
+        return ArraySource(stack(Xs), **self.settings, **(joined | replaced))
 
 
 def _stack_sparse(parts):

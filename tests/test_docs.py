@@ -46,10 +46,8 @@ def test_code_runs(page, monkeypatch, tmp_path):
 
 def test_the_map_of_contributing_is_that_of_the_package():
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(_[a-z]\w+)(?:\.\w+)?`", page))
+    named = set(re.findall(r"\b(_[a-z]\w+)", page.split("## Map")[1].split("## A new")[0]))
     package = ROOT / "sklearn_optland"
-    suffixes = {".py", ".pyx", ".pxd"}
-    sources = [path for path in package.rglob("_[a-z]*") if path.suffix in suffixes]
-    assert named <= {path.stem for path in sources}
-    families = ("linear_model", "neural_network", "tree")
-    assert {path.stem for path in sources if path.parent.name in families} <= named
+    private = {path.parent.name for path in package.rglob("_[a-z]*/__init__.py")}
+    assert private <= named
+    assert named <= private | {path.stem for path in package.glob("_*.py")}

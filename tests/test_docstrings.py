@@ -2,11 +2,14 @@
 
 import doctest
 import inspect
+import re
+from itertools import combinations
 
 import pytest
 from numpydoc.validate import validate
+from sklearn.utils._testing import assert_docstring_consistency
 
-from sklearn_optland.utils.discovery import _public_modules
+from sklearn_optland.utils.discovery import _public_modules, all_estimators
 
 PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
@@ -19,6 +22,14 @@ ESTIMATORS = {name for name, obj in PUBLIC.items() if hasattr(obj, "get_params")
 IGNORED = {"RT02", "GL01"}
 # Only estimators need an extended summary (ES01), See Also (SA01) and Examples (EX01).
 ESTIMATORS_ONLY = {"ES01", "SA01", "EX01"}
+# Estimators of one family, and the parameters and attributes that mean something else in each.
+FAMILIES = {
+    r"FiniteSum|SAGA|SDCA|SVRG": ({"loss", "epsilon"}, {"coef_", "intercept_"}),
+    r"(FiniteSum|SAGA|SDCA|SVRG)Classifier": ({"loss"}, set()),
+    r"(FiniteSum|SAGA|SDCA|SVRG)Regressor": ({"loss", "epsilon"}, set()),
+    r"ADMMNet": (set(), set()),
+    r"MeanFieldTwoLayerNet": ({"solver", "regime", "tol"}, set()),
+}
 
 
 def _own_methods(cls):
@@ -55,3 +66,19 @@ def test_numpydoc(name):
         if code not in IGNORED and not (code in ESTIMATORS_ONLY and path not in ESTIMATORS)
     ]
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.filterwarnings("ignore:Checking was skipped")  # what only one of a pair has
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_family_shares_is_described_alike(family):
+    members = [cls for name, cls in all_estimators() if re.match(family, name)]
+    assert len(members) > 1
+    parameters, attributes = map(sorted, FAMILIES[family])
+    for pair in combinations(members, 2):
+        assert_docstring_consistency(
+            pair,
+            include_params=True,
+            exclude_params=parameters,
+            include_attrs=True,
+            exclude_attrs=attributes,
+        )

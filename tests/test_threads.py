@@ -22,9 +22,10 @@ from threadpoolctl import threadpool_limits
 import sklearn_optland
 from sklearn_optland._rows import reduce, threads
 from sklearn_optland._rows.reduce import pass_over_rows
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import n_threads
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
+from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 from sklearn_optland.utils.discovery import all_estimators
 
 
@@ -165,20 +166,20 @@ def passes(X, y, in_float32):
     """Everything that passes over the data return."""
     k = y.max() + 1
     rng = np.random.default_rng(0)
-    problem = LogLossProblem(
-        X, y, rng.random(len(y)) + 0.1, n_classes=k, l2=1.0, fit_intercept=True
-    )
+    source = ArraySource(X, y=y, c=rng.random(len(y)) + 0.1)
+    problem = log_loss_problem(source, n_classes=k, l2=1.0, fit_intercept=True)
     if in_float32:
         problem = problem.in_float32
     V = rng.normal(size=problem.zeros().shape)
-    point, scores = problem.evaluate(V), np.empty((len(y), problem.k))
+    point = problem.evaluate(V)
+    product, moved, image = problem.hessian(point.Z)
     return [
         point.objective,
         point.gradient,
         point.Z,
-        problem.hessian_operator(point.Z, scores)(V),
-        scores if k == 2 else None,
-        np.tril(problem.gram(problem.c)),
+        product(V),
+        moved and (moved(1.0), image[0])[1],
+        np.tril(problem.gram(source.c)),
         problem.forward(V),
         problem.backward(point.Z),
         problem.column_squares,

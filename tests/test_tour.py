@@ -33,7 +33,7 @@ def test_table_has_a_row_for_each_estimator_and_its_counterpart(capsys, recwarn)
         name, score, _, certificate = next(rows)
         assert name == entry.name
         assert 0.9 < float(score) <= 1.0
-        assert re.fullmatch(r"[\w ]+ [\d.e+-]+ <= [\d.e+-]+ \(\w+\)", certificate)
+        assert re.fullmatch(r"[\w -]+ \d\.\de[+-]\d+ [\w' ]*\(\w+\)", certificate)
         name, score, _, certificate = next(rows)
         assert name == type(entry.counterpart).__name__
         assert 0.9 < float(score) <= 1.0

@@ -1,9 +1,9 @@
 import numpy as np
-from benchopt import BaseObjective
 from benchopt.stopping_criterion import SufficientProgressCriterion
+from common.bases import DataObjective
 
 
-class Objective(BaseObjective):
+class Objective(DataObjective):
     """The loss on the training rows, and the error on the test rows, without a penalty.
 
     Of a classification the mean cross-entropy and the wrong in percent, of a regression the root
@@ -13,28 +13,11 @@ class Objective(BaseObjective):
     """
 
     name = "Deep nets"
-    min_benchopt_version = "1.10"
-    requirements = ["numpy", "scikit-learn", "threadpoolctl"]
+    seen = "X", "y", "X_test", "task", "layers", "activation"
     parameters = {"layers, activation": [((100,), "logistic"), ((50, 50), "tanh")]}
     sampling_strategy = "iteration"
     stopping_criterion = SufficientProgressCriterion(eps=1e-6, patience=4)
     test_dataset_name = "npz"
-
-    def skip(self, X=None, missing=None, **others):
-        return missing is not None, missing
-
-    def set_data(self, X, y, X_test, y_test, task):
-        self.X, self.y, self.X_test, self.y_test, self.task = X, y, X_test, y_test, task
-
-    def get_objective(self):
-        return {
-            "X": self.X,
-            "y": self.y,
-            "X_test": self.X_test,
-            "task": self.task,
-            "layers": self.layers,
-            "activation": self.activation,
-        }
 
     def evaluate_result(self, fitted, predicted):
         if self.task == "regression":

@@ -1,7 +1,5 @@
 """The rate table as an experiment: passes to 1e-8 against the condition number, for all rows.
 
-    python benchmarks/finite_sum/rates.py
-
 Ridge and logistic problems with n rows of the same length and kappa / n from 1e-2 to 1e3, where
 kappa = L / mu, L the Lipschitz constant of a row's loss and mu = alpha. The optimum is that of a
 direct solution; passes are counted, those for certificates not. Theory is the row's expression
@@ -9,11 +7,10 @@ times log(1e8), without its constant. Gradient descent, accelerated gradient des
 and SGD with steps 1 / (mu t) are a few lines of NumPy here.
 """
 
-import warnings
+from dataclasses import dataclass
 
-import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
-from measure import conditions, print_header, print_row
+from common.folder import Case
 from scipy.special import expit
 
 from sklearn_optland.linear_model import finite_sum
@@ -21,7 +18,7 @@ from sklearn_optland.linear_model import finite_sum
 N, D = 1000, 100
 LEVEL = 1e-8
 MAX_PASSES = 30_000
-RATIOS = np.geomspace(1e-2, 1e3, 6)  # kappa / n
+RATIOS = 0.01, 0.1, 1, 10, 100, 1000  # kappa / n
 ROWS = {
     "sgd": "κ/ε",
     "gd": "nκ",
@@ -167,45 +164,40 @@ def passes_of(problem, solver):
     return used
 
 
-def measure(loss):
-    """Passes by solver, a number for each ratio."""
-    table = {name: [] for name in ROWS}
-    for ratio in RATIOS:
-        problem = Problem(loss, ratio)
-        for name in ROWS:
-            if name == "sgd":
-                table[name].append(stochastic_gradient(problem))
-            elif name == "gd":
-                table[name].append(gradient_descent(problem))
-            elif name == "agd":
-                table[name].append(accelerated_gradient(problem))
-            else:
-                table[name].append(passes_of(problem, name))
-    return table
+def measure(loss, ratio, solver):
+    """Passes, None if they are too many; of SGD the gap."""
+    problem = Problem(loss, ratio)
+    own = {"sgd": stochastic_gradient, "gd": gradient_descent, "agd": accelerated_gradient}
+    found = own[solver](problem) if solver in own else passes_of(problem, solver)
+    return {"found": found if np.isfinite(found) else None}
 
 
-def print_table(loss, table):
-    print(f"\n{loss}, n = {N}: passes to {LEVEL:.0e} (theory); sgd: the gap after 20 passes")
-    print_header("solver", "row", *(f"κ/n = {ratio:g}" for ratio in RATIOS))
-    for name, row in ROWS.items():
-        cells = []
-        for ratio, passes in zip(RATIOS, table[name], strict=True):
-            theory = EXPRESSIONS[row](N, ratio * N) * np.log(1 / LEVEL)
-            if name == "sgd":
-                cells.append(f"{passes:.0e}")
-            else:
-                shown = f"{passes:.0f}" if np.isfinite(passes) else f"> {MAX_PASSES}"
-                cells.append(f"{shown} ({theory:.0f})")
-        print_row(name, row, *cells)
+@dataclass(frozen=True)
+class Rates(Case):
+    """Rows: solvers. Columns: condition numbers."""
 
+    loss: str
+    ratios: tuple = RATIOS
+    smoke = {"ratios": RATIOS[:1]}
 
-def main():
-    warnings.simplefilter("ignore")
-    tables = {loss: measure(loss) for loss in ("squared_error", "log_loss")}
-    print(conditions())
-    for loss, table in tables.items():
-        print_table(loss, table)
+    @property
+    def columns(self):
+        forms = ["{:.0e}", "{:.0f} ({:.0f})", "{} {} ({:.0f})"]
+        return {
+            "solver": "{}",
+            "row": "{}",
+            **{f"κ/n = {ratio:g}": forms for ratio in self.ratios},
+        }
 
-
-if __name__ == "__main__":
-    main()
+    def rows(self, folder, cell):
+        for solver, expression in ROWS.items():
+            row = {"solver": solver, "row": expression}
+            for ratio in self.ratios:
+                theory = EXPRESSIONS[expression](N, ratio * N) * np.log(1 / LEVEL)
+                key = {"loss": self.loss, "ratio": ratio, "solver": solver}
+                line = cell("rates", measure, **key)
+                if line is None:
+                    continue
+                passes = [">", MAX_PASSES] if line["found"] is None else [line["found"]]
+                row[f"κ/n = {ratio:g}"] = passes if solver == "sgd" else [*passes, theory]
+            yield row

@@ -1,25 +1,20 @@
-"""Count the iterations of the majorization modes to a relative suboptimality; a markdown table.
-
-    OPTLAND_DATA=... python benchmarks/logistic_regression/iterations.py
+"""Iterations of the majorization modes to three relative suboptimalities.
 
 The objective after each iteration is the fit's own `history_`; the optimum is that of a fit with
 `tol=0`. C = 1, no intercept, standardised data (a9a as it is).
 """
 
-import warnings
-from pathlib import Path
+from dataclasses import dataclass, field
 
-import benchmark_utils  # noqa: F401, finds measure.py
 import numpy as np
-from benchopt.benchmark import Benchmark
-from measure import conditions, data_of, print_header, print_row
+from common.folder import Case
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
 PROBLEMS = {
-    "a9a": {"dataset": "a9a", "storage": "dense"},
-    "magic04": {"dataset": "magic04"},
-    "covtype20k class 2": {"dataset": "covtype20k", "positive_class": 2},
+    "a9a": ("npz", {"dataset": "a9a", "storage": "dense"}),
+    "magic04": ("npz", {"dataset": "magic04"}),
+    "covtype20k class 2": ("npz", {"dataset": "covtype20k", "positive_class": 2}),
 }
 MODES = {
     "jc12": {"curvature": "jc12"},
@@ -31,35 +26,38 @@ MODES = {
 }
 LEVELS = 1e-3, 1e-6, 1e-9
 MAX_ITER = 600
+FIT = {"fit_intercept": False, "tol": 0.0}
 
 
-def counts(history, optimum):
-    """First iteration at or under each level, or a note that there is none."""
-    gaps = history["objective"] / optimum - 1
-    gaps[np.isinf(history["certificate"])] = np.inf  # measured on a batch
-    for level in LEVELS:
-        below = np.flatnonzero(gaps <= level)
-        yield str(below[0] + 1) if len(below) else f"> {MAX_ITER}"
+@dataclass(frozen=True)
+class Iterations(Case):
+    problems: dict = field(default_factory=PROBLEMS.copy)
+    smoke = {"problems": {"breast_cancer": ("embedded", {"dataset": "breast_cancer"})}}
+
+    @property
+    def columns(self):
+        return {"data": "{}", **dict.fromkeys(MODES, " / ".join(["{}"] * len(LEVELS)))}
+
+    def rows(self, folder, cell):
+        def measure(data):
+            dataset, parameters = self.problems[data]
+            return counts(**folder.data(dataset, **parameters))
+
+        for data in self.problems:
+            line = cell("iterations", measure, data=data)
+            if line is not None:
+                yield {"data": data, **line}
 
 
-def main():
-    warnings.simplefilter("ignore")
-    benchmark = Benchmark(Path(__file__).parent)
-    dataset = next(d for d in benchmark.get_datasets() if d.name == "npz")
-    print(conditions())
-    print_header("data", *MODES)
-    for name, parameters in PROBLEMS.items():
-        data = data_of(dataset.get_instance(**parameters))
-        X, y = data["X"], data["y"]
-        fit = {"fit_intercept": False, "tol": 0.0}
-        exact = BoundMajorizationLogisticRegression(**fit).fit(X, y)
-        optimum = exact.history_["objective"].min()
-        cells = []
-        for mode in MODES.values():
-            model = BoundMajorizationLogisticRegression(max_iter=MAX_ITER, **fit, **mode)
-            cells.append(" / ".join(counts(model.fit(X, y).history_, optimum)))
-        print_row(name, *cells)
-
-
-if __name__ == "__main__":
-    main()
+def counts(X, y):
+    """By mode the first iteration at or under each level, or a note that there is none."""
+    exact = BoundMajorizationLogisticRegression(**FIT).fit(X, y)
+    optimum = exact.history_["objective"].min()
+    found = {}
+    for name, mode in MODES.items():
+        model = BoundMajorizationLogisticRegression(max_iter=MAX_ITER, **FIT, **mode).fit(X, y)
+        gaps = model.history_["objective"] / optimum - 1
+        gaps[np.isinf(model.history_["certificate"])] = np.inf  # measured on a batch
+        below = [np.flatnonzero(gaps <= level) for level in LEVELS]
+        found[name] = [int(at[0]) + 1 if len(at) else f"> {MAX_ITER}" for at in below]
+    return found

@@ -1,6 +1,6 @@
 import numpy as np
-from benchopt import BaseObjective
 from benchopt.stopping_criterion import SufficientProgressCriterion
+from common.bases import DataObjective
 from scipy.sparse import issparse
 from scipy.special import logsumexp
 from sklearn.utils import gen_batches
@@ -8,7 +8,7 @@ from sklearn.utils import gen_batches
 BLOCK_ENTRIES = 1_000_000  # of the largest temporary array of an evaluation
 
 
-class Objective(BaseObjective):
+class Objective(DataObjective):
     """The objective of scikit-learn's LogisticRegression, ½‖w‖² + C Σ ℓ_i, evaluated in float64.
 
     Two classes: the logistic loss of one row of coefficients. More: softmax cross-entropy, one row
@@ -16,24 +16,17 @@ class Objective(BaseObjective):
     """
 
     name = "Logistic regression"
-    min_benchopt_version = "1.10"
-    requirements = ["numpy", "scipy", "scikit-learn", "threadpoolctl"]
+    seen = "X", "y", "C", "fit_intercept"
     parameters = {"C": [1.0], "fit_intercept": [False]}
     sampling_strategy = "iteration"
     # benchopt's own 1e-10 of the largest step would end slow solvers' curves before 1e-9 of F*.
     stopping_criterion = SufficientProgressCriterion(eps=1e-13, patience=8)
     test_dataset_name = "simulated"
 
-    def skip(self, X=None, y=None, missing=None):
-        return missing is not None, missing
-
     def set_data(self, X, y):
         self.X = X
         classes, self.y = np.unique(y, return_inverse=True)
         self.n_rows = 1 if len(classes) == 2 else len(classes)
-
-    def get_objective(self):
-        return {"X": self.X, "y": self.y, "C": self.C, "fit_intercept": self.fit_intercept}
 
     def evaluate_result(self, coef, intercept, bound=np.nan):
         """The objective; `bound` is what the solver itself claims of objective − optimum."""

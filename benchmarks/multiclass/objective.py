@@ -1,8 +1,8 @@
 import numpy as np
-from benchopt import BaseObjective
+from common.bases import DataObjective
 
 
-class Objective(BaseObjective):
+class Objective(DataObjective):
     """The error on the test rows, in percent, and what it costs.
 
     Labels are 0, 1, …; `n_passes` is what every online learner takes over the training rows, and
@@ -10,27 +10,9 @@ class Objective(BaseObjective):
     """
 
     name = "Multiclass"
-    min_benchopt_version = "1.10"
-    requirements = ["numpy", "scipy", "scikit-learn", "threadpoolctl"]
+    seen = "X", "y", "X_test", "n_classes", "n_passes", "seed"
     sampling_strategy = "run_once"
     test_dataset_name = "hierarchical-gaussians"
-
-    def skip(self, X_train=None, missing=None, **others):
-        return missing is not None, missing
-
-    def set_data(self, X_train, y_train, X_test, y_test, n_classes, n_passes, seed):
-        self.X_train, self.y_train, self.X_test, self.y_test = X_train, y_train, X_test, y_test
-        self.n_classes, self.n_passes, self.seed = n_classes, n_passes, seed
-
-    def get_objective(self):
-        return {
-            "X_train": self.X_train,
-            "y_train": self.y_train,
-            "X_test": self.X_test,
-            "n_classes": self.n_classes,
-            "n_passes": self.n_passes,
-            "seed": self.seed,
-        }
 
     def evaluate_result(self, predicted, candidates=None, **costs):
         """`candidates` is a CSR of rows x classes: 1 for those that the solver has scored."""

@@ -1,18 +1,16 @@
 """The certificate of the sliding Frank-Wolfe method on 20 problems, and how true it is.
 
-    python benchmarks/two_layer/certificates.py --results DIR
-    python benchmarks/two_layer/certificates.py --results DIR --table
-
 Inputs of one or two columns, with biases or without, and noise: the maximum over the sphere is
 exact. The objective minus that of a lasso over a fine grid of directions, an upper bound of the
 optimum, must not exceed the gap; a fit stopped after two rounds must have a large gap.
 """
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
-from benchmark_utils import threadpool_limits
-from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
+from common.folder import Case
+from common.measure import cpu_seconds
 from sklearn.linear_model import Lasso
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
@@ -95,12 +93,11 @@ def measure(seed):
         )
         return model, cpu_seconds(lambda: model.fit(X, y))
 
-    with threadpool_limits(1):
-        model, seconds = fit()
-        stopped, _ = fit(max_iter=2)
-        optimum = lasso_objective(X, y, alpha, fit_intercept, model)
+    model, seconds = fit()
+    stopped, _ = fit(max_iter=2)
+    optimum = lasso_objective(X, y, alpha, fit_intercept, model)
     value = objective(model, X, y, alpha)
-    return {
+    return {  # in the order of the columns
         "gap": model.certificate_.value / value,
         "scope": model.certificate_.scope,
         "excess": (value - optimum) / value,  # at most the true suboptimality
@@ -111,41 +108,44 @@ def measure(seed):
     }
 
 
-def main():
-    options = table_parser(__doc__).parse_args()
-    results = Results(options.results, measuring=not options.table)
-    print(conditions())
-    columns = ["relative gap", "scope", "above the lasso", "neurons", "s"]
-    print_header("problem", "alpha", *columns, "stopped: gap", "stopped: above the lasso")
-    lines = []
-    for seed in SEEDS:
-        line = results.cell("certificates", lambda seed=seed: measure(seed), seed=seed)
-        if line is None:
-            continue
-        lines.append(line)
-        name, *_, alpha = problem(seed)
-        print_row(
-            f"{name}, seed {seed}",
-            alpha,
-            f"{line['gap']:.1e}",
-            line["scope"],
-            f"{line['excess']:.1e}",
-            line["neurons"],
-            f"{line['seconds']:.2f}",
-            f"{line['stopped_gap']:.1e}",
-            f"{line['stopped_excess']:.1e}",
-        )
-    if lines:
-        true = all(
-            line["excess"] <= line["gap"] and line["stopped_excess"] <= line["stopped_gap"]
-            for line in lines
-        )
-        print(
-            f"\nLargest gap {max(line['gap'] for line in lines):.1e}, longest fit "
-            f"{max(line['seconds'] for line in lines):.2f} s; "
-            f"every gap bounds what the lasso is below: {true}."
-        )
+@dataclass(frozen=True)
+class Certificates(Case):
+    """Rows: problems. Columns: the certificate, what a lasso proves, and both of a stopped fit."""
 
+    seeds: tuple = tuple(SEEDS)
+    smoke = {"seeds": SEEDS[:2]}
 
-if __name__ == "__main__":
-    main()
+    @property
+    def columns(self):
+        return {
+            "problem": "{}",
+            "alpha": "{}",
+            "relative gap": "{:.1e}",
+            "scope": "{}",
+            "above the lasso": "{:.1e}",
+            "neurons": "{}",
+            "s": "{:.2f}",
+            "stopped: gap": "{:.1e}",
+            "stopped: above the lasso": "{:.1e}",
+        }
+
+    def rows(self, folder, cell):
+        lines = []
+        for seed in self.seeds:
+            line = cell("certificates", measure, seed=seed)
+            if line is None:
+                continue
+            lines.append(line)
+            name, *_, alpha = problem(seed)
+            values = f"{name}, seed {seed}", alpha, *line.values()
+            yield dict(zip(self.columns, values, strict=True))
+        if lines:
+            true = all(
+                line["excess"] <= line["gap"] and line["stopped_excess"] <= line["stopped_gap"]
+                for line in lines
+            )
+            yield (
+                f"Largest gap {max(line['gap'] for line in lines):.1e}, longest fit "
+                f"{max(line['seconds'] for line in lines):.2f} s; "
+                f"every gap bounds what the lasso is below: {true}."
+            )

@@ -1,9 +1,9 @@
 import numpy as np
-from benchopt import BaseObjective
 from benchopt.stopping_criterion import SufficientProgressCriterion
+from common.bases import DataObjective
 
 
-class Objective(BaseObjective):
+class Objective(DataObjective):
     """Half the mean squared error on the training rows of a net of m ReLU neurons.
 
     n_neurons : m
@@ -11,18 +11,11 @@ class Objective(BaseObjective):
     """
 
     name = "Two-layer nets"
-    min_benchopt_version = "1.10"
-    requirements = ["numpy", "scikit-learn", "threadpoolctl"]
+    seen = "X", "y", "n_neurons", "seed"
     parameters = {"n_neurons": [100], "seed": [0]}
     sampling_strategy = "iteration"
     stopping_criterion = SufficientProgressCriterion(eps=1e-10, patience=6)
     test_dataset_name = "teacher"
-
-    def set_data(self, X, y):
-        self.X, self.y = X, y
-
-    def get_objective(self):
-        return {"X": self.X, "y": self.y, "n_neurons": self.n_neurons, "seed": self.seed}
 
     def evaluate_result(self, fitted):
         return {"value": 0.5 * np.mean((fitted - self.y) ** 2)}

@@ -1,8 +1,5 @@
 """Test error of two classes in 15 dimensions: the output layer alone, or both layers.
 
-    python benchmarks/two_layer/regimes.py --results DIR
-    python benchmarks/two_layer/regimes.py --results DIR --table
-
 The experiment of Chizat and Bach (2020): two columns lie in nine discs, three by three, whose
 classes are drawn; twelve columns are uniform and mean nothing; the bias is the fifteenth. 200
 neurons, 10 draws of classes and rows; the margin is maximised, there is no penalty.
@@ -12,13 +9,15 @@ on a set of directions, a linear program, to which directions are added where it
 until its margin is within 5 % of the bound. It shows what the problem, not the ascent, leads to.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-from benchmark_utils import threadpool_limits
-from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
+from common.folder import Case
+from common.measure import cpu_seconds, median
 from scipy.optimize import linprog
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
-from sklearn_optland.neural_network._sphere import maximum_over_sphere
+from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 
 N_FEATURES, N_TEST = 14, 4000  # the bias is the fifteenth
 N_ROWS = 32, 64, 128, 256
@@ -87,32 +86,34 @@ def measure(n_rows, regime, seed):
         max_iter=MAX_ITER,
         random_state=seed,
     )
-    with threadpool_limits(1):
-        seconds = cpu_seconds(lambda: model.fit(X, y))
+    seconds = cpu_seconds(lambda: model.fit(X, y))
     return {"error": float(np.mean(model.predict(X_test) != y_test)), "seconds": seconds}
 
 
-def main():
-    options = table_parser(__doc__).parse_args()
-    results = Results(options.results, measuring=not options.table)
-    print(conditions())
-    print_header("rows", *(f"{name}: {w}" for name in REGIMES.values() for w in ("error", "s")))
-    for n_rows in N_ROWS:
-        row = []
-        for regime in REGIMES:
-            lines = []
-            for seed in DRAWS:
+@dataclass(frozen=True)
+class Regimes(Case):
+    """Rows: numbers of rows. Columns: error and seconds by what is trained."""
 
-                def run(n_rows=n_rows, regime=regime, seed=seed):
-                    return measure(n_rows, regime, seed)
+    n_rows: tuple = N_ROWS
+    draws: tuple = tuple(DRAWS)
+    smoke = {"n_rows": N_ROWS[:1], "draws": (0, 1)}
 
-                line = results.cell("regimes", run, n_rows=n_rows, regime=regime, draw=seed)
-                lines += [line] if line else []
-            errors, seconds = ([line[key] for line in lines] for key in ("error", "seconds"))
-            row.append(f"{np.mean(errors):.3f} ± {np.std(errors):.3f}" if errors else "")
-            row.append(f"{np.median(seconds):.2f}" if seconds else "")
-        print_row(n_rows, *row)
+    @property
+    def columns(self):
+        columns = {"rows": "{}"}
+        for name in REGIMES.values():
+            columns |= {f"{name}: error": "{:.3f} ± {:.3f}", f"{name}: s": "{:.2f}"}
+        return columns
 
-
-if __name__ == "__main__":
-    main()
+    def rows(self, folder, cell):
+        for n in self.n_rows:
+            row = {"rows": n}
+            for regime, name in REGIMES.items():
+                key = {"n_rows": [n], "regime": [regime], "seed": self.draws}
+                lines = cell.each("regimes", measure, **key)
+                if lines is None:
+                    continue
+                errors = [line["error"] for line in lines]
+                row[f"{name}: error"] = [np.mean(errors), np.std(errors)]
+                row[f"{name}: s"] = median(lines, "seconds")
+            yield row

@@ -1,17 +1,16 @@
 """Spike deconvolution by conic particles: the first variation at the end, by their number.
 
-    python benchmarks/two_layer/spikes.py --results DIR
-    python benchmarks/two_layer/spikes.py --results DIR --table
-
 Five spikes on the circle, three up and two down, of mass 0.5 to 1.5, through an ideal low-pass
 filter of 7 frequencies, with noise; the penalty is 0.3, a filtered spike has norm 1. A measure is
 optimal if and only if max |eta| is 0.3, with eta on a grid of 20 000 points here. Particles start
 evenly spread, half of each sign.
 """
 
-import benchmark_utils  # noqa: F401, finds measure.py
+from dataclasses import dataclass
+
 import numpy as np
-from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
+from common.folder import Case
+from common.measure import cpu_seconds, median
 
 from sklearn_optland.neural_network import conic_descent
 
@@ -53,28 +52,27 @@ def measure(n_particles, seed):
     return {"ratio": float(highest / ALPHA), "seconds": seconds, "steps": int(found[0].n_iter)}
 
 
-def main():
-    options = table_parser(__doc__).parse_args()
-    results = Results(options.results, measuring=not options.table)
-    print(conditions())
-    seeds = [f"max abs eta ÷ penalty, seed {seed}" for seed in SEEDS]
-    print_header("particles", *seeds, "median s", "median steps")
-    for n_particles in PARTICLES:
-        lines = []
-        for seed in SEEDS:
+@dataclass(frozen=True)
+class Spikes(Case):
+    """Rows: numbers of particles. Columns: the first variation by seed, costs."""
 
-            def run(n_particles=n_particles, seed=seed):
-                return measure(n_particles, seed)
+    particles: tuple = PARTICLES
+    smoke = {"particles": PARTICLES[:1]}
 
-            line = results.cell("spikes", run, n_particles=n_particles, seed=seed)
-            lines += [line] if line else []
-        medians = [
-            f"{np.median([line[key] for line in lines]):.3g}" if lines else ""
-            for key in ("seconds", "steps")
-        ]
-        ratios = [f"{line['ratio']:.5f}" for line in lines] + [""] * (len(SEEDS) - len(lines))
-        print_row(n_particles, *ratios, *medians)
+    @property
+    def columns(self):
+        return {
+            "particles": "{}",
+            **{f"max abs eta ÷ penalty, seed {seed}": "{:.5f}" for seed in SEEDS},
+            "median s": "{:.3g}",
+            "median steps": "{:.3g}",
+        }
 
-
-if __name__ == "__main__":
-    main()
+    def rows(self, folder, cell):
+        for n in self.particles:
+            lines = cell.each("spikes", measure, n_particles=[n], seed=SEEDS)
+            if lines is None:
+                continue
+            costs = median(lines, "seconds"), median(lines, "steps")
+            values = n, *(line["ratio"] for line in lines), *costs
+            yield dict(zip(self.columns, values, strict=True))

@@ -1,18 +1,15 @@
 """Risk that the gradient flow ends at, by the number of neurons: a teacher of 5, two columns.
 
-    python benchmarks/two_layer/teacher.py --results DIR
-    python benchmarks/two_layer/teacher.py --results DIR --table
-
 Global convergence needs more neurons than the teacher has: with as many, some starts end in a
 local minimum.
 """
 
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from benchmark_utils import threadpool_limits
-from benchopt.benchmark import Benchmark
-from measure import Results, conditions, cpu_seconds, print_header, print_row, table_parser
+from common.folder import Case
+from common.measure import cpu_seconds, median
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
 
@@ -22,10 +19,9 @@ LEVEL = 1e-4
 MAX_ITER = 10_000
 
 
-def measure(benchmark, n_neurons, seed):
-    (dataset_class,) = benchmark.get_datasets()
+def measure(folder, n_neurons, seed):
     parameters = {"n_features": 2, "n_rows": 1000, "n_teachers": 5, "seed": seed}
-    data = dataset_class.get_instance(**parameters).get_data()
+    data = folder.data("teacher", **parameters)
     model = MeanFieldTwoLayerNet(
         n_particles=n_neurons,
         solver="flow",
@@ -35,37 +31,38 @@ def measure(benchmark, n_neurons, seed):
         max_iter=MAX_ITER,
         random_state=seed,
     )
-    with threadpool_limits(1):
-        seconds = cpu_seconds(lambda: model.fit(data["X"], data["y"]))
+    seconds = cpu_seconds(lambda: model.fit(data["X"], data["y"]))
     risk = 0.5 * np.mean((model.predict(data["X"]) - data["y"]) ** 2)
     return {"risk": float(risk), "seconds": seconds, "iterations": int(model.n_iter_)}
 
 
-def main():
-    options = table_parser(__doc__).parse_args()
-    benchmark = Benchmark(Path(__file__).parent)
-    results = Results(options.results, measuring=not options.table)
-    print(conditions())
-    seeds = [f"seed {seed}" for seed in SEEDS]
-    print_header("neurons", *seeds, f"risk <= {LEVEL:g}", "median s", "median iterations")
-    for n_neurons in NEURONS:
-        lines = []
-        for seed in SEEDS:
+@dataclass(frozen=True)
+class Teacher(Case):
+    """Rows: numbers of neurons. Columns: risks by seed, how many reach the level, costs."""
 
-            def run(n_neurons=n_neurons, seed=seed):
-                return measure(benchmark, n_neurons, seed)
+    neurons: tuple = NEURONS
+    smoke = {"neurons": NEURONS[:1]}
 
-            line = results.cell("teacher", run, n_neurons=n_neurons, seed=seed)
-            lines += [line] if line else []
-        risks = [line["risk"] for line in lines]
-        reached = f"{sum(risk <= LEVEL for risk in risks)} of {len(risks)}"
-        medians = [
-            f"{np.median([line[key] for line in lines]):.3g}" if lines else ""
-            for key in ("seconds", "iterations")
-        ]
-        missing = [""] * (len(SEEDS) - len(risks))
-        print_row(n_neurons, *(f"{risk:.1e}" for risk in risks), *missing, reached, *medians)
+    @property
+    def columns(self):
+        return {
+            "neurons": "{}",
+            **{f"seed {seed}": "{:.1e}" for seed in SEEDS},
+            f"risk <= {LEVEL:g}": "{} of {}",
+            "median s": "{:.3g}",
+            "median iterations": "{:.3g}",
+        }
 
-
-if __name__ == "__main__":
-    main()
+    def rows(self, folder, cell):
+        for n in self.neurons:
+            lines = cell.each("teacher", partial(measure, folder), n_neurons=[n], seed=SEEDS)
+            if lines is None:
+                continue
+            risks = [line["risk"] for line in lines]
+            yield {
+                "neurons": n,
+                **{f"seed {seed}": risk for seed, risk in zip(SEEDS, risks, strict=True)},
+                f"risk <= {LEVEL:g}": [sum(risk <= LEVEL for risk in risks), len(risks)],
+                "median s": median(lines, "seconds"),
+                "median iterations": median(lines, "iterations"),
+            }

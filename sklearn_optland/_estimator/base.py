@@ -2,9 +2,29 @@
 
 import warnings
 
+import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sklearn_optland._version import __version__
+
+
+def check_start(estimator, *names):
+    """Raise ValueError if attributes that a warm start takes up are not finite.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted one.
+    *names : str
+        Of arrays, or of lists of arrays.
+    """
+    for name in names:
+        value = getattr(estimator, name)
+        parts = value if isinstance(value, list) else [value]
+        if not all(np.isfinite(part).all() for part in parts):
+            raise ValueError(
+                f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
+            )
 
 
 class OptlandEstimator:

@@ -123,7 +123,7 @@ def advise(estimator, n_iter, dtype, certificate, counts, values):
     if certificate.tolerance:
         needed = predicted_count(counts, values, certificate.tolerance)
         if needed < MAX_ADVISED * estimator.max_iter:
-            return f"Set max_iter to about {needed:.2g}, or {tol}."
+            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}, or {tol}."
     return f"It hardly falls any more: scale the data, or set {tol}."
 
 

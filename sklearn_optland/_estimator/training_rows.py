@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -86,6 +86,21 @@ def classification_rows(
         weights = weights * factor
     check_class_totals(weights, classes, codes, "class_weight" + " and C" * (factor != 1.0))
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
+
+
+def labelled_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
+    """Rows of a classifier that takes classes as they come: one alone too, or one without weight.
+
+    The classes are left to it, since it may know more of them. "balanced" class weights count rows,
+    not weights. Parameters as in `classification_rows`.
+    """
+    X, y = _validate(estimator, X, y, accept_sparse, **validation)
+    check_classification_targets(y)
+    weights = _sample_weights(X, sample_weight)
+    if estimator.class_weight is not None:
+        weights = weights * compute_sample_weight(estimator.class_weight, y)
+    total_weight(weights)
+    return TrainingRows(X, y, sample_weight, weights)
 
 
 def regression_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):

@@ -1,7 +1,7 @@
 """Passes over the rows of linear models, as statistics for `reduce`.
 
-Parameters have shape (n_columns + 1, k), the intercept last. Targets and weights of the rows are the
-source's `y` and `c`; arrays with a row of k values for each row are the source's, too.
+Parameters have shape (n_columns + 1, k), the intercept last. Targets and weights of the rows are
+the source's `y` and `c`; arrays with a row of k values for each row are the source's, too.
 """
 
 import numpy as np
@@ -84,9 +84,9 @@ class BinaryHessianProduct(AddsParameters):
 class WeightedGram(LinearPass):
     """The lower triangle of [X 1]' diag(h) [X 1] for weights h of the source."""
 
-    def __init__(self, source):
+    def __init__(self, source, k=1):
         # In units of a product's multiply-adds, which are slower.
-        super().__init__(source, work=source.n_values**2 / 64)
+        super().__init__(source, k, work=max(source.n_values, k) ** 2 / 64)
 
     def zero(self, parameters):
         return np.zeros((self.shape[0], self.shape[0]))

@@ -75,6 +75,13 @@ OPTLAND_INLINE double optland_divergence_term(double x)
     return x < 1e-3 && x > -1e-3 ? series : direct;
 }
 
+/* p f(x), also where f(x) would overflow. */
+OPTLAND_INLINE double optland_divergence(double p, double x)
+{
+    double far = (p + p * x) * optland_log1p(x) - p * x;
+    return x > 1e290 ? far : p * optland_divergence_term(x);
+}
+
 OPTLAND_CLONES
 static double optland_logistic_dual(
     int64_t n, const double *z, const double *dz, double cut, const int *y, const double *c,
@@ -108,7 +115,8 @@ static double optland_logistic_pulls(
 }
 
 /* The sum of c KL(a || p), a = s theta in [0, 1] and p = sigmoid(-s z): the loss at z plus its
- * conjugate at -theta plus theta z. */
+ * conjugate at -theta plus theta z. The smaller of p and q is held above exp(-708); how far its
+ * true logarithm is below that, times a or 1 - a, is what the divergence lacks then. */
 OPTLAND_CLONES
 static double optland_logistic_fenchel_gap(
     int64_t n, const double *z, const double *s, const double *c, const double *theta,
@@ -121,9 +129,12 @@ static double optland_logistic_fenchel_gap(
         double p = m < 0 ? large : small, q = m < 0 ? small : large;
         double change = s[i] * theta[i] - p;
         double up = change / p, down = -change / q;
-        up = up < -1.0 ? -1.0 : up;
+        up = up < -1.0 ? -1.0 : up; /* by no more than rounding: a is in [0, 1] */
         down = down < -1.0 ? -1.0 : down;
-        terms[i] = c[i] * (p * optland_divergence_term(up) + q * optland_divergence_term(down));
+        double beyond = OPTLAND_LEAST_EXPONENT - (m < 0 ? m : -m);
+        double share = m < 0 ? 1.0 - s[i] * theta[i] : s[i] * theta[i];
+        double lack = beyond > 0 ? share * beyond : 0.0;
+        terms[i] = c[i] * (optland_divergence(p, up) + optland_divergence(q, down) + lack);
     }
     return optland_sum(n, terms);
 }

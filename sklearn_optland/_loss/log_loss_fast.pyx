@@ -69,62 +69,71 @@ def binary_curvature(
         optland_logistic_curvature(z.shape[0], &z[0, 0], &c[0], &radius[0], &h[0])
 
 
-def logistic_dual(
-    const double[:, ::1] z,
-    const double[:, ::1] dz,
-    const int[::1] y,
-    const double[::1] c,
-    double[:, ::1] R,  # OUT
-):
-    """Dual point of the Newton step dz for two classes, p' = p + cut p (1 - p) dz.
+def smallest_change(const double[:, ::1] Z, const double[:, ::1] dZ):
+    """The smallest relative change of a probability, -1 if it vanishes, by the Newton step dZ.
 
-    cut <= 1 is the largest that keeps the probabilities in [0, 1]. R becomes c (p' - y); returns
-    cut and sum_i c_i KL(p'_i || p_i).
+    p' = p + cut (diag p - pp') dz = p (1 + cut change): the step stays in the simplex for
+    cut <= -1 / smallest change.
     """
-    cdef Py_ssize_t n = z.shape[0]
-    cdef double[::1] terms = np.empty(n)
-    cdef double smallest, cut, divergence
+    cdef Py_ssize_t start, n, size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] P, change, scratch
+    cdef double smallest = 0
+    if k == 1:
+        with nogil:
+            smallest = optland_logistic_smallest_change(Z.shape[0], &Z[0, 0], &dZ[0, 0])
+        return smallest
+    P, change, scratch = np.empty((size, k)), np.empty((size, k)), np.empty((2, size))
     with nogil:
-        smallest = optland_logistic_smallest_change(n, &z[0, 0], &dz[0, 0])
-        cut = -1 / smallest if smallest < -1 else 1
-        divergence = optland_logistic_dual(
-            n, &z[0, 0], &dz[0, 0], cut, &y[0], &c[0], &R[0, 0], &terms[0]
-        )
-    return cut, divergence
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            smallest = min(smallest, optland_softmax_changes(
+                n, k, &Z[start, 0], &dZ[start, 0], &P[0, 0], &change[0, 0], &scratch[0, 0],
+                &scratch[1, 0],
+            ))
+            start += size
+    return smallest
 
 
-def softmax_dual(
+def newton_dual(
     const double[:, ::1] Z,
     const double[:, ::1] dZ,
+    double cut,
     const int[::1] y,
     const double[::1] c,
     double[:, ::1] R,  # OUT
 ):
-    """`logistic_dual` for several classes, p' = p + cut (diag p - pp') dz."""
-    cdef Py_ssize_t sweep, start, n, size = 1024, k = Z.shape[1]
-    cdef double[:, ::1] P = np.empty((size, k)), change = np.empty((size, k))
-    cdef double[:, ::1] terms = np.empty((size, k)), scratch = np.empty((2, size))
-    cdef double smallest = 0, cut = 1, divergence = 0, block
+    """Dual point of the Newton step dZ, p' = p + cut (diag p - pp') dz.
+
+    R becomes c (p' - y); returns sum_i c_i KL(p'_i || p_i).
+    """
+    cdef Py_ssize_t start, n = Z.shape[0], size = 1024, k = Z.shape[1]
+    cdef double[:, ::1] P, change, terms, scratch
+    cdef double[::1] row_terms
+    cdef double divergence = 0
+    if k == 1:
+        row_terms = np.empty(n)
+        with nogil:
+            divergence = optland_logistic_dual(
+                n, &Z[0, 0], &dZ[0, 0], cut, &y[0], &c[0], &R[0, 0], &row_terms[0]
+            )
+        return divergence
+    P, change = np.empty((size, k)), np.empty((size, k))
+    terms, scratch = np.empty((size, k)), np.empty((2, size))
     with nogil:
-        for sweep in range(2):
-            start = 0
-            while start < Z.shape[0]:
-                n = min(size, Z.shape[0] - start)
-                block = optland_softmax_changes(
-                    n, k, &Z[start, 0], &dZ[start, 0], &P[0, 0], &change[0, 0], &scratch[0, 0],
-                    &scratch[1, 0],
-                )
-                if sweep == 0:
-                    smallest = min(smallest, block)
-                else:
-                    divergence += optland_softmax_dual(
-                        n, k, cut, &y[start], &c[start], &P[0, 0], &change[0, 0], &R[start, 0],
-                        &terms[0, 0],
-                    )
-                start += size
-            if sweep == 0 and smallest < -1:
-                cut = -1 / smallest
-    return cut, divergence
+        start = 0
+        while start < Z.shape[0]:
+            n = min(size, Z.shape[0] - start)
+            optland_softmax_changes(
+                n, k, &Z[start, 0], &dZ[start, 0], &P[0, 0], &change[0, 0], &scratch[0, 0],
+                &scratch[1, 0],
+            )
+            divergence += optland_softmax_dual(
+                n, k, cut, &y[start], &c[start], &P[0, 0], &change[0, 0], &R[start, 0],
+                &terms[0, 0],
+            )
+            start += size
+    return divergence
 
 
 def softmax(const double[:, ::1] Z, double[:, ::1] P):  # OUT

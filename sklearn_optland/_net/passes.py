@@ -1,4 +1,12 @@
-"""Passes of a net over blocks of rows: losses, gradients, Gram matrices."""
+"""Passes of a net over blocks of rows: losses, gradients, Gram matrices.
+
+A block goes through all layers and back before the next one is read, so that its activations stay
+in the cache and memory maps stay on disk. float32 rows are computed in float32; losses are summed
+in float64.
+"""
+
+from copy import copy
+from functools import partial
 
 import numpy as np
 
@@ -9,9 +17,7 @@ from sklearn_optland._net.entrywise_fast import (
     times_slope,
     weighted_squares,
 )
-from sklearn_optland._net.units import Units
-from sklearn_optland._rows.reduce import pass_over_rows, sum_over_blocks
-from sklearn_optland._rows.source import float32_copy
+from sklearn_optland._rows.reduce import Statistic, reduce
 
 # Activations of a block of rows: what a core's second-level cache holds, in values. Below the
 # least number of rows products are slow.
@@ -22,121 +28,81 @@ MIN_BLOCK_ROWS = 256
 class Passes:
     """Mean loss of a net over weighted rows, its gradient and Gram matrices of its layers.
 
-    All are sums over blocks of rows: a block goes through all layers and back before the next one
-    is read, so that its activations stay in the cache and memory maps stay on disk. float32 rows
-    are computed in float32; losses are summed in float64.
-
     Parameters
     ----------
     network : Network
-    X : ndarray of shape (n_rows, n_columns), float32 or float64
-        Memory maps are read a block at a time.
-    Y : ndarray of shape (n_rows, n_outputs)
-        Targets; for the log-loss 0 or 1.
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1, none of them 0.
+    source : ArraySource or another source of rows
+        With the columns Y, targets, for the log-loss 0 or 1, and c, float64 weights that sum to 1,
+        none of them 0. Memory maps are read a block at a time.
     units : Units
         Those of the parameters. Targets are converted here, columns in each pass.
+    dtype : dtype
+        Of the rows.
     """
 
-    def __init__(self, network, X, Y, c, units):
-        self.network, self.X, self.c = network, X, np.ascontiguousarray(c, dtype=np.float64)
-        self.c_inverse = 1.0 / np.maximum(self.c, np.finfo(float).tiny)
-        self.dtype = X.dtype
-        self.Y = np.ascontiguousarray((Y - units.mean) / units.size, dtype=X.dtype)
-        self.shift = self.inverse = None
-        if units.shift is not None:
-            with np.errstate(over="ignore", under="ignore"):
-                self.shift = (units.shift / units.scale).astype(X.dtype)
-                self.inverse = (1.0 / units.scale).astype(X.dtype)
-        self.kind = KINDS[network.activation]
-        widths = sum(network.sizes[1:]) + (network.sizes[0] if self.shift is not None else 0)
-        self.block_rows = min(max(CACHED_VALUES // widths, MIN_BLOCK_ROWS), max(len(X), 1))
-        self._work = network.n_parameters
-        self._buffers = {}
+    def __init__(self, network, source, units, dtype):
+        self.network, self.source, self.dtype = network, source, np.dtype(dtype)
+        self.forward = Forward(network, units.shift, units.scale, self.dtype, source.n_rows)
+        # Rows in standard units, if not those of the source.
+        self.columns = None
+        standardise = partial(_standardised, mean=units.mean, size=units.size, dtype=self.dtype)
+        self.Y = source.map(standardise, source.Y)
+        self.c_inverse = source.map(_reciprocal, source.c)
 
     def in_float32(self):
         """The same passes on a copy of the rows in float32, in standard units."""
-        X = float32_copy(self.X.shape, lambda first, last: self._rows(first, last, None))
-        units = Units(None, None, np.zeros(self.Y.shape[1]), 1.0)
-        return Passes(self.network, X, self.Y, self.c, units)
+        other, source = copy(self), self.source
+        other.dtype = np.dtype(np.float32)
+        other.columns = source.empty(source.n_columns, dtype=other.dtype)
+        reduce(_Columns(self.forward), source, (other.columns,))
+        other.Y = source.map(_in_float32, self.Y)
+        other.forward = Forward(self.network, None, None, other.dtype, source.n_rows)
+        return other
 
     def value(self, theta):
         """Mean loss."""
-        layers = self.network.layers(theta)
+        return self._reduce(_Loss(self.forward), theta, self.Y)[0]
 
-        def kernel(thread, _, first, last):
-            loss = 0.0
-            for rows, buffers in self._blocks(thread, first, last):
-                V = self._forward(layers, rows, buffers)
-                loss += output_residuals(
-                    V[-1], self.Y[rows], self.c[rows], self.network.is_log_loss
-                )
-            return loss
-
-        return self._sum(kernel)
-
-    def gradient(self, theta, squares=None, grams=()):
+    def gradient(self, theta):
         """Mean loss and its gradient, by the exact adjoint.
 
         Parameters
         ----------
         theta : ndarray
-        squares : ndarray of shape (2, n_layers), default=None
-            Where the layers' mean squared norms go, if asked for: of the inputs but the columns
-            themselves, and of the adjoints, which are the derivatives of a row's loss.
-        grams : dict of int to ndarray of shape (n_in + 1, n_in + 1), default=()
-            Where the Gram matrices of some layers go, as `grams` has them.
 
         Returns
         -------
         loss : float
         gradient : ndarray of the shape and dtype of theta
         """
-        layers = self.network.layers(theta)
-        n_layers, n_sums = len(layers), 0 if squares is None else 2 * len(layers)
-        total = np.zeros(
-            len(theta) + n_sums + sum(grams[level].size for level in grams), dtype=self.dtype
-        )
+        statistic = _LossGradient(self.forward)
+        loss, (gradient, *_) = self._reduce(statistic, theta, self.Y, self.c_inverse)
+        return loss, gradient
 
-        def gram_views(flat):
-            end = len(theta) + n_sums
-            for level in grams:
-                start, end = end, end + grams[level].size
-                yield level, flat[start:end].reshape(grams[level].shape)
+    def gradient_and_squares(self, theta, levels=()):
+        """Mean loss and its gradient, and the layers' mean squares.
 
-        def kernel(thread, out, first, last):
-            loss, grads = 0.0, self.network.layers(out)
-            sums = out[len(theta) : len(theta) + n_sums].reshape(-1, n_layers)
-            for rows, buffers in self._blocks(thread, first, last):
-                V = self._forward(layers, rows, buffers)
-                for level, G in gram_views(out):
-                    self._add_gram(G, V[level], rows)
-                D = V[-1]
-                loss += output_residuals(D, self.Y[rows], self.c[rows], self.network.is_log_loss)
-                for level in range(len(layers) - 1, -1, -1):
-                    part = buffers["parts"][level]
-                    np.matmul(V[level].T, D, out=part)
-                    grads[level][:-1] += part
-                    grads[level][-1] += D.sum(axis=0)
-                    if n_sums:
-                        # D has the factor c already.
-                        sums[1, level] += weighted_squares(D, self.c_inverse[rows])
-                        if level:
-                            sums[0, level] += weighted_squares(V[level], self.c[rows])
-                    if level:
-                        below = buffers["adjoints"][level - 1][: len(D)]
-                        np.matmul(D, layers[level][:-1].T, out=below)
-                        times_slope(below, V[level], self.kind)
-                        D = below
-            return loss
+        Parameters
+        ----------
+        theta : ndarray
+        levels : list of int, default=()
+            Layers whose Gram matrices are taken, too.
 
-        loss = self._sum(kernel, total)
-        if n_sums:
-            squares[:] = total[len(theta) : len(theta) + n_sums].reshape(2, n_layers)
-        for level, G in gram_views(total):
-            grams[level][:] = G
-        return loss, total[: len(theta)]
+        Returns
+        -------
+        loss : float
+        gradient : ndarray of the shape and dtype of theta
+        squares : ndarray of shape (2, n_layers)
+            Mean squared norms of the layers' inputs, 0 in the place of the columns', and of the
+            adjoints, which are the derivatives of a row's loss.
+        grams : dict of int to ndarray of shape (n_in + 1, n_in + 1)
+            As `grams` has them.
+        """
+        statistic = _LossGradient(self.forward, with_squares=True, levels=levels)
+        loss, totals = self._reduce(statistic, theta, self.Y, self.c_inverse)
+        gradient, squares, *grams = totals
+        grams = {level: gram.astype(np.float64) for level, gram in zip(levels, grams, strict=True)}
+        return loss, gradient, squares.astype(np.float64), grams
 
     def grams(self, theta, levels):
         """Weighted Gram matrices HᵀH, H = [V, 1], of the inputs V of some layers.
@@ -151,90 +117,242 @@ class Passes:
         -------
         grams : list of ndarray of shape (n_in + 1, n_in + 1), float64
         """
-        layers = self.network.layers(theta)[: max(levels, default=0)]
-        widths = [self.network.sizes[level] + 1 for level in levels]
-        ends = np.cumsum([width**2 for width in widths])
-        total = np.zeros(ends[-1] if len(ends) else 0)
+        return self._reduce(_Grams(self.forward, levels), theta)[1]
 
-        def split(flat):
-            return [
-                flat[end - width**2 : end].reshape(width, width)
-                for end, width in zip(ends, widths, strict=True)
-            ]
+    def columns_square(self):
+        """Mean squared norm of the columns."""
+        return reduce(_ColumnsSquare(self.forward), self.source, (self.columns,))[0]
 
-        def kernel(thread, out, first, last):
-            sums = split(out)
-            for rows, buffers in self._blocks(thread, first, last):
-                V = self._forward(layers, rows, buffers)
-                for G, level in zip(sums, levels, strict=True):
-                    self._add_gram(G, V[level], rows)
+    def activations(self, theta):
+        """Outputs of all layers, for all rows: arrays of the source."""
+        sizes = self.network.sizes[1:]
+        outputs = [self.source.empty(size, dtype=self.dtype) for size in sizes]
+        self._reduce(_Activations(self.forward), theta, outputs)
+        return outputs
 
-        self._sum(kernel, total)
-        return split(total)
+    def _reduce(self, statistic, theta, *arrays):
+        layers = self.network.layers(theta)
+        return reduce(statistic, self.source, (self.columns, layers, *arrays))
 
-    def _add_gram(self, G, V, rows):
-        """G += HᵀH, weighted, for a block of rows."""
-        roots = np.sqrt(self.c[rows]).astype(self.dtype)
-        H = np.empty((len(roots), len(G)), dtype=self.dtype)
+
+def _standardised(Y, mean, size, dtype):
+    return np.ascontiguousarray((Y - mean) / size, dtype=dtype)
+
+
+def _reciprocal(c):
+    return 1.0 / np.maximum(c, np.finfo(float).tiny)
+
+
+def _in_float32(Y):
+    return Y.astype(np.float32)
+
+
+class Forward:
+    """How rows go through a net, a block that the cache holds at a time.
+
+    Parameters
+    ----------
+    network : Network
+    shift, scale : ndarray of shape (n_columns,) or None
+        Of the columns' units.
+    dtype : dtype
+    n_rows : int
+    """
+
+    def __init__(self, network, shift, scale, dtype, n_rows):
+        self.network, self.dtype = network, dtype
+        self.shift = self.inverse = None
+        if shift is not None:
+            with np.errstate(over="ignore", under="ignore"):
+                self.shift = (shift / scale).astype(dtype)
+                self.inverse = (1.0 / scale).astype(dtype)
+        hidden = KINDS[network.activation]
+        self.kinds = [hidden] * (len(network.sizes) - 2) + [KINDS["identity"]]
+        widths = sum(network.sizes[1:]) + (network.sizes[0] if shift is not None else 0)
+        self.block_rows = min(max(CACHED_VALUES // widths, MIN_BLOCK_ROWS), max(n_rows, 1))
+        self.values, self.work = sum(network.sizes), network.n_parameters
+
+    def blocks(self, block):
+        """Slices of a block's rows that the cache holds."""
+        for start in range(block.first, block.last, self.block_rows):
+            yield slice(start, min(start + self.block_rows, block.last))
+
+    def buffers(self, block):
+        """What a thread writes activations, adjoints and their products to."""
+        key = self.network, self.dtype, self.block_rows, self.shift is None
+        return block.scratch(key, self._new_buffers)
+
+    def _new_buffers(self):
+        sizes, n = self.network.sizes, self.block_rows
+        return {
+            name: [np.empty(shape, dtype=self.dtype) for shape in shapes]
+            for name, shapes in (
+                ("columns", [(n if self.shift is not None else 0, sizes[0])]),
+                ("activations", [(n, size) for size in sizes[1:]]),
+                ("adjoints", [(n, size) for size in sizes[1:-1]]),
+                ("parts", [(n_in - 1, n_out) for n_in, n_out in self.network.shapes]),
+            )
+        }
+
+    def columns(self, X, rows, buffer=None):
+        """Rows of X in standard units."""
+        X = np.asarray(X[rows])
+        if self.shift is None:
+            return X
+        with np.errstate(over="ignore", invalid="ignore"):
+            X = np.multiply(X, self.inverse, out=buffer)  # first: no overflow
+            X -= self.shift
+        return X
+
+    def __call__(self, layers, X, rows, buffers):
+        """Inputs of the given layers and the output of the last one, for some rows of X."""
+        n = rows.stop - rows.start
+        V = [self.columns(X, rows, buffers["columns"][0][:n])]
+        for W, kind, buffer in zip(layers, self.kinds, buffers["activations"], strict=False):
+            Z = buffer[:n]
+            np.matmul(V[-1], W[:-1], out=Z)
+            activate(Z, W[-1], kind)
+            V.append(Z)
+        return V
+
+
+class _NetStatistic(Statistic):
+    """A statistic of a net's rows; `columns` are X in standard units, or None."""
+
+    def __init__(self, forward):
+        self.forward, self.values, self.work = forward, forward.values, forward.work
+
+    def add_gram(self, G, V, c):
+        """G += HᵀH, weighted, for some rows."""
+        roots = np.sqrt(c).astype(self.forward.dtype)
+        H = np.empty((len(roots), len(G)), dtype=self.forward.dtype)
         np.multiply(V, roots[:, None], out=H[:, :-1])
         H[:, -1] = roots
         G += H.T @ H
 
-    def columns_square(self):
-        """Mean squared norm of the columns."""
 
-        def statistic(first, last):
-            rows = np.ascontiguousarray(self._rows(first, last, None))
-            return float(weighted_squares(rows, self.c[first:last]))
+def _columns_of(block, columns):
+    return block.source.X if columns is None else block.local(columns)
 
-        return sum_over_blocks(statistic, len(self.X), 32 * self.X.shape[1])
 
-    def activations(self, theta, first, last):
-        """Inputs of all layers and the scores, for some rows: a list of arrays."""
-        layers, V = self.network.layers(theta), [self._rows(first, last, None)]
-        for level, W in enumerate(layers):
-            Z = V[-1] @ W[:-1]
-            is_last = level == len(layers) - 1
-            activate(Z, W[-1], KINDS["identity"] if is_last else self.kind)
-            V.append(Z)
-        return V
+class _Loss(_NetStatistic):
+    """Mean loss."""
 
-    def _sum(self, kernel, out=None):
-        return pass_over_rows(kernel, len(self.X), sum(self.network.sizes), self._work, out)
+    def add(self, block, parameters, total):
+        columns, layers, Y = parameters
+        forward, loss = self.forward, 0.0
+        X, Y, c = _columns_of(block, columns), block.local(Y), block.source.c
+        buffers = forward.buffers(block)
+        for rows in forward.blocks(block):
+            F = forward(layers, X, rows, buffers)[-1]
+            loss += output_residuals(F, Y[rows], c[rows], forward.network.is_log_loss)
+        return loss
 
-    def _blocks(self, thread, first, last):
-        """Slices of rows and the thread's buffers."""
-        if thread not in self._buffers:
-            sizes = self.network.sizes
-            self._buffers[thread] = {
-                name: [np.empty(shape, dtype=self.dtype) for shape in shapes]
-                for name, shapes in (
-                    ("columns", [(self.block_rows if self.shift is not None else 0, sizes[0])]),
-                    ("activations", [(self.block_rows, size) for size in sizes[1:]]),
-                    ("adjoints", [(self.block_rows, size) for size in sizes[1:-1]]),
-                    ("parts", [(n_in - 1, n_out) for n_in, n_out in self.network.shapes]),
-                )
-            }
-        for start in range(first, last, self.block_rows):
-            yield slice(start, min(start + self.block_rows, last)), self._buffers[thread]
 
-    def _rows(self, first, last, buffer):
-        rows = np.asarray(self.X[first:last])
-        if self.shift is None:
-            return rows
-        with np.errstate(over="ignore", invalid="ignore"):
-            rows = np.multiply(rows, self.inverse, out=buffer)  # first: no overflow
-            rows -= self.shift
-        return rows
+class _LossGradient(_NetStatistic):
+    """Mean loss; its gradient, the layers' mean squares and Gram matrices of their inputs."""
 
-    def _forward(self, layers, rows, buffers):
-        """Inputs of the layers and the output of the last one."""
-        n = rows.stop - rows.start
-        V = [self._rows(rows.start, rows.stop, buffers["columns"][0][:n])]
-        n_layers = len(self.network.sizes) - 1
-        for level, W in enumerate(layers):
-            Z = buffers["activations"][level][:n]
-            np.matmul(V[-1], W[:-1], out=Z)
-            activate(Z, W[-1], KINDS["identity"] if level == n_layers - 1 else self.kind)
-            V.append(Z)
-        return V
+    def __init__(self, forward, with_squares=False, levels=()):
+        super().__init__(forward)
+        self.with_squares, self.levels = with_squares, levels
+
+    def zero(self, parameters):
+        network, dtype = self.forward.network, self.forward.dtype
+        n_layers = len(network.sizes) - 1
+        widths = [network.sizes[level] + 1 for level in self.levels]
+        return [
+            np.zeros(network.n_parameters, dtype=dtype),
+            np.zeros((2 * self.with_squares, n_layers), dtype=dtype),
+            *(np.zeros((width, width), dtype=dtype) for width in widths),
+        ]
+
+    def add(self, block, parameters, total):
+        columns, layers, Y, c_inverse = parameters
+        gradient, squares, *grams = total
+        forward, loss = self.forward, 0.0
+        is_log_loss, kind = forward.network.is_log_loss, forward.kinds[0]
+        gradient, buffers = forward.network.layers(gradient), forward.buffers(block)
+        X, c = _columns_of(block, columns), block.source.c
+        Y, c_inverse = block.local(Y), block.local(c_inverse)
+        for rows in forward.blocks(block):
+            V = forward(layers, X, rows, buffers)
+            for level, G in zip(self.levels, grams, strict=True):
+                self.add_gram(G, V[level], c[rows])
+            D = V[-1]
+            loss += output_residuals(D, Y[rows], c[rows], is_log_loss)
+            for level in range(len(layers) - 1, -1, -1):
+                part = buffers["parts"][level]
+                np.matmul(V[level].T, D, out=part)
+                gradient[level][:-1] += part
+                gradient[level][-1] += D.sum(axis=0)
+                if self.with_squares:
+                    # D has the factor c already.
+                    squares[1, level] += weighted_squares(D, c_inverse[rows])
+                    if level:
+                        squares[0, level] += weighted_squares(V[level], c[rows])
+                if level:
+                    below = buffers["adjoints"][level - 1][: len(D)]
+                    np.matmul(D, layers[level][:-1].T, out=below)
+                    times_slope(below, V[level], kind)
+                    D = below
+        return loss
+
+
+class _Grams(_NetStatistic):
+    """Gram matrices of the inputs of some layers."""
+
+    def __init__(self, forward, levels):
+        super().__init__(forward)
+        self.levels = levels
+
+    def zero(self, parameters):
+        widths = [self.forward.network.sizes[level] + 1 for level in self.levels]
+        return [np.zeros((width, width)) for width in widths]
+
+    def add(self, block, parameters, total):
+        columns, layers = parameters
+        forward, X, c = self.forward, _columns_of(block, columns), block.source.c
+        buffers, layers = forward.buffers(block), layers[: max(self.levels)]
+        for rows in forward.blocks(block):
+            V = forward(layers, X, rows, buffers)
+            for G, level in zip(total, self.levels, strict=True):
+                self.add_gram(G, V[level], c[rows])
+
+
+class _Activations(_NetStatistic):
+    """Outputs of all layers, written to arrays of the source; on one thread."""
+
+    def __init__(self, forward):
+        super().__init__(forward)
+        self.work = 0.0
+
+    def add(self, block, parameters, total):
+        columns, layers, outputs = parameters
+        forward, X = self.forward, _columns_of(block, columns)
+        buffers, outputs = forward.buffers(block), [block.local(array) for array in outputs]
+        for rows in forward.blocks(block):
+            for V, output in zip(forward(layers, X, rows, buffers)[1:], outputs, strict=True):
+                output[rows] = V
+
+
+class _ColumnStatistic(Statistic):
+    """A statistic of the columns in standard units; temporary arrays of float64 a block."""
+
+    def __init__(self, forward):
+        self.forward, self.values = forward, 32 * forward.network.sizes[0]
+
+
+class _ColumnsSquare(_ColumnStatistic):
+    """Mean squared norm of the columns."""
+
+    def add(self, block, parameters, total):
+        X = self.forward.columns(_columns_of(block, *parameters), block.slice)
+        return float(weighted_squares(np.ascontiguousarray(X), block.source.c[block.slice]))
+
+
+class _Columns(_ColumnStatistic):
+    """The columns, written to an array of the source."""
+
+    def add(self, block, parameters, total):
+        (out,) = map(block.local, parameters)
+        out[block.slice] = self.forward.columns(block.source.X, block.slice)

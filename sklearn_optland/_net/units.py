@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_optland._rows.reduce import row_blocks
+from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.source import ArraySource
 
 # Columns whose mean or standard deviation is above this are standardised inside.
 FAR = 10.0
@@ -64,15 +65,14 @@ class Units:
         return np.minimum(factors / self.size**2, np.sqrt(np.finfo(dtype).max)).astype(dtype)
 
 
-def choose_units(X, Y, c, is_log_loss):
+def choose_units(source, n_outputs, is_log_loss):
     """Units for data: targets standardised, columns if one is far from zero or wide.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_columns)
-    Y : ndarray of shape (n_rows, n_outputs)
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
+    source : ArraySource or another source of rows
+        With the columns Y, targets, and c, weights that sum to 1.
+    n_outputs : int
     is_log_loss : bool
         Class labels have no units.
 
@@ -81,13 +81,14 @@ def choose_units(X, Y, c, is_log_loss):
     units : Units
     """
     shift = scale = None
-    center, spread = mean_and_deviation(X, c)
+    center, spread = column_moments(source, source.n_columns)
     if (np.abs(center) > FAR).any() or (spread > FAR).any():
         shift, scale = center, np.maximum(spread, 1.0)
     if is_log_loss:
-        return Units(shift, scale, np.zeros(Y.shape[1]), 1.0)
-    mean, spread = mean_and_deviation(Y, c)
-    return Units(shift, scale, mean, target_size(float(np.sqrt(np.mean(spread**2))), Y, mean))
+        return Units(shift, scale, np.zeros(n_outputs), 1.0)
+    mean, spread = column_moments(source, n_outputs, source.Y)
+    farthest = reduce(_Largest(n_outputs), source, (source.Y, mean))[1].max()
+    return Units(shift, scale, mean, _size(float(np.sqrt(np.mean(spread**2))), farthest, mean))
 
 
 def target_size(spread, Y, mean, rounding=1e-12):
@@ -95,24 +96,123 @@ def target_size(spread, Y, mean, rounding=1e-12):
 
     It is larger than the spread if rows of next to no weight are that far from the mean.
     """
-    size = max(spread, float(np.abs(Y - mean).max()) / LARGEST_Y)
+    return _size(spread, np.abs(Y - mean).max(), mean, rounding)
+
+
+def _size(spread, farthest, mean, rounding=1e-12):
+    size = max(spread, float(farthest) / LARGEST_Y)
     return size if size > max(rounding * np.abs(mean).max(), SMALLEST_SPREAD) else 1.0
 
 
 def mean_and_deviation(A, c):
-    """Weighted means and standard deviations of columns, without overflow."""
-    # Three temporary arrays of float64 a block.
-    blocks = list(row_blocks(len(A), 32 * A.shape[1]))
-    top = np.zeros(A.shape[1])
-    for first, last in blocks:
-        top = np.maximum(top, np.abs(A[first:last]).max(axis=0))
+    """Weighted means and standard deviations of an array's columns, without overflow."""
+    return column_moments(ArraySource(A, c=c), A.shape[1])
+
+
+def column_moments(source, n_columns, array=None):
+    """Weighted means and standard deviations of columns, without overflow.
+
+    Parameters
+    ----------
+    source : ArraySource or another source of rows
+        With the column c, weights that sum to 1.
+    n_columns : int
+    array : array of the source, default=None
+        Of shape (n_rows, n_columns). None is X.
+
+    Returns
+    -------
+    mean, deviation : ndarray of shape (n_columns,)
+    """
+    top = reduce(_Largest(n_columns), source, (array, None))[1]
     extreme = (top > 1e100) | ((top > 0) & (top < 1e-100))
-    unit = np.where(extreme, top, 1.0)
-    mean, square = np.zeros_like(unit), np.zeros_like(unit)
-    for first, last in blocks:
-        mean += c[first:last] @ (A[first:last] / unit if extreme.any() else A[first:last])
-    for first, last in blocks:
-        centered = A[first:last] / unit if extreme.any() else A[first:last]
-        centered = centered - mean
-        square += c[first:last] @ np.square(centered, out=centered)
-    return mean * unit, np.sqrt(square) * unit
+    unit = np.where(extreme, top, 1.0) if extreme.any() else None
+    mean = reduce(_Mean(n_columns), source, (array, unit))[1]
+    deviation = np.sqrt(reduce(_Variance(n_columns), source, (array, unit, mean))[1])
+    return (mean, deviation) if unit is None else (mean * unit, deviation * unit)
+
+
+def weighted_mean(source, n_columns, array=None):
+    """Weighted means of columns; parameters as in `column_moments`."""
+    return reduce(_Mean(n_columns), source, (array, None))[1]
+
+
+def root_mean_square(source, n_columns, array=None, bias=0.0):
+    """Root mean square of the rows' lengths, with a last entry `bias` in each, without overflow.
+
+    Parameters
+    ----------
+    source, n_columns, array
+        As in `column_moments`.
+    bias : float, default=0.0
+
+    Returns
+    -------
+    float
+        1 if all rows are 0.
+    """
+    top = max(abs(bias), float(reduce(_Largest(n_columns), source, (array, None))[1].max()))
+    if top == 0:
+        return 1.0
+    total = (bias / top) ** 2 + reduce(_SquaredLength(n_columns), source, (array, top))[0]
+    return float(top * np.sqrt(total))
+
+
+class _ColumnStatistic(Statistic):
+    """A number for each column of X, or of an array of the source."""
+
+    def __init__(self, n_columns):
+        # Three temporary arrays of float64 a block.
+        self.n_columns, self.values = n_columns, 32 * n_columns
+
+    def zero(self, parameters):
+        return np.zeros(self.n_columns)
+
+    def rows(self, block, array):
+        """The block's rows."""
+        return np.asarray((block.source.X if array is None else block.local(array))[block.slice])
+
+
+class _Largest(_ColumnStatistic):
+    """The largest distances from some center."""
+
+    def add(self, block, parameters, total):
+        array, center = parameters
+        A = self.rows(block, array)
+        distances = np.abs(A if center is None else A - center)
+        np.maximum(total, distances.max(axis=0), out=total)
+
+    def merge(self, total, part):
+        np.maximum(total, part, out=total)
+
+
+class _Mean(_ColumnStatistic):
+    """Weighted means, in some unit."""
+
+    def add(self, block, parameters, total):
+        array, unit = parameters
+        A = self.rows(block, array)
+        total += block.source.c[block.slice] @ (A if unit is None else A / unit)
+
+
+class _Variance(_ColumnStatistic):
+    """Weighted mean squares of the distances from the means."""
+
+    def add(self, block, parameters, total):
+        array, unit, mean = parameters
+        A = self.rows(block, array)
+        centered = (A if unit is None else A / unit) - mean
+        total += block.source.c[block.slice] @ np.square(centered, out=centered)
+
+
+class _SquaredLength(_ColumnStatistic):
+    """Weighted mean square of the rows' lengths, in some unit."""
+
+    def zero(self, parameters):
+        return None
+
+    def add(self, block, parameters, total):
+        array, unit = parameters
+        A = self.rows(block, array)
+        A = A / A.dtype.type(unit)
+        return float(block.source.c[block.slice] @ np.einsum("ij,ij->i", A, A))

@@ -7,6 +7,10 @@ ARMIJO = 1e-4
 # What a trial that is too long is cut to: between these shares, by the parabola through the start,
 # its slope and the trial.
 CUTS = 0.1, 0.5
+# Of a search for the minimum on a line: the most trials, and the slope, relative to that at the
+# start, that is as good as none.
+MAX_LINE_TRIALS = 40
+FLAT = 0.3
 
 
 def backtrack(
@@ -50,3 +54,40 @@ def backtrack(
             cut = min(most, max(least, -0.5 * size * slope / (change - size * slope)))
         size *= cut
     return 0.0, None
+
+
+def minimize_along(along, value, slope):
+    """Seek the minimum along a line, whose full step does not satisfy Armijo's condition.
+
+    Parameters
+    ----------
+    along : callable
+        Takes t in (0, 1); returns the rise of the value since the start, and its derivative.
+    value, slope : float
+        At the start; the slope is negative.
+
+    Returns
+    -------
+    t : float or None
+        The best that satisfies Armijo's condition; the first whose slope is small ends the search.
+    """
+    low, high, t, slope_low = 0.0, 1.0, 0.5, slope
+    best, best_t = value, None
+    for _ in range(MAX_LINE_TRIALS):
+        rise, slope_t = along(t)
+        falls = rise <= ARMIJO * t * slope
+        if falls and value + rise < best:
+            best, best_t = value + rise, t
+            if abs(slope_t) <= -FLAT * slope:
+                break
+        if slope_t <= 0:
+            low, slope_low, fraction = t, slope_t, 0.5
+        else:
+            high = t
+            with np.errstate(all="ignore"):  # a fraction that is not finite becomes 0.01
+                if falls:  # false position on the slope
+                    fraction = slope_low / (slope_low - slope_t)
+                else:  # minimum of the parabola through the start and t
+                    fraction = (0.5 * slope * t * t / (slope * t - rise) - low) / (high - low)
+        t = low + (high - low) * min(0.9, max(0.01, fraction))
+    return best_t

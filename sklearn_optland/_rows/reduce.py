@@ -61,6 +61,30 @@ class Statistic:
             total += part
 
 
+class SumOf(Statistic):
+    """The sum over blocks of what a function of some arrays of the source returns.
+
+    Parameters of `reduce` are the arrays.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable; takes the arrays' parts, and returns an array.
+    shape : tuple of int, default=()
+        Of that array.
+    """
+
+    def __init__(self, function, shape=()):
+        self.function, self.shape = function, shape
+
+    def zero(self, parameters):
+        return np.zeros(self.shape)
+
+    def add(self, block, parameters, total):
+        rows = block.slice
+        total += self.function(*[block.local(array)[rows] for array in parameters])
+
+
 def reduce(statistic, source, parameters=()):
     """Sum a statistic over all rows.
 

@@ -6,6 +6,10 @@ from sklearn_optland._rows.rows cimport RowPointers
 cdef extern from "vector_math.h" nogil:
     void OPTLAND_PREFETCH(const void* address)
 
+ctypedef fused weight:  # of a model; sums of products have its precision
+    float
+    double
+
 cdef enum:
     AHEAD = 4  # rows that are fetched before their turn
 
@@ -31,14 +35,11 @@ cdef inline void fetch(const RowPointers* x, floating kind, Py_ssize_t i) noexce
         p += 16
 
 
-cdef inline const floating* visit(
-    const RowPointers* x, floating kind, const int* order, Py_ssize_t t, Py_ssize_t n_steps,
-    const int** index, Py_ssize_t* size,
+cdef inline const floating* row_at(
+    const RowPointers* x, floating kind, Py_ssize_t i, const int** index, Py_ssize_t* size
 ) noexcept nogil:
-    """The values of row order[t], their columns (NULL: all of them) and their number."""
-    cdef Py_ssize_t i = order[t], start
-    if t + AHEAD < n_steps:
-        fetch(x, kind, order[t + AHEAD])
+    """The values of row i, their columns (NULL: all of them) and their number."""
+    cdef Py_ssize_t start
     if x.indptr == NULL:
         start, size[0] = i * x.n_columns, x.n_columns
     else:
@@ -50,11 +51,21 @@ cdef inline const floating* visit(
     return values_of(x, kind) + start
 
 
-cdef inline double row_dot(
-    const floating* x, const int* index, Py_ssize_t size, const double* w, int stride
+cdef inline const floating* visit(
+    const RowPointers* x, floating kind, const int* order, Py_ssize_t t, Py_ssize_t n_steps,
+    const int** index, Py_ssize_t* size,
+) noexcept nogil:
+    """Row order[t], as `row_at` has it; the one that comes AHEAD steps later is fetched."""
+    if t + AHEAD < n_steps:
+        fetch(x, kind, order[t + AHEAD])
+    return row_at(x, kind, order[t], index, size)
+
+
+cdef inline weight row_dot(
+    const floating* x, const int* index, Py_ssize_t size, const weight* w, int stride
 ) noexcept nogil:
     """x'w in four lanes, w's entries `stride` apart."""
-    cdef double a = 0, b = 0, c = 0, d = 0
+    cdef weight a = 0, b = 0, c = 0, d = 0
     cdef Py_ssize_t p = 0
     if index == NULL:
         while p + 4 <= size:
@@ -78,7 +89,7 @@ cdef inline double row_dot(
 
 
 cdef inline void row_add(
-    const floating* x, const int* index, Py_ssize_t size, double t, double* w
+    const floating* x, const int* index, Py_ssize_t size, weight t, weight* w
 ) noexcept nogil:
     """w += t x."""
     cdef Py_ssize_t p

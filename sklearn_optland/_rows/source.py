@@ -12,7 +12,7 @@ from mmap import mmap
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._rows.reduce import chunk_bounds, row_blocks
+from sklearn_optland._rows.reduce import CHUNK_WORK, chunk_bounds, row_blocks
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import run_tasks
 
@@ -71,6 +71,9 @@ class ArraySource:
         More that belongs to the rows: targets, weights. They are attributes.
     """
 
+    # Whether copies of the rows in other formats may be made.
+    may_be_copied = True
+
     def __init__(self, X, *, in_order=True, **columns):
         self.X, self.in_order, self.columns = X, in_order, columns
         vars(self).update(columns)
@@ -101,6 +104,9 @@ class ArraySource:
         parts : list of (value, total)
         """
         first = statistic.zero(parameters)
+        # One block: small data should not pay for more.
+        if bounds is None and self.n_rows * max(statistic.work, statistic.values) < CHUNK_WORK:
+            return [(statistic.add(Block(self, 0, 0, self.n_rows), parameters, first), first)]
         if bounds is None:
             bounds = chunk_bounds(statistic, self.n_rows, first)
 
@@ -118,6 +124,10 @@ class ArraySource:
 
     def local(self, array):
         """The array behind one that this source has lent: itself."""
+        return array
+
+    def gather(self, array):
+        """An array of the source with all its rows, in this process: for few numbers a row."""
         return array
 
     def empty(self, *shape, dtype=np.float64):
@@ -138,12 +148,12 @@ class ArraySource:
         *arrays
             Of this source.
         """
-        return function(*map(self.local, arrays))
+        return function(*arrays)
 
-    def take(self, index):
-        """Some rows, in this process: a slice or an index array."""
+    def take(self, index, **replaced):
+        """Some rows, a slice or an index array, in this process; with other columns."""
         columns = {name: column[index] for name, column in self.columns.items()}
-        return ArraySource(self.X[index], in_order=self.in_order, **columns)
+        return ArraySource(self.X[index], in_order=self.in_order, **(columns | replaced))
 
 
 def float32_pays(X, n_parameters):

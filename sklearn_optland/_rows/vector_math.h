@@ -30,13 +30,16 @@
 #define OPTLAND_PREFETCH(address)
 #endif
 
+/* Where optland_exp_negative is held: what reasons with its logarithm must add what is beyond. */
+#define OPTLAND_LEAST_EXPONENT (-708.0)
+
 /* exp(x) for x <= 0, held above exp(-708) > 0: a probability never becomes exactly 0.
  * x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^52 rounds n into the low bits of the sum. */
 OPTLAND_INLINE double optland_exp_negative(double x)
 {
     const double shift = 6755399441055744.0;
     union { double value; int64_t bits; } n, scaled;
-    x = x < -708.0 ? -708.0 : x;
+    x = x < OPTLAND_LEAST_EXPONENT ? OPTLAND_LEAST_EXPONENT : x;
     n.value = x * 1.4426950408889634 + shift;
     double whole = n.value - shift;
     double r = (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;

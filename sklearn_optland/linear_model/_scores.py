@@ -1,9 +1,10 @@
-"""What linear classifiers share: weights of the rows, and what they do with coefficients."""
+"""What linear models share: weights of the rows, and what they do with coefficients."""
 
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sklearn_optland._estimator.base import check_start
 from sklearn_optland._estimator.scores import ScoreClassifier
 from sklearn_optland._estimator.training_rows import (
     check_class_totals,
@@ -25,6 +26,13 @@ def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
     factors = "class_weight" if C == 1.0 else "class_weight and C"
     check_class_totals(weights, classes, codes, factors)
     return weights
+
+
+def last_parameters(estimator):
+    """`coef_` and `intercept_`, a warm start, in one float64 array with the intercepts last."""
+    check_start(estimator, "coef_", "intercept_")
+    W = np.vstack([np.atleast_2d(estimator.coef_).T, np.atleast_1d(estimator.intercept_)])
+    return np.ascontiguousarray(W, dtype=np.float64)
 
 
 def linear_scores(estimator, X):

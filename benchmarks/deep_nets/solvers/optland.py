@@ -11,11 +11,11 @@ class Solver(NetSolver):
     parameters = {"solver": ["feasible"]}
     parameter_template = "{solver}"
 
-    def make_estimator(self, task, layers, activation, n_iter):
-        net = ADMMNetRegressor if task == "regression" else ADMMNetClassifier
+    def make_estimator(self, n_iter):
+        net = ADMMNetRegressor if self.task == "regression" else ADMMNetClassifier
         return net(
-            hidden_layer_sizes=layers,
-            activation=activation,
+            hidden_layer_sizes=self.layers,
+            activation=self.activation,
             solver=self.solver,
             alpha=0.0,
             tol=0.0,

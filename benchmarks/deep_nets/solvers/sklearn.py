@@ -9,11 +9,11 @@ class Solver(NetSolver):
     requirements = ["scikit-learn"]
     parameters = {"solver, learning_rate": [("lbfgs", 1e-3), ("adam", 1e-3), ("adam", 5e-3)]}
 
-    def make_estimator(self, task, layers, activation, n_iter):
-        MLP = MLPRegressor if task == "regression" else MLPClassifier
+    def make_estimator(self, n_iter):
+        MLP = MLPRegressor if self.task == "regression" else MLPClassifier
         return MLP(
-            hidden_layer_sizes=layers,
-            activation=activation,
+            hidden_layer_sizes=self.layers,
+            activation=self.activation,
             solver=self.solver,
             learning_rate_init=self.learning_rate,
             alpha=0,

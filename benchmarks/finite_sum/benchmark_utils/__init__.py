@@ -1,45 +1,29 @@
-"""What the solvers share: the grid of counts, one thread, quiet non-convergence."""
+"""What the solvers share: coefficients after so many passes, or at a tolerance."""
 
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
-from benchopt import BaseSolver
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
-sys.path.append(str(Path(__file__).parents[2]))  # of measure.py and public_data.py
+sys.path.append(str(Path(__file__).parents[2]))  # of `common`
 
-TOL = 1e-14  # small enough that no solver ends by its own rule before max_iter does
-
-# max_iter ends every fit.
-warnings.filterwarnings("ignore", category=ConvergenceWarning)
-warnings.filterwarnings("ignore", category=FutureWarning)
+from common.bases import CountedSolver
 
 
-class LinearSolver(BaseSolver):
+class LinearSolver(CountedSolver):
     """A solver whose `solve(n)` returns the coefficients after n passes, or at its n-th tolerance.
 
     `penalties` names those that it takes.
     """
 
-    sampling_strategy = "iteration"
     penalties = ("l2", "l1")
 
-    def get_next(self, n_iter):
-        return n_iter + max(1, n_iter // 8)
-
-    def skip(self, X, y, alpha, penalty):
+    def skip(self, penalty, **problem):
         return penalty not in self.penalties, f"takes no {penalty} penalty"
 
-    def set_objective(self, X, y, alpha, penalty):
-        self.X, self.y, self.alpha, self.penalty = X, y, alpha, penalty
-        self.C = 1 / (alpha * len(y))
-        threadpool_limits(1)  # here, because by now every solver's libraries are loaded
-
-    def warm_up(self):
-        self.run_once(2)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
+        self.C = 1 / (self.alpha * len(self.y))
 
     def run(self, n_iter):
         self.coef = self.solve(n_iter) if n_iter > 0 else np.zeros(self.X.shape[1])

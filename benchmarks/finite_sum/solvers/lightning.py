@@ -1,4 +1,5 @@
-from benchmark_utils import TOL, LinearSolver
+from benchmark_utils import LinearSolver
+from common.bases import TOL
 from lightning.classification import SAGAClassifier
 
 

@@ -1,4 +1,5 @@
-from benchmark_utils import TOL, LinearSolver
+from benchmark_utils import LinearSolver
+from common.bases import TOL
 
 from sklearn_optland.linear_model import FiniteSumClassifier
 
@@ -13,7 +14,7 @@ class Solver(LinearSolver):
     }
     parameter_template = "{solver}"
 
-    def skip(self, X, y, alpha, penalty):
+    def skip(self, penalty, **problem):
         no_l1 = self.solver in ("sag", "sdca", "miso", "point-saga")
         return penalty == "l1" and no_l1, "takes no l1 penalty"
 

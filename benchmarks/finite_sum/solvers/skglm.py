@@ -13,10 +13,10 @@ class Solver(ToleranceSolver):
     requirements = ["pip::skglm"]
     penalties = ("l1",)
 
-    def set_objective(self, X, y, alpha, penalty):
-        super().set_objective(X, y, alpha, penalty)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
         # compiled once, or every fit would wait for numba
-        self.parts = compiled_clone(Logistic()), compiled_clone(L1(alpha))
+        self.parts = compiled_clone(Logistic()), compiled_clone(L1(self.alpha))
 
     def solve(self, n_iter):
         solver = ProxNewton(tol=self.tolerance(n_iter), fit_intercept=False)

@@ -1,4 +1,5 @@
-from benchmark_utils import TOL, LinearSolver
+from benchmark_utils import LinearSolver
+from common.bases import TOL
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 
 
@@ -10,7 +11,7 @@ class Solver(LinearSolver):
     parameters = {"solver": ["sag", "saga", "liblinear", "sgd"]}
     parameter_template = "{solver}"
 
-    def skip(self, X, y, alpha, penalty):
+    def skip(self, penalty, **problem):
         return penalty == "l1" and self.solver == "sag", "takes no l1 penalty"
 
     def solve(self, n_iter):

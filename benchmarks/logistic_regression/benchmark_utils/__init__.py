@@ -1,38 +1,19 @@
-"""What the solvers share: the grid of iteration counts, one thread, quiet non-convergence."""
+"""What the solvers share: coefficients and intercept after so many iterations."""
 
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
-from benchopt import BaseSolver
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
-sys.path.append(str(Path(__file__).parents[2]))  # of measure.py and public_data.py
+sys.path.append(str(Path(__file__).parents[2]))  # of `common`
 
-TOL = 1e-14  # small enough that no solver ends by its own rule before max_iter does
+from common.bases import TOL, CountedSolver
+
 MAX_HESSIAN_SIZE = 5_000  # rows of the largest Hessian that a solver may build: 200 MB
 
-# max_iter ends every fit, or the last digit of the objective does.
-warnings.filterwarnings("ignore", category=ConvergenceWarning)
-warnings.filterwarnings("ignore", module="sklearn.utils.optimize")
 
-
-class LinearSolver(BaseSolver):
+class LinearSolver(CountedSolver):
     """A solver whose `solve(n_iter)` returns coefficients and intercept."""
-
-    sampling_strategy = "iteration"
-
-    def get_next(self, n_iter):
-        return n_iter + max(1, n_iter // 8)
-
-    def set_objective(self, X, y, C, fit_intercept):
-        self.X, self.y, self.C, self.fit_intercept = X, y, C, fit_intercept
-        threadpool_limits(1)  # here, because by now every solver's libraries are loaded
-
-    def warm_up(self):
-        self.run_once(2)
 
     def run(self, n_iter):
         # benchopt begins with 0, which not every solver takes for "no step".
@@ -49,9 +30,11 @@ class LinearSolver(BaseSolver):
 class EstimatorSolver(LinearSolver):
     """Times `fit` of the estimator that `make_estimator` returns, its validation included."""
 
-    def set_objective(self, X, y, C, fit_intercept):
-        super().set_objective(X, y, C, fit_intercept)
-        self.estimator = self.make_estimator().set_params(C=C, fit_intercept=fit_intercept, tol=TOL)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
+        self.estimator = self.make_estimator().set_params(
+            C=self.C, fit_intercept=self.fit_intercept, tol=TOL
+        )
 
     def solve(self, n_iter):
         model = self.estimator.set_params(max_iter=n_iter).fit(self.X, self.y)

@@ -1,15 +1,14 @@
-import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
-from benchopt import BaseDataset
-from public_data import load
+from common.bases import NpzDataset
+from common.npz import PIXEL_RANGE
 from scipy.sparse import csr_matrix, issparse
 from sklearn.preprocessing import StandardScaler
 
-PIXEL_RANGE = {"mnist": 255, "usps": 1}  # divided by this instead of standardised
+RANGES = {**PIXEL_RANGE, "usps": 1}  # divided by this instead of standardised
 
 
-class Dataset(BaseDataset):
-    """The training rows of a data set of `public_data.py`; dense ones are standardised.
+class Dataset(NpzDataset):
+    """The training rows of a data set of `common/npz.py`; dense ones are standardised.
 
     dataset : its name
     positive_class : None, or a class: the problem is this class against the rest
@@ -19,7 +18,6 @@ class Dataset(BaseDataset):
     """
 
     name = "npz"
-    requirements = ["numpy", "scipy", "scikit-learn"]
     parameters = {
         "dataset": ["a9a", "magic04"],
         "positive_class": [None],
@@ -28,11 +26,7 @@ class Dataset(BaseDataset):
         "dtype": ["float64"],
     }
 
-    def get_data(self):
-        try:
-            X, y, n_train = load(self.dataset)
-        except FileNotFoundError as error:
-            return {"missing": str(error)}
+    def prepare(self, X, y, n_train):
         X, y = self._rows(X, y, n_train)
         if self.positive_class is not None:
             y = (y == self.positive_class).astype(int)
@@ -46,8 +40,8 @@ class Dataset(BaseDataset):
         X, y = X[rows].astype(np.float64), y[rows]
         if issparse(X):
             return X, y
-        if self.dataset in PIXEL_RANGE:
-            return X / PIXEL_RANGE[self.dataset], y
+        if self.dataset in RANGES:
+            return X / RANGES[self.dataset], y
         return StandardScaler().fit_transform(X), y
 
     def _stored(self, X):

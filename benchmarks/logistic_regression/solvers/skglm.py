@@ -1,5 +1,6 @@
 import numpy as np
-from benchmark_utils import TOL, LinearSolver, first_skip, skip_multinomial
+from benchmark_utils import LinearSolver, first_skip, skip_multinomial
+from common.bases import TOL
 from scipy.sparse import csc_matrix, issparse
 from skglm.datafits import Logistic
 from skglm.penalties import L2

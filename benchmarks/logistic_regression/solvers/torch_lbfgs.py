@@ -1,7 +1,8 @@
 import warnings
 
 import torch
-from benchmark_utils import TOL, LinearSolver, n_coef_rows
+from benchmark_utils import LinearSolver, n_coef_rows
+from common.bases import TOL
 from scipy.sparse import issparse
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -14,8 +15,8 @@ class Solver(LinearSolver):
     name = "torch-lbfgs"
     requirements = ["pip::torch"]
 
-    def set_objective(self, X, y, C, fit_intercept):
-        super().set_objective(X, y, C, fit_intercept)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
         torch.set_num_threads(1)
 
     def solve(self, n_iter):

@@ -3,27 +3,21 @@
 import os
 import pickle
 import sys
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from benchopt import BaseSolver
 from scipy.sparse import issparse
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
-sys.path.append(str(Path(__file__).parents[2]))  # of measure.py and public_data.py
+sys.path.append(str(Path(__file__).parents[2]))  # of `common`
 
-from measure import cpu_seconds
+from common.bases import TimedSolver
+from common.measure import cpu_seconds
 
 VALIDATION = "validation"  # the fold on which hyperparameters are chosen; the others are 0, 1, …
 MAX_TUNING_ROWS = 200_000
 MAX_PRODUCTS = 5e9  # of a pass over all classes: a solver that needs more is skipped
 TIMING_SECONDS = 0.3  # of predictions, at least, unless a single one takes longer
-
-warnings.filterwarnings("ignore", category=ConvergenceWarning)
-warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def problem(X, y, train, test, fold, n_passes):
@@ -31,8 +25,8 @@ def problem(X, y, train, test, fold, n_passes):
     seed = 0 if fold == VALIDATION else int(fold)
     train = np.random.default_rng([seed, 5]).permutation(train)
     return {
-        "X_train": X[train],
-        "y_train": y[train],
+        "X": X[train],
+        "y": y[train],
         "X_test": X[test],
         "y_test": y[test],
         "n_classes": int(y.max()) + 1,
@@ -88,33 +82,30 @@ def products_per_pass(X, n_classes):
     return float(X.nnz if issparse(X) else X.size) * n_classes
 
 
-class MulticlassSolver(BaseSolver):
+class MulticlassSolver(TimedSolver):
     """A learner whose `fit` is timed, and whose `predict` is timed over all test rows.
 
-    `parameters` is the grid: `run.py` chooses of it on the fold for validation. `deterministic`
+    `parameters` is the grid: `cases.py` chooses of it on the fold for validation. `deterministic`
     says that neither seed nor order of the rows change a fit.
     """
 
-    sampling_strategy = "run_once"
     deterministic = False
     all_classes = False  # whether a pass costs a product for every class
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        products = products_per_pass(X_train, n_classes)
+    def skip(self, X, n_classes, **problem):
+        products = products_per_pass(X, n_classes)
         too_long = self.all_classes and products > MAX_PRODUCTS
         return too_long, f"{products:.1e} products a pass over all classes"
 
-    def set_objective(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        self.X, self.y, self.X_test = X_train, y_train, X_test
-        self.n_classes, self.n_passes, self.seed = n_classes, n_passes, seed
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
         if self.all_classes:  # 20 passes over all classes would be too long on the largest
-            affordable = 2 * MAX_PRODUCTS / products_per_pass(X_train, n_classes)
-            self.n_passes = int(min(n_passes, max(5, affordable)))
-        threadpool_limits(1)  # here, because by now every solver's libraries are loaded
+            affordable = 2 * MAX_PRODUCTS / products_per_pass(self.X, self.n_classes)
+            self.n_passes = int(min(self.n_passes, max(5, affordable)))
 
     def run(self, _):
         with quiet():
-            self.train_seconds = cpu_seconds(self.fit)
+            super().run(None)
 
     def time_prediction(self):
         return median_cpu_seconds(self.predict)
@@ -128,8 +119,7 @@ class MulticlassSolver(BaseSolver):
 
     def get_result(self):
         return {
-            "predicted": self.predict(),
-            "train_seconds": self.train_seconds,
+            **super().get_result(),
             "predict_microseconds": 1e6 * self.time_prediction() / self.X_test.shape[0],
             "model_megabytes": self.model_megabytes(),
             **self.costs(),

@@ -80,8 +80,8 @@ class VowpalWabbitSolver(MulticlassSolver):
     timing_rounds = 3
     prediction = ()  # arguments of prediction alone
 
-    def set_objective(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        super().set_objective(X_train, y_train, X_test, n_classes, n_passes, seed)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
         self.texts = Texts.of(self.X, self.y, self.X_test)
         size = self.X.shape[1] * self.n_weights()
         self.bits = int(np.clip(np.ceil(np.log2(size)), 18, MAX_BITS))

@@ -1,14 +1,12 @@
 import numpy as np
 from benchmark_utils import VALIDATION, passes_for, problem, validation_split
-from benchopt import BaseDataset
-from public_data import load, standardised
+from common.bases import NpzDataset
+from common.npz import PIXEL_RANGE, standardised
 from scipy.sparse import issparse
 
-PIXEL_RANGE = {"mnist": 255}
 
-
-class Dataset(BaseDataset):
-    """A data set of `public_data.py`.
+class Dataset(NpzDataset):
+    """A data set of `common/npz.py`.
 
     dataset : its name
     split : "original", or "random": fold i tests the i-th tenth of the shuffled rows
@@ -17,7 +15,6 @@ class Dataset(BaseDataset):
     """
 
     name = "npz"
-    requirements = ["numpy", "scipy"]
     parameters = {
         "dataset": ["isolet", "clinc150_tfidf"],
         "split": ["original"],
@@ -25,11 +22,7 @@ class Dataset(BaseDataset):
         "fold": [0],
     }
 
-    def get_data(self):
-        try:
-            X, y, n_train = load(self.dataset)
-        except FileNotFoundError as error:
-            return {"missing": str(error)}
+    def prepare(self, X, y, n_train):
         _, y = np.unique(y, return_inverse=True)
         X = X.astype(np.float32)
         if not issparse(X):

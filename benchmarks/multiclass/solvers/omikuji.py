@@ -20,8 +20,8 @@ class Solver(MulticlassSolver):
     requirements = ["pip::omikuji"]
     parameters = {"linear_c": [1.0, 10.0], "loss": ["hinge", "log"]}
 
-    def set_objective(self, **objective):
-        super().set_objective(**objective)
+    def set_objective(self, **problem):
+        super().set_objective(**problem)
         self.folder = tempfile.TemporaryDirectory(prefix="omikuji-")
         self.path = Path(self.folder.name)
         rows = csr_matrix(self.X)

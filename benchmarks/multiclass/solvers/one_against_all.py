@@ -31,15 +31,15 @@ class Solver(MulticlassSolver):
     parameter_template = "{training},{strength}"
     deterministic = True
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        weights = n_classes * X_train.shape[1]
+    def skip(self, X, n_classes, **problem):
+        weights = n_classes * X.shape[1]
         if weights > MAX_WEIGHTS:
             return True, f"{weights:.1e} weights"
         if self.training == "class means":
             return False, None
         if self.training == "lda":
-            return issparse(X_train), "a covariance of dense rows"
-        products = products_per_pass(X_train, n_classes)
+            return issparse(X), "a covariance of dense rows"
+        products = products_per_pass(X, n_classes)
         return products > MAX_PRODUCTS, f"{products:.1e} products a pass over all classes"
 
     def fit(self):

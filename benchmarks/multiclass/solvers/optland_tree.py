@@ -16,8 +16,8 @@ class Solver(EstimatorSolver):
         "learning_rate": [0.05, 0.1, 0.2, 0.4],
     }
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        size = 4 * self.nodes_per_class * n_classes * X_train.shape[1]
+    def skip(self, X, n_classes, **problem):
+        size = 4 * self.nodes_per_class * n_classes * X.shape[1]
         return size > MAX_BYTES, f"{size / 1e9:.0f} GB of weights"
 
     def make_estimator(self):

@@ -12,8 +12,8 @@ class Solver(EstimatorSolver):
     parameters = {"shrink_threshold": [None]}
     deterministic = True
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        weights = n_classes * X_train.shape[1]
+    def skip(self, X, n_classes, **problem):
+        weights = n_classes * X.shape[1]
         return weights > MAX_WEIGHTS, f"{weights:.1e} coordinates of means"
 
     def make_estimator(self):

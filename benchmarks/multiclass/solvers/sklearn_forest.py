@@ -13,11 +13,11 @@ class Solver(EstimatorSolver):
     requirements = ["scikit-learn"]
     parameters = {"width": [1, 3]}
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        cells = X_train.shape[0] * n_classes
+    def skip(self, X, n_classes, **problem):
+        cells = X.shape[0] * n_classes
         if cells > MAX_CELLS:
             return True, f"{cells:.1e} numbers in a tree's leaves"
-        many = issparse(X_train) or X_train.shape[0] > MAX_ROWS
+        many = issparse(X) or X.shape[0] > MAX_ROWS
         return many and self.width > 1, "too long for so many rows or columns"
 
     def make_estimator(self):

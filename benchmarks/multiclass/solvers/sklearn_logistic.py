@@ -13,8 +13,8 @@ class Solver(EstimatorSolver):
     deterministic = True
     all_classes = True
 
-    def skip(self, X_train, y_train, X_test, n_classes, n_passes, seed):
-        products = products_per_pass(X_train, n_classes)
+    def skip(self, X, n_classes, **problem):
+        products = products_per_pass(X, n_classes)
         return products > MAX_PRODUCTS, f"{products:.1e} products a pass over all classes"
 
     def make_estimator(self):

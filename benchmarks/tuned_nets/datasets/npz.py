@@ -1,14 +1,13 @@
-import benchmark_utils  # noqa: F401, finds public_data.py
 import numpy as np
-from benchopt import BaseDataset
-from public_data import load, standardised
+from common.bases import NpzDataset
+from common.npz import split_parts
 
 TEST_SHARE = 0.1
 SEARCH_FOLDS = 5
 
 
-class Dataset(BaseDataset):
-    """A dense data set of `public_data.py`, split at random.
+class Dataset(NpzDataset):
+    """A dense data set of `common/npz.py`, split at random.
 
     Inputs, and the target of a regression, are standardised by the training part.
 
@@ -20,7 +19,6 @@ class Dataset(BaseDataset):
     """
 
     name = "npz"
-    requirements = ["numpy", "scikit-learn"]
     parameters = {
         "dataset": ["digits"],
         "task": ["classification"],
@@ -28,26 +26,9 @@ class Dataset(BaseDataset):
         "fold": [0],
     }
 
-    def get_data(self):
-        try:
-            X, y, _ = load(self.dataset)
-        except FileNotFoundError as error:
-            return {"missing": str(error)}
-        X = X.astype(float)
+    def prepare(self, X, y, n_train):
         train, test, seed = self._split(len(y))
-        X = standardised(X, train)
-        if self.task == "regression":
-            y = (y - y[train].mean(dtype=float)) / y[train].std(dtype=float)
-        else:
-            y = np.unique(y, return_inverse=True)[1]
-        return {
-            "X_train": X[train],
-            "y_train": y[train],
-            "X_test": X[test],
-            "y_test": y[test],
-            "task": self.task,
-            "seed": seed,
-        }
+        return {**split_parts(X, y, train, test, self.task), "seed": seed}
 
     def _split(self, n_rows):
         fold = str(self.fold)

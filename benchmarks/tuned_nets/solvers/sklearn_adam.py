@@ -1,19 +1,8 @@
-from benchmark_utils import MAX_ITER, NetSolver
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from benchmark_utils import MLPSolver
 
 
-class Solver(NetSolver):
+class Solver(MLPSolver):
     """scikit-learn's multi-layer perceptron with one hidden layer, trained by Adam."""
 
     name = "MLP adam"
-    requirements = ["scikit-learn"]
-
-    def make_estimator(self, task, seed):
-        MLP = MLPRegressor if task == "regression" else MLPClassifier
-        return MLP(
-            hidden_layer_sizes=(self.width,),
-            solver="adam",
-            alpha=self.alpha,
-            max_iter=MAX_ITER,
-            random_state=seed,
-        )
+    optimizer = "adam"

@@ -1,9 +1,9 @@
-from benchmark_utils import EstimatorSolver
+from benchmark_utils import NetSolver
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
 
 
-class Solver(EstimatorSolver):
+class Solver(NetSolver):
     """This package's estimator, the certificate at the end included."""
 
     name = "sklearn-optland"

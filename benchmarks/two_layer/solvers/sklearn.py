@@ -1,8 +1,8 @@
-from benchmark_utils import EstimatorSolver
+from benchmark_utils import NetSolver
 from sklearn.neural_network import MLPRegressor
 
 
-class Solver(EstimatorSolver):
+class Solver(NetSolver):
     """scikit-learn's L-BFGS; its net has biases."""
 
     name = "MLP lbfgs"

@@ -4,16 +4,14 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.linear_model._finite_sum import docs
-from sklearn_optland.linear_model._finite_sum.base import CLASSIFICATION_LOSSES, FiniteSumEstimator
+from sklearn_optland._estimator.training_rows import classification_rows, normalized
+from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._scores import LinearClassifier, weigh_rows
+from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
+from sklearn_optland.linear_model._scores import LinearClassifier
 
 
 def _is_probabilistic(estimator):
@@ -23,9 +21,15 @@ def _is_probabilistic(estimator):
 
 
 class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator):
-    __doc__ = rf"""Linear classification by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
+    r"""Linear classification by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
 
-    {docs.OBJECTIVE}
+    It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
 
     With the margin m = y f, y = -1 or 1, the losses are
 
@@ -38,13 +42,79 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
 
     Parameters
     ----------
-    loss : {{"log_loss", "squared_hinge", "smooth_hinge", "hinge"}}, default="log_loss"
+    loss : {"log_loss", "squared_hinge", "smooth_hinge", "hinge"}, default="log_loss"
         The loss of a row.
-    {docs.SOLVER}{docs.PARAMETERS}{docs.CLASS_WEIGHT}{docs.LAST_PARAMETERS}
+    solver : str, default="auto"
+        The algorithm. One that cannot take the loss or the penalty is refused by `fit`, with
+        the names of those that can.
+
+        - "auto": the fastest for the loss, the penalty and the shape of the data, as measured.
+        - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
+          snapshot. Smooth losses; SAG with the L2 penalty only.
+        - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
+          L2 part of the penalty.
+        - "miso": the same with short steps; smooth losses.
+        - "katyusha", "point-saga", "catalyst": accelerated, for condition numbers well above n.
+          "katyusha" costs all columns a step, also on sparse rows. "point-saga" takes any loss
+          and the L2 penalty only. "catalyst" runs SDCA on regularised problems: any loss and
+          penalty.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
 
     Attributes
     ----------
-    {docs.CLASSIFIER_ATTRIBUTES}
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        float32 if X was, else float64.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
 
     See Also
     --------
@@ -54,11 +124,35 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
 
     Notes
     -----
-    {docs.NOTES}
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
 
     References
     ----------
-    {docs.REFERENCES}{docs.MORE_REFERENCES}
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    H. Lin, J. Mairal and Z. Harchaoui, "A universal Catalyst for first-order optimization",
+    NIPS 2015: also MISO with a penalty.
+
+    D. Kovalev, S. Horváth and P. Richtárik, "Don't jump through hoops and remove those loops",
+    ALT 2020: loopless Katyusha.
+
+    A. Defazio, "A simple practical accelerated method for finite sums", NIPS 2016: Point-SAGA.
 
     Examples
     --------
@@ -136,41 +230,32 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
             that their squares overflow, or a class without weight; or if the solver cannot take
             the loss or the penalty.
         """
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
-        )
-        check_classification_targets(y)
-        classes, codes = np.unique(y, return_inverse=True)
-        c = normalized(weigh_rows(self, X, y, classes, codes, sample_weight))
-        used = c > 0
-        rows, codes, c = (X, codes, c) if used.all() else (X[used], codes[used], c[used])
+        rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
+        classes, dtype = rows.classes, rows.X.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
-        starts = self._starts((n_scores, X.shape[1] + 1))
-        problems = self._problems(rows, codes, c, n_scores)
+        starts = self._starts((n_scores, rows.X.shape[1] + 1))
+        problems = self._problems(rows, n_scores)
         if len(problems) < n_scores:
             starts = [np.ascontiguousarray(starts.T)]
 
         def attributes(parameters):
-            W = np.vstack([W.T for W in parameters]).astype(X.dtype)
+            W = np.vstack([W.T for W in parameters]).astype(dtype)
             coef, intercept = np.ascontiguousarray(W[:, :-1]), W[:, -1].copy()
             return {"classes_": classes, "coef_": coef, "intercept_": intercept}
 
-        metadata = {"sample_weight": sample_weight}
-        self._solve(problems, starts, attributes, X=X, y=y, metadata=metadata)
+        self._solve(problems, starts, attributes, rows)
         return self
 
-    def _problems(self, X, codes, c, n_scores):
+    def _problems(self, rows, n_scores):
         """One problem, or one a class against the rest."""
-        common = {
-            "penalty": self._penalty(),
-            "fit_intercept": self.fit_intercept,
-            "rows": as_rows(X, in_order=False),
-        }
+        X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
+        source = ArraySource(X, in_order=False, c=c)
+        common = {"penalty": self._penalty(), "fit_intercept": self.fit_intercept}
         if n_scores > 1 and self.loss == "log_loss":
-            return [SoftmaxSum(X, codes.astype(np.int32), c, n_classes=n_scores, **common)]
+            return [SoftmaxSum(source, codes, n_classes=n_scores, **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
         return [
-            FiniteSum(X, np.where(positive, 1.0, -1.0), c, loss=self.loss, epsilon=0.0, **common)
+            FiniteSum(source, np.where(positive, 1.0, -1.0), loss=self.loss, **common)
             for positive in positives
         ]
 
@@ -212,15 +297,364 @@ class _FixedSolverClassifier(FiniteSumClassifier):
 
 
 class SAGAClassifier(_FixedSolverClassifier):
-    __doc__ = docs.named_classifier("SAGA")
+    r"""Linear classification by SAGA: gradients corrected by a table of old ones.
+
+    It is :class:`FiniteSumClassifier` with `solver="saga"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "squared_hinge", "smooth_hinge"}, default="log_loss"
+        The loss of a row, as in :class:`FiniteSumClassifier`.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        float32 if X was, else float64.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumClassifier : All solvers.
+    SVRGClassifier : SVRG instead.
+    SDCAClassifier : SDCA instead.
+
+    Notes
+    -----
+    Smooth losses, any penalty. The step size is 1/(2L), L the largest Lipschitz
+    constant of a row; the paper proves 1/(3L) for independent draws.
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_optland.linear_model import SAGAClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = SAGAClassifier(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "saga"
 
 
 class SVRGClassifier(_FixedSolverClassifier):
-    __doc__ = docs.named_classifier("SVRG")
+    r"""Linear classification by SVRG: gradients corrected by those at a snapshot.
+
+    It is :class:`FiniteSumClassifier` with `solver="svrg"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "squared_hinge", "smooth_hinge"}, default="log_loss"
+        The loss of a row, as in :class:`FiniteSumClassifier`.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        float32 if X was, else float64.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumClassifier : All solvers.
+    SAGAClassifier : SAGA instead.
+    SDCAClassifier : SDCA instead.
+
+    Notes
+    -----
+    Smooth losses, any penalty. A snapshot is taken every two passes, and is a pass
+    itself; the duality gap there is almost free.
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_optland.linear_model import SVRGClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = SVRGClassifier(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "svrg"
 
 
 class SDCAClassifier(_FixedSolverClassifier):
-    __doc__ = docs.named_classifier("SDCA")
+    r"""Linear classification by SDCA: ascent in one dual variable at a time.
+
+    It is :class:`FiniteSumClassifier` with `solver="sdca"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "squared_hinge", "smooth_hinge", "hinge"}, default="log_loss"
+        The loss of a row, as in :class:`FiniteSumClassifier`.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights; "balanced" is
+        n_samples / (n_classes * class counts).
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        float32 if X was, else float64.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumClassifier : All solvers.
+    SAGAClassifier : SAGA instead.
+    SVRGClassifier : SVRG instead.
+
+    Notes
+    -----
+    Any loss; needs an L2 part of the penalty. There is no step size: each step
+    maximises the dual exactly in its coordinate (for the log-loss, by Newton steps in a
+    bracket).
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_optland.linear_model import SDCAClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = StandardScaler().fit_transform(X)
+    >>> model = SDCAClassifier(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "sdca"

@@ -3,27 +3,21 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_array, check_random_state
+from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_optland._estimator.training_rows import row_weights
-from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.base import (
-    CLASSIFICATION_LOSSES,
-    REGRESSION_LOSSES,
-    FiniteSumEstimator,
-    checked_targets,
-    total_certificate,
-)
-from sklearn_optland.linear_model._finite_sum.descent import Descent, descend, until_done
-from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, Penalty
-from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._loss.scalar_losses import LOSSES
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
+from sklearn_optland.linear_model._finite_sum.solve import PARAMETER_CONSTRAINTS, solve
 
 
 @validate_params(
     {
-        **FiniteSumEstimator._parameter_constraints,
-        "loss": [StrOptions({*CLASSIFICATION_LOSSES, *REGRESSION_LOSSES})],
+        **PARAMETER_CONSTRAINTS,
+        "loss": [StrOptions(set(LOSSES))],
         "penalty": [StrOptions({"l2", "l1", "elasticnet", "none"})],
         "X": ["array-like", "sparse matrix"],
         "y": ["array-like"],
@@ -118,19 +112,18 @@ def finite_sum(
     y = check_array(y, dtype=np.float64, ensure_2d=False)
     if y.shape != X.shape[:1]:
         raise ValueError(f"y: found shape {y.shape}; X asks for {X.shape[:1]}.")
-    if loss in CLASSIFICATION_LOSSES and not np.isin(y, (-1, 1)).all():
-        raise ValueError(f"y: found values beside -1 and 1; loss={loss!r} allows no others.")
     c = row_weights(X, sample_weight)
     used = c > 0
+    rows, targets, c = (X, y, c) if used.all() else (X[used], y[used], c[used])
+    LOSSES[loss].check_targets(targets, c)
     share = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
     alpha = 0.0 if penalty == "none" else alpha
     problem = FiniteSum(
-        X if used.all() else X[used],
-        checked_targets(y[used], c[used]),
-        c[used],
+        ArraySource(rows, in_order=False, c=c),
+        targets,
         loss=loss,
         epsilon=epsilon,
-        penalty=Penalty(alpha * share, alpha * (1 - share), positive),
+        penalty=ElasticNet(alpha * share, alpha * (1 - share), positive),
         fit_intercept=fit_intercept,
     )
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
@@ -139,26 +132,36 @@ def finite_sum(
             f"start: found shape {W.shape}; allowed are {X.shape[1]} finite coefficients and an "
             "intercept."
         )
-    chosen = choose_solver(problem, solver)
-    algorithm = SOLVERS[chosen].solver(
-        problem,
-        W,
-        rng=check_random_state(random_state),
+    solution = solve(
+        [problem],
+        [W],
+        _history,
+        solver=solver,
         sampling=sampling,
-        step_size=None if step_size == "auto" else step_size,
+        step_size=step_size,
+        tol=tol,
+        max_iter=max_iter,
+        random_state=random_state,
     )
-    descent = Descent(problem, algorithm, tol, max_iter)
-    with one_blas_thread():
-        records = [iteration.curves for iteration in until_done(descend([descent], None))]
-    best = descent.best
+    (x,) = solution.parameters
     return Bunch(
-        x=best.W,
-        coef=best.W[:-1],
-        intercept=best.W[-1],
-        objective=best.objective,
-        certificate=total_certificate([descent]),
-        history={name: np.array([record[name] for record in records]) for name in records[0]},
-        n_iter=round(descent.n_passes),
-        solver=chosen,
-        rate=rate(problem, chosen, sampling),
+        x=x,
+        coef=x[:-1],
+        intercept=x[-1],
+        objective=solution.objective,
+        certificate=solution.certificate,
+        history=solution.history,
+        n_iter=solution.n_iter,
+        solver=solution.solver,
+        rate=solution.rate,
     )
+
+
+def _history(steps):
+    """Run the steps up to the first that is done; return the curves."""
+    records = []
+    for step in steps:
+        records.append(step.curves)
+        if step.done:
+            break
+    return {name: np.array([record[name] for record in records]) for name in records[0]}

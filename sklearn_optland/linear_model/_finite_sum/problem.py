@@ -4,76 +4,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
+from scipy.special import xlogy
 
-from sklearn_optland._loss import linear_passes_fast as passes
+from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
-from sklearn_optland._rows.reduce import sum_over_blocks
-from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.linear_model._finite_sum import softmax_steps_fast as softmax_kernels
-from sklearn_optland.linear_model._finite_sum import steps_fast as kernels
+from sklearn_optland._loss import scalar_losses_fast as scalar_losses
+from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._loss.scalar_losses import LOSSES
+from sklearn_optland._rows.reduce import reduce
+from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps, SoftmaxSagaSteps
+from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps, SoftmaxSdcaSteps
 
 EPS = np.finfo(float).eps
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
-MAX_BALANCE_STEPS = 20
 # An imbalance, relative to the rarest class, that is left to rounding's share.
 BALANCED = 1e-13
-# The largest second derivative of each loss; infinity where it has a kink.
-CURVATURE = {
-    "log_loss": 0.25,
-    "squared_hinge": 2.0,
-    "smooth_hinge": 1.0,
-    "hinge": np.inf,
-    "squared_error": 1.0,
-    "huber": 1.0,
-    "epsilon_insensitive": np.inf,
-}
-
-
-@dataclass(frozen=True)
-class Penalty:
-    """l1 |w|_1 + l2/2 |w|^2, with w >= 0 if `positive`."""
-
-    l1: float
-    l2: float
-    positive: bool = False
-
-    @property
-    def is_quadratic(self):
-        """Whether it is l2/2 |w|^2 and nothing else."""
-        return self.l1 == 0 and not self.positive
-
-    def value(self, w):
-        """The penalty of w."""
-        return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
-
-    def threshold(self, v):
-        """Minimise l1 |w|_1 + |w - v|^2 / 2 under the constraint."""
-        if self.is_quadratic:
-            return v.copy()
-        v = np.maximum(v, 0.0) if self.positive else v
-        return np.sign(v) * np.maximum(np.abs(v) - self.l1, 0.0)
-
-    def largest_scale(self, v):
-        """The largest t <= 1 for which t v is where the conjugate is finite: 1 if l2 > 0."""
-        if self.l2 > 0:
-            return 1.0
-        size = np.max(v if self.positive else np.abs(v), initial=0.0)
-        # the last ulp must not leave the set
-        return min(1.0, self.l1 / size * (1 - 2 * EPS)) if size > 0 else 1.0
-
-    def fenchel_gap(self, w, v):
-        """penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
-        sign = 1.0 if self.positive else np.where(v < 0, -1.0, 1.0)
-        along, v = sign * w, sign * v  # w in the direction of v, and v >= 0 unless positive
-        size = np.abs(w)
-        inside = size * (self.l1 - v) + v * (size - along) + 0.5 * self.l2 * w * w
-        if self.l2 == 0:
-            return np.sum(np.maximum(inside, 0.0))
-        beyond = v - self.l1
-        quadratic = 0.5 * self.l2 * (along - beyond / self.l2) ** 2
-        return np.sum(np.where(beyond > 0, self.l1 * (size - along) + quadratic, inside))
+# Scores this far below the row's largest: soon after the kernels hold probabilities up.
+FAR = -700.0
 
 
 @dataclass
@@ -92,39 +40,35 @@ class FiniteSum:
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    source : ArraySource
+        The rows and their weights `c`, which are positive and sum to 1.
     y : ndarray of float64 of shape (n_samples,)
         Targets, or signs of the classes.
-    c : ndarray of float64 of shape (n_samples,)
-        Positive weights that sum to 1.
     loss : str
+        A key of `LOSSES`.
     epsilon : float
         Of the losses that have one.
     penalty : Penalty
     fit_intercept : bool
-    rows : Rows, default=None
-        X wrapped for the kernels, where another problem has done it already.
     """
 
     k = 1
-    dual_kernel = staticmethod(kernels.sdca)
-    primal_kernel = staticmethod(kernels.saga)
+    sdca_steps = SdcaSteps
+    saga_steps = SagaSteps
 
-    def __init__(self, X, y, c, *, loss, epsilon, penalty, fit_intercept, rows=None):
-        self.X, self.y, self.c = X, y, c
-        self.loss, self.epsilon, self.kind = loss, epsilon, kernels.LOSSES[loss]
+    def __init__(self, source, y, *, loss, epsilon=0.0, penalty, fit_intercept):
+        self.source, self.y, self.c = source, y, source.c
+        self.loss, self.epsilon = LOSSES[loss], epsilon
         self.penalty, self.fit_intercept = penalty, fit_intercept
-        self.rows = as_rows(X, in_order=False) if rows is None else rows
-        self.n_samples, self.n_features = X.shape
-        self.values_per_row = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
-        self.curvature = CURVATURE[loss]
+        self.n_samples, self.n_features = source.n_rows, source.n_columns
+        self.curvature = self.loss.curvature
         self.passes = 0.0
         self.lower_bound = 0.0  # of the dual point 0: no loss and no penalty is negative
 
     @property
-    def is_smooth(self):
-        """Whether the loss has a bounded second derivative."""
-        return np.isfinite(self.curvature)
+    def rows(self):
+        """The rows as kernels see them that visit one at a time."""
+        return self.source.rows[0]
 
     @property
     def has_dual_bound(self):
@@ -134,9 +78,8 @@ class FiniteSum:
     @cached_property
     def row_squares(self):
         """|x_i|^2 of each row."""
-        out = np.empty(self.n_samples)
-        ones = np.ones(self.n_features)
-        self._sum(lambda first, last: passes.row_squares(self.rows, first, last, ones, out))
+        out = self.source.empty()
+        self._reduce(passes.RowSquares(self.source), np.ones(self.n_features), out)
         if not np.isfinite(self.c @ out):
             raise ValueError(
                 "X: its products overflow float64. Allowed are values whose squares can be summed; "
@@ -147,9 +90,7 @@ class FiniteSum:
     @cached_property
     def largest_column(self):
         """The largest of the columns' mean squares."""
-        out = np.zeros(self.n_features)
-        self._sum(lambda first, last: passes.column_squares(self.rows, first, last, self.c, out))
-        return out.max()
+        return self._reduce(passes.ColumnSquares(self.source)).max()
 
     @cached_property
     def mean_square(self):
@@ -172,7 +113,7 @@ class FiniteSum:
 
         Their mean over uniformly drawn rows is the constant of the sum.
         """
-        curvature = self.curvature if self.is_smooth else 1.0
+        curvature = self.curvature if self.loss.is_smooth else 1.0
         return self.n_samples * self.c * curvature * (self.row_squares + self.unit**2)
 
     def zeros(self):
@@ -181,35 +122,51 @@ class FiniteSum:
 
     def zeros_like_scores(self):
         """Return an array for the scores or the pulls, zero."""
-        return np.zeros(self.n_samples)
+        return self.source.zeros()
+
+    def project(self, W):
+        """Return the nearest parameters of the feasible set: w >= 0, b = 0 if they have to be.
+
+        Zeros stand in for parameters so large that the objective would overflow.
+        """
+        longest = np.sqrt(self.row_squares.max())
+        with np.errstate(over="ignore"):
+            if not np.isfinite((np.abs(W).max() * (1.0 + longest)) ** 2 * W.size):
+                return self.zeros()
+        return np.concatenate([self.penalty.project(W[:-1]), W[-1:] * self.fit_intercept])
 
     def scores(self, W):
         """Return x_i'w + b."""
-        f = np.empty((self.n_samples, self.k))
+        f = self.source.empty(self.k)
         columns = W.reshape(self.n_features + 1, self.k)
-        self._sum(lambda first, last: passes.forward(self.rows, first, last, columns, f), 0.5)
-        return f.reshape(self.y.shape[:1] + W.shape[1:])
+        self._reduce(passes.Forward(self.source, self.k), columns, f, cost=0.5)
+        return f.reshape((self.n_samples, *W.shape[1:]))
 
     def pull(self, theta):
         """Return sum_i c_i theta_i (x_i, 1), minus the gradient of the losses."""
-        out = np.zeros((self.n_features + 1, self.k))
         R = np.ascontiguousarray((self.c * theta.T).T).reshape(self.n_samples, self.k)
-        self._sum(lambda first, last: passes.backward(self.rows, first, last, R, out), 0.5)
+        out = self._reduce(passes.Backward(self.source, self.k), R, cost=0.5)
         return out.reshape((self.n_features + 1, *theta.shape[1:]))
 
-    def _sum(self, statistic, cost=1.0):
+    def _reduce(self, statistic, *parameters, cost=1.0):
         self.passes += cost
-        return sum_over_blocks(statistic, self.n_samples, self.values_per_row)
+        return reduce(statistic, self.source, parameters)[1]
 
     def losses(self, scores):
         """Return the weighted sum of the losses and their pulls -l'."""
         theta = np.empty_like(scores)
-        total = kernels.pulls(self.kind, self.epsilon, self.y, self.c, scores, theta)
+        kind = self.loss.kind
+        total = scalar_losses.pulls(kind, self.epsilon, self.y, self.c, scores, theta)
         return total, theta
 
     def losses_gap(self, scores, theta):
         """Return sum_i c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i]."""
-        return kernels.fenchel_gap(self.kind, self.epsilon, self.y, self.c, scores, theta)
+        kind = self.loss.kind
+        return scalar_losses.fenchel_gap(kind, self.epsilon, self.y, self.c, scores, theta)
+
+    def in_domain(self, theta):
+        """Return the nearest pulls at which the conjugates of the losses are finite."""
+        return scalar_losses.in_domain(self.loss.kind, self.epsilon, self.y, theta)
 
     def balanced(self, theta):
         """Scale the pulls of the heavier sign down, so that the intercept feels none.
@@ -227,21 +184,25 @@ class FiniteSum:
 
         Any theta in the domain of the conjugates, balanced if there is an intercept, bounds the
         optimum from below. By default theta are the pulls at W; solvers that have a dual point of
-        their own hand it in. The best bound so far is kept.
+        their own hand it in. The best bound so far is kept. W that is not feasible has an infinite
+        objective and proves nothing.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite proves nothing
+        # what is not finite proves nothing
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return self._certified(W, theta)
 
     def _certified(self, W, theta):
         scores = self.scores(W)
         loss, pulls = self.losses(scores)
         objective = loss + self.penalty.value(W[:-1])
+        if not self.fit_intercept and np.any(W[-1]):
+            objective = np.inf
         if not np.isfinite(objective):
             return Point(W, np.inf, np.inf, pulls, None)
         if not self.has_dual_bound:
             gradient = -self.pull(pulls)
             return Point(W, objective, self.gradient_norm(W, gradient), pulls, gradient)
-        dual = pulls if theta is None else theta
+        dual = pulls if theta is None else self.in_domain(theta)
         if self.fit_intercept:
             dual = self.balanced(dual)
         v = self.pull(dual)
@@ -277,27 +238,18 @@ class SoftmaxSum(FiniteSum):
 
     Parameters
     ----------
-    X, c, penalty, fit_intercept, rows
+    source, penalty, fit_intercept
         As in `FiniteSum`.
     y : ndarray of int32 of shape (n_samples,)
         Class numbers.
     n_classes : int
     """
 
-    dual_kernel = staticmethod(softmax_kernels.sdca_softmax)
-    primal_kernel = staticmethod(softmax_kernels.saga_softmax)
+    sdca_steps = SoftmaxSdcaSteps
+    saga_steps = SoftmaxSagaSteps
 
-    def __init__(self, X, y, c, *, n_classes, penalty, fit_intercept, rows=None):
-        super().__init__(
-            X,
-            y,
-            c,
-            loss="log_loss",
-            epsilon=0.0,
-            penalty=penalty,
-            fit_intercept=fit_intercept,
-            rows=rows,
-        )
+    def __init__(self, source, y, *, n_classes, penalty, fit_intercept):
+        super().__init__(source, y, loss="log_loss", penalty=penalty, fit_intercept=fit_intercept)
         self.k = n_classes
         self.curvature = 0.5
 
@@ -305,7 +257,7 @@ class SoftmaxSum(FiniteSum):
         return np.zeros((self.n_features + 1, self.k))
 
     def zeros_like_scores(self):
-        return np.zeros((self.n_samples, self.k))
+        return self.source.zeros(self.k)
 
     def losses(self, scores):
         loss, _ = log_loss.loss_along(self.y, self.c, scores, scores, 0.0)
@@ -322,31 +274,64 @@ class SoftmaxSum(FiniteSum):
         """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
         S = np.empty_like(scores)
         log_loss.softmax(scores, S)
-        change = np.maximum((self._probabilities(theta) - S) / S, -1.0)
-        S *= _xlogx_minus(change)
-        return self.c @ S.sum(axis=1)
+        P = self._probabilities(theta)
+        with np.errstate(over="ignore"):
+            divergence = S * _xlogx_minus(np.maximum((P - S) / S, -1.0))
+        lead = scores - scores.max(axis=1, keepdims=True)
+        far = lead < FAR
+        if far.any():  # there S is too large, or P / S overflows: by true logarithms
+            log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
+            divergence[far] = (xlogy(P, P) - P * log_S - P + S)[far]
+        return self.c @ divergence.sum(axis=1)
+
+    def in_domain(self, theta):
+        P = self._probabilities(theta)
+        if not (P < 0).any():
+            return theta
+        P = np.maximum(P, 0.0)
+        return -_less_own_class(P / P.sum(axis=1, keepdims=True), self.y)
 
     def balanced(self, theta):
         """Move the probabilities as a shift of all scores would, until the classes balance.
 
-        Newton on the shift, and a mixture with a constant row for what rounding leaves.
+        A mixture with a constant row takes what rounding leaves.
         """
         P = self._probabilities(theta)
         target = np.bincount(self.y, weights=self.c, minlength=self.k)
-        for _ in range(MAX_BALANCE_STEPS):
-            mass = self.c @ P
-            if np.abs(mass - target).max() <= BALANCED * target.min():
-                break
-            hessian = np.diag(mass) - (P * self.c[:, None]).T @ P
-            shift = np.linalg.lstsq(hessian, target - mass, rcond=None)[0]
-            P *= np.exp(np.clip(shift - shift.max(), -5.0, 0.0))
-            P /= P.sum(axis=1, keepdims=True)
+        P = _balanced_probabilities(P, self.c, target)
         mass = self.c @ P
         share = np.max(1.0 - target / mass)
         row = np.maximum(target - (1 - share) * mass, 0.0)
         if row.sum() > 0:
             P = (1 - share) * P + share * row / row.sum()
         return -_less_own_class(P, self.y)
+
+
+def _balanced_probabilities(P, c, target):
+    """Probabilities proportional to P exp(shift), whose weighted sum is the target."""
+    least = BALANCED * target.min()
+    if np.abs(target - c @ P).max() <= least:
+        return P
+
+    def factors(shift):
+        return np.exp(shift - shift.max())
+
+    def loss(shift):
+        # from 1, not 0, so that a rise can be relative to it
+        total = 1.0 + c @ np.log(P @ factors(shift)) + shift.max() - target @ shift
+        return total if np.isfinite(total) else np.inf
+
+    def shifted(shift):
+        Q = P * factors(shift)
+        Q /= Q.sum(axis=1, keepdims=True)
+        return Q
+
+    def balance(shift):
+        Q = shifted(shift)
+        mass = c @ Q
+        return target - mass, np.diag(mass) - (Q * c[:, None]).T @ Q, least
+
+    return shifted(best_shift(loss, balance, np.zeros(len(target))))
 
 
 def _less_own_class(R, y):

@@ -5,23 +5,25 @@ from numbers import Real
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
-from sklearn_optland._estimator.training_rows import row_weights
-from sklearn_optland.linear_model._finite_sum import docs
-from sklearn_optland.linear_model._finite_sum.base import (
-    REGRESSION_LOSSES,
-    FiniteSumEstimator,
-    checked_targets,
-)
+from sklearn_optland._estimator.training_rows import normalized, regression_rows
+from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
+from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
 from sklearn_optland.linear_model._scores import linear_scores
 
 
 class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
-    __doc__ = rf"""Linear regression by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
+    r"""Linear regression by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
 
-    {docs.OBJECTIVE}
+    It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
 
     With the residual r = y - f, the losses are
 
@@ -31,15 +33,76 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
     Parameters
     ----------
-    loss : {{"squared_error", "huber", "epsilon_insensitive"}}, default="squared_error"
+    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
         The loss of a row.
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, in units of y.
-    {docs.SOLVER}{docs.PARAMETERS}{docs.LAST_PARAMETERS}
+    solver : str, default="auto"
+        The algorithm. One that cannot take the loss or the penalty is refused by `fit`, with
+        the names of those that can.
+
+        - "auto": the fastest for the loss, the penalty and the shape of the data, as measured.
+        - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
+          snapshot. Smooth losses; SAG with the L2 penalty only.
+        - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
+          L2 part of the penalty.
+        - "miso": the same with short steps; smooth losses.
+        - "katyusha", "point-saga", "catalyst": accelerated, for condition numbers well above n.
+          "katyusha" costs all columns a step, also on sparse rows. "point-saga" takes any loss
+          and the L2 penalty only. "catalyst" runs SDCA on regularised problems: any loss and
+          penalty.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
 
     Attributes
     ----------
-    {docs.REGRESSOR_ATTRIBUTES}
+    coef_ : ndarray of shape (n_features,)
+        float32 if X was, else float64.
+    intercept_ : float
+        The intercept b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
 
     See Also
     --------
@@ -48,11 +111,35 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
     Notes
     -----
-    {docs.NOTES}
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
 
     References
     ----------
-    {docs.REFERENCES}{docs.MORE_REFERENCES}
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    H. Lin, J. Mairal and Z. Harchaoui, "A universal Catalyst for first-order optimization",
+    NIPS 2015: also MISO with a penalty.
+
+    D. Kovalev, S. Horváth and P. Richtárik, "Don't jump through hoops and remove those loops",
+    ALT 2020: loopless Katyusha.
+
+    A. Defazio, "A simple practical accelerated method for finite sums", NIPS 2016: Point-SAGA.
 
     Examples
     --------
@@ -127,36 +214,24 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
             If the data have missing or infinite values, or values so large that their squares
             overflow; or if the solver cannot take the loss or the penalty.
         """
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            order="C",
-            y_numeric=True,
-        )
-        c = row_weights(X, sample_weight)
-        used = c > 0
-        rows, c = (X, c) if used.all() else (X[used], c[used])
-        targets = checked_targets(y[used].astype(np.float64), c)
+        rows = regression_rows(self, X, y, sample_weight, accept_sparse=True)
+        X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
+        LOSSES[self.loss].check_targets(y, c)
         problem = FiniteSum(
-            rows,
-            targets,
-            c,
+            ArraySource(X, in_order=False, c=c),
+            y,
             loss=self.loss,
             epsilon=self.epsilon,
             penalty=self._penalty(),
             fit_intercept=self.fit_intercept,
         )
+        starts = self._starts((1, X.shape[1] + 1))
 
         def attributes(parameters):
             W = parameters[0].astype(X.dtype)
             return {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
 
-        starts = self._starts((1, X.shape[1] + 1))
-        metadata = {"sample_weight": sample_weight}
-        self._solve([problem], starts, attributes, X=X, y=y, metadata=metadata)
+        self._solve([problem], starts, attributes, rows)
         return self
 
     def predict(self, X):
@@ -209,15 +284,349 @@ class _FixedSolverRegressor(FiniteSumRegressor):
 
 
 class SAGARegressor(_FixedSolverRegressor):
-    __doc__ = docs.named_regressor("SAGA")
+    r"""Linear regression by SAGA: gradients corrected by a table of old ones.
+
+    It is :class:`FiniteSumRegressor` with `solver="saga"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "huber"}, default="squared_error"
+        The loss of a row, as in :class:`FiniteSumRegressor`.
+    epsilon : float, default=1.35
+        Where "huber" bends, in units of y.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        float32 if X was, else float64.
+    intercept_ : float
+        The intercept b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumRegressor : All solvers.
+    SVRGRegressor : SVRG instead.
+    SDCARegressor : SDCA instead.
+
+    Notes
+    -----
+    Smooth losses, any penalty. The step size is 1/(2L), L the largest Lipschitz
+    constant of a row; the paper proves 1/(3L) for independent draws.
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_optland.linear_model import SAGARegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SAGARegressor(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "saga"
 
 
 class SVRGRegressor(_FixedSolverRegressor):
-    __doc__ = docs.named_regressor("SVRG")
+    r"""Linear regression by SVRG: gradients corrected by those at a snapshot.
+
+    It is :class:`FiniteSumRegressor` with `solver="svrg"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "huber"}, default="squared_error"
+        The loss of a row, as in :class:`FiniteSumRegressor`.
+    epsilon : float, default=1.35
+        Where "huber" bends, in units of y.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        float32 if X was, else float64.
+    intercept_ : float
+        The intercept b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumRegressor : All solvers.
+    SAGARegressor : SAGA instead.
+    SDCARegressor : SDCA instead.
+
+    Notes
+    -----
+    Smooth losses, any penalty. A snapshot is taken every two passes, and is a pass
+    itself; the duality gap there is almost free.
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_optland.linear_model import SVRGRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SVRGRegressor(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "svrg"
 
 
 class SDCARegressor(_FixedSolverRegressor):
-    __doc__ = docs.named_regressor("SDCA")
+    r"""Linear regression by SDCA: ascent in one dual variable at a time.
+
+    It is :class:`FiniteSumRegressor` with `solver="sdca"`. It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    with sample weights s, :math:`\rho` = `l1_ratio` and a free intercept b. The fit stops when a
+    duality gap proves that it is within `tol` of the optimum.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
+        The loss of a row, as in :class:`FiniteSumRegressor`.
+    epsilon : float, default=1.35
+        Where "huber" and "epsilon_insensitive" bend, in units of y.
+    alpha : float, default=1e-4
+        Strength of the penalty.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"uniform", "lipschitz"}, default="uniform"
+        Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
+        draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
+        Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
+        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+    step_size : "auto" or float, default="auto"
+        "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
+        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
+        after which the objective is ten times that at zero is cut to a quarter, and the solver
+        starts again from the best point.
+    tol : float, default=1e-6
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
+        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
+        steps are below the precision of float64, and does not warn there.
+    max_iter : int, default=1000
+        The most passes over the data.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    warm_start : bool, default=False
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        float32 if X was, else float64.
+    intercept_ : float
+        The intercept b; zero if `fit_intercept=False`.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective: the duality gap, scope
+        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+    history_ : dict of ndarray
+        "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
+        included) at each certificate: every ten passes at most, and where the fit may stop.
+    n_iter_ : int
+        Number of passes, those for certificates not counted.
+    solver_ : str
+        The solver that ran.
+    rate_ : dict
+        The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
+        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumRegressor : All solvers.
+    SAGARegressor : SAGA instead.
+    SVRGRegressor : SVRG instead.
+
+    Notes
+    -----
+    Any loss; needs an L2 part of the penalty. There is no step size: each step
+    maximises the dual exactly in its coordinate (for the log-loss, by Newton steps in a
+    bracket).
+
+    All arithmetic is in float64; float32 data are read as they are, without a copy.
+
+    The intercept is a column like the others, of the rows' mean length and without a penalty; in
+    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+
+    References
+    ----------
+    M. Schmidt, N. Le Roux and F. Bach, "Minimizing finite sums with the stochastic
+    average gradient", Mathematical Programming 162 (2017).
+
+    A. Defazio, F. Bach and S. Lacoste-Julien, "SAGA: a fast incremental gradient method with
+    support for non-strongly convex composite objectives", NIPS 2014.
+
+    R. Leblond, F. Pedregosa and S. Lacoste-Julien, "ASAGA: asynchronous parallel SAGA",
+    AISTATS 2017: the sparse form.
+
+    R. Johnson and T. Zhang, "Accelerating stochastic gradient descent using predictive variance
+    reduction", NIPS 2013.
+
+    S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
+    minimization", JMLR 14 (2013).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_optland.linear_model import SDCARegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SDCARegressor(alpha=1e-3, random_state=0).fit(X, y)
+    >>> model.certificate_.scope, model.certificate_.reached
+    ('global', True)
+    """
+
     solver = "sdca"

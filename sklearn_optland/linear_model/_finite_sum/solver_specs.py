@@ -5,37 +5,44 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sklearn_optland.linear_model._finite_sum.primal_solvers import (
-    Katyusha,
-    PointSaga,
-    Sag,
-    Saga,
-    Svrg,
-)
-from sklearn_optland.linear_model._finite_sum.sdca import Catalyst, Miso, Sdca
+from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst, Katyusha, PointSaga
+from sklearn_optland.linear_model._finite_sum.saga import Sag, Saga, Svrg
+from sklearn_optland.linear_model._finite_sum.sdca import Miso, Sdca
 
-# Rows whose Gram matrix says whether all are independent: its least eigenvalue by the mean one, as
-# measured on twelve problems. Losses of classes are nearly flat at most rows, which helps SDCA.
+# Rows whose Gram matrix says whether all are independent.
 GRAM_ROWS = 100
-INDEPENDENT = {"squared_error": 0.1, "huber": 0.1}
-INDEPENDENT_FOR_CLASSES = 1e-3
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a solver needs of a loss and a penalty."""
+class SolverSpec:
+    """A solver, and what it needs of a loss and a penalty.
+
+    Parameters
+    ----------
+    solver : type
+    smooth_loss : bool
+    l2 : bool
+        A positive L2 part of the penalty.
+    quadratic : bool
+        No other part.
+    multinomial : bool
+        Whether it takes several scores a row.
+    accelerated : bool
+        Whether its rate has the root of the condition number.
+    """
 
     solver: type
     smooth_loss: bool = True
-    l2: bool = False  # a positive L2 part
-    quadratic: bool = False  # an L2 part only
+    l2: bool = False
+    quadratic: bool = False
     multinomial: bool = False
+    accelerated: bool = False
 
     def lacks(self, problem):
         """Return what the solver misses, in words; None if nothing."""
         penalty = problem.penalty
-        if self.smooth_loss and not problem.is_smooth:
-            return f"needs a smooth loss, {problem.loss!r} is not"
+        if self.smooth_loss and not problem.loss.is_smooth:
+            return f"needs a smooth loss, {problem.loss.name!r} is not"
         if problem.k > 1 and not self.multinomial:
             return "takes no multinomial log_loss"
         if self.quadratic and not penalty.is_quadratic:
@@ -46,14 +53,16 @@ class Needs:
 
 
 SOLVERS = {
-    "sag": Needs(Sag, quadratic=True, multinomial=True),
-    "saga": Needs(Saga, multinomial=True),
-    "svrg": Needs(Svrg, multinomial=True),
-    "sdca": Needs(Sdca, smooth_loss=False, l2=True, multinomial=True),
-    "miso": Needs(Miso, l2=True, multinomial=True),
-    "katyusha": Needs(Katyusha, l2=True),
-    "point-saga": Needs(PointSaga, smooth_loss=False, l2=True, quadratic=True),
-    "catalyst": Needs(Catalyst, smooth_loss=False, multinomial=True),
+    "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
+    "saga": SolverSpec(Saga, multinomial=True),
+    "svrg": SolverSpec(Svrg, multinomial=True),
+    "sdca": SolverSpec(Sdca, smooth_loss=False, l2=True, multinomial=True),
+    "miso": SolverSpec(Miso, l2=True, multinomial=True),
+    "katyusha": SolverSpec(Katyusha, l2=True, accelerated=True),
+    "point-saga": SolverSpec(
+        PointSaga, smooth_loss=False, l2=True, quadratic=True, accelerated=True
+    ),
+    "catalyst": SolverSpec(Catalyst, smooth_loss=False, multinomial=True, accelerated=True),
 }
 
 
@@ -61,13 +70,13 @@ def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
         accelerated = "catalyst"
-        if not problem.is_smooth and not SOLVERS["point-saga"].lacks(problem):
+        if not problem.loss.is_smooth and not SOLVERS["point-saga"].lacks(problem):
             accelerated = "point-saga"
         can_sdca = not SOLVERS["sdca"].lacks(problem)
         return "sdca" if can_sdca and not _is_ill_conditioned(problem) else accelerated
     lack = SOLVERS[name].lacks(problem)
     if lack:
-        able = [other for other, needs in SOLVERS.items() if not needs.lacks(problem)]
+        able = [other for other, spec in SOLVERS.items() if not spec.lacks(problem)]
         raise ValueError(f"solver={name!r} {lack}; solvers that can: {able}.")
     return name
 
@@ -89,8 +98,7 @@ def rate(problem, name, sampling):
         of a row (the mean for `sampling="lipschitz"`) by the L2 penalty; "passes_per_e", passes
         for a factor e in the gap by the row's expression, without its constant.
     """
-    accelerated = name in ("katyusha", "point-saga", "catalyst")
-    row = "n + sqrt(n kappa)" if accelerated else "n + kappa"
+    row = "n + sqrt(n kappa)" if SOLVERS[name].accelerated else "n + kappa"
     L = np.mean(problem.lipschitz) if sampling == "lipschitz" else np.max(problem.lipschitz)
     l2 = problem.penalty.l2
     kappa = float(L / l2) if l2 > 0 else np.inf
@@ -108,7 +116,7 @@ def _is_ill_conditioned(problem):
     """
     l2, n = problem.penalty.l2, problem.n_samples
     longest = np.max(problem.c * problem.row_squares)
-    if not problem.is_smooth:
+    if not problem.loss.is_smooth:
         return longest > 100 * l2 and problem.largest_column > 0.5 * l2 * n
     if problem.curvature * longest < l2 / 2:
         return False  # kappa < n/2: nothing is hard
@@ -119,7 +127,7 @@ def _is_ill_conditioned(problem):
 
 def _has_independent_rows(problem):
     """Whether some rows' Gram matrix is far from singular."""
-    some = problem.X[:: -(-problem.n_samples // GRAM_ROWS)].astype(np.float64)
+    some = problem.source.X[:: -(-problem.n_samples // GRAM_ROWS)].astype(np.float64)
     gram = safe_sparse_dot(some, some.T, dense_output=True)
-    least = INDEPENDENT.get(problem.loss, INDEPENDENT_FOR_CLASSES)
-    return np.linalg.eigvalsh(gram)[0] > least * np.trace(gram) / len(gram)
+    least = problem.loss.independent * np.trace(gram) / len(gram)
+    return np.linalg.eigvalsh(gram)[0] > least

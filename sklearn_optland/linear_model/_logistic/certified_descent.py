@@ -1,12 +1,11 @@
-"""The way of an algorithm of bound majorization to a certificate within the tolerance."""
-
-from functools import partial
+"""Run an algorithm of bound majorization until its gap is within tol."""
 
 import numpy as np
 
-from sklearn_optland._estimator.callbacks import Iteration
-from sklearn_optland._estimator.certificate import Certificate
-from sklearn_optland.linear_model._logistic.curvatures import GramCurvature, KroneckerCurvature
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._optim.certify import BoundTrigger
+from sklearn_optland._optim.step import Step
+from sklearn_optland.linear_model._logistic.curvatures import GramCurvature
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
 
 # What conjugate gradients may leave open of the last certificate, a share of the gap: a fit that
@@ -22,6 +21,14 @@ class CertifiedDescent:
     earlier ones too. Without a penalty no dual point is known to be feasible: then the norm of the
     gradient is measured, against `tol` times its norm at zero.
 
+    Parameters
+    ----------
+    problem : LogLossProblem
+    W : ndarray
+        Where the algorithm starts.
+    algorithm : iterator of MetricStep
+    tol : float
+
     Attributes
     ----------
     point : Point
@@ -30,27 +37,36 @@ class CertifiedDescent:
         The best so far; 0 at first, since the loss is not negative.
     """
 
-    def __init__(self, problem, W, steps, tol):
-        self.problem, self.W, self.steps, self.tol = problem, W, steps, tol
+    def __init__(self, problem, W, algorithm, tol):
+        self.problem, self.W, self.algorithm, self.tol = problem, W, algorithm, tol
         self.point, self.curvature, self.dual, self.full = None, None, None, []
         self.lower_bound = 0.0
         if not problem.l2:
             start = problem.evaluate(problem.zeros())
-            self.gradient_tolerance = tol * float(np.linalg.norm(start.gradient))
+            self.gradient_at_zero = float(np.linalg.norm(start.gradient))
 
     def certificate(self):
         """Certificate of the latest point."""
         if not self.problem.l2:
             norm = float(np.linalg.norm(self.point.gradient))
-            return Certificate("gradient norm", norm, self.gradient_tolerance, "stationary")
+            start = self.gradient_at_zero
+            return Certificate(
+                "gradient norm", norm, self.tol * start, "stationary", ratio(norm, start)
+            )
         objective = float(self.point.objective)
         gap = objective - self.lower_bound
-        return Certificate("duality gap", gap, self.tol * objective, "global")
+        relative = ratio(gap, objective)
+        return Certificate("duality gap", gap, self.tol * objective, "global", relative)
 
-    def iterations(self, attributes):
-        """Yield `Iteration` records; `attributes` maps parameters to fitted attributes."""
-        trigger, by_float32 = 1.0, np.inf
-        for step in self.steps:
+    @property
+    def is_reached(self):
+        """Whether the latest point is within the tolerance."""
+        return self.certificate().reached
+
+    def steps(self):
+        """Yield `Step` records; their parameters are W."""
+        trigger, by_float32 = BoundTrigger(1.0, caution=0.8), np.inf
+        for step in self.algorithm:
             self.point, self.curvature, self.dual = step.point, step.curvature, step.dual
             if step.point.exact and step.full and step.point.objective > by_float32:
                 continue  # float32 had judged a point before too low
@@ -58,52 +74,59 @@ class CertifiedDescent:
             self.full.append(step.full)
             if step.full and self.problem.l2:
                 target, expected = self.tol * step.point.objective, step.expected_gap
-                if expected <= trigger * target:
+                if trigger.is_due(expected, target):
                     self._bound()
-                    gap = self.certificate().value
+                    gap = self.point.objective - self.lower_bound
                     if gap > target:
-                        trigger = 0.8 * expected / gap
-            done = step.full and self.certificate().reached
+                        trigger.learn(expected, gap)
+            done = step.full and self.is_reached
             if done and not self.point.exact:
                 self.point = self.problem.evaluate(self.point.W)
-                done = self.certificate().reached
-            yield self._iteration(attributes, done)
+                done = self.is_reached
+            yield self._step(done)
         if not (self.full and self.full[-1]):
             self.point = self.problem.evaluate(self.point.W if self.point else self.W)
         self.full.append(True)
-        yield self._iteration(attributes, True)
+        yield self._step(True)
 
-    def _iteration(self, attributes, done):
+    def _step(self, done):
         point, problem = self.point, self.problem
         curves = {"objective": point.objective, "passes": problem.passes}
         if not problem.l2:
             curves["certificate"] = np.linalg.norm(point.gradient)
-        return Iteration(curves, partial(attributes, point.W), done)
+        return Step(point.W, curves, done=done)
 
     def _bound(self, excess=0.1):
         """Raise the lower bound by what the latest point proves, as `newton_direction` says."""
         problem, fast = self.problem, self.problem.in_float32
         if not self.point.exact:
             self.point = problem.evaluate(self.point.W)
-        point, curvature = self.point, self.curvature
+        point = self.point
         if self.dual is not None:
             bound = dual_bound(problem, point, self.dual.astype(float))
             self.lower_bound = max(self.lower_bound, float(bound))
             return
-        if isinstance(curvature, KroneckerCurvature) and problem.k == 1:
-            # Boehning's bound is a poor guide to Newton's direction.
-            curvature = GramCurvature(problem)
-            curvature.refresh(point, 0.0)
-        solve = curvature.solve if curvature else lambda G: G
+        solve = self._preconditioner(point)
         if point.newton is None:
             target = self.tol * point.objective
             point.newton = fast.newton_direction(point, solve, target=target, excess=excess)
         gap = self._gap()
         # The gap is about half the decrement; far more is what float32 has left of the residual.
         rounded = fast is not problem and gap > -2 * np.vdot(point.gradient, point.newton)
-        if rounded and not self.certificate().reached:
+        if rounded and not self.is_reached:
             point.newton = problem.newton_direction(point, solve, start=point.newton)
             self._gap()
+
+    def _preconditioner(self, point):
+        """The latest curvature; of two classes one that follows the point."""
+        curvature = self.curvature
+        if curvature is None:
+            return np.copy
+        if self.problem.n_classes == 2 and not getattr(curvature, "follows", True):
+            # Boehning's bound is a poor guide to Newton's direction.
+            curvature = GramCurvature(self.problem)
+            curvature.refresh(point, 0.0)
+        return curvature.solve
 
     def _gap(self):
         """Raise the lower bound by what the point's Newton direction proves; return the gap."""
@@ -122,7 +145,7 @@ class CertifiedDescent:
             self.point = self.problem.evaluate(W)
             self.point.newton = newton if self.full[-1] else None
         if self.problem.l2:
-            if not self.certificate().reached:
+            if not self.is_reached:
                 self._bound(FINAL_EXCESS)
             history["certificate"] = history["objective"] - self.lower_bound
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)

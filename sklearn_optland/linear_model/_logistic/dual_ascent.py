@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from sklearn_optland._rows.reduce import sum_over_blocks
+from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland.linear_model._logistic import dual_ascent_fast as kernels
 
 
 def start_ascent(problem, rng):
     """Return a `DualAscent` from zero, or None if the problem has no penalty or exceeds float32."""
-    squares = problem.row_lengths()
-    sizes = problem.c, problem.scale, 1.0 + problem.c * squares
+    squares, c = problem.row_lengths(), problem.source.c
+    sizes = c, problem.products.scale, 1.0 + c * squares
     fits = all(size.min() > 1e-9 and size.max() < 1e9 for size in sizes)
     return DualAscent(problem, squares, rng) if problem.l2 and fits else None
 
@@ -27,7 +27,7 @@ class DualAscent:
     """
 
     def __init__(self, problem, squares, rng):
-        self.problem, self.rng, X, c = problem, rng, problem.X, problem.c
+        self.problem, self.rng, X, c = problem, rng, problem.source.X, problem.source.c
         self.indptr, self.indices = X.indptr.astype(np.int64), X.indices.astype(np.int32)
         self.data, self.c = X.data.astype(np.float32), c.astype(np.float32)
         self.rho = 0.0
@@ -45,13 +45,14 @@ class DualAscent:
         problem = self.problem
         order = self.rng.permutation(problem.n_samples).astype(np.int32)
         problem.count_pass()
-        gap = sum_over_blocks(
-            lambda first, last: kernels.dual_pass(
+        gap = 0.0
+        for first, last in row_blocks(problem.n_samples, problem.values_per_row * problem.k):
+            gap += kernels.dual_pass(
                 order[first:last],
                 self.indptr,
                 self.indices,
                 self.data,
-                problem.y,
+                problem.source.y,
                 self.c,
                 self.q,
                 problem.l2,
@@ -59,10 +60,7 @@ class DualAscent:
                 self._fresh,
                 self.scores,
                 self._V,
-            ),
-            problem.n_samples,
-            problem.values_per_row * problem.k,
-        )
+            )
         b = self._V[-1].copy()
         self._V[-1] += b - self._anchor
         self._anchor = b

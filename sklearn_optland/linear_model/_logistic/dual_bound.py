@@ -1,11 +1,22 @@
 """Proven lower bounds on the optimum of logistic regression: values of dual points."""
 
+from functools import partial
+
 import numpy as np
 
-from sklearn_optland._loss import log_loss_fast as log_loss
-from sklearn_optland.linear_model._logistic.problem import EPS, MAX_LINE_TRIALS, ROUNDING
+from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
+from sklearn_optland._loss.log_loss import (
+    LargestChange,
+    NewtonDual,
+    SmallestChange,
+    inner_with_change,
+    residual_sums,
+    residuals,
+    shifted,
+)
+from sklearn_optland._rows.reduce import SumOf, reduce
+from sklearn_optland.linear_model._logistic.problem import EPS
 
-MAX_INTERCEPT_STEPS = 50
 # An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
 BALANCED = 1e-10
 
@@ -28,37 +39,57 @@ def lower_bound(problem, point, direction):
     dZ = problem.forward(direction)
     Z, loss = _balanced_scores(problem, point)
     if problem.fit_intercept:
-        dZ += _solve(problem.class_curvature(Z), -_column_sums(problem, Z, dZ))
+        shift = solve_semidefinite(problem.class_curvature(Z), -problem.curvature_along(Z, dZ))
+        dZ = problem.source.map(partial(shifted, shift), dZ)
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
-    bound = objective - _dual_gap(problem, point, R, divergence)
+    gap = _dual_gap(problem, point, R, divergence)
+    bound = _less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, R))
     if cut < 1.0:
-        bound = max(bound, _softmax_bound(problem, point, Z, loss, Z + dZ))
-    return _less_rounding(bound, objective)
+        scores = problem.source.map(np.add, Z, dZ)
+        bound = max(bound, _softmax_bound(problem, point, Z, loss, scores))
+    return bound
 
 
 def dual_bound(problem, point, scores):
     """Return a proven lower bound on the optimum, from the dual point softmax(scores)."""
     Z, loss = _balanced_scores(problem, point)
-    bound = _softmax_bound(problem, point, Z, loss, scores)
-    return _less_rounding(bound, loss + problem.half_norm(point.W))
+    return _softmax_bound(problem, point, Z, loss, scores)
 
 
 def _balanced_scores(problem, point):
     """Scores with the best intercept for the point's coefficients, and their loss."""
-    Z = point.Z + _best_intercept(problem, point.Z) if problem.fit_intercept else point.Z
+    Z = _balanced(problem, point.Z)
     return Z, problem.loss(Z)
+
+
+def _balanced(problem, Z):
+    """Scores with the shift that minimises the loss, if there is an intercept."""
+    if not problem.fit_intercept:
+        return Z
+    return problem.source.map(partial(shifted, _best_intercept(problem, Z)), Z)
 
 
 def _softmax_bound(problem, point, Z, loss, scores):
     """`lower_bound` with p' = softmax(scores), which a shift balances."""
-    if problem.fit_intercept:
-        scores = scores + _best_intercept(problem, scores)
+    scores = _balanced(problem, scores)
     R = _residuals(problem, scores)
     # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
-    divergence = loss - problem.loss(scores) + np.vdot(R, scores - Z)
+    inner, terms = reduce(SumOf(inner_with_change, (2,)), problem.source, (R, scores, Z))[1]
+    new_loss = problem.loss(scores)
+    divergence = loss - new_loss + inner
     gap = _dual_gap(problem, point, R, divergence)
-    return loss + problem.half_norm(point.W) - gap
+    objective = loss + problem.half_norm(point.W)
+    size = new_loss + terms + _lost_digits(problem, point, Z, R)
+    return _less_rounding(objective - gap, objective, size)
+
+
+def _lost_digits(problem, point, Z, R):
+    """What residuals make of the shift of scores, whose ulp is what they may have lost by it."""
+    if Z is point.Z:
+        return 0.0
+    shift = reduce(LargestChange(), problem.source, (Z, point.Z))[1][0]
+    return shift * _residual_sums(problem, R)[1]
 
 
 def _bound_from_image(problem, point):
@@ -69,11 +100,12 @@ def _bound_from_image(problem, point):
     """
     direction, scores, residual = point.image
     if problem.fit_intercept:
-        h = problem.binary_curvature(point.Z, 0.0)
-        total = h.sum()
+        h = problem.curvature(point.Z, 0.0)
+        total = reduce(SumOf(np.sum), problem.source, (h,))[1]
         shift = residual[-1] / total if total > 0 else 0.0
-        scores = scores + shift
-        residual = residual - shift * problem.backward(h[:, None])
+        scores = problem.source.map(partial(shifted, shift), scores)
+        column = problem.source.map(_as_column, h)
+        residual = residual - shift * problem.backward(column)
     cut, R, divergence = _newton_dual(problem, point.Z, scores)
     if cut < 1.0:
         return None
@@ -81,20 +113,32 @@ def _bound_from_image(problem, point):
     return _less_rounding(point.objective - gap, point.objective)
 
 
+def _as_column(h):
+    return h[:, None]
+
+
 def _newton_dual(problem, Z, dZ):
     """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
 
     Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
     """
-    R = np.empty_like(Z)
-    kernel = log_loss.logistic_dual if problem.k == 1 else log_loss.softmax_dual
-    cut, divergence = kernel(Z, dZ, problem.y, problem.c, R)
+    source = problem.source
+    smallest = reduce(SmallestChange(), source, (Z, dZ))[1][0]
+    cut = -1 / smallest if smallest < -1 else 1.0
+    R = source.empty(problem.k)
+    divergence, _ = reduce(NewtonDual(), source, (Z, dZ, cut, R))
     return cut, R, divergence
 
 
 def _residuals(problem, Z):
     """c (P - Y) at scores Z."""
-    return _newton_dual(problem, Z, np.zeros_like(Z))[1]
+    return problem.source.map(residuals, Z, problem.source.y, problem.source.c)
+
+
+def _residual_sums(problem, R):
+    """Sums of the residuals of each class, and of all magnitudes."""
+    sums = reduce(SumOf(residual_sums, (problem.k + 1,)), problem.source, (R,))[1]
+    return sums[:-1], sums[-1]
 
 
 def _dual_gap(problem, point, R, divergence, G=None):
@@ -105,54 +149,32 @@ def _dual_gap(problem, point, R, divergence, G=None):
     G = problem.l2 * point.W + problem.backward(R) if G is None else G
     gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
     if problem.fit_intercept:
-        imbalance = np.abs(R.sum(axis=0)).max()
-        if not imbalance <= 1e-12 * np.abs(R).sum():
+        sums, size = _residual_sums(problem, R)
+        imbalance = np.abs(sums).max()
+        if not imbalance <= 1e-12 * size:
             return np.inf  # no dual point: the intercept could not be balanced
         gap += imbalance * problem.k * (1.0 + np.abs(point.W[-1]).max())  # rounding
     return gap
 
 
-def _column_sums(problem, Z, dZ):
-    """Sum over rows of c (diag p - pp') dz."""
-    if problem.k == 1:
-        return problem.binary_curvature(Z, 0.0) @ dZ
-    P = problem.probabilities(Z)
-    return problem.c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
-
-
 def _best_intercept(problem, Z):
-    """Shift of the scores that minimises the loss: a damped Newton iteration, O(n k^2)."""
-    shift = np.zeros(problem.k)
-    loss = problem.loss(Z)
-    for _ in range(MAX_INTERCEPT_STEPS):
-        R = _residuals(problem, Z + shift)
-        size = max(np.abs(R).sum(), 1e-300)
-        imbalance = R.sum(axis=0) / size
-        step = _solve(problem.class_curvature(Z + shift), -imbalance * size)
-        for _ in range(MAX_LINE_TRIALS):
-            new = problem.loss(Z + (shift + step))
-            # on a flat that float64 does not resolve Newton's step is right all the same
-            if new <= loss * (1 + ROUNDING):
-                break
-            step = step / 4
-        else:
-            break
-        shift = shift + step
-        if np.abs(imbalance).max() <= BALANCED:
-            break
-        loss = new
-    return shift
+    """Shift of the scores that minimises the loss: O(n k^2) a step."""
+
+    def at(shift):
+        return problem.source.map(partial(shifted, shift), Z)
+
+    def balance(shift):
+        here = at(shift)
+        sums, size = _residual_sums(problem, _residuals(problem, here))
+        return -sums, problem.class_curvature(here), BALANCED * size
+
+    return best_shift(lambda shift: problem.loss(at(shift)), balance, np.zeros(problem.k))
 
 
-def _less_rounding(bound, objective):
-    """A lower bound on the optimum less the few ulp to which float64 knows the objective."""
-    bound -= 8 * EPS * objective
+def _less_rounding(bound, objective, size=0.0):
+    """A lower bound on the optimum less what float64 leaves open; 0 if it is not a number.
+
+    That is a few ulp of the objective, or of the size of terms that nearly cancel.
+    """
+    bound -= EPS * max(8 * objective, 4 * size)
     return max(0.0, bound) if np.isfinite(bound) else 0.0
-
-
-def _solve(A, rhs):
-    """Solve A u = rhs for a semi-definite A, free up to a constant with several classes."""
-    scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
-    with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
-        rhs = np.clip(rhs / scale, -1e300, 1e300)
-        return np.linalg.lstsq(A / np.outer(scale, scale), rhs, rcond=None)[0] / scale

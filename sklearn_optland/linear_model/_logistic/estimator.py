@@ -9,23 +9,26 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.callbacks import advice, fit_loop, warn_unless_reached
+from sklearn_optland._estimator.callbacks import advise
+from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._estimator.training_rows import classification_rows
 from sklearn_optland._rows.rows import sparse_copy
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
-from sklearn_optland.linear_model._logistic.plan import plan, steps
-from sklearn_optland.linear_model._logistic.problem import LogLossProblem
-from sklearn_optland.linear_model._scores import LinearClassifier, weigh_rows
+from sklearn_optland.linear_model._logistic.plan import plan, start
+from sklearn_optland.linear_model._logistic.problem import log_loss_problem
+from sklearn_optland.linear_model._scores import LinearClassifier, last_parameters
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
 MOSTLY_ZEROS = 0.15
 # Of the weights times C: squares of such numbers, and float32, are far from overflow.
 LARGEST_WEIGHT = 1e30
+# Scores of a warm start: float32 holds the sums of larger ones no more.
+LARGEST_SCORE = 1e30
 
 
 class BoundMajorizationLogisticRegression(
@@ -229,64 +232,55 @@ class BoundMajorizationLogisticRegression(
                 "batch='growing' was given with curvature='bohning-nesterov'; allowed with it are "
                 "'auto', 'jc12' and 'bohning': acceleration needs exact gradients."
             )
-        X, y = validate_data(
+        rows = classification_rows(
             self,
             X,
             y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            order="C",
+            sample_weight,
+            accept_sparse=True,
+            factor=self.C if np.isfinite(self.C) else 1.0,
             ensure_all_finite=False,  # _refuse_infinite looks at X
         )
-        classes, codes = _encode(y)
-        if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
-            check_classification_targets(y)  # as slow as a pass over small data
-        C = self.C if np.isfinite(self.C) else 1.0
-        weights = weigh_rows(self, X, y, classes, codes, sample_weight, C=C)
-        if weights.max() > LARGEST_WEIGHT:
+        X, classes = rows.X, rows.classes
+        if rows.weights.max() > LARGEST_WEIGHT:
             raise ValueError(
-                f"sample_weight: a weight, times class_weight and C, is {weights.max():.3g}; "
+                f"sample_weight: a weight, times class_weight and C, is {rows.weights.max():.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
             )
-        W = self._start(X, classes)
-        rows = sparse_copy(X) if len(classes) == 2 and _is_mostly_zeros(X) else X
-        used = weights > 0
-        if not used.all():
-            rows, codes, weights = rows[used], codes[used], weights[used]
-        problem = LogLossProblem(
-            rows,
-            codes,
-            weights,
+        used, c, codes = rows.used(rows.codes)
+        if len(classes) == 2 and _is_mostly_zeros(used):
+            used = sparse_copy(used)
+        problem = log_loss_problem(
+            ArraySource(used, y=codes, c=c),
             n_classes=len(classes),
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
         )
         self._refuse_infinite(X, problem)
+        W = self._start(problem, classes)
 
         def attributes(W):
             coef = W[:-1].T.astype(X.dtype)
             return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
 
         with one_blas_thread():
-            chosen = plan(problem, self.curvature, self.batch)
+            algorithm, metric = plan(problem, self.curvature, self.batch)
             rng = partial(check_random_state, self.random_state)
-            algorithm = steps(problem, W, *chosen, refresh=self.refresh, rng=rng)
-            descent = CertifiedDescent(problem, W, algorithm, self.tol)
-            history = fit_loop(
-                self,
-                descent.iterations(attributes),
-                max_iter=self.max_iter,
-                X=X,
-                y=y,
-                metadata={"sample_weight": sample_weight},
+            steps = start(problem, W, algorithm, metric, refresh=self.refresh, rng=rng)
+            descent = CertifiedDescent(problem, W, steps, self.tol)
+            kept, history = run(
+                self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            for name, value in attributes(descent.point.W).items():
-                setattr(self, name, value)
-            kept = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
-            self.certificate_ = descent.finish(np.ascontiguousarray(kept), history)
-        self.plan_, self.history_, self.n_iter_ = chosen, history, len(history["objective"])
-        if self.tol > 0 or self.n_iter_ == self.max_iter:
-            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
+            fitted = attributes(kept.parameters)
+            W = np.vstack([fitted["coef_"].T, fitted["intercept_"]]).astype(np.float64)
+            certificate = descent.finish(np.ascontiguousarray(W), history)
+        self.plan_ = algorithm.value, metric.value
+        n_iter = len(history["objective"])
+        advice = None
+        if self.tol > 0 or n_iter == self.max_iter:
+            curves = np.arange(1, n_iter + 1), history["certificate"]
+            advice = advise(self, n_iter, X.dtype, certificate, *curves)
+        finish(self, fitted, history, certificate, advice=advice)
         return self
 
     def _refuse_infinite(self, X, problem):
@@ -303,31 +297,20 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, X, classes):
-        """Start at zero, or where the last fit ended."""
-        shape = (X.shape[1] + 1, 1 if len(classes) == 2 else len(classes))
+    def _start(self, problem, classes):
+        """Start at zero, or where the last fit ended, unless its scores exceed float32."""
+        zeros = problem.zeros()
         if self.warm_start and hasattr(self, "coef_"):
-            W = np.vstack([self.coef_.T, self.intercept_]).astype(np.float64)
-            if W.shape == shape and np.array_equal(self.classes_, classes):
+            W = last_parameters(self)
+            if W.shape == zeros.shape and np.array_equal(self.classes_, classes):
                 if not self.fit_intercept:
                     W[-1] = 0.0
-                if W.shape[1] > 1:
-                    W -= W.mean(axis=1, keepdims=True)
-                return np.ascontiguousarray(W)
-        return np.zeros(shape)
-
-
-def _encode(y):
-    """Sorted class labels, and the number of each row's label as int32."""
-    # Sorting many rows is slow, and two classes need no sort: compare with the first label and
-    # with the first other one.
-    is_other = y != y[0]
-    other = is_other.argmax()
-    if other and (is_other == (y == y[other])).all():
-        classes = np.sort(y[[0, other]])
-        return classes, (is_other == (classes[1] != y[0])).astype(np.int32)
-    classes, codes = np.unique(y, return_inverse=True)
-    return classes, codes.astype(np.int32)
+                W = np.ascontiguousarray(problem.centred(W))
+                with np.errstate(over="ignore"):
+                    sizes = np.sqrt(problem.column_squares / problem.total) @ np.abs(W)
+                if sizes.max() <= LARGEST_SCORE:
+                    return W
+        return zeros
 
 
 def _is_mostly_zeros(X):

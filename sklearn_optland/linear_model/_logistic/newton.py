@@ -1,30 +1,35 @@
-"""What `curvature="auto"` runs, as generators of steps like those of `_majorization`.
+"""What `curvature="auto"` runs, as generators of steps like those of `_optim.majorize`.
 
 Two classes: L-BFGS on a factored curvature, started on samples. Several: L-BFGS, or dual ascent,
 far from the optimum, then truncated Newton steps. A step of a bound is the last resort of both.
 """
 
+from functools import partial
 from itertools import count
 
 import numpy as np
 
-from sklearn_optland._optim import lbfgs
-from sklearn_optland.linear_model._logistic.curvatures import (
-    BLOCK_ROWS,
-    MAX_HESSIAN_SIDE,
-    PAIRS,
-    ClassBlocksCurvature,
-    DiagonalCurvature,
-    GramCurvature,
-    HessianCurvature,
-    KroneckerCurvature,
-    PairCurvature,
-    deflated,
-)
+from sklearn_optland._loss.log_loss import moved
+from sklearn_optland._optim.lbfgs import Memory
+from sklearn_optland._optim.majorize import ROUNDING, MetricStep, majorize, on_samples
+from sklearn_optland._optim.metrics import deflated
+from sklearn_optland.linear_model._logistic.curvatures import DiagonalCurvature, GramCurvature
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
-from sklearn_optland.linear_model._logistic.majorization import Step, after_samples, sampling_ridge
-from sklearn_optland.linear_model._logistic.problem import ROUNDING
+from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
+from sklearn_optland.linear_model._logistic.samples import (
+    IMPORTANCE_RIDGE,
+    after_samples,
+    importance_sample,
+    rows_of_batches,
+    sampling_ridge,
+    uniform_sample,
+)
 
+# "growing": part of the data for the first batch, and the factor between two batches. The error of
+# a batch gradient falls with the root of its size, so 1.5 a step follows a linear rate of 0.8
+# without an extra pass.
+FIRST_BATCH = 64
+GROWTH = 1.5
 # Parts of the data for the first steps, and the most steps on each.
 FIRST_BATCHES = (32, 8)
 MAX_BATCH_STEPS = 4
@@ -35,9 +40,6 @@ SLOW = 16
 EXPENSIVE = 15
 TRIAL_STEPS = 5
 DIGITS = np.log(1e10)
-# Share of the ridge of "growing". An importance sample has seen every direction; a larger
-# ridge would hold up the directions of little curvature.
-SAMPLE_RIDGE = 0.01
 LBFGS_MEMORY = 10
 # Several classes: steps after which the classes' curvature is renewed, the memory of L-BFGS and its
 # scales, and the decrement, relative to the objective, from which on Newton steps pay.
@@ -80,9 +82,9 @@ def quasi_newton_from_samples(problem, W, rng):
             if size < 10 * d:
                 continue
             seed = int(rng().randint(2**31)) if seed is None else seed
-            sample = problem.importance_sample(size, seed)
+            sample = importance_sample(problem, size, seed)
             curvature.problem = sample
-            curvature.ridge = SAMPLE_RIDGE * sampling_ridge(problem, size, GramCurvature)
+            curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
             fresh = True
             descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
             for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
@@ -101,17 +103,18 @@ class LimitedMemory:
     """The metric of L-BFGS: the memory's pairs on top of a scaled curvature."""
 
     def __init__(self, curvature, size, scales):
-        self.curvature, self.size, self.scales = curvature, size, scales
-        self.memory, self.scale = [], 1.0
+        self.curvature, self.memory, self.scales = curvature, Memory(size), scales
+        self.scale = 1.0
 
     def add(self, point, new):
-        self.memory = _remember(self.memory, point, new, self.size)
-        if self.memory:
-            s, y = self.memory[-1]
-            self.scale = np.clip(np.vdot(s, y) / np.vdot(y, self.curvature.solve(y)), *self.scales)
+        shape = point.W.shape
+        self.memory.remember(new.W - point.W, new.gradient - point.gradient)
+        if len(self.memory):
+            scale = self.memory.scale(lambda change: self.curvature.solve(change.reshape(shape)))
+            self.scale = np.clip(scale, *self.scales)
 
     def solve(self, G):
-        return lbfgs.solve(self.memory, self.curvature.solve, G, self.scale)
+        return self.memory.solve(G, self.curvature.solve, self.scale)
 
 
 def limited_memory(problem, point):
@@ -126,7 +129,7 @@ def limited_memory(problem, point):
         direction = -metric.solve(point.gradient)
         decrement = -np.vdot(point.gradient, direction)
         if n_steps > 0:
-            yield Step(point, metric, decrement=decrement)
+            yield MetricStep(point, metric, decrement=decrement)
         first = decrement if first is None else first
         gained = np.log(first / decrement) if 0 < decrement < first else 0.0
         if n_steps >= TRIAL_STEPS and (DIGITS - gained) * n_steps > problem.gram_price * gained:
@@ -148,16 +151,17 @@ def quasi_newton(problem, point, curvature, *, fresh):
 
     `fresh`: the curvature holds something to start with.
     """
-    memory, radius, renew = [], 0.0, not fresh
+    memory, radius, renew = Memory(LBFGS_MEMORY), 0.0, not fresh
     previous = np.inf
     while True:
         direction = None
         if not renew:
-            direction = -lbfgs.solve(memory, curvature.solve, point.gradient)
+            direction = -memory.solve(point.gradient, curvature.solve)
             renew = -np.vdot(point.gradient, direction) > previous / SLOW
         if renew:
             curvature.refresh(point, radius)
-            memory, direction = [], -curvature.solve(point.gradient)
+            memory.forget()
+            direction = -curvature.solve(point.gradient)
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return
@@ -165,22 +169,19 @@ def quasi_newton(problem, point, curvature, *, fresh):
         new, t = problem.search(point, direction)
         if new is None:
             curvature.refresh(point)
-            memory = []
+            memory.forget()
             new = problem.evaluate(point.W - curvature.solve(point.gradient))
             if not new.objective < point.objective:
                 return
             t = 1.0
         renew = t < 1.0
-        radius = np.abs(new.Z - point.Z)[:, 0] * (max(t, 0.25) / t) if renew else 0.0
-        if not renew:
-            memory = _remember(memory, point, new, LBFGS_MEMORY)
+        radius = 0.0
+        if renew:
+            radius = problem.source.map(partial(moved, max(t, 0.25) / t), new.Z, point.Z)
+        else:
+            memory.remember(new.W - point.W, new.gradient - point.gradient)
         point = new
-        yield Step(point, curvature)
-
-
-def _remember(memory, point, new, size):
-    """The memory of L-BFGS with the latest step."""
-    return lbfgs.remember(memory, new.W - point.W, new.gradient - point.gradient, size)
+        yield MetricStep(point, curvature)
 
 
 def quasi_newton_then_newton_cg(problem, W, metric, rng):
@@ -194,7 +195,7 @@ def quasi_newton_then_newton_cg(problem, W, metric, rng):
     """
     fast = problem.in_float32
     curvature = metric(fast)
-    if not fast.is_sparse or fast is problem:
+    if not fast.products.has_vectors_as_costly_as_passes:
         point = yield from _lbfgs_steps(fast, fast.evaluate(W), curvature)
     else:
         if not W.any():
@@ -219,7 +220,7 @@ def dual_ascent(problem, W, rng):
         if not point.objective < objective:
             break
         W, objective = point.W, point.objective
-        yield Step(point, None, decrement=2 * gap, dual=ascent.scores)
+        yield MetricStep(point, None, decrement=2 * gap, dual=ascent.scores)
         if gap > DUAL_GAIN * previous or gap <= FLOAT32_GAP * objective:
             break
         previous = gap
@@ -239,20 +240,8 @@ def _lbfgs_steps(problem, point, curvature):
             break
         metric.add(point, new)
         point = new
-        yield Step(point, curvature)
+        yield MetricStep(point, curvature)
     return point
-
-
-def preconditioner(problem, curvature):
-    """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
-    k, d = problem.k, problem.n_features + 1
-    if problem.is_sparse or isinstance(curvature, DiagonalCurvature) or not problem.l2:
-        return curvature
-    if k * d <= MAX_HESSIAN_SIDE:
-        return HessianCurvature(problem)
-    blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
-    pairs = PAIRS * PAIRS * (d + PAIRS / 3)
-    return (ClassBlocksCurvature if blocks < pairs else PairCurvature)(problem)
 
 
 def newton_cg(problem, point, metric):
@@ -264,12 +253,11 @@ def newton_cg(problem, point, metric):
     fast = problem.in_float32
     settled = fast is not problem
     if settled:
-        curvature = preconditioner(fast, metric)
+        curvature = choose_preconditioner(fast, metric)
         point = yield from _newton_steps(fast, fast, point, curvature, far=True)
         point = problem.evaluate(point.W)
         point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
-    if isinstance(metric, KroneckerCurvature):
-        metric.V = metric.V.astype(float)
+    metric.to_float64()
     while point is not None:
         metric.refresh(point)
         point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
@@ -279,7 +267,7 @@ def newton_cg(problem, point, metric):
             new = problem.evaluate(point.W - bound.solve(point.gradient))
             point = new if new.objective < point.objective else None
             if point is not None:
-                yield Step(point, metric)
+                yield MetricStep(point, metric)
 
 
 def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):
@@ -319,4 +307,23 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, far=Fal
         if new is None:
             return point
         point = new
-        yield Step(point, curvature)
+        yield MetricStep(point, curvature)
+
+
+def growing(problem, W, metric, refresh, rng):
+    """The semi-stochastic method: a majorization step on a batch, and the batch grows.
+
+    The curvature of a batch of m rows gets a ridge of d/m of the bound's diagonal: the error that a
+    sample leaves in directions it has not seen. From the whole data on it is `majorize`.
+    """
+    n = problem.n_samples
+    first = max(10 * problem.n_classes, n // FIRST_BATCH)
+
+    def batches():
+        for index in rows_of_batches(n, first, GROWTH, rng()):
+            ridge = metric.as_ridge(sampling_ridge(problem, len(index)))
+            sample = uniform_sample(problem, index)
+            yield sample, metric(sample, ridge=ridge)
+
+    W = yield from on_samples(batches(), W)
+    yield from majorize(problem, after_samples(problem, W), metric(problem), refresh)

@@ -1,66 +1,80 @@
 """Which algorithm of bound majorization a fit runs, in which metric."""
 
+from enum import Enum
+
+from sklearn_optland._optim.majorize import accelerated, majorize
+from sklearn_optland._optim.metrics import MAX_SIDE
 from sklearn_optland.linear_model._logistic.curvatures import (
-    MAX_SIDE,
     DiagonalCurvature,
     GramCurvature,
     JC12Curvature,
     KroneckerCurvature,
 )
-from sklearn_optland.linear_model._logistic.majorization import accelerated, growing, majorize
 from sklearn_optland.linear_model._logistic.newton import (
+    growing,
     quasi_newton_from_samples,
     quasi_newton_then_newton_cg,
 )
 
 
-def plan(problem, curvature, batch):
-    """Choose an algorithm and its curvature; the estimator shows the choice as `plan_`.
+class Algorithm(Enum):
+    """What runs; the values are what the estimator shows as `plan_`."""
 
-    Returns
-    -------
-    algorithm : {"quasi-newton from samples", "quasi-newton, newton-cg", "majorization", \
-            "accelerated majorization", "majorization on growing batches"}
-    metric : {"gram", "jc12", "kronecker", "diagonal"}
-    """
-    multinomial = problem.k > 1
-    small = problem.has_few_columns
+    QUASI_NEWTON_FROM_SAMPLES = "quasi-newton from samples"
+    NEWTON_CG = "quasi-newton, newton-cg"
+    MAJORIZATION = "majorization"
+    ACCELERATED = "accelerated majorization"
+    GROWING = "majorization on growing batches"
+
+
+class Metric(Enum):
+    """In which metric; the values are what the estimator shows as `plan_`."""
+
+    GRAM = "gram"
+    JC12 = "jc12"
+    KRONECKER = "kronecker"
+    DIAGONAL = "diagonal"
+
+
+CURVATURES = {
+    Metric.GRAM: GramCurvature,
+    Metric.JC12: JC12Curvature,
+    Metric.KRONECKER: KroneckerCurvature,
+    Metric.DIAGONAL: DiagonalCurvature,
+}
+
+
+def plan(problem, curvature, batch):
+    """Choose an algorithm and its metric for the parameters of the estimator."""
+    multinomial, small = problem.n_classes > 2, problem.has_few_columns
     if curvature == "auto" and batch == "full":
         if small and not multinomial:
-            return "quasi-newton from samples", "gram"
-        return "quasi-newton, newton-cg", "kronecker" if small else "diagonal"
+            return Algorithm.QUASI_NEWTON_FROM_SAMPLES, Metric.GRAM
+        return Algorithm.NEWTON_CG, Metric.KRONECKER if small else Metric.DIAGONAL
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
         curvature = "jc12" if fits else "bohning"
     if curvature == "bohning-nesterov":
-        return "accelerated majorization", "kronecker"
-    algorithm = "majorization" if batch == "full" else "majorization on growing batches"
+        return Algorithm.ACCELERATED, Metric.KRONECKER
+    algorithm = Algorithm.MAJORIZATION if batch == "full" else Algorithm.GROWING
     if curvature == "bohning":
-        return algorithm, "kronecker"
-    return algorithm, "jc12" if multinomial else "gram"
+        return algorithm, Metric.KRONECKER
+    return algorithm, Metric.JC12 if multinomial else Metric.GRAM
 
 
-METRICS = {
-    "gram": GramCurvature,
-    "jc12": JC12Curvature,
-    "kronecker": KroneckerCurvature,
-    "diagonal": DiagonalCurvature,
-}
-
-
-def steps(problem, W, algorithm, metric, *, refresh, rng):
-    """Start the algorithm that `plan` chose.
+def start(problem, W, algorithm, metric, *, refresh, rng):
+    """Start the algorithm that `plan` chose: an iterator of steps.
 
     `rng` returns a random number generator; seeding one takes longer than a step on small data.
     """
-    metric = METRICS[metric]
+    curvature = CURVATURES[metric]
     match algorithm:
-        case "quasi-newton from samples":
+        case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
-        case "quasi-newton, newton-cg":
-            return quasi_newton_then_newton_cg(problem, W, metric, rng)
-        case "accelerated majorization":
-            return accelerated(problem, W, metric(problem))
-        case "majorization on growing batches":
-            return growing(problem, W, metric, refresh, rng)
-    return majorize(problem, problem.evaluate(W), metric(problem), refresh)
+        case Algorithm.NEWTON_CG:
+            return quasi_newton_then_newton_cg(problem, W, curvature, rng)
+        case Algorithm.ACCELERATED:
+            return accelerated(problem, W, curvature(problem))
+        case Algorithm.GROWING:
+            return growing(problem, W, curvature, refresh, rng)
+    return majorize(problem, problem.evaluate(W), curvature(problem), refresh)

@@ -1,29 +1,42 @@
-"""The objective of logistic regression: passes over the data, Newton directions, line search."""
+"""The objective of logistic regression: evaluations, Newton directions, line search."""
 
-from collections import defaultdict
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
-from scipy import sparse
 
-from sklearn_optland._loss import float32_csr_fast as sparse_kernels
-from sklearn_optland._loss import float32_dense_fast as tile_kernels
-from sklearn_optland._loss import linear_passes_fast as kernels
-from sklearn_optland._loss import log_loss_fast as log_loss
-from sklearn_optland._rows.reduce import pass_over_rows
-from sklearn_optland._rows.row_orders_fast import draw_rows
-from sklearn_optland._rows.rows import as_rows
+from sklearn_optland._loss.linear_passes import (
+    Backward,
+    BinaryHessianProduct,
+    ColumnSquares,
+    Forward,
+    RowSquares,
+)
+from sklearn_optland._loss.log_loss import (
+    LossAlong,
+    binary_curvature,
+    class_curvature,
+    class_variances,
+    curvature_along,
+    softmax,
+    uncertainty,
+)
+from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
+from sklearn_optland._optim.line_search import ARMIJO, minimize_along
+from sklearn_optland._optim.majorize import ROUNDING
+from sklearn_optland._rows.reduce import SumOf, reduce
+from sklearn_optland.linear_model._logistic.products import (
+    CSRProducts,
+    Float64Products,
+    TileProducts,
+)
 
 # Of a row in the weights: with less, its values may overflow float32 in units of the other rows.
 LEAST_SHARE = 1e-30
 EPS = np.finfo(float).eps
-ARMIJO = 1e-4
-# What float64 leaves open of an objective, relative to it: a sum of many terms.
-ROUNDING = 4 * EPS
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
 MAX_CG_ITERATIONS = 50
-MAX_LINE_TRIALS = 40
 MAX_GRAM_COLUMNS = 2000
 
 
@@ -32,78 +45,71 @@ class Point:
     """Parameters with what one pass over the data tells about them."""
 
     W: np.ndarray  # (n_features + 1, k), the intercept last
-    Z: np.ndarray  # (n_samples, k), scores
+    Z: object  # (n_samples, k) of the source, scores
     objective: float
     gradient: np.ndarray | None  # (n_features + 1, k)
     exact: bool = True  # in float64: a proven bound needs that
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
     # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
-    image: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    image: tuple | None = None
+
+
+def log_loss_problem(source, *, n_classes, l2, fit_intercept):
+    """The problem of two classes, which has one score a row, or of several, which has k.
+
+    Parameters
+    ----------
+    source : ArraySource or another source
+        With columns y, class numbers as int32, and c, positive weights as float64.
+    n_classes : int
+    l2 : float
+        1, or 0 for no penalty.
+    fit_intercept : bool
+    """
+    kind = BinaryProblem if n_classes == 2 else LogLossProblem
+    return kind(source, n_classes, l2, fit_intercept)
 
 
 class LogLossProblem:
     """Minimise l2/2 ||w||^2 + sum_i c_i [logsumexp(z_i) - z_i,y_i], z_i = W'x_i + b.
 
-    With several classes, parameters are centred: w and b sum to 0 over the classes. The optimum
-    is, and a step between centred points is.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    y : ndarray of int32 of shape (n_samples,)
-        Class numbers.
-    c : ndarray of float64 of shape (n_samples,)
-        Positive weights.
-    n_classes : int
-        Two classes have one score, of class 1 against class 0; k classes have k.
-    l2 : float
-        1, or 0 for no penalty.
-    fit_intercept : bool
-    scale : ndarray of float64 of shape (n_features,), default=None
-        If given, X is dense and products run in float32, on columns divided by this.
-    whole : LogLossProblem, default=None
-        The problem whose `passes` count the work on this one, a part of it. Default: itself.
+    Parameters are centred: w and b sum to 0 over the classes. The optimum is, and a step between
+    centred points is. Parameters as of `log_loss_problem`.
     """
 
-    def __init__(self, X, y, c, *, n_classes, l2, fit_intercept, scale=None, whole=None):
-        self.X, self.y, self.c, self.scale = X, y, c, scale
+    largest_curvature = 0.5  # of a row's loss in its scores
+
+    def __init__(self, source, n_classes, l2, fit_intercept):
         self.n_classes, self.l2, self.fit_intercept = n_classes, l2, fit_intercept
-        self.whole = self if whole is None else whole
-        self.n_samples, self.n_features = X.shape
-        self.k = 1 if n_classes == 2 else n_classes
-        self.non_zeros = X.nnz / X.shape[0] if hasattr(X, "nnz") else X.shape[1]  # of a row
-        self.values_per_row = max(self.non_zeros, self.k)
-        self.penalty = np.full((self.n_features + 1, 1), float(l2))
+        self.penalty = np.full((source.n_columns + 1, 1), float(l2))
         self.penalty[-1] = 0.0
-        self.is_sparse = sparse.issparse(X)
+        self.whole, self.passes = self, 0.0
+        self._take_rows(source, Float64Products(source, self.k))
+
+    def _take_rows(self, source, products):
+        self.source, self.products = source, products
+        self.n_samples, self.n_features = source.n_rows, source.n_columns
+        self.values_per_row = max(source.n_values, self.k)
         # A d x d matrix pays for itself; for few rows it costs more than it tells.
         self.has_few_columns = self.n_features <= min(MAX_GRAM_COLUMNS, 2 * self.n_samples)
-        self.passes = 0.0
         self._latest = None, None  # scores and their probabilities
+        self._loss, self._forward = LossAlong(), Forward(source, self.k)
+        self._backward = Backward(source, self.k)
+
+    @property
+    def k(self):
+        """Scores of a row."""
+        return self.n_classes
 
     @cached_property
-    def rows(self):
-        """The rows as the kernels see them, for each thread."""
-        rows = as_rows(self.X)
-        return defaultdict(rows.share, {0: rows})
+    def total(self):
+        """Sum of the weights."""
+        return float(reduce(SumOf(np.sum), self.source, (self.source.c,))[1])
 
     @property
     def at_zero(self):
         """The objective at zero."""
-        return self.c.sum() * np.log(self.n_classes)
-
-    @property
-    def precision(self):
-        """The type that products run in."""
-        return np.float64 if self.scale is None else np.float32
-
-    @cached_property
-    def float32_rows(self):
-        """The rows in float32, as the kernels see them; dense ones for each thread."""
-        if self.is_sparse:
-            return sparse_kernels.SparseFloat32(self.X, self.scale, self.k)
-        tiles = tile_kernels.as_tiles(self.X, self.scale, self.k)
-        return defaultdict(tiles.share, {0: tiles})
+        return self.total * np.log(self.n_classes)
 
     @property
     def gram_price(self):
@@ -111,126 +117,78 @@ class LogLossProblem:
         d, values = self.n_features, self.values_per_row
         return 1 + values / 12 + d**3 / (60 * values * self.n_samples)
 
-    @property
-    def _gram_work(self):
-        """Multiply-adds that a Gram matrix costs in a row, in units of a product's, slower ones."""
-        return self.values_per_row**2 / 64
+    # The same problem on other rows, or with other products
+
+    def _with(self, source, products):
+        other = copy(self)
+        for name in ("total", "column_squares", "row_squares", "in_float32"):
+            vars(other).pop(name, None)
+        other._take_rows(source, products)
+        return other
 
     def restrict(self, index, c=None):
-        """Return the problem on some of the rows, a slice or an index array."""
-        c = self.c[index] if c is None else c
-        return self._with(self.X[index], self.y[index], c, self.scale)
-
-    def _with(self, X, y, c, scale):
-        return LogLossProblem(
-            X,
-            y,
-            c,
-            n_classes=self.n_classes,
-            l2=self.l2,
-            fit_intercept=self.fit_intercept,
-            scale=scale,
-            whole=self.whole,
-        )
+        """Return the problem on some of the rows, a slice or an index array, in this process."""
+        replaced = {} if c is None else {"c": c}
+        source = self.source.take(index, **replaced)
+        return self._with(source, self.products.on(source))
 
     @cached_property
     def in_float32(self):
         """The same problem with products in float32 if that is faster, else this one."""
-        if self.k == 1 or self.scale is not None or (self.is_sparse and self.has_few_columns):
+        source = self.source
+        if not (self.products.is_exact and source.may_be_copied):
+            return self
+        if source.is_sparse and self.has_few_columns:
             return self
         squares, total = self.column_squares[:-1], self.column_squares[-1]
-        if self.c.min() < LEAST_SHARE * total:
+        if source.c.min() < LEAST_SHARE * total:
             return self
         scale = np.sqrt(np.where(squares > 0, squares / total, 1.0))
-        return self._with(self.X, self.y, self.c, scale)
+        kind = CSRProducts if source.is_sparse else TileProducts
+        return self._with(source, kind(source, self.k, scale))
 
-    def sample(self, index):
-        """Return the problem on a sample of the rows, weighted up to the same total."""
-        c = self.c[index]
-        return self.restrict(index, c * (self.c.sum() / c.sum()))
+    # Statistics of the rows
 
     @cached_property
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
-        out = np.zeros(self.n_features)
-        self._pass(kernels.column_squares, self.c, out=out)
-        return _finite(np.append(out, self.c.sum()))
+        self.count_pass()
+        squares = reduce(ColumnSquares(self.source, self.k), self.source)[1]
+        return finite(np.append(squares, self.total))
 
     @cached_property
     def row_squares(self):
-        """Squares of each row relative to its columns', shape (n_samples,)."""
+        """Squares of each row relative to its columns', of the source."""
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
-        out = np.empty(self.n_samples)
-        self._pass(kernels.row_squares, weights, out)
-        return out
+        return self._row_squares(weights)
 
     def row_lengths(self):
         """Square of each row's length: one pass."""
-        out = np.empty(self.n_samples)
-        self._pass(kernels.row_squares, np.ones(self.n_features), out)
+        return self._row_squares(np.ones(self.n_features))
+
+    def _row_squares(self, weights):
+        self.count_pass()
+        out = self.source.empty()
+        reduce(RowSquares(self.source, self.k), self.source, (weights, out))
         return out
 
-    def draw_rows(self, weights, size, seed):
-        """Draw about `size` rows; return their numbers and the probabilities that they had.
-
-        Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
-        rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
-        """
-        even, by_squares = weights.sum(), weights @ self.row_squares
-        return draw_rows(
-            weights,
-            self.row_squares,
-            0.5 * size / max(even, 1e-300),
-            0.5 * size / by_squares if by_squares > 0 else 0.0,
-            seed,
-        )
-
-    def importance_sample(self, size, seed):
-        """Return the problem on rows of `draw_rows` that know the curvature, weighted back."""
-        index, probability = self.draw_rows(self.c, size, seed)
-        return self.restrict(index, self.c[index] / probability)
+    # Evaluations
 
     def zeros(self):
         """Return parameters that are all zero."""
         return np.zeros((self.n_features + 1, self.k))
 
-    def _pass(self, kernel, *inputs, out=None, work=None, tiles=False):
-        """Run kernel(rows, first, last, *inputs[, out]) over the data, in rows or in tiles of rows.
-
-        It adds into `out`, if there is one; `work` as in `pass_over_rows`.
-        """
-        self.count_pass()
-        rows, n_rows, values = self.rows, self.n_samples, self.values_per_row
-        if tiles:
-            rows = self.float32_rows
-            n_rows, values = rows[0].n_tiles, tile_kernels.TILE * values
-
-        def block(thread, out, first, last):
-            outputs = () if out is None else (out,)
-            return kernel(rows[thread], first, last, *inputs, *outputs)
-
-        work = work or values / self.values_per_row * self.non_zeros * self.k
-        return pass_over_rows(block, n_rows, values, work, out)
-
-    def count_pass(self):
-        self.whole.passes += self.n_samples / self.whole.n_samples
+    def count_pass(self, n_passes=1):
+        self.whole.passes += n_passes * self.n_samples / self.whole.n_samples
 
     def evaluate(self, W):
         """Objective, gradient and scores at W: one pass."""
-        Z = np.empty((self.n_samples, self.k))
-        G = self.zeros()
-        if self.scale is None:
-            loss = self._pass(kernels.loss_gradient, self.y, self.c, W, Z, out=G)
-        elif self.is_sparse:
-            self.count_pass()
-            loss = sparse_kernels.loss_gradient(self.float32_rows, self.y, self.c, W, Z, G)
-        else:
-            kernel = tile_kernels.loss_gradient
-            loss = self._pass(kernel, self.y, self.c, W, Z, out=G, tiles=True)
+        self.count_pass()
+        Z, loss, G = self.products.evaluate(W)
         with np.errstate(invalid="ignore"):  # a trial too far out overflows, and is refused
-            G = self._project(G + self.penalty * W)
-        return Point(W, Z, loss + self.half_norm(W), G, exact=self.scale is None)
+            G = self.project(G + self.penalty * W)
+        return Point(W, Z, loss + self.half_norm(W), G, exact=self.products.is_exact)
 
     def value(self, W):
         """Objective and scores at W, in float64: a pass without the way back to a gradient."""
@@ -239,133 +197,78 @@ class LogLossProblem:
 
     def loss(self, Z):
         """The sum of the weighted losses at scores Z."""
-        return log_loss.loss_along(self.y, self.c, Z, Z, 0.0)[0]
+        return reduce(self._loss, self.source, (Z, Z, 0.0))[0]
 
     def half_norm(self, W):
         """The penalty of W."""
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
 
-    def _project(self, G):
+    def project(self, G):
         """Remove from a gradient what is 0 but for rounding.
 
-        With several classes parameters stay centred over the classes, and residuals sum to 0:
-        so do gradients. Beside large columns the rounding would outweigh the penalty, which is
-        alone in that direction.
+        Parameters stay centred over the classes, and residuals sum to 0: so do gradients. Beside
+        large columns the rounding would outweigh the penalty, which is alone in that direction.
         """
-        if self.k > 1:
-            G -= G.mean(axis=1, keepdims=True)
+        G = self.centred(G)
         if not self.fit_intercept:
             G[-1] = 0.0
         return G
 
+    def centred(self, G):
+        """G without its mean over the classes."""
+        return G - G.mean(axis=1, keepdims=True)
+
     def forward(self, V):
         """Scores that V adds, X V: one pass."""
-        Z = np.empty((self.n_samples, self.k))
-        self._pass(kernels.forward, V, Z)
+        self.count_pass()
+        Z = self.source.empty(self.k)
+        reduce(self._forward, self.source, (V, Z))
         return Z
 
     def backward(self, R):
         """X'R for residuals R: one pass."""
-        G = self.zeros()
-        self._pass(kernels.backward, R, out=G)
-        return self._project(G)
+        self.count_pass()
+        return self.project(reduce(self._backward, self.source, (R,))[1])
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1], lower triangle; without an intercept its row is that of I."""
-        C = np.zeros((self.n_features + 1, self.n_features + 1))
-        if self.scale is None or self.is_sparse:
-            self._pass(kernels.weighted_gram, h, out=C, work=self._gram_work)
-        else:
-            self._add_gram_float32(h, C)
+        self.count_pass()
+        C = self.products.gram(h)
         if not self.fit_intercept:
             C[-1] = 0.0
             C[-1, -1] = 1.0
-        return _finite(C)
-
-    def _add_gram_float32(self, h, C):
-        """The same in float32 within blocks of rows, for h >= 0."""
-        top = max(h.max(), 1e-300)
-        roots = np.sqrt(h / top).astype(np.float32)[:, None]
-        scale = np.append(self.scale, 1.0)
-
-        def kernel(_, first, last, C):
-            A = tile_kernels.scaled_rows(self.X, np.arange(first, last), 1.0 / scale)
-            A *= roots[first:last]
-            C += A.T @ A
-
-        self._pass(kernel, out=C, work=self._gram_work)
-        C *= top * scale[:, None] * scale
-
-    def binary_curvature(self, Z, radius):
-        """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
-
-        `radius`, a number or one for each row, is how far a score may move.
-        """
-        h = np.empty(self.n_samples)
-        radius = np.full(self.n_samples, radius) if np.isscalar(radius) else radius
-        log_loss.binary_curvature(Z, self.c, radius, h)
-        return h
+        return finite(C)
 
     def probabilities(self, Z):
-        """Class probabilities of rows of scores, for several classes; the latest are kept."""
+        """Class probabilities of rows of scores, of the source; the latest are kept."""
         if self._latest[0] is not Z:
-            P = np.empty_like(Z)
-            log_loss.softmax(Z, P)
-            P.flags.writeable = False
-            self._latest = Z, P
+            self._latest = Z, self.source.map(softmax, Z)
         return self._latest[1]
 
     def uncertainty(self, Z):
-        """c (1 - ||p||^2) of each row, the trace of its share in the Hessian."""
-        P = self.probabilities(Z)
-        return self.c * (1.0 - np.einsum("ij,ij->i", P, P))
+        """The trace of each row's share in the Hessian, of the source."""
+        return self.source.map(uncertainty, self.probabilities(Z), self.source.c)
 
     def class_curvature(self, Z):
-        """Sum over rows of c (diag p - pp'), shape (k, k): the Hessian in a shift of the scores."""
-        if self.k == 1:
-            return np.array([[self.binary_curvature(Z, 0.0).sum()]])
-        P = self.probabilities(Z)
-        return np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
+        """The Hessian in a shift of the scores, shape (k, k)."""
+        arrays = self.probabilities(Z), self.source.c
+        return reduce(SumOf(class_curvature, (self.k, self.k)), self.source, arrays)[1]
 
-    def hessian_operator(self, Z, scores=None):
-        """Return a function V -> H V with the Hessian at scores Z; each product is one pass.
+    def curvature_along(self, Z, dZ):
+        """The Hessian in a shift of the scores, along dZ; shape (k,)."""
+        arrays = self.probabilities(Z), self.source.c, dZ
+        return reduce(SumOf(curvature_along, (self.k,)), self.source, arrays)[1]
 
-        With two classes it leaves the scores that V adds in `scores`.
-        """
-        if self.scale is not None:
-            return self._float32_hessian_operator(Z)
-        if self.k == 1:
-            return self._binary_hessian_operator(Z, np.empty_like(Z) if scores is None else scores)
-        h, P = self.c, self.probabilities(Z)
+    def class_variances(self, Z):
+        """The diagonal of `class_curvature`."""
+        arrays = self.probabilities(Z), self.source.c
+        return reduce(SumOf(class_variances, (self.k,)), self.source, arrays)[1]
 
-        def product(V):
-            out = self.zeros()
-            self._pass(kernels.hessian_product, h, P, V, out=out)
-            return self._project(out + self.penalty * V)
+    def bohning_curvature(self):
+        """Boehning's bound on diag p - pp': (I - 11'/k) / 2."""
+        return (np.eye(self.k) - 1.0 / self.k) / 2
 
-        return product
-
-    def _binary_hessian_operator(self, Z, scores):
-        h = self.binary_curvature(Z, 0.0)
-
-        def product(V):
-            out = self.zeros()
-            self._pass(kernels.binary_hessian_product, h, V, scores, out=out)
-            return self._project(out + self.penalty * V)
-
-        return product
-
-    def _float32_hessian_operator(self, Z):
-        P, scale = tile_kernels.softmax(Z), self.scale[:, None]
-
-        def product(V):
-            size = max(np.abs(V[:-1] * scale).max(initial=1e-300), np.abs(V[-1]).max())
-            out = self.zeros()
-            kernel = tile_kernels.hessian_product
-            self._pass(kernel, self.c, P, V / size, out=out, tiles=True)
-            return self._project(size * out + self.penalty * V)
-
-        return product
+    # Newton directions
 
     def newton_direction(
         self,
@@ -390,63 +293,53 @@ class LogLossProblem:
         """
         part, Z = self, point.Z
         if share < 1.0:
-            index = _largest(self.uncertainty(Z), share)
-            part, Z = self.restrict(index), Z[index]
-        if self.scale is not None and self.is_sparse:
-            return part._sparse_newton_direction(Z, point.gradient, tolerance)
-        scores, added = (np.empty_like(Z), np.zeros_like(Z)) if self.k == 1 else (None, None)
-        product = part.hessian_operator(Z, scores)
+            index = _largest(self.source.gather(self.uncertainty(Z)), share)
+            part, Z = self.restrict(index), self.source.gather(Z)[index]
+        if self.products.has_vectors_as_costly_as_passes:
+            V, n_products = part.products.newton_direction(
+                part, Z, point.gradient, tolerance, MAX_CG_ITERATIONS
+            )
+            part.count_pass(n_products)
+            return self.project(V)  # float32 leaves it centred to 1e-7
+        product, moved, image = part.hessian(Z)
         V, residual = np.zeros_like(point.W), -point.gradient
         if start is not None:
             V, residual = start, residual - product(start)
 
-        def certifies():
+        def certifies(V, residual, *_):
             square, decrement = np.vdot(residual, residual), -np.vdot(point.gradient, V)
             gap = 0.5 * (decrement + np.vdot(residual, V) + square)  # to second order
             return square <= excess * decrement or gap <= 0.9 * target
 
-        if start is not None and certifies():
-            return V
-        S = solve(residual)
-        P = S
-        rho = first = np.vdot(residual, S)
-        for _ in range(MAX_CG_ITERATIONS):
-            if rho <= 0:  # a zero gradient, or the end of the arithmetic
-                break
-            Q = product(P)
-            curvature = np.vdot(P, Q)
-            if not curvature > 0:
-                break
-            step = rho / curvature
-            if directions is not None:
-                directions.append((P.ravel(), Q.ravel(), curvature))
-            V = V + step * P
-            residual = residual - step * Q
-            if self.k == 1:
-                added += step * scores
-            S = solve(residual)
-            previous, rho = rho, np.vdot(residual, S)
-            if certifies() if tolerance is None else rho <= tolerance**2 * first:
-                break
-            P = S + (rho / previous) * P
-        if self.k == 1:
-            point.image = V, added, residual
+        def is_short(_V, _residual, rho, first):
+            return rho <= tolerance**2 * first
+
+        if start is None or not certifies(V, residual):
+            V, residual = conjugate_gradients(
+                product,
+                V,
+                residual,
+                solve,
+                certifies if tolerance is None else is_short,
+                max_iter=MAX_CG_ITERATIONS,
+                directions=directions,
+                moved=moved,
+            )
+        if image is not None and start is None:
+            point.image = V, image[0], residual
         return V
 
-    def _sparse_newton_direction(self, Z, gradient, tolerance):
-        """`newton_direction` in float32 for CSR rows, with a preconditioner of its own."""
-        V, n_products = sparse_kernels.newton_direction(
-            self.float32_rows,
-            np.ascontiguousarray(Z),
-            self.c,
-            gradient,
-            self.l2,
-            self.fit_intercept,
-            tolerance or 0.0,
-            MAX_CG_ITERATIONS,
-        )
-        self.whole.passes += n_products * self.n_samples / self.whole.n_samples
-        return self._project(V)  # float32 leaves it centred to 1e-7
+    def hessian(self, Z):
+        """V -> H V at scores Z; what is told of steps, and what they leave: nothing here."""
+        operator = self.products.hessian_operator(self, Z)
+
+        def product(V):
+            self.count_pass()
+            return self.project(operator(V) + self.penalty * V)
+
+        return product, None, None
+
+    # Line search
 
     def search(self, point, direction):
         """Evaluate point + t direction for a good t <= 1; returns the new point and t.
@@ -467,33 +360,78 @@ class LogLossProblem:
                 return None, 0.0
             new, t = self.search(point, direction / 1024)
             return new, t / 1024
-        dZ = new.Z - point.Z
-        low, high, t, slope_low = 0.0, 1.0, 0.5, slope
-        best, best_t = point.objective, None
-        for _ in range(MAX_LINE_TRIALS):
+        dZ = self.source.map(np.subtract, new.Z, point.Z)
+
+        def along(t):
             W = point.W + t * direction
-            loss, slope_t = log_loss.loss_along(self.y, self.c, point.Z, dZ, t)
-            slope_t += np.vdot(self.penalty * W, direction)
-            rise = loss + self.half_norm(W) - point.objective
-            falls = rise <= ARMIJO * t * slope
-            if falls and point.objective + rise < best:
-                best, best_t = point.objective + rise, t
-                if abs(slope_t) <= -0.3 * slope:
-                    break
-            if slope_t <= 0:
-                low, slope_low, fraction = t, slope_t, 0.5
-            else:
-                high = t
-                with np.errstate(all="ignore"):  # a fraction that is not finite becomes 0.01
-                    if falls:  # false position on the slope
-                        fraction = slope_low / (slope_low - slope_t)
-                    else:  # minimum of the parabola through the start and t
-                        fraction = (0.5 * slope * t * t / (slope * t - rise) - low) / (high - low)
-            t = low + (high - low) * min(0.9, max(0.01, fraction))
-        if best_t is None:
+            loss, slope = reduce(self._loss, self.source, (point.Z, dZ, t))
+            slope = slope[0] + np.vdot(self.penalty * W, direction)
+            return loss + self.half_norm(W) - point.objective, slope
+
+        t = minimize_along(along, point.objective, slope)
+        if t is None:
             return None, 0.0
-        new = self.evaluate(point.W + best_t * direction)
-        return (new, best_t) if new.objective < point.objective else (None, 0.0)
+        new = self.evaluate(point.W + t * direction)
+        return (new, t) if new.objective < point.objective else (None, 0.0)
+
+
+class BinaryProblem(LogLossProblem):
+    """Two classes have one score, of class 1 against class 0; products are in float64."""
+
+    largest_curvature = 0.25
+
+    @property
+    def k(self):
+        return 1
+
+    @property
+    def in_float32(self):
+        return self
+
+    def centred(self, G):
+        return G
+
+    def curvature(self, Z, radius):
+        """Curvature of each row, of the source: see `binary_curvature`; radius likewise."""
+        if np.isscalar(radius):
+            return self.source.map(partial(binary_curvature, radius=radius), Z, self.source.c)
+        return self.source.map(binary_curvature, Z, self.source.c, radius)
+
+    def class_curvature(self, Z):
+        h = self.curvature(Z, 0.0)
+        return reduce(SumOf(np.sum, (1, 1)), self.source, (h,))[1]
+
+    def curvature_along(self, Z, dZ):
+        h = self.curvature(Z, 0.0)
+        return reduce(SumOf(np.matmul, (1,)), self.source, (h, dZ))[1]
+
+    def class_variances(self, Z):
+        return self.class_curvature(Z)[0]
+
+    def bohning_curvature(self):
+        """1/4, for p (1 - p)."""
+        return np.array([[0.25]])
+
+    def hessian(self, Z):
+        """V -> H V, and the scores that steps along V add up to."""
+        h, scores = self.curvature(Z, 0.0), self.source.empty(1)
+        image = [self.source.zeros(1)]
+        statistic = BinaryHessianProduct(self.source)
+
+        def product(V):
+            self.count_pass()
+            out = reduce(statistic, self.source, (h, V, scores))[1]
+            return self.project(out + self.penalty * V)
+
+        def moved(step):
+            image[0] = self.source.map(partial(_added, step), image[0], scores)
+
+        return product, moved, image
+
+
+def _added(step, total, scores):
+    total += step * scores
+    return total
 
 
 def _largest(values, share):
@@ -503,7 +441,8 @@ def _largest(values, share):
     return np.sort(order[: np.searchsorted(total, share * total[-1]) + 1])
 
 
-def _finite(statistic):
+def finite(statistic):
+    """The statistic; an error if it overflowed."""
     if not np.isfinite(statistic).all():
         raise ValueError(
             "X: its products overflow float64. Allowed are values whose squares, times C and the "

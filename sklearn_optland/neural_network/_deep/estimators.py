@@ -8,32 +8,35 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.callbacks import Iteration, advice, fit_loop, warn_unless_reached
-from sklearn_optland._estimator.certificate import Certificate
-from sklearn_optland._estimator.early_stopping import BestSoFar, hold_out
+from sklearn_optland._estimator.callbacks import advise
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.early_stopping import hold_out
+from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
     as_columns,
     as_targets,
-    encode_classes,
+    classification_rows,
     normalized,
-    row_weights,
+    regression_rows,
 )
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.predictions import FLOATS, NetworkClassifier, NetworkRegressor
+from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor
 from sklearn_optland._net.units import choose_units
+from sklearn_optland._rows.source import ArraySource, float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.neural_network._deep import docs
-from sklearn_optland.neural_network._deep.feasible import KKT_LINES, Objective, feasible
-from sklearn_optland.neural_network._deep.splitting import SPLITTINGS
+from sklearn_optland.neural_network._deep.admm import Admm
+from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
+from sklearn_optland.neural_network._deep.kkt import KKT_LINES, Objective
+from sklearn_optland.neural_network._deep.splitting import BlockCoordinateDescent, Taylor
+
+SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent}
 
 
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
-    """What classifier and regressor share: parameters and the loop."""
+    """What classifier and regressor share: parameters and the fit."""
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -109,7 +112,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _rho(self, network):
         """One coupling for each layer with weights."""
         n_layers = len(network.sizes) - 1
-        rho = SPLITTINGS[self.solver].rho if self.rho is None else self.rho
+        rho = SPLITTINGS[self.solver].default_rho if self.rho is None else self.rho
         rho = np.atleast_1d(np.asarray(rho, dtype=np.float64))
         rho = np.full(n_layers, rho[0]) if len(rho) == 1 else rho
         if rho.shape != (n_layers,) or not (rho > 0).all() or not np.isfinite(rho).all():
@@ -136,115 +139,172 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, network, X, y, Y, c, codes, extra, sample_weight):
-        """Run the solver on rows that are valid, and store what came out.
-
-        `codes` are the numbers of the rows' classes, None in a regression.
-        """
+    def _solve(self, rows, Y, is_log_loss, fitted):
+        """Run the solver, and store what came out; `fitted` is what predictions need besides."""
         rng = check_random_state(self.random_state)
-        rows, held = X, None
-        used = c > 0
-        if not used.all():
-            rows, Y, c = rows[used], Y[used], c[used]
-            codes = None if codes is None else codes[used]
-        units = choose_units(rows, Y, c, network.is_log_loss)
-        theta = self._start(network, units, rng, X.dtype)
-        if self.early_stopping:
-            train, test = hold_out(len(rows), self.validation_fraction, rng, codes)
-            held = Passes(network, rows[test], Y[test], normalized(c[test]), units)
-            rows, Y, c = rows[train], Y[train], normalized(c[train])
-        passes = Passes(network, rows, Y, c, units)
-        objective = Objective(passes, self.alpha, units.penalty_factors(network, X.dtype))
-        if self.solver == "feasible":
-            steps = feasible(objective, theta, self.metric, self.tol)
-        else:
-            given = np.asarray(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
-            total = float(np.broadcast_to(given, len(X)).sum())
-            steps = SPLITTINGS[self.solver].sweeps(objective, theta, self._rho(network), total)
-
-        unit = units.size**2
-        best = BestSoFar(self.n_iter_no_change if self.early_stopping else np.inf)
-        kept = None
-
-        def attributes(step):
-            coefs, intercepts = units.to_user(network, step.theta)
-            return {"coefs_": coefs, "intercepts_": intercepts, **extra}
-
-        def iterations():
-            nonlocal kept
-            for step in steps:
-                curves = {
-                    "objective": unit * step.objective,
-                    "certificate": step.residual,
-                    "passes": step.passes,
-                    **step.residuals,
-                }
-                if step.lagrangian is not None:
-                    curves["lagrangian"] = unit * step.lagrangian
-                loss = step.objective
-                if held is not None:
-                    loss = held.value(step.theta)
-                    curves["validation_loss"] = unit * loss
-                stop = best.update(loss, step.theta)
-                reached = step.residual <= self.tol and held is None
-                if best.age == 0 or reached:
-                    kept = step
-                yield Iteration(
-                    curves, lambda step=kept: attributes(step), stop or step.done or reached
-                )
-
+        network = self._network(rows.X.shape[1], Y.shape[1], is_log_loss)
+        weighted = replace(rows, weights=normalized(rows.weights))
+        X, c, Y = weighted.used(Y)
+        source, dtype, held_out = ArraySource(X, Y=Y, c=c), X.dtype, None
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            history = fit_loop(
-                self,
-                iterations(),
-                max_iter=self.max_iter,
-                X=X,
-                y=y,
-                metadata={"sample_weight": sample_weight},
-            )
-            for name, value in attributes(kept).items():
-                setattr(self, name, value)
-            if kept.is_rough:
-                end = objective.at(kept.theta)
-                kept = replace(kept, objective=end.objective, residual=end.residual)
-            self.certificate_ = self._certificate(objective, kept, unit)
-        self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
-        self.history_, self.loss_curve_ = history, history["objective"]
-        self.loss_ = float(unit * kept.objective)
-        self.n_iter_ = len(self.loss_curve_)
-        self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
-        if not self.early_stopping and self.tol > 0:
-            warn_unless_reached(self, self.certificate_, self.n_iter_, advice(self, X.dtype))
+            units = choose_units(source, Y.shape[1], is_log_loss)
+            unit = units.size**2
+            theta = self._start(network, units, rng, dtype)
+            if self.early_stopping:
+                codes = None if rows.codes is None else rows.codes[weighted.weights > 0]
+                train, held = hold_out(len(X), self.validation_fraction, rng, codes)
+                held = Passes(network, _some(source, held), units, dtype)
+                source = _some(source, train)
+                held_out = lambda theta: unit * held.value(theta)  # noqa: E731
+            passes = Passes(network, source, units, dtype)
+            factors = units.penalty_factors(network, dtype)
+            objective = Objective(passes, self.alpha, factors, unit)
 
-    def _certificate(self, objective, step, unit):
+            def attributes(theta):
+                coefs, intercepts = units.to_user(network, theta)
+                return {"coefs_": coefs, "intercepts_": intercepts, **fitted}
+
+            kept, history = run(
+                self,
+                self._until_tol(self._solver(objective, theta, rows)),
+                attributes,
+                rows=rows,
+                max_iter=self.max_iter,
+                keeps_best=True,
+                held_out=held_out,
+                patience=self.n_iter_no_change,
+            )
+            if kept.is_rough:
+                end = objective.at(kept.parameters)
+                kept = replace(kept, loss=end.objective, residual=end.residual)
+            certificate = self._certificate(objective, kept)
+        self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
+        self.loss_curve_, self.loss_ = history["objective"], float(unit * kept.loss)
+        self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
+        advice = self._advice(history, certificate, dtype)
+        finish(self, attributes(kept.parameters), history, certificate, advice=advice)
+
+    def _solver(self, objective, theta, rows):
+        """The algorithm: an iterable of steps."""
+        if self.solver == "feasible":
+            pays = float32_pays(objective.passes.source.X, objective.network.n_parameters)
+            return FeasibleDescent(objective, theta, self.metric, self.tol, pays)
+        arguments = objective, theta, self._rho(objective.network)
+        if self.solver == "bcd":
+            given = 1.0 if rows.sample_weight is None else rows.sample_weight
+            given = np.asarray(given, dtype=np.float64)
+            arguments += (float(np.broadcast_to(given, len(rows.X)).sum()),)
+        return SPLITTINGS[self.solver](*arguments)
+
+    def _until_tol(self, steps):
+        """The steps, the last of them where `tol` is reached; not with rows held out."""
+        for step in steps:
+            step.reached = step.residual <= self.tol and not self.early_stopping
+            step.done |= step.reached
+            yield step
+
+    def _certificate(self, objective, step):
         """The KKT residual; of a linear regression, the gap to the optimum."""
-        network = objective.network
-        if len(network.sizes) > 2 or network.is_log_loss:
-            return Certificate("KKT residual", step.residual, float(self.tol), "stationary")
+        is_asked = self.tol > 0 and not self.early_stopping
+        network, unit = objective.network, objective.unit
+        if objective.n_hidden or network.is_log_loss:
+            tolerance = float(self.tol) if is_asked else None
+            residual = float(step.residual)
+            return Certificate("KKT residual", residual, tolerance, "stationary", residual)
         # The objective is quadratic: its gap is half the gradient's square in the inverse Hessian.
-        gradient = network.layers(objective.at(step.theta).gradient.astype(np.float64))[0]
-        (G,) = objective.passes.grams(step.theta, [0])
+        end = objective.at(step.parameters)
+        gradient = network.layers(end.gradient.astype(np.float64))[0]
+        (G,) = objective.passes.grams(step.parameters, [0])
         G.flat[:: len(G) + 1] += network.layers(objective.penalty)[0][:, 0]
         newton = np.linalg.lstsq(G, gradient, rcond=None)[0]
         gap = max(0.5 * float(np.vdot(gradient, newton)), 0.0)
-        tolerance = self.tol * 0.5 * objective.constant_residual**2
-        return Certificate("optimality gap", unit * gap, unit * tolerance, "global")
+        tolerance = unit * self.tol * 0.5 * objective.constant_residual**2 if is_asked else None
+        relative = ratio(gap, end.objective)
+        return Certificate("optimality gap", unit * gap, tolerance, "global", relative)
+
+    def _advice(self, history, certificate, dtype):
+        """What to change if the tolerance was not reached."""
+        if certificate.reached is not False:
+            return None
+        values = history["certificate"]
+        if certificate.scope == "global":
+            values = history["objective"] - history["objective"][-1] + certificate.value
+        # In units of tol.
+        relative = self.tol * certificate.value / certificate.tolerance
+        counts = np.arange(1, len(values) + 1)
+        in_units = replace(certificate, relative=relative)
+        return advise(self, len(values), dtype, in_units, counts, values)
+
+
+def _some(source, index):
+    """Some rows of a source, with weights that sum to 1."""
+    rows = source.take(index)
+    return ArraySource(rows.X, Y=rows.Y, c=normalized(rows.c))
 
 
 class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
-    __doc__ = rf"""Deep net for classification, trained by splitting methods.
+    r"""Deep net for classification, trained by splitting methods.
 
     With the net's scores f, one logit for two classes and a softmax for more, it minimises
 
-    .. math:: \frac{{\sum_i s_i\, \ell(y_i, f(x_i))}}{{\sum_i s_i}}
-              + \frac{{\alpha}}{{2}} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, f(x_i))}{\sum_i s_i}
+              + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
               + b_1) \cdots) W_L + b_L,
 
     :math:`\ell` being the log-loss, with sample weights s and free biases b.
 
     Parameters
     ----------
-    {docs.PARAMETERS}
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer. Empty: a linear model.
+    activation : {"logistic", "tanh", "relu"}, default="relu"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
+    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        The algorithm.
+
+        - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
+          paper's Algorithm 1, but what works.
+        - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
+        - "taylor": splitting of products and activations, with multipliers of the output only.
+        - "bcd": the same without multipliers, proximal.
+
+        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
+        objective on the way is returned.
+    metric : {"auto", "gram", "identity"}, default="auto"
+        Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
+        layers with more than 2000 inputs, where a Gram costs more than it saves.
+    alpha : float, default=1e-4
+        Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
+    rho : float or array-like of shape (n_layers - 1,), default=None
+        Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
+        weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
+        and 1 for the others.
+    tol : float, default=1e-3
+        The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
+
+        .. math:: \frac{\|H_l^T D_l + \alpha W_l\|}{\|H_l\| \|D_l\| + \alpha \|W_l\|}
+                  \cdot \frac{\|D_L\|}{\|D_0\|},
+
+        with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
+        prediction. Unlike the gradient it is not small on the plateaus of deep nets. With
+        `early_stopping` the held-out rows alone say when to stop.
+    max_iter : int, default=1000
+        The most iterations: steps of "feasible", sweeps of the others.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when the loss on them has not fallen for
+        `n_iter_no_change` iterations, and to return the net that had the lowest.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=100
+        Patience of `early_stopping`. The loss on held-out rows often rises for some tens of
+        iterations before it falls on.
+    init : "glorot", float or tuple of (coefs, intercepts), default="glorot"
+        Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
+        or given arrays.
+    warm_start : bool, default=False
+        Whether to start from the net of the previous fit, if its layers have the same sizes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start and the held-out rows.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
@@ -253,7 +313,38 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels, sorted.
-    {docs.ATTRIBUTES}
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer; float32 if X was, else float64.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+    certificate_ : Certificate
+        The relative KKT residual, as `tol` has it, scope "stationary". Of a regression without
+        hidden layers, the gap to the optimum in units of the objective, scope "global". It has no
+        tolerance with `early_stopping`.
+    kkt_residuals_ : dict of ndarray
+        Norms of the eight lines of the KKT system at each iteration, in units of standardised
+        targets: "W_1", "W_i", "W_l" for the weights of the first, the middle and the last layer,
+        "V_i", "V_l-1", "V_l" for the layers' outputs, "constraint_i" and "constraint_l". On the
+        feasible set all but the first three are 0.
+    history_ : dict of ndarray
+        "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
+        "validation_loss", at each iteration. Of "admm", also "lagrangian".
+    loss_curve_ : ndarray of shape (`n_iter_`,)
+        The objective at each iteration.
+    loss_ : float
+        The objective of the net that is returned, on the rows that were not held out.
+    n_iter_ : int
+        Number of iterations.
+    n_layers_ : int
+        Number of layers, inputs and outputs counted.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation of the output layer, as `MLPClassifier` names it.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
 
     See Also
     --------
@@ -262,11 +353,33 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     Notes
     -----
-    {docs.NOTES}
+    The W line of the KKT system is all that is left when V is the forward pass and the
+    multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,
+    (HᵀH + δI)⁻¹ with the layer's inputs H: a Gram-preconditioned L-BFGS, close to one-sided K-FAC.
+    Grams G are taken every 5 iterations; δ, relative to abs(G)² / tr(G), starts at 0.2 and falls
+    tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
+    with three or more hidden layers waits until their plateau is left.
+
+    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
+    always are; the penalty stays that of `coefs_`. float32 data are computed in float32. Of float64
+    data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
+    the data small or a memory map; the net that is returned is judged in float64.
 
     References
     ----------
-    {docs.REFERENCES}
+    J. Zeng, S. Ouyang, T. T.-K. Lau, S. Lin and Y. Yao, "Global convergence in deep
+    learning with variable splitting via the Kurdyka-Łojasiewicz property", 2018; J. Zeng, T. T.-K.
+    Lau, S. Lin and Y. Yao, "Global convergence of block coordinate descent in deep learning",
+    ICML 2019: "bcd".
+
+    J. Zeng, S.-B. Lin, Y. Yao and D.-X. Zhou, "On ADMM in deep learning: convergence and
+    saturation-avoidance", JMLR 22 (2021): "admm".
+
+    G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
+    without gradients: a scalable ADMM approach", ICML 2016: "taylor".
+
+    J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
+    curvature", ICML 2015: K-FAC.
 
     Examples
     --------
@@ -346,37 +459,114 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             If the data have fewer than two classes, a class without weight, or missing or infinite
             values; or if parameters do not fit each other.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS, order="C")
-        check_classification_targets(y)
-        classes, codes, c = encode_classes(y, row_weights(X, sample_weight), self.class_weight)
-        Y = as_columns(codes, len(classes))
-        network = self._network(X.shape[1], Y.shape[1], is_log_loss=True)
-        extra = {
-            "classes_": classes,
+        rows = classification_rows(self, X, y, sample_weight)
+        Y = as_columns(rows.codes, len(rows.classes))
+        fitted = {
+            "classes_": rows.classes,
             "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
         }
-        self._solve(network, X, y, Y, c, codes, extra, sample_weight)
+        self._solve(rows, Y, True, fitted)
         return self
 
 
 class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
-    __doc__ = rf"""Deep net for regression, trained by splitting methods.
+    r"""Deep net for regression, trained by splitting methods.
 
     It minimises
 
-    .. math:: \frac{{\sum_i s_i\, \tfrac12 \|y_i - f(x_i)\|^2}}{{\sum_i s_i}}
-              + \frac{{\alpha}}{{2}} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
+    .. math:: \frac{\sum_i s_i\, \tfrac12 \|y_i - f(x_i)\|^2}{\sum_i s_i}
+              + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
               + b_1) \cdots) W_L + b_L,
 
     with sample weights s and free biases b, for one or several outputs.
 
     Parameters
     ----------
-    {docs.PARAMETERS}
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units of each hidden layer. Empty: a linear model.
+    activation : {"logistic", "tanh", "relu"}, default="relu"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
+    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        The algorithm.
+
+        - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
+          paper's Algorithm 1, but what works.
+        - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
+        - "taylor": splitting of products and activations, with multipliers of the output only.
+        - "bcd": the same without multipliers, proximal.
+
+        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
+        objective on the way is returned.
+    metric : {"auto", "gram", "identity"}, default="auto"
+        Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
+        layers with more than 2000 inputs, where a Gram costs more than it saves.
+    alpha : float, default=1e-4
+        Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
+    rho : float or array-like of shape (n_layers - 1,), default=None
+        Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
+        weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
+        and 1 for the others.
+    tol : float, default=1e-3
+        The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
+
+        .. math:: \frac{\|H_l^T D_l + \alpha W_l\|}{\|H_l\| \|D_l\| + \alpha \|W_l\|}
+                  \cdot \frac{\|D_L\|}{\|D_0\|},
+
+        with a layer's inputs H, the adjoints D, and the output residuals D_0 of a constant
+        prediction. Unlike the gradient it is not small on the plateaus of deep nets. With
+        `early_stopping` the held-out rows alone say when to stop.
+    max_iter : int, default=1000
+        The most iterations: steps of "feasible", sweeps of the others.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when the loss on them has not fallen for
+        `n_iter_no_change` iterations, and to return the net that had the lowest.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=100
+        Patience of `early_stopping`. The loss on held-out rows often rises for some tens of
+        iterations before it falls on.
+    init : "glorot", float or tuple of (coefs, intercepts), default="glorot"
+        Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
+        or given arrays.
+    warm_start : bool, default=False
+        Whether to start from the net of the previous fit, if its layers have the same sizes.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start and the held-out rows.
 
     Attributes
     ----------
-    {docs.ATTRIBUTES}
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        Weights of each layer; float32 if X was, else float64.
+    intercepts_ : list of ndarray of shape (n_out,)
+        Biases of each layer.
+    certificate_ : Certificate
+        The relative KKT residual, as `tol` has it, scope "stationary". Of a regression without
+        hidden layers, the gap to the optimum in units of the objective, scope "global". It has no
+        tolerance with `early_stopping`.
+    kkt_residuals_ : dict of ndarray
+        Norms of the eight lines of the KKT system at each iteration, in units of standardised
+        targets: "W_1", "W_i", "W_l" for the weights of the first, the middle and the last layer,
+        "V_i", "V_l-1", "V_l" for the layers' outputs, "constraint_i" and "constraint_l". On the
+        feasible set all but the first three are 0.
+    history_ : dict of ndarray
+        "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
+        "validation_loss", at each iteration. Of "admm", also "lagrangian".
+    loss_curve_ : ndarray of shape (`n_iter_`,)
+        The objective at each iteration.
+    loss_ : float
+        The objective of the net that is returned, on the rows that were not held out.
+    n_iter_ : int
+        Number of iterations.
+    n_layers_ : int
+        Number of layers, inputs and outputs counted.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Activation of the output layer, as `MLPClassifier` names it.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
 
     See Also
     --------
@@ -386,11 +576,33 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
 
     Notes
     -----
-    {docs.NOTES}
+    The W line of the KKT system is all that is left when V is the forward pass and the
+    multipliers its exact adjoint. "feasible" moves on that set, in the metric of ADMM's W step,
+    (HᵀH + δI)⁻¹ with the layer's inputs H: a Gram-preconditioned L-BFGS, close to one-sided K-FAC.
+    Grams G are taken every 5 iterations; δ, relative to abs(G)² / tr(G), starts at 0.2 and falls
+    tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
+    with three or more hidden layers waits until their plateau is left.
+
+    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
+    always are; the penalty stays that of `coefs_`. float32 data are computed in float32. Of float64
+    data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
+    the data small or a memory map; the net that is returned is judged in float64.
 
     References
     ----------
-    {docs.REFERENCES}
+    J. Zeng, S. Ouyang, T. T.-K. Lau, S. Lin and Y. Yao, "Global convergence in deep
+    learning with variable splitting via the Kurdyka-Łojasiewicz property", 2018; J. Zeng, T. T.-K.
+    Lau, S. Lin and Y. Yao, "Global convergence of block coordinate descent in deep learning",
+    ICML 2019: "bcd".
+
+    J. Zeng, S.-B. Lin, Y. Yao and D.-X. Zhou, "On ADMM in deep learning: convergence and
+    saturation-avoidance", JMLR 22 (2021): "admm".
+
+    G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
+    without gradients: a scalable ADMM approach", ICML 2016: "taylor".
+
+    J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
+    curvature", ICML 2015: K-FAC.
 
     Examples
     --------
@@ -434,10 +646,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
             If the data have missing or infinite values or targets whose squares overflow; or if
             parameters do not fit each other.
         """
-        X, y = validate_data(self, X, y, dtype=FLOATS, order="C", multi_output=True, y_numeric=True)
-        c = row_weights(X, sample_weight)
-        Y = as_targets(y, X.dtype)
-        network = self._network(X.shape[1], Y.shape[1], is_log_loss=False)
-        extra = {"out_activation_": "identity", "_y_is_1d": y.ndim == 1}
-        self._solve(network, X, y, Y, c, None, extra, sample_weight)
+        rows = regression_rows(self, X, y, sample_weight, multi_output=True)
+        fitted = {"out_activation_": "identity", "_y_is_1d": rows.y.ndim == 1}
+        self._solve(rows, as_targets(rows.y, rows.X.dtype), False, fitted)
         return self

@@ -8,7 +8,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, check_start
 from sklearn_optland._estimator.callbacks import (
     advise,
     predicted_count,
@@ -192,7 +192,12 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             shapes = [W.shape for W in self.coefs_]
             has_size = m == 0 or shapes[0][1] == m
             if shapes[0][0] == layout.n_features and shapes[1][1] == k and has_size:
-                return layout.to_inside(*columns.to_inside(self.coefs_, self.intercepts_))
+                check_start(self, "coefs_", "intercepts_")
+                with np.errstate(over="ignore", invalid="ignore"):
+                    inside = columns.to_inside(self.coefs_, self.intercepts_)
+                    theta = layout.to_inside(*inside)
+                    if np.isfinite(problem.value_and_gradient(theta)[0]):
+                        return theta
         if self.regime == "kernel":
             B, A = layout.particles(layout.spread_start(2 * m, 1.0, rng))
             A = A[::2] if self.solver == MARGIN_ASCENT else 0 * A[::2]

@@ -28,7 +28,7 @@ from sklearn.utils import check_random_state
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
-from sklearn_optland.neural_network._mean_field.passes import divided, gather
+from sklearn_optland.neural_network._mean_field.passes import divided
 
 EPSILON = np.finfo(np.float64).eps
 RANK_ROWS = 64  # enough of them to see that the rows span more than three dimensions
@@ -246,7 +246,7 @@ def maximum_over_sphere(
     if _span_many_dimensions(inputs, X_scale):
         X = basis = None
     else:
-        X = gather(source, inputs.X)
+        X = source.gather(inputs.X)
         basis, rows = _coordinates(X, X_scale)
     if basis is None:
         R = source.map(partial(divided, divisor=R_scale, dtype=dtype), R)
@@ -256,7 +256,7 @@ def maximum_over_sphere(
         points, values = _best_distinct(points, f.norms(points), n_points)
         bound = values[0]
     else:
-        R = gather(source, R) / R_scale
+        R = source.gather(R) / R_scale
         # Rounding of the sums and of their terms, and what the coordinates leave out.
         left_out = np.linalg.norm(X / X_scale - rows @ basis.T, axis=1)
         sizes = 8 * (len(X) + 100) * EPSILON * np.linalg.norm(rows, axis=1)

@@ -27,7 +27,7 @@ from sklearn_optland.neural_network._mean_field.first_variation import (
     Inputs,
     maximum_over_sphere,
 )
-from sklearn_optland.neural_network._mean_field.passes import Products, gather
+from sklearn_optland.neural_network._mean_field.passes import Products
 from sklearn_optland.neural_network._mean_field.problem import Bound
 from sklearn_optland.neural_network._mean_field.solvers import as_step
 
@@ -177,7 +177,7 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
                     and t >= FIRST_PROGRAM
                     and n_rows * m <= PROGRAM_VALUES
                 ):
-                    rows = gather(source, inputs.X), gather(source, y)
+                    rows = source.gather(inputs.X), source.gather(y)
                     value = min(value, _best_bound(*rows, best[1].T, tol, n_starts, random_state))
             upper = min(upper, value)
             sum_p, n_p, next_bound = source.zeros(), 0, 2 * next_bound

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from sklearn_optland._net.entrywise_fast import output_residuals
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
 # Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
@@ -88,7 +88,7 @@ class LossGradient(Statistic):
     def _scratch(self, block, n):
         """Buffers for n rows: hidden layer, its pulls, scores. They follow nets that grow."""
         m, k = self.m, self.layout.n_outputs
-        buffers = block.scratch(type(self), list)
+        buffers = block.scratch((type(self), self.layout.dtype), list)
         if not buffers or buffers[0].shape[1] != m or len(buffers[0]) < n:
             shapes = (n, m), (n, m) if k > 1 else (0, 0), (n, k)
             buffers[:] = (np.empty(shape, self.layout.dtype) for shape in shapes)
@@ -147,25 +147,6 @@ def augmented(X, x_scale, bias):
     """Inputs in units, with the bias feature unless it is None."""
     X = np.asarray(X) / X.dtype.type(x_scale)
     return X if bias is None else np.column_stack([X, np.full(len(X), bias, X.dtype)])
-
-
-class Gathered(Statistic):
-    """An array of the source, in this process: `gather`."""
-
-    def zero(self, parameters):
-        return []
-
-    def add(self, block, parameters, total):
-        total.append(block.local(parameters[0])[block.slice])
-
-    def merge(self, total, part):
-        total.extend(part)
-
-
-def gather(source, array):
-    """Bring an array of the source into this process."""
-    parts = reduce(Gathered(), source, (array,))[1]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 # Losses

@@ -85,4 +85,4 @@ def _batches(problem, size):
     for first in range(0, source.n_rows, size):
         rows = slice(first, first + size)
         c = source.c[rows]
-        yield problem.on(ArraySource(source.X[rows], Y=source.Y[rows], c=c / c.sum()))
+        yield problem.on(source.take(rows, c=c / c.sum()))

@@ -1,27 +1,24 @@
 """The forest of multiclass trees."""
 
+from dataclasses import fields
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.callbacks import Iteration, fit_loop
-from sklearn_optland._estimator.certificate import Certificate
-from sklearn_optland.tree._forest.held_out import choose, recall_of_rows, softmax
-from sklearn_optland.tree._forest.ranking import Model, Settings, as_kind, is_sparse_problem, passes
-from sklearn_optland.tree._online.estimator import LOMTreeClassifier
-from sklearn_optland.tree._top_k import check_k, largest_of_rows, stored
-from sklearn_optland.tree._validation import validate_rows, validate_training_data
-
-# Of LOMTreeClassifier, where `learning_rate` is 1.
-TREE_RATE = 0.2
-# Probability that is left to classes that are no candidates.
-LEAST_MISS = 1e-3
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.training_rows import encode, validate_rows
+from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
+from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
+from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
+from sklearn_optland.tree._forest.training import Settings, passes
+from sklearn_optland.tree._top_k import check_k
+from sklearn_optland.tree._training_rows import training_rows
 
 
 class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -99,9 +96,9 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     estimators_ : list of LOMTreeClassifier
         The trees of `leaf="histogram"`.
     certificate_ : Certificate
-        Scope "estimate": nothing is proven. Of "rerank" the mean loss in the last pass, as
-        tolerance that in the first; of "histogram" the mean of the trees' `leaf_entropy_`, as
-        tolerance the entropy of the classes.
+        Scope "estimate": nothing is proven. Of "rerank" the mean loss in the last pass, relative
+        to that in the first; of "histogram" the mean of the trees' `leaf_entropy_`, relative to the
+        entropy of the classes. There is no tolerance.
     history_ : dict of ndarray
         "objective": the mean loss of a row at the time it was visited, a value a pass; of
         "histogram" the leaf entropy, a value a tree. "passes", "seconds".
@@ -230,106 +227,59 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             If the data have missing or infinite values, or values beyond 1e18 in size, or if no
             row has a positive weight.
         """
-        X, y, weights = validate_training_data(
-            self, X, y, sample_weight, class_weight=self.class_weight
-        )
-        used = weights > 0
-        data = (X, y, sample_weight)
-        if not used.all():
-            X, y, weights = X[used], y[used], weights[used]
-        classes, codes = np.unique(y, return_inverse=True)
-        codes = codes.astype(np.int32)
+        rows = training_rows(self, X, y, sample_weight)
+        X, weights, y = rows.used(rows.y)
+        classes, codes = encode(y)
         weights = weights / weights.mean()
         rng = check_random_state(self.random_state)
-        if self.leaf == "histogram":
-            self._fit_trees(X, codes, weights, classes, rng, data)
-        else:
-            self._fit_ranking(X, codes, weights, classes, rng, data)
+        fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
+        fit(rows, X, codes, weights, classes, rng)
         return self
 
-    def _fit_ranking(self, X, codes, weights, classes, rng, data):
+    def _fit_ranking(self, rows, X, codes, weights, classes, rng):
+        """Choose settings on held-out rows, then train with all."""
         X = as_kind(X, is_sparse_problem(X))
-        settings = Settings(
-            n_estimators=self.n_estimators,
-            beam_width=self.beam_width,
-            loss=self.loss,
-            n_prototypes=self.n_prototypes,
-            max_iter=self.max_iter,
-            learning_rate=self.learning_rate,
-            n_bits=self.n_bits,
-        )
+        settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
             X, codes, weights, len(classes), settings, self.validation_fraction, rng
         )
-        losses, last = [], {}
 
-        def iterations():
-            seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-            for arrays, loss in passes(X, codes, weights, len(classes), settings, seed):
-                losses.append(loss)
-                last["arrays"] = arrays
-                curves = {"objective": loss, "passes": len(losses)}
-                yield Iteration(curves, attributes)
+        def attributes(arrays):
+            return {"classes_": classes, "_arrays": arrays, **quality}
 
-        def attributes():
-            return {"classes_": classes, "_arrays": last["arrays"], **quality}
-
-        history = self._run(iterations(), self.max_iter, "pass", data)
-        for name, value in attributes().items():
-            setattr(self, name, value)
-        if self.candidate_recall_ is None:
-            self.candidate_recall_ = recall_of_rows(self._model(), X, codes, weights)
-        self.history_, self.n_iter_ = history, len(losses)
-        self.certificate_ = Certificate("mean loss", losses[-1], losses[0], "estimate")
-
-    def _fit_trees(self, X, codes, weights, classes, rng, data):
-        trees = []
-
-        def iterations():
-            for n_trees in range(1, self.n_estimators + 1):
-                tree = LOMTreeClassifier(
-                    max_nodes=self.max_nodes,
-                    max_iter=self.max_iter,
-                    learning_rate=self.learning_rate * TREE_RATE,
-                    n_bits=self.n_bits if sparse.issparse(X) else None,
-                    random_state=rng.randint(np.iinfo(np.int32).max),
-                )
-                trees.append(tree.fit(X, codes, sample_weight=weights))
-                curves = {
-                    "objective": float(np.mean([tree.leaf_entropy_ for tree in trees])),
-                    "passes": n_trees * self.max_iter,
-                }
-                yield Iteration(curves, attributes)
-
-        def attributes():
-            return {"classes_": classes, "estimators_": list(trees)}
-
-        history = self._run(iterations(), self.n_estimators, "tree", data)
-        for name, value in attributes().items():
-            setattr(self, name, value)
-        self.history_, self.n_iter_ = history, len(trees)
-        certificates = [tree.certificate_ for tree in trees]
-        self.certificate_ = Certificate(
-            "leaf entropy",
-            float(np.mean([certificate.value for certificate in certificates])),
-            certificates[0].tolerance,
-            "estimate",
+        seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
+        steps = passes(X, codes, weights, len(classes), settings, seed)
+        last, history = run(
+            self, steps, attributes, rows=rows, max_iter=self.max_iter, task_name="pass"
         )
-        votes, _ = self._votes(X)
+        if quality["candidate_recall_"] is None:
+            model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
+            quality["candidate_recall_"] = recall_of_rows(model, X, codes, weights)
+        first_loss, loss = history["objective"][[0, -1]]
+        certificate = Certificate(
+            "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)
+        )
+        finish(self, attributes(last.parameters), history, certificate)
+
+    def _fit_histograms(self, rows, X, codes, weights, classes, rng):
+        """Fit online trees one after the other."""
+
+        def attributes(trees):
+            return {"classes_": classes, "estimators_": trees}
+
+        steps = grown_trees(self, X, codes, weights, rng)
+        last, history = run(
+            self, steps, attributes, rows=rows, max_iter=self.n_estimators, task_name="tree"
+        )
+        trees = last.parameters
+        votes, _ = Histograms(trees, len(classes), self.n_jobs).votes(X)
         met = np.asarray(votes[np.arange(len(codes)), codes]).ravel() > 0
-        self.candidate_recall_ = float(np.average(met, weights=weights))
-
-    def _run(self, iterations, max_iter, task_name, data):
-        X, y, sample_weight = data
-        return fit_loop(
-            self,
-            iterations,
-            max_iter=max_iter,
-            X=X,
-            y=y,
-            metadata={"sample_weight": sample_weight},
-            task_name=task_name,
+        recall = {"candidate_recall_": float(np.average(met, weights=weights))}
+        relative = np.mean([tree.certificate_.relative for tree in trees])
+        certificate = Certificate(
+            "leaf entropy", float(history["objective"][-1]), None, "estimate", float(relative)
         )
+        finish(self, attributes(trees) | recall, history, certificate)
 
     def predict(self, X):
         """Predict class labels, in logarithmic time.
@@ -344,11 +294,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         labels : ndarray of shape (n_samples,)
             The class of the highest score among each row's candidates.
         """
-        X = validate_rows(self, X)
-        if self.leaf == "histogram":
-            return self.classes_[largest_of_rows(self._votes(X)[0], 1).indices]
-        codes, _ = self._model().best(X, 1, self.n_jobs)
-        return self.classes_[codes[:, 0]]
+        X = validate_rows(self, X, accept_sparse=True)
+        return self.classes_[self._model().codes(X)]
 
     def candidate_scores(self, X):
         """Score the candidates of each row, in logarithmic time.
@@ -365,11 +312,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             no candidates; a score may be below zero. With `leaf="histogram"`, the candidates are
             the classes that a row's leaves have met, and the scores their mean shares there.
         """
-        X = validate_rows(self, X)
-        if self.leaf == "histogram":
-            return largest_of_rows(self._votes(X)[0], len(self.classes_))
-        codes, scores = self._model().best(X, n_jobs=self.n_jobs)
-        return stored(codes, scores, len(self.classes_))
+        X = validate_rows(self, X, accept_sparse=True)
+        return self._model().scores(X)
 
     def predict_top_k(self, X, k=5):
         """Predict the most probable classes, in logarithmic time.
@@ -392,14 +336,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             If `k` is not a positive integer.
         """
         check_k(k)
-        X, n_classes = validate_rows(self, X), len(self.classes_)
-        if self.leaf == "histogram":
-            votes, other = self._votes(X)
-            best = largest_of_rows(votes, k)
-            best.data += np.repeat(other, np.diff(best.indptr))
-            return best
-        codes, probabilities, _ = self._probabilities(X)
-        return stored(codes[:, :k], probabilities[:, :k], n_classes)
+        X = validate_rows(self, X, accept_sparse=True)
+        return self._model().top_k(X, k)
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -420,48 +358,17 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             all other classes share the rest evenly. With `leaf="histogram"`, the mean of the
             trees' probabilities.
         """
-        X, n_classes = validate_rows(self, X), len(self.classes_)
-        if self.leaf == "histogram":
-            votes, other = self._votes(X)
-            return votes.toarray() + other[:, None]
-        codes, shares, other = self._probabilities(X)
-        probabilities = np.repeat(other, n_classes).reshape(-1, n_classes)
-        row, slot = np.nonzero(codes >= 0)
-        probabilities[row, codes[row, slot]] = shares[row, slot]
-        return probabilities
+        X = validate_rows(self, X, accept_sparse=True)
+        return self._model().probabilities(X)
 
     def _model(self):
-        return Model(self._arrays, self.beam_width)
-
-    def _probabilities(self, X):
-        """Codes and probabilities of the candidates, best first, and that of any other class."""
-        codes, scores = self._model().best(X, n_jobs=self.n_jobs)
-        n_classes = len(self.classes_)
-        n_candidates = np.count_nonzero(codes >= 0, axis=1)
-        recall = 1.0 if self.candidate_recall_ is None else self.candidate_recall_
-        # No candidate may be less probable than all classes are on average.
-        mass = np.maximum(min(recall, 1 - LEAST_MISS), n_candidates / n_classes)
-        shares = softmax(scores, self._temper) * mass[:, None]
-        other = (1 - mass) / np.maximum(n_classes - n_candidates, 1)
-        return codes, shares, other
-
-    def _votes(self, X):
-        """The mean over trees of p - q, p a class's probability and q that of unmet classes.
-
-        Returns
-        -------
-        votes : csr_array of shape (n_rows, n_classes)
-        other : ndarray of shape (n_rows,)
-            The mean of q.
-        """
-        n_classes = len(self.classes_)
-        total, mean = 0, np.zeros(X.shape[0])
-        for tree in self.estimators_:
-            met = tree.set_params(n_jobs=self.n_jobs).predict_top_k(X, n_classes)
-            sizes = np.diff(met.indptr)
-            unmet = np.maximum(n_classes - sizes, 1)
-            other = np.where(sizes < n_classes, (1 - met.sum(axis=1)) / unmet, 0.0)
-            met.data -= np.repeat(other, sizes)
-            total, mean = met + total if sparse.issparse(total) else met, mean + other
-        total.sort_indices()
-        return total / len(self.estimators_), mean / len(self.estimators_)
+        """What predicts: label trees that name candidates, or online trees."""
+        if self.leaf == "histogram":
+            return Histograms(self.estimators_, len(self.classes_), self.n_jobs)
+        return Model(
+            self._arrays,
+            self.beam_width,
+            recall=1.0 if self.candidate_recall_ is None else self.candidate_recall_,
+            temper=self._temper,
+            n_jobs=self.n_jobs,
+        )

@@ -6,7 +6,9 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from sklearn_optland.tree._forest.ranking import Model, passes
+from sklearn_optland.tree._forest.ranking import Model, softmax
+from sklearn_optland.tree._forest.training import passes
+from sklearn_optland.tree._training_rows import hold_out
 
 # Numbers of prototypes that are tried, and the rows that each must have on average.
 PROTOTYPES = (3, 10)
@@ -46,22 +48,17 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
     share = min(fraction, MAX_HELD_OUT / len(codes))
-    kept, held_out = hold_out(codes, share, rng)
+    kept, held_out = hold_out(len(codes), share, rng, codes)
     if len(held_out) < MIN_HELD_OUT:
         return settings, _quality(settings, None, 1.0, {})
     seed = rng.randint(np.iinfo(np.int32).max)
     scores, errors = {}, {}
 
     def error(trial):
-        *_, (arrays, _) = passes(
-            X[kept],
-            codes[kept],
-            weights[kept] / weights[kept].mean(),
-            n_classes,
-            trial,
-            np.random.RandomState(seed),
-        )
-        best = scores[trial] = Model(arrays, trial.beam_width).best(X[held_out])
+        data = X[kept], codes[kept], weights[kept] / weights[kept].mean()
+        for step in passes(*data, n_classes, trial, np.random.RandomState(seed)):  # the last counts
+            model = step.parameters
+        best = scores[trial] = Model(model, trial.beam_width).best(X[held_out])
         wrong = best[0][:, 0] != codes[held_out]
         errors[trial] = float(np.average(wrong, weights=weights[held_out]))
         return errors[trial]
@@ -75,21 +72,6 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
     best, of_row = scores[settings], weights[held_out]
     recall, found = _recall(best, codes[held_out], of_row)
     return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
-
-
-def hold_out(codes, share, rng):
-    """Take a share of the rows, but the last one of no class.
-
-    Returns
-    -------
-    kept, held_out : ndarray of int
-    """
-    order = rng.permutation(len(codes))
-    first = np.zeros(len(codes), dtype=bool)
-    first[np.unique(codes[order], return_index=True)[1]] = True
-    spare = order[~first]
-    n_held_out = min(int(share * len(codes)), len(spare))
-    return np.sort(np.concatenate([order[first], spare[n_held_out:]])), spare[:n_held_out]
 
 
 def _quality(settings, recall, temper, errors):
@@ -119,12 +101,6 @@ def recall_of_rows(model, X, codes, weights):
         recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
         found += recall * weights[part].sum()
     return float(found / weights.sum())
-
-
-def softmax(scores, temper):
-    """Softmax along rows that are sorted from the best; -inf is no class."""
-    shares = np.exp(temper * (scores - scores[:, :1]).astype(np.float64))
-    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _temper(scores, found, weights):

@@ -1,46 +1,24 @@
 """Trees over classes, grown on the classes' means by the LOM objective.
 
-Rows are seen through coordinates in which every class has covariance I, as far as one covariance
-can do that for all classes: those of linear discriminant analysis. There the objective of a split
-of classes is in closed form (`_label_trees_fast`).
-
-What is called a class here may be a prototype, one of several that a class has.
+Rows are seen through `coordinates`, in which the objective of a split of classes is in closed form
+(`split_fast`). What is called a class here may be a prototype, one of several that a class has.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
-from sklearn.utils.extmath import randomized_svd
+from scipy import sparse
 
-from sklearn_optland._rows.reduce import sum_over_blocks
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._top_k import largest_of_rows
 
-# Up to so many dense features have a covariance of their own; more, and sparse ones, are first
-# projected on the leading singular directions of the classes' means.
-MAX_COVARIANCE = 1000
-SINGULAR_DIRECTIONS = 128
-# The most dimensions of the coordinates.
-MAX_RANK = 128
-# Added to the eigenvalues of the covariance within classes, whose mean is 1; many sparse features
-# are better spread over few directions.
-DENSE_RIDGE = 0.03
-SPARSE_RIDGE = 0.1
-# The least variance within classes, in units of that between them.
-LEAST_WITHIN = 1e-6
-# Of the largest: a row of less weight would take squares and priors out of float64's range.
-LEAST_WEIGHT = 1e-100
-# Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
-SPARSE_FLOOR = 1.0
 # The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
 # tf-idf rows of short texts have.
 SPARSE_LENGTH = 4.0
 # Restarts of a split, and the most classes that it is searched on. Trees differ by both.
 N_RESTARTS = 4
 MAX_SAMPLE = 500
-BLOCK_ARRAYS = 8
 # A set of so few classes is not split. A leaf lists more of them: those that came to it most
 # often, since rows of a class do not all go where its mean goes.
 LEAF_CLASSES = 12
@@ -48,120 +26,6 @@ LISTED_CLASSES = 16
 # What a visit counts in a leaf that is not the row's nearest one of the tree.
 LATER_VISIT = 0.3
 TINY_VISIT = 1e-9
-
-
-@dataclass
-class Coordinates:
-    """Where trees see rows and classes.
-
-    With z = (x - shift) scale, the coordinates of a row x are z'basis - offset; `means` has those
-    of the classes' means.
-    """
-
-    shift: np.ndarray
-    scale: np.ndarray
-    basis: np.ndarray
-    offset: np.ndarray
-    means: np.ndarray
-    prior: np.ndarray
-
-
-def coordinates(X, codes, weights, n_classes, rng):
-    """Discriminant coordinates of weighted rows, each class having at least one."""
-    is_sparse = sparse.issparse(X)
-    n_columns = X.shape[1]
-    weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
-    totals = np.bincount(codes, weights=weights, minlength=n_classes)
-    total, prior = totals.sum(), totals / totals.sum()
-    values_per_row = X.nnz / X.shape[0] if is_sparse else n_columns
-
-    def sums(first, last):
-        rows = np.arange(last - first + 1)
-        member = sparse.csr_array(
-            (weights[first:last], codes[first:last], rows), (last - first, n_classes)
-        )
-        return member.T @ X[first:last].astype(np.float64)
-
-    means = sum_over_blocks(sums, X.shape[0], values_per_row)
-    if is_sparse:
-        means = sparse.diags_array(1 / totals) @ means
-        shift = np.zeros(n_columns)
-    else:
-        means /= totals[:, None]
-        shift = prior @ means
-        means -= shift
-
-    def squares(first, last):
-        if is_sparse:
-            return weights[first:last] @ X[first:last].astype(np.float64).power(2)
-        return weights[first:last] @ (X[first:last] - shift) ** 2
-
-    between = prior @ (means.power(2) if is_sparse else means**2)
-    overall = sum_over_blocks(squares, X.shape[0], values_per_row) / total
-    scale = _feature_scale(overall, between, is_sparse)
-    if is_sparse:
-        means = means @ sparse.diags_array(scale)
-    else:
-        means *= scale
-    directions = None  # the features themselves
-    if is_sparse or n_columns > MAX_COVARIANCE:
-        rank = min(SINGULAR_DIRECTIONS, n_classes, n_columns)
-        root = sparse.diags_array(np.sqrt(prior))
-        directions = randomized_svd(root @ means, rank, n_iter=4, random_state=rng)[2].T
-        means = means @ directions
-    projection = scale[:, None] * directions if is_sparse else directions
-
-    def scatter(first, last):
-        if is_sparse:
-            rest = X[first:last] @ projection
-        else:
-            rest = (X[first:last] - shift) * scale
-            rest = rest if directions is None else rest @ directions
-        rest -= means[codes[first:last]]
-        rest *= np.sqrt(weights[first:last, None])
-        return rest.T @ rest
-
-    # Some arrays of a block are float64, and as wide as the coordinates.
-    width = BLOCK_ARRAYS * max(values_per_row, means.shape[1])
-    within = sum_over_blocks(scatter, X.shape[0], width) / total
-    basis, offset, means = _whitened(
-        within, means, prior, SPARSE_RIDGE if is_sparse else DENSE_RIDGE
-    )
-    if directions is not None:
-        basis = directions @ basis
-    return Coordinates(shift, scale, basis, offset, means, prior)
-
-
-def _feature_scale(overall, between, is_sparse):
-    """1 / standard deviation within classes; 0 for a feature that is constant."""
-    within = overall - between
-    if is_sparse:
-        within = np.maximum(within, 0)
-        variance = within + SPARSE_FLOOR * within.mean()
-    else:
-        # A feature that is constant within every class has its variance between them for a scale.
-        variance = np.where(within > 1e-9 * overall, within, overall)
-    used = (overall > 0) & (variance > 0)
-    return np.divide(1, np.sqrt(variance), where=used, out=np.zeros_like(variance))
-
-
-def _whitened(within, means, prior, ridge):
-    """Basis, offset and means in coordinates of unit covariance within classes."""
-    d = len(within)
-    # Rows that are all at their class's mean have rounding errors for a covariance.
-    apart = prior @ np.sum((means - prior @ means) ** 2, axis=1)
-    variance = max(np.trace(within), LEAST_WITHIN * apart) / max(d, 1)
-    values, vectors = linalg.eigh(within)
-    values = np.maximum(values, 0) + ridge * (variance if variance > 0 else 1)
-    whitening = vectors / np.sqrt(values)
-    whitened = means @ whitening
-    centre = prior @ whitened
-    whitened -= centre
-    # The classes' means span at most n_classes - 1 dimensions.
-    rank = min(MAX_RANK, d, len(prior) - 1)
-    between = whitened.T @ (prior[:, None] * whitened)
-    axes = linalg.eigh(between)[1][:, d - rank :]
-    return whitening @ axes, centre @ axes, whitened @ axes
 
 
 @dataclass

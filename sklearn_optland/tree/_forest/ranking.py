@@ -1,63 +1,19 @@
-"""The model behind `leaf="rerank"`: label trees that name candidates, one linear model that ranks.
-
-`passes` trains one, a pass over the rows a step.
-"""
-
-import warnings
-from dataclasses import dataclass
+"""What a forest of `leaf="rerank"` predicts with: label trees name candidates, one model ranks."""
 
 import numpy as np
 from scipy import sparse
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import share_rows
-from sklearn_optland.tree._forest.label_trees import (
-    SPARSE_LENGTH,
-    coordinates,
-    forest_arrays,
-    grow,
-    list_frequent_classes,
-)
-from sklearn_optland.tree._forest.search_fast import (
-    LabelForest,
-    ShortRows,
-    as_short_rows,
-    best_classes,
-    route,
-    train,
-)
+from sklearn_optland.tree._forest.search_fast import LabelForest, ShortRows, best_classes
+from sklearn_optland.tree._top_k import stored
 
 # Sparse data of so few columns are handled as dense ones: that is faster, and takes little.
 MAX_DENSE_COLUMNS = 64
-# The softmax of dense data starts from so much of linear discriminant analysis: full scores are
-# too sure of themselves.
-DISCRIMINANT_SHARE = 0.1
-# The largest weight to begin with: a class of next to no weight can lie anywhere, and scores are
-# float32.
-LARGEST_WEIGHT = 1e18
-# How far the first step of a row moves the score of a class, on average.
-DENSE_RATE = 3.0
-SPARSE_RATE = 1.0
-# Rows that the mean length of a row is taken from.
-LENGTH_SAMPLE = 1000
 # Rows of a prediction that one kernel call may have: some tenths of a second.
 PREDICTED_ROWS = 8192
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a training run is told."""
-
-    n_estimators: int
-    beam_width: int
-    loss: str
-    n_prototypes: int
-    max_iter: int
-    learning_rate: float
-    n_bits: int
+# Probability that is left to classes that are no candidates.
+LEAST_MISS = 1e-3
 
 
 class Model:
@@ -68,15 +24,22 @@ class Model:
     arrays : dict
         What LabelForest takes, and what ranks: "ranking", rows of dense data; "table" and "start"
         of sparse data.
+    beam_width : int
+    recall : float, default=1.0
+        The share of rows that have their class among the candidates.
+    temper : float, default=1.0
+        The factor of scores whose softmax is a probability.
+    n_jobs : int, default=None
     """
 
-    def __init__(self, arrays, beam_width):
+    def __init__(self, arrays, beam_width, *, recall=1.0, temper=1.0, n_jobs=None):
         parts = dict(arrays)
         self.ranking = ShortRows(**parts.pop("ranking"))
         self.table, self.start = parts.pop("table"), parts.pop("start")
         self.forest = LabelForest(**parts, beam=beam_width)
+        self.recall, self.temper, self.n_jobs = recall, temper, n_jobs
 
-    def best(self, X, width=None, n_jobs=None):
+    def best(self, X, width=None):
         """The best classes of each row and their scores, best first; -1 where there are no more.
 
         Parameters
@@ -84,7 +47,6 @@ class Model:
         X : ndarray or CSR of shape (n_rows, n_features)
         width : int, default=None
             How many classes; None is all candidates.
-        n_jobs : int, default=None
 
         Returns
         -------
@@ -108,8 +70,46 @@ class Model:
                     scores[rows],
                 )
 
-        share_rows(rank, X.shape[0], n_jobs)
+        share_rows(rank, X.shape[0], self.n_jobs)
         return codes, scores
+
+    def codes(self, X):
+        """The class that each row is predicted to have."""
+        return self.best(X, 1)[0][:, 0]
+
+    def scores(self, X):
+        """Scores of the candidates as a CSR array, the best of a row first."""
+        return stored(*self.best(X), self.forest.n_classes)
+
+    def top_k(self, X, k):
+        """Probabilities of the k most probable candidates as a CSR array, the largest first."""
+        codes, shares, _ = self._shares(X)
+        return stored(codes[:, :k], shares[:, :k], self.forest.n_classes)
+
+    def probabilities(self, X):
+        """Probabilities of all classes."""
+        codes, shares, other = self._shares(X)
+        probabilities = np.repeat(other, self.forest.n_classes).reshape(len(codes), -1)
+        row, slot = np.nonzero(codes >= 0)
+        probabilities[row, codes[row, slot]] = shares[row, slot]
+        return probabilities
+
+    def _shares(self, X):
+        """Codes and probabilities of the candidates, best first, and that of any other class."""
+        codes, scores = self.best(X)
+        n_classes = self.forest.n_classes
+        n_candidates = np.count_nonzero(codes >= 0, axis=1)
+        # No candidate may be less probable than all classes are on average.
+        mass = np.maximum(min(self.recall, 1 - LEAST_MISS), n_candidates / n_classes)
+        shares = softmax(scores, self.temper) * mass[:, None]
+        other = (1 - mass) / np.maximum(n_classes - n_candidates, 1)
+        return codes, shares, other
+
+
+def softmax(scores, temper):
+    """Softmax along rows that are sorted from the best; -inf is no class."""
+    shares = np.exp(temper * (scores - scores[:, :1]).astype(np.float64))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def as_kind(X, is_sparse):
@@ -122,159 +122,3 @@ def as_kind(X, is_sparse):
 def is_sparse_problem(X):
     """Whether rows are to be handled as sparse ones."""
     return sparse.issparse(X) and X.shape[1] > MAX_DENSE_COLUMNS
-
-
-def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
-    """Cut the rows of each class into clusters.
-
-    Returns
-    -------
-    prototype : ndarray of shape (n_rows,), int32
-    class_of : ndarray, int32
-        The class of each prototype, ascending.
-    """
-    if n_prototypes == 1:
-        return codes, np.arange(n_classes, dtype=np.int32)
-    prototype, class_of = np.zeros(len(codes), dtype=np.int32), []
-    order = np.argsort(codes, kind="stable")
-    first = np.searchsorted(codes[order], np.arange(n_classes + 1))
-    deviation = 1.0 if sparse.issparse(X) else X.std(axis=0, dtype=np.float64)
-    scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
-    for k in range(n_classes):
-        rows = order[first[k] : first[k + 1]]
-        n_clusters = min(n_prototypes, len(rows))
-        members = X[rows] if sparse.issparse(X) else X[rows] * scale.astype(X.dtype)
-        if sparse.issparse(X):  # KMeans takes no others
-            members.indices = members.indices.astype(np.int32)
-            members.indptr = members.indptr.astype(np.int32)
-        clusters = KMeans(
-            n_clusters, n_init=1, max_iter=20, random_state=rng.randint(np.iinfo(np.int32).max)
-        )
-        with warnings.catch_warnings():  # rows that are the same make fewer clusters
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = clusters.fit_predict(members, sample_weight=weights[rows])
-        found, labels = np.unique(labels, return_inverse=True)
-        prototype[rows] = len(class_of) + labels
-        class_of += [k] * len(found)
-    return prototype, np.array(class_of, dtype=np.int32)
-
-
-def passes(X, codes, weights, n_classes, settings, rng):
-    """Train a model.
-
-    Parameters
-    ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-        Of the kind that `as_kind` returns.
-    codes : ndarray of shape (n_rows,), int32
-        Classes; each has a row.
-    weights : ndarray of shape (n_rows,)
-        Positive, of mean 1.
-    n_classes : int
-    settings : Settings
-    rng : RandomState
-
-    Yields
-    ------
-    arrays : dict
-        What Model takes; the next pass changes it.
-    loss : float
-        The mean loss in this pass, while the weights moved.
-    """
-    is_sparse = sparse.issparse(X)
-    own, class_of = prototypes(X, codes, weights, n_classes, settings.n_prototypes, rng)
-    place = coordinates(X, own, weights, len(class_of), rng)
-    trees = [grow(place.means, place.prior, rng)]
-    # Prototypes are numbered as the first tree has them, so that candidates are neighbours.
-    order = np.concatenate(trees[0].leaves)
-    number = np.empty(len(order), dtype=np.int32)
-    number[order] = np.arange(len(order))
-    trees[0].leaves = [number[leaf] for leaf in trees[0].leaves]
-    own, class_of = number[own], class_of[order]
-    place.means, place.prior = place.means[order], place.prior[order]
-    trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
-    arrays = {
-        **forest_arrays(X, place, trees),
-        "class_of": class_of,
-        "n_classes": n_classes,
-    }
-    rows = as_rows(X, in_order=False)
-    forest = LabelForest(**arrays, beam=settings.beam_width)
-    leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
-    for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
-        route(forest, rows, first, last, leaves)
-    list_frequent_classes(arrays, leaves.reshape(-1, forest.n_trees, forest.beam), own, weights)
-    forest = LabelForest(**arrays, beam=settings.beam_width)
-    values_per_row = X.nnz / X.shape[0] if is_sparse else X.shape[1]
-    start, w = _weights(place, forest, settings, X.shape[1])
-    rate = settings.learning_rate * (SPARSE_RATE if is_sparse else DENSE_RATE)
-    rate /= _mean_length(X, place) + 1
-    squares, average = np.zeros_like(w), w
-    averaged = 0
-    for step in range(settings.max_iter):
-        visits = rng.permutation(X.shape[0]).astype(np.int32)
-        loss = 0.0
-        for first, last in row_blocks(X.shape[0], values_per_row * forest.max_candidates):
-            loss += train(
-                forest,
-                rows,
-                settings.loss == "softmax",
-                rate,
-                visits[first:last],
-                leaves,
-                own,
-                weights,
-                start,
-                rng.randint(np.iinfo(np.int32).max),
-                w,
-                squares,
-            )
-        if step >= settings.max_iter // 2:  # the mean of the later half of the passes
-            averaged += 1
-            if averaged == 1:
-                average = w.copy()
-            else:
-                average += (w - average) / averaged
-        yield {**arrays, **_ranking(forest, start, average)}, loss / X.shape[0]
-
-
-def _weights(place, forest, settings, n_columns):
-    """Where the weights of a sparse feature start in the table, and the weights to begin with."""
-    if not forest.is_sparse:
-        w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
-        if settings.loss == "softmax":
-            constant = -0.5 * np.sum(place.means**2, axis=1) - place.means @ place.offset
-            constant += np.log(place.prior)
-            discriminant = np.column_stack([place.means @ place.basis.T, constant])
-            w[:, : n_columns + 1] = np.clip(
-                DISCRIMINANT_SHARE * discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT
-            )
-        return np.zeros(0, dtype=np.int64), w.ravel()
-    feature = np.arange(n_columns + 1)
-    size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)
-    if size < (n_columns + 1) * forest.n_prototypes:
-        # Multiplicative hashing (Knuth); a feature's classes stay neighbours.
-        hashed = feature.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
-        size = max(size, forest.n_prototypes)
-        start = hashed.astype(np.int64) % (size - forest.n_prototypes + 1)
-    else:
-        start = feature * forest.n_prototypes
-    return start.astype(np.int64), np.zeros(size, dtype=np.float32)
-
-
-def _ranking(forest, start, w):
-    """What a Model ranks with."""
-    if forest.is_sparse:
-        rows, bias, table = np.zeros((0, 0)), np.zeros(0), w
-    else:
-        padded_rows, table = w.reshape(forest.n_prototypes, forest.n_z), w[:0]
-        rows, bias = padded_rows[:, : forest.n_columns], padded_rows[:, forest.n_columns]
-    return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
-
-
-def _mean_length(X, place):
-    """The mean of a row's sum of absolute values, as the kernel sees them."""
-    if sparse.issparse(X):
-        return SPARSE_LENGTH
-    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
-    return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())

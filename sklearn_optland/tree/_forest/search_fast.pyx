@@ -1,4 +1,4 @@
-"""Search, train and predict with label trees whose leaves name candidate classes.
+"""Search label trees whose leaves name candidate classes, and rank the candidates.
 
 A row x is standardised and padded: z. Of a dense row z = ((x - shift) scale, 1); of a sparse one,
 z = (x scale, 1) P with a narrow matrix P, while the classes are scored on x scale itself.
@@ -12,31 +12,23 @@ score    One dot product a candidate: w_c'z with rows of w for dense data, and f
          sum_j x_j w[start_j + c]. The table w is exact if start_j = j n, n classes; a shorter
          one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
 
-train    One pass of AdaGrad by coordinate (Duchi, Hazan and Singer 2011) over rows in a given
-         order. A row trains its candidates, its own class and N_NEGATIVES random other ones:
-           squared hinge   sum_c max(0, 1 - y_c s_c)^2, y_c = 1 for the row's class, else -1;
-           softmax         -log sum_{c of the class} exp(s_c) / sum_c exp(s_c).
-
 What is called a class above is a prototype: a class may have several, and scores what the best of
 them does. `class_of` names a prototype's class.
 """
+from cython cimport floating
 from libc.limits cimport INT_MIN
-from libc.math cimport INFINITY, exp, log, sqrtf
-from libc.stdint cimport int64_t, uint64_t
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 import numpy as np
 
-from sklearn_optland._rows.random cimport next_below
+from sklearn_optland._rows.row_access cimport row_at
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 cdef extern from "label_rows.h" nogil:
     enum:
         OPTLAND_FLOATS  # rows are padded to a multiple of twice it
-    void optland_dense_scores(
-        int64_t n, const float* x, const float* w, int64_t n_listed, const int* listed,
-        float* scores
-    )
     void optland_word_scores(
         int64_t n, const float* x, const int* w, const float* scale, const float* bias,
         int64_t n_listed, const int* listed, float* scores
@@ -49,9 +41,6 @@ cdef extern from "label_rows.h" nogil:
         int64_t size, const int* columns, const float* x, const float* projection, int64_t n,
         float* z
     )
-    void optland_adagrad(
-        int64_t n, const float* x, float g, float rate, float* w, float* squares
-    )
     void optland_fetch_row(int64_t n, const float* row)
     void optland_standardise_float32(
         int64_t n, const float* x, const float* shift, const float* scale, float limit, float* out
@@ -62,13 +51,8 @@ cdef extern from "label_rows.h" nogil:
     )
 
 cdef enum:
-    N_NEGATIVES = 16
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
 
-# A softmax gradient whose square is below this moves nothing: most candidates of a learned row.
-cdef float SMALL = 1e-6
-# Added to the sum of squared gradients.
-cdef float TINY = 1e-20
 # Scaled values are held within this, which keeps all sums finite.
 cdef float LIMIT = 1e3
 
@@ -90,13 +74,10 @@ cdef class ShortRows:
     scale, bias : ndarray of shape (n_rows,), float32
     """
 
-    cdef const int[:, ::1] words
-    cdef const float[::1] scale, bias
-
     def __init__(self, *, words, scale, bias):
         self.words, self.scale, self.bias = words, scale, bias
 
-    cdef inline void score(
+    cdef void score(
         self, const float* z, Py_ssize_t n_listed, const int* listed, float* scores
     ) noexcept nogil:
         """scores_c = z'row_c + bias_c for the listed rows."""
@@ -139,16 +120,6 @@ cdef class LabelForest:
         `depth` is that of the deepest leaf.
     """
 
-    cdef const double[::1] shift, scale
-    cdef const float[::1] shift32, scale32
-    cdef const float[:, ::1] projection
-    cdef ShortRows nodes
-    cdef const int[:, ::1] children
-    cdef const int[::1] roots, leaf_start, leaf_members, class_of
-    cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
-    cdef readonly Py_ssize_t max_candidates
-    cdef readonly bint is_sparse
-
     def __init__(
         self, *, shift, scale, projection, nodes, children, roots, leaf_start, leaf_members,
         class_of, n_classes, depth, beam,
@@ -172,19 +143,6 @@ cdef class LabelForest:
 cdef class Scratch:
     """What a thread needs to work on a row."""
 
-    # Of the row.
-    cdef float[::1] z, x
-    cdef int[::1] column
-    # Of the candidates; what is stamped with the row's turn has been met.
-    cdef int[::1] candidate, stamp, class_stamp, class_slot
-    cdef float[::1] score
-    cdef int[::1] turn  # one entry
-    # Of the search, for each tree: where it is, and the alternatives.
-    cdef int[::1] node, n_open, active, asked
-    cdef float[::1] cost, margin
-    cdef int[:, ::1] open_node
-    cdef float[:, ::1] open_cost
-
     def __init__(self, LabelForest forest, longest_row):
         def ints(*shape):
             return np.zeros(shape, dtype=np.int32)
@@ -205,7 +163,7 @@ cdef class Scratch:
         self.open_node, self.open_cost = ints(n_trees, n_open), floats(n_trees, n_open)
 
 
-def scratch_for(LabelForest forest, Rows rows):
+cdef Scratch scratch_for(LabelForest forest, Rows rows):
     """Scratch that the longest of the rows fits into."""
     cdef RowPointers x = rows.pointers()
     cdef Py_ssize_t i, longest = 0
@@ -215,31 +173,22 @@ def scratch_for(LabelForest forest, Rows rows):
     return Scratch(forest, longest)
 
 
-cdef Py_ssize_t load(
-    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+cdef Py_ssize_t standardise(
+    LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search
 ) noexcept nogil:
-    """Standardise row i.
-
-    Fills z, and the entries of a sparse row, whose number it returns; its z is for a search only.
-    """
-    cdef Py_ssize_t p, size, start, d = f.n_columns
+    """What `load` does with the values of a row."""
+    cdef Py_ssize_t p, d = f.n_columns
     cdef double value
     if not f.is_sparse:
-        if x.values32 != NULL:
-            optland_standardise_float32(
-                d, x.values32 + i * d, &f.shift32[0], &f.scale32[0], LIMIT, &s.z[0]
-            )
+        if floating is float:
+            optland_standardise_float32(d, x, &f.shift32[0], &f.scale32[0], LIMIT, &s.z[0])
         else:
-            optland_standardise_float64(
-                d, x.values64 + i * d, &f.shift[0], &f.scale[0], LIMIT, &s.z[0]
-            )
+            optland_standardise_float64(d, x, &f.shift[0], &f.scale[0], LIMIT, &s.z[0])
         s.z[d] = 1
         return 0
-    start, size = x.indptr[i], x.indptr[i + 1] - x.indptr[i]
     for p in range(size):
-        s.column[p] = x.indices[start + p]
-        value = x.values32[start + p] if x.values32 != NULL else x.values64[start + p]
-        value *= f.scale[s.column[p]]
+        s.column[p] = index[p]
+        value = x[p] * f.scale[index[p]]
         s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
     s.column[size] = <int>d
     s.x[size] = 1
@@ -247,6 +196,24 @@ cdef Py_ssize_t load(
         memset(&s.z[0], 0, f.n_z * sizeof(float))
         optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
     return size + 1
+
+
+cdef Py_ssize_t load(
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+) noexcept nogil:
+    """Standardise row i.
+
+    Fills z, and the entries of a sparse row, whose number it returns; its z is for a search only.
+    """
+    cdef const float* narrow
+    cdef const double* wide
+    cdef const int* index
+    cdef Py_ssize_t size
+    if x.values32 != NULL:
+        narrow = row_at(x, <float>0, i, &index, &size)
+        return standardise(f, s, narrow, index, size, to_search)
+    wide = row_at(x, <double>0, i, &index, &size)
+    return standardise(f, s, wide, index, size, to_search)
 
 
 cdef inline void fetch(LabelForest f, const RowPointers* x, Py_ssize_t i) noexcept nogil:
@@ -341,18 +308,6 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
             search(forest, scratch, &leaves[i, 0])
 
 
-cdef inline void score(
-    LabelForest f, Scratch s, Py_ssize_t size, const float* w, const int64_t* start, Py_ssize_t n
-) noexcept nogil:
-    """Scores of n candidates while they are learned."""
-    if f.is_sparse:
-        optland_sparse_scores(
-            size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
-        )
-    else:
-        optland_dense_scores(f.n_z, &s.z[0], w, n, &s.candidate[0], &s.score[0])
-
-
 cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
     """Prototypes become classes, in place, and score what the best of them does."""
     cdef Py_ssize_t c, m = 0
@@ -435,122 +390,3 @@ def best_classes(
                 codes[i, slot], scores[i, slot] = code, value
             for c in range(n, width):
                 codes[i, c], scores[i, c] = -1, -INFINITY
-
-
-cdef double softmax_gradients(
-    LabelForest f, Scratch s, Py_ssize_t n, int code, double weight
-) noexcept nogil:
-    """Replace the scores of n candidates by gradients; returns the loss."""
-    cdef Py_ssize_t c
-    cdef double top = -INFINITY, total = 0, mine = 0, g
-    for c in range(n):
-        top = max(top, s.score[c])
-    for c in range(n):
-        s.score[c] = <float>exp(s.score[c] - top)
-        total += s.score[c]
-        if f.class_of[s.candidate[c]] == code:
-            mine += s.score[c]
-    mine = max(mine, 1e-30)
-    for c in range(n):
-        g = s.score[c] / total
-        if f.class_of[s.candidate[c]] == code:
-            g -= s.score[c] / mine
-        s.score[c] = <float>(g * weight) if g * g > SMALL else 0
-    return weight * log(total / mine)
-
-
-cdef double hinge_gradients(
-    LabelForest f, Scratch s, Py_ssize_t n, int own, double weight
-) noexcept nogil:
-    """Replace the scores of n candidates by gradients; returns the loss.
-
-    Other prototypes of the row's class are neither right nor wrong.
-    """
-    cdef Py_ssize_t c
-    cdef int code = f.class_of[own]
-    cdef double loss = 0, miss
-    for c in range(n):
-        if s.candidate[c] == own:
-            miss = max(0, 1 - s.score[c])
-            s.score[c] = <float>(-2 * weight * miss)
-        elif f.class_of[s.candidate[c]] != code:
-            miss = max(0, 1 + s.score[c])
-            s.score[c] = <float>(2 * weight * miss)
-        else:
-            miss = s.score[c] = 0
-        loss += weight * miss * miss
-    return loss
-
-
-cdef void sparse_steps(
-    Scratch s, Py_ssize_t size, Py_ssize_t n, const int64_t* start, float rate, float* w,
-    float* squares,
-) noexcept nogil:
-    """AdaGrad steps of n candidates with their gradients, for the entries of a sparse row."""
-    cdef Py_ssize_t c, p, n_moved = 0
-    cdef int64_t at
-    cdef float gradient
-    for c in range(n):  # those that move come first
-        if s.score[c] != 0:
-            s.candidate[n_moved], s.score[n_moved] = s.candidate[c], s.score[c]
-            n_moved += 1
-    for p in range(size):
-        for c in range(n_moved):
-            at = start[s.column[p]] + s.candidate[c]
-            gradient = s.score[c] * s.x[p]
-            squares[at] += gradient * gradient
-            w[at] -= rate * gradient / sqrtf(squares[at] + TINY)
-
-
-def train(
-    LabelForest forest,
-    Rows rows,
-    bint softmax,
-    float rate,
-    const int[::1] order,
-    const int[:, ::1] leaves,
-    const int[::1] prototype,  # of each row
-    const double[::1] weight,
-    const int64_t[::1] start,
-    uint64_t seed,
-    float[::1] w,  # IN / OUT
-    float[::1] squares,  # IN / OUT, sums of squared gradients
-):
-    """A step for each row of `order`; returns the sum of their weighted losses."""
-    cdef RowPointers x = rows.pointers()
-    cdef Scratch s = scratch_for(forest, rows)
-    cdef Py_ssize_t t, i, n, c, size, _negative
-    cdef int own, code, other
-    cdef double loss = 0
-    cdef int64_t at
-    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
-    with nogil:
-        for t in range(order.shape[0]):
-            i = order[t]
-            own = prototype[i]
-            code = forest.class_of[own]
-            size = load(forest, s, &x, i, False)
-            n = gather(forest, s, &leaves[i, 0])
-            if s.stamp[own] != s.turn[0]:
-                s.stamp[own] = s.turn[0]
-                s.candidate[n] = own
-                n += 1
-            for _negative in range(N_NEGATIVES):
-                other = <int>next_below(&seed, forest.n_prototypes)
-                if s.stamp[other] != s.turn[0]:
-                    s.stamp[other] = s.turn[0]
-                    s.candidate[n] = other
-                    n += 1
-            score(forest, s, size, &w[0], starts, n)
-            if softmax:
-                loss += softmax_gradients(forest, s, n, code, weight[i])
-            else:
-                loss += hinge_gradients(forest, s, n, own, weight[i])
-            if forest.is_sparse:
-                sparse_steps(s, size, n, starts, rate, &w[0], &squares[0])
-                continue
-            for c in range(n):
-                if s.score[c] != 0:
-                    at = s.candidate[c] * forest.n_z
-                    optland_adagrad(forest.n_z, &s.z[0], s.score[c], rate, &w[at], &squares[at])
-    return loss

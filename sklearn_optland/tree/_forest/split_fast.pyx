@@ -55,12 +55,6 @@ cdef double objective(
     return 2 * J
 
 
-def lom_objective(const double[::1] t, const double[::1] prior, double b):
-    """J of the cut b of classes whose means project on t; the priors sum to 1."""
-    cdef double[::1] right = np.empty(t.shape[0])
-    return objective(&t[0], &prior[0], t.shape[0], b, &right[0]) if t.shape[0] else 0.0
-
-
 cdef double project(
     const double* means, const double* prior, Py_ssize_t n, Py_ssize_t r, const double* w,
     double* t,

@@ -12,13 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.callbacks import Iteration, fit_loop
-from sklearn_optland._estimator.certificate import Certificate
-from sklearn_optland._estimator.training_rows import refuse_balanced
-from sklearn_optland._rows.reduce import row_blocks
-from sklearn_optland._rows.rows import as_rows
-from sklearn_optland._rows.threads import share_rows
-from sklearn_optland.tree._online.learn_fast import LOSSES, route
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.run import run
+from sklearn_optland._estimator.training_rows import encode, refuse_balanced, validate_rows
+from sklearn_optland._optim.step import Step
+from sklearn_optland.tree._online.learn_fast import LOSSES
 from sklearn_optland.tree._online.measures import (
     class_probabilities,
     leaf_counts,
@@ -26,9 +24,10 @@ from sklearn_optland.tree._online.measures import (
     node_measures,
     paths,
 )
+from sklearn_optland.tree._online.rows import OnlineRows
 from sklearn_optland.tree._online.tree import OnlineTree, join_classes, single_leaf, view
 from sklearn_optland.tree._top_k import check_k
-from sklearn_optland.tree._validation import validate_rows, validate_training_data
+from sklearn_optland.tree._training_rows import training_rows
 
 # Of early stopping: the share of the rows that is held out, and how many passes in a row may fail
 # to lower the error on it.
@@ -232,30 +231,29 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             row has a positive weight.
         """
         again = self.warm_start and self.__sklearn_is_fitted__()
-        X, labels, weight = validate_training_data(
-            self, X, y, sample_weight, reset=not again, class_weight=self.class_weight
-        )
+        data = training_rows(self, X, y, sample_weight, reset=not again)
         if again:  # on a copy: the estimator keeps what it had until the fit has ended
             tree = OnlineTree(self._arrays).copy()
-            classes, codes = join_classes(tree, self.classes_, labels)
+            classes, codes = join_classes(tree, self.classes_, data.y)
         else:
             tree = self._new_tree()
-            classes, codes = np.unique(labels, return_inverse=True)
+            classes, codes = encode(data.y)
         rng = check_random_state(self.random_state)
-        rows = _Rows(X, codes, weight)
-        held_out = rows.hold_out(rng) if self.early_stopping else None
-        kept = {}
-        history = fit_loop(
+        rows = OnlineRows(data.X, codes, data.weights)
+        held_out = rows.hold_out(VALIDATION_SHARE, rng) if self.early_stopping else None
+        is_judged = held_out is not None
+        last, history = run(
             self,
-            self._passes(tree, rows, held_out, classes, rng, kept),
+            self._passes(tree, rows, len(classes), rng, keep_trees=is_judged),
+            lambda tree: self._finished(tree.copy(), rows, classes),
+            rows=data,
             max_iter=self.max_iter,
-            X=X,
-            y=y,
-            metadata={"sample_weight": sample_weight},
+            held_out=(lambda tree: rows.error(tree, held_out)) if is_judged else None,
+            patience=PATIENCE,
+            curve="validation_error",
             task_name="pass",
         )
-        for name, value in self._finished(kept["tree"], rows, classes).items():
-            setattr(self, name, value)
+        vars(self).update(self._finished(last.parameters, rows, classes))
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
@@ -293,14 +291,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """
         refuse_balanced(self.class_weight)
         first = not self.__sklearn_is_fitted__()
-        X, labels, weight = validate_training_data(
-            self, X, y, sample_weight, reset=first, class_weight=self.class_weight
-        )
+        data = training_rows(self, X, y, sample_weight, reset=first)
         if first:
-            known, is_closed = (
-                np.unique(labels if classes is None else classes),
-                classes is not None,
-            )
+            known = np.unique(data.y if classes is None else classes)
+            is_closed = classes is not None
         else:
             known, is_closed = self.classes_, self._is_closed
             if classes is not None and not np.array_equal(np.unique(classes), known):
@@ -308,8 +302,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
                     f"classes: found {np.unique(classes)}; allowed are those known, {known}."
                 )
         tree = self._new_tree() if first else OnlineTree(self._arrays)
-        merged, codes = join_classes(tree, known, labels, is_closed)
-        rows = _Rows(X, codes, weight)
+        merged, codes = join_classes(tree, known, data.y, is_closed)
+        rows = OnlineRows(data.X, codes, data.weights)
         start = perf_counter()
         try:
             curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
@@ -334,7 +328,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         leaves : ndarray of shape (n_samples,), int32
             The number of each row's leaf.
         """
-        return _Rows(validate_rows(self, X)).leaves(self._arrays, n_jobs=self.n_jobs)
+        rows = OnlineRows(validate_rows(self, X, accept_sparse=True))
+        return rows.leaves(self._arrays, n_jobs=self.n_jobs)
 
     def predict(self, X):
         """Predict class labels, in logarithmic time.
@@ -473,15 +468,17 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
 
     @property
     def certificate_(self):
-        """`leaf_entropy_`, and as its tolerance the entropy of the classes before any split.
+        """`leaf_entropy_`, relative to the entropy of the classes before any split.
 
         Returns
         -------
         certificate : Certificate
-            Its scope is "estimate": the objective is not convex, and nothing is proven.
+            Its scope is "estimate": the objective is not convex, and nothing is proven. It has no
+            tolerance.
         """
         check_is_fitted(self)
-        return Certificate("leaf entropy", *leaf_entropy(self._counts()), "estimate")
+        entropy, prior = leaf_entropy(self._counts())
+        return Certificate("leaf entropy", entropy, None, "estimate", ratio(entropy, prior))
 
     def entropy_bound(self, gamma=None):
         """Bound the leaf entropy by the paper's theorem.
@@ -527,11 +524,11 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """One pass over the rows of `order`; returns what the history says of it."""
         max_nodes, max_depth = self.max_nodes, self.max_depth
         mistakes = tree.learn(
-            rows.rows,
+            rows.rows[0],
             rows.codes,
-            rows.weight,
+            rows.weights,
             order,
-            values_per_row=rows.values_per_row,
+            values_per_row=rows.n_values,
             measure=measure,
             max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
             max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
@@ -545,34 +542,20 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             "n_swaps": int(tree["counters"]["n_swaps"]),
         }
 
-    def _passes(self, tree, rows, held_out, classes, rng, kept):
-        """Yield an Iteration a pass; the tree that counts in the end is kept["tree"]."""
-        kept["tree"] = tree
-        lowest, lowest_pass = np.inf, 0
-
-        def attributes():
-            return self._finished(kept["tree"].copy(), rows, classes)
-
-        for n_passes in range(1, self.max_iter + 1):
+    def _passes(self, tree, rows, n_classes, rng, *, keep_trees):
+        """Yield a step a pass, whose parameters are the tree; the next one may change it."""
+        for number in range(1, self.max_iter + 1):
+            if keep_trees and number > 1:
+                tree = tree.copy()
             order = rng.permutation(rows.used) if self.shuffle else rows.used
-            curves = self._learn(tree, rows, order, len(classes), measure=n_passes == 1)
-            curves["passes"] = n_passes
-            if held_out is not None:
-                wrong = tree["nodes"]["majority"][rows.leaves(tree.arrays, held_out)]
-                wrong = wrong != rows.codes[held_out]
-                error = float(np.average(wrong, weights=rows.weight[held_out]))
-                curves["validation_error"] = error
-                if error < lowest:
-                    lowest, lowest_pass = error, n_passes
-                    kept["tree"] = tree.copy()
-            done = held_out is not None and n_passes - lowest_pass >= PATIENCE
-            yield Iteration(curves, attributes, done)
+            curves = self._learn(tree, rows, order, n_classes, measure=number == 1)
+            yield Step(tree, {**curves, "passes": number})
 
     def _finished(self, tree, rows, classes):
         """The fitted attributes of a tree whose training has ended."""
         if self.refit_leaves:
             leaves = rows.leaves(tree.arrays, rows.used)
-            tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weight[rows.used])
+            tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weights[rows.used])
             tree.remove_idle_splits()
         tree.compact()
         return {
@@ -581,42 +564,3 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             "_leaf_counts": leaf_counts(tree.arrays),
             "_is_closed": False,
         }
-
-
-class _Rows:
-    """Validated rows as the kernels want them.
-
-    Parameters
-    ----------
-    X : ndarray or CSR
-    codes, weight : ndarray of shape (n_rows,), default=None
-        Class numbers and weights, to learn. Rows without weight are not `used`.
-    """
-
-    def __init__(self, X, codes=None, weight=None):
-        self.rows = as_rows(X, in_order=False)
-        self.used = np.arange(X.shape[0], dtype=np.int32)
-        self.values_per_row = (X.nnz if sparse.issparse(X) else X.size) / max(X.shape[0], 1)
-        if codes is not None:
-            self.codes, self.weight = codes.astype(np.int32), weight
-            self.used = self.used[weight > 0]
-
-    def hold_out(self, rng):
-        """Take rows out of those that are used; None if they are too few for that."""
-        shuffled = rng.permutation(self.used)
-        n_held_out = int(VALIDATION_SHARE * len(self.used))
-        self.used = np.sort(shuffled[n_held_out:])
-        return shuffled[:n_held_out] if n_held_out else None
-
-    def leaves(self, arrays, order=None, n_jobs=None):
-        """The leaves of the rows `order`, or of all."""
-        order = self.used if order is None else order
-        leaves = np.empty(len(order), np.int32)
-        depth = 1 + np.log2(len(arrays["nodes"]))
-
-        def find(part):
-            for start, stop in row_blocks(part.stop - part.start, self.values_per_row * depth):
-                route(arrays, self.rows, order, part.start + start, part.start + stop, leaves)
-
-        share_rows(find, len(order), n_jobs)
-        return leaves

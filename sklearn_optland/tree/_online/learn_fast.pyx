@@ -37,52 +37,24 @@ the margin under the new weights costs no second product. t is the learning rate
 mean of q. A row of weight h makes the step that h repetitions would make (Karampatziakis and
 Langford 2011), and no step goes past the margin where the gradient of the loss vanishes.
 """
-from libc.math cimport exp, expm1, fabs, log1p, sqrt
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.math cimport fabs, sqrt
+from libc.stdint cimport uint32_t, uint64_t
 
 import numpy as np
 
 from sklearn_optland._rows.random cimport mix
+from sklearn_optland._rows.row_access cimport row_add
 from sklearn_optland._rows.rows cimport RowPointers, Rows
+from sklearn_optland.tree._online.losses cimport ABSOLUTE, HINGE, LOG, Loss, rise
+from sklearn_optland.tree._online.tree cimport (
+    LARGEST_MARGIN, Counters, Node, Row, Slot, Tree, bounded, lend, load, locate, margin_at,
+)
 
 cdef extern from "float_rows.h" nogil:
-    float optland_float_dot(long long n, const float* x, const float* w)
     void optland_float_add(long long n, float t, const float* x, float* w)
     float optland_float_scale(long long n, const float* x, const float* r, float* z)
 
-cdef enum Loss:
-    ABSOLUTE = 0
-    HINGE = 1
-    LOG = 2
-
 LOSSES = {"absolute": ABSOLUTE, "hinge": HINGE, "log_loss": LOG}
-
-# A node, one cache line.
-cdef struct Node:
-    double margins  # E
-    double n
-    double min_count, max_count
-    int32_t parent, left, right  # -1: none
-    int32_t regressor
-    int32_t majority  # the class predicted here, ties to the lower number
-    int32_t n_classes  # classes met since the node became a leaf
-    uint32_t name  # of the node in the table of (node, class)
-    int32_t unused
-
-# What a node knows of a class. At an internal node the sum and the mean of its margins and their
-# number; at a leaf, n counts its rows.
-cdef struct Slot:
-    uint64_t key  # name << 32 | class; 0: empty
-    double margins, mean, n
-
-cdef struct Counters:
-    double rows  # total weight of the rows that feature statistics have seen
-    double q, q_rows  # sum of q, and of the weights it was summed with
-    double mistakes, visits  # rows at a leaf of another majority, and all, in this pass
-    int32_t root, n_nodes, n_regressors, n_swaps
-    uint32_t next_name
-    int32_t n_slots, n_bits
-    int32_t unused
 
 cdef Node _node
 cdef Slot _slot
@@ -95,29 +67,7 @@ COUNTERS = np.asarray(<Counters[:1]>&_counters).dtype
 FILL = 0.5
 cdef double _FILL = FILL
 
-# Margins beyond this are cut, and what is not a number is 0: sums of them stay finite.
-cdef double LARGEST_MARGIN = 1e30
 cdef double LARGEST_RATE = 1e36
-
-
-cdef struct Row:
-    const float* x
-    const float* scaled  # r x
-    const int* index  # columns; NULL: all of them
-    Py_ssize_t size
-    double q
-
-
-cdef struct Tree:
-    Node* nodes
-    Slot* slots
-    uint64_t mask
-    float* weights
-    float* intercepts
-    Counters* counters
-    int* places  # of a hashed row's weights
-    Py_ssize_t n_features, max_nodes, max_regressors
-    int n_bits
 
 
 cdef struct Learner:
@@ -125,12 +75,6 @@ cdef struct Learner:
     Py_ssize_t max_regressors, max_depth
     double swap_resistance, learning_rate
     Loss loss
-
-
-cdef inline double bounded(double margin) noexcept nogil:
-    if fabs(margin) < LARGEST_MARGIN:
-        return margin
-    return LARGEST_MARGIN if margin > 0 else (-LARGEST_MARGIN if margin < 0 else 0)
 
 
 def learn(
@@ -184,7 +128,7 @@ def learn(
     with nogil:
         while t < stop and has_room(&learner):
             i = order[t]
-            load(&pointers, i, &values[0], &row)
+            load(&pointers, &order[0], t, stop, &values[0], &row)
             if measure:
                 measure_features(
                     &row, weight[i], &counters[0], &largest[0], &squares[0], &rates[0]
@@ -206,36 +150,6 @@ def set_rates(arrays):
             rates[j] = rate(largest[j], squares[j], counters[0].rows)
 
 
-def route(
-    arrays, Rows rows, const int[::1] order, Py_ssize_t start, Py_ssize_t stop,
-    int[::1] leaves,  # OUT
-):
-    """Compute the leaves of the rows order[start:stop]; the arrays may be read-only."""
-    cdef const Node[::1] nodes = arrays["nodes"]
-    cdef const Slot[::1] slots = arrays["slots"]
-    cdef const float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
-    cdef const Counters[::1] counters = arrays["counters"]
-    cdef Py_ssize_t d = rows.n_columns, i
-    cdef float[::1] values = np.empty(d, np.float32)
-    cdef int[::1] places = np.empty(d if counters[0].n_bits else 0, np.int32)
-    cdef RowPointers pointers = rows.pointers()
-    cdef Tree tree
-    cdef Row row
-    cdef int node
-    lend(&tree, nodes, slots, weights, intercepts, counters, places)
-    tree.n_features = d
-    with nogil:
-        for i in range(start, stop):
-            load(&pointers, order[i], &values[0], &row)
-            node = tree.counters.root
-            while tree.nodes[node].left >= 0:
-                if margin_of(&tree, &row, tree.nodes[node].regressor) < 0:
-                    node = tree.nodes[node].left
-                else:
-                    node = tree.nodes[node].right
-            leaves[i] = node
-
-
 def insert(Slot[::1] table, const Slot[::1] slots):
     """Put slots with different keys into an empty table, whose size is a power of two."""
     cdef uint64_t mask = table.shape[0] - 1, place
@@ -248,41 +162,7 @@ def insert(Slot[::1] table, const Slot[::1] slots):
             table[place] = slots[s]
 
 
-cdef void lend(
-    Tree* tree, const Node[::1] nodes, const Slot[::1] slots, const float[::1] weights,
-    const float[::1] intercepts, const Counters[::1] counters, int[::1] places,
-) noexcept:
-    """Point to the arrays; who only reads them lends read-only ones."""
-    tree.nodes, tree.slots = <Node*>&nodes[0], <Slot*>&slots[0]
-    tree.mask = slots.shape[0] - 1
-    tree.weights = <float*>&weights[0] if weights.shape[0] else NULL
-    tree.intercepts = <float*>&intercepts[0] if intercepts.shape[0] else NULL
-    tree.counters = <Counters*>&counters[0]
-    tree.places = &places[0] if places.shape[0] else NULL
-    tree.n_bits = counters[0].n_bits
-    tree.max_nodes, tree.max_regressors = nodes.shape[0], intercepts.shape[0]
-
-
 # Rows
-
-
-cdef void load(
-    const RowPointers* rows, Py_ssize_t i, float* values, Row* row
-) noexcept nogil:
-    """Point to row i; float64 is converted into `values`."""
-    cdef Py_ssize_t p, first
-    if rows.indptr == NULL:
-        first, row.size = i * rows.n_columns, rows.n_columns
-        row.index = NULL
-    else:
-        first, row.size = rows.indptr[i], rows.indptr[i + 1] - rows.indptr[i]
-        row.index = rows.indices + first
-    if rows.values32 != NULL:
-        row.x = rows.values32 + first
-    else:
-        for p in range(row.size):
-            values[p] = <float>rows.values64[first + p]
-        row.x = values
 
 
 cdef inline float rate(float largest, double squares, double rows) noexcept nogil:
@@ -322,74 +202,7 @@ cdef void scale(Row* row, const float* rates, float* scaled) noexcept nogil:
     row.q = q + 1
 
 
-# Regressors
-
-
-cdef inline const int* locate(
-    const Tree* tree, const Row* row, int regressor, float** weights
-) noexcept nogil:
-    """Where the regressor's weights of the row are: at `weights` + the returned places."""
-    cdef Py_ssize_t p
-    cdef uint64_t column
-    if tree.n_bits == 0:
-        weights[0] = tree.weights + regressor * tree.n_features
-        return row.index
-    weights[0] = tree.weights
-    for p in range(row.size):
-        column = p if row.index == NULL else row.index[p]
-        tree.places[p] = <int>(mix((<uint64_t>regressor << 32) + column) >> (64 - tree.n_bits))
-    return tree.places
-
-
-cdef inline double margin_at(
-    const Row* row, const float* weights, const int* places, double intercept
-) noexcept nogil:
-    cdef float a = 0, b = 0, c = 0, d = 0
-    cdef Py_ssize_t p = 0
-    if places == NULL:
-        return bounded(optland_float_dot(row.size, row.x, weights) + intercept)
-    while p + 4 <= row.size:
-        a += row.x[p] * weights[places[p]]
-        b += row.x[p + 1] * weights[places[p + 1]]
-        c += row.x[p + 2] * weights[places[p + 2]]
-        d += row.x[p + 3] * weights[places[p + 3]]
-        p += 4
-    for p in range(p, row.size):
-        a += row.x[p] * weights[places[p]]
-    return bounded((a + b) + (c + d) + intercept)
-
-
-cdef inline double margin_of(const Tree* tree, const Row* row, int regressor) noexcept nogil:
-    cdef float* weights
-    cdef const int* places = locate(tree, row, regressor, &weights)
-    return margin_at(row, weights, places, tree.intercepts[regressor])
-
-
 # Learning
-
-
-cdef double rise(Loss loss, double z, double limit) noexcept nogil:
-    """How far the margin z = b f(x) moves if it may move by `limit` at a gradient of size 1.
-
-    The loss |1 - z| or max(0, 1 - z): up to where its gradient vanishes. The log-loss: the flow
-    dz/dt = 1 / (1 + exp(z)) for the time `limit`, which solves z + exp(z) = z0 + exp(z0) + limit.
-    """
-    cdef double v, grown, step
-    cdef int _
-    if loss == HINGE:
-        return max(0.0, min(limit, 1 - z))
-    if loss == ABSOLUTE:
-        return max(-limit, min(limit, 1 - z))
-    # The change v solves v + exp(z) (exp(v) - 1) = limit: increasing and convex, so that Newton's
-    # steps from the right fall to the root. Both starts are to the right of it.
-    grown = exp(max(-300.0, min(z, 300.0)))
-    v = min(limit / (1 + grown), log1p(limit / grown))
-    for _ in range(20):
-        step = (v + grown * expm1(v) - limit) / (1 + grown * exp(v))
-        v -= step
-        if fabs(step) <= 1e-6 * v:
-            break
-    return max(v, 0.0)
 
 
 cdef double train(
@@ -407,14 +220,12 @@ cdef double train(
     cdef double limit = min(weight * learner.learning_rate * row.q / mean_q, LARGEST_MARGIN)
     cdef double change = target * rise(learner.loss, target * margin, limit)
     cdef float step
-    cdef Py_ssize_t p
     if change != 0:
         step = <float>(change / row.q)
         if places == NULL:
             optland_float_add(row.size, step, row.scaled, weights)
         else:
-            for p in range(row.size):
-                weights[places[p]] += step * row.scaled[p]
+            row_add(row.scaled, places, row.size, step, weights)
         tree.intercepts[here.regressor] += step
         margin = bounded(margin + change)
     return margin
@@ -577,85 +388,3 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
     rename(tree, node)
     update_min_counts(tree, leaf)
     return True
-
-
-# For tests
-
-
-def fault(arrays):
-    """Say what is wrong with a tree: "" if nothing is.
-
-    Every node is reached once from the root, by its parent; each has a name of its own, and each
-    internal one a regressor; counts of a node are the sums over its classes, and `min_count` is
-    that of the smaller child.
-    """
-    cdef Node[::1] nodes = arrays["nodes"]
-    cdef Slot[::1] slots = arrays["slots"]
-    cdef Counters[::1] counters = arrays["counters"]
-    cdef Py_ssize_t n_nodes = counters[0].n_nodes, n_regressors = counters[0].n_regressors
-    cdef Py_ssize_t n_reached = 0, n_slots = 0, height = 1, s
-    cdef int node, child
-    cdef uint32_t name
-    cdef int[::1] stack = np.zeros(n_nodes + 1, np.int32)
-    cdef int[::1] taken = np.zeros(n_regressors, np.int32)
-    cdef int[::1] owner = np.full(counters[0].next_name, -1, np.int32)
-    cdef int[::1] met = np.zeros(n_nodes, np.int32)
-    cdef double[::1] n = np.zeros(n_nodes), margins = np.zeros(n_nodes)
-    cdef double[::1] largest = np.zeros(n_nodes), majority = np.zeros(n_nodes)
-    if nodes[counters[0].root].parent != -1:
-        return "the root has a parent"
-    stack[0] = counters[0].root
-    while height > 0:
-        height -= 1
-        node = stack[height]
-        n_reached += 1
-        if n_reached > n_nodes:
-            return "a node is reached twice"
-        if not 0 < nodes[node].name < counters[0].next_name or owner[nodes[node].name] >= 0:
-            return "a name is not that of one node"
-        owner[nodes[node].name] = node
-        if nodes[node].left < 0:
-            if nodes[node].right >= 0 or nodes[node].regressor >= 0:
-                return "a leaf has a child or a regressor"
-            continue
-        if not 0 <= nodes[node].regressor < n_regressors or taken[nodes[node].regressor]:
-            return "a regressor is not that of one node"
-        taken[nodes[node].regressor] = 1
-        for child in (nodes[node].left, nodes[node].right):
-            if not 0 <= child < n_nodes or nodes[child].parent != node:
-                return "a child does not know its parent"
-            stack[height] = child
-            height += 1
-        if nodes[node].min_count != min(
-            nodes[nodes[node].left].min_count, nodes[nodes[node].right].min_count
-        ):
-            return "min_count is not that of the smaller child"
-    if n_reached != n_nodes or n_nodes != 2 * n_regressors + 1:
-        return "a node or a regressor is lost"
-    for s in range(slots.shape[0]):
-        name = <uint32_t>(slots[s].key >> 32)
-        n_slots += slots[s].key != 0
-        if slots[s].key == 0 or owner[name] < 0:
-            continue
-        node = owner[name]
-        n[node] += slots[s].n
-        met[node] += slots[s].n > 0
-        largest[node] = max(largest[node], slots[s].n)
-        if <int>(slots[s].key & <uint64_t>0xFFFFFFFF) == nodes[node].majority:
-            majority[node] = slots[s].n
-        margins[node] += slots[s].margins
-        if nodes[node].left >= 0 and slots[s].mean != slots[s].margins / slots[s].n:
-            return "a mean is not that of its margins"
-    if n_slots != counters[0].n_slots:
-        return "slots are not counted"
-    for node in range(n_nodes):
-        if nodes[node].left >= 0:
-            if fabs(n[node] - nodes[node].n) > 1e-9 * n[node]:
-                return "rows of a split are lost"
-            if fabs(margins[node] - nodes[node].margins) > 1e-9 * (1 + fabs(margins[node])):
-                return "margins of a split are lost"
-        elif met[node] != nodes[node].n_classes:
-            return "classes of a leaf are lost"
-        elif met[node] and not nodes[node].max_count == majority[node] == largest[node]:
-            return "the majority of a leaf is another"
-    return ""

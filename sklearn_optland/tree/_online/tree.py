@@ -261,13 +261,13 @@ def join_classes(tree, known, labels, is_closed=False):
     codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
     is_new = known[codes] != labels
     if not is_new.any():
-        return known, codes
+        return known, codes.astype(np.int32)
     fresh = np.unique(labels[is_new])
     if is_closed:
         raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
     classes = np.union1d(known, fresh)
     tree.renumber_classes(np.searchsorted(classes, known))
-    return classes, np.searchsorted(classes, labels)
+    return classes, np.searchsorted(classes, labels).astype(np.int32)
 
 
 def view(arrays, name):

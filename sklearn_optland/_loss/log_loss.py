@@ -1,0 +1,139 @@
+"""The log-loss at scores that are known, row by row and as statistics for `reduce`.
+
+Scores Z, their changes dZ, residuals R and probabilities P have a row of k values for each row;
+k = 1 score is that of class 1 of two. Here nothing passes over X.
+"""
+
+import numpy as np
+
+from sklearn_optland._loss import log_loss_fast as kernels
+from sklearn_optland._rows.reduce import Statistic
+
+
+class LossAlong(Statistic):
+    """The loss at the scores Z + t dZ, and its derivative in t.
+
+    Parameters of `reduce`: Z, dZ, t.
+    """
+
+    def zero(self, parameters):
+        return np.zeros(1)
+
+    def add(self, block, parameters, slope):
+        Z, dZ, t = parameters
+        Z, dZ = block.local(Z)[block.slice], block.local(dZ)[block.slice]
+        y, c = block.source.y[block.slice], block.source.c[block.slice]
+        loss, block_slope = kernels.loss_along(y, c, Z, dZ, t)
+        slope += block_slope
+        return loss
+
+
+class SmallestChange(Statistic):
+    """The smallest relative change of a probability by the Newton step dZ; parameters Z, dZ."""
+
+    def zero(self, parameters):
+        return np.zeros(1)
+
+    def add(self, block, parameters, smallest):
+        Z, dZ = (block.local(array)[block.slice] for array in parameters)
+        np.minimum(smallest, kernels.smallest_change(Z, dZ), out=smallest)
+
+    def merge(self, total, part):
+        np.minimum(total, part, out=total)
+
+
+class LargestChange(Statistic):
+    """The largest magnitude of a change of scores; parameters the new ones and the old ones."""
+
+    def zero(self, parameters):
+        return np.zeros(1)
+
+    def add(self, block, parameters, largest):
+        Z_new, Z = (block.local(array)[block.slice] for array in parameters)
+        np.maximum(largest, np.abs(Z_new - Z).max(initial=0.0), out=largest)
+
+    def merge(self, total, part):
+        np.maximum(total, part, out=total)
+
+
+class NewtonDual(Statistic):
+    """KL(p' || p) of the Newton step's dual point p' = p + cut (diag p - pp') dz.
+
+    Parameters of `reduce`: Z, dZ, cut, and R of the source, which takes c (p' - y).
+    """
+
+    def add(self, block, parameters, _):
+        Z, dZ, cut, R = parameters
+        Z, dZ, R = (block.local(array)[block.slice] for array in (Z, dZ, R))
+        y, c = block.source.y[block.slice], block.source.c[block.slice]
+        return kernels.newton_dual(Z, dZ, cut, y, c, R)
+
+
+# Functions for `source.map` and for `SumOf`
+
+
+def softmax(Z):
+    """Probabilities, read-only."""
+    P = np.empty_like(Z)
+    kernels.softmax(Z, P)
+    P.flags.writeable = False
+    return P
+
+
+def residuals(Z, y, c):
+    """c (P - Y)."""
+    R = np.empty_like(Z)
+    kernels.newton_dual(Z, np.zeros_like(Z), 1.0, y, c, R)
+    return R
+
+
+def binary_curvature(Z, c, radius):
+    """Curvature of each row: Newton's for radius 0, JC12 for infinity, a majorizer between.
+
+    `radius`, a number or one for each row, is how far a score may move.
+    """
+    h = np.empty(len(Z))
+    radius = np.full(len(Z), radius) if np.isscalar(radius) else radius
+    kernels.binary_curvature(Z, c, radius, h)
+    return h
+
+
+def uncertainty(P, c):
+    """c (1 - |p|^2) of each row, the trace of its share in the Hessian."""
+    return c * (1.0 - np.einsum("ij,ij->i", P, P))
+
+
+def class_curvature(P, c):
+    """Sum over rows of c (diag p - pp'): the Hessian in a shift of the scores."""
+    return np.diag(c @ P) - (P * c[:, None]).T @ P
+
+
+def curvature_along(P, c, dZ):
+    """Sum over rows of c (diag p - pp') dz."""
+    return c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
+
+
+def class_variances(P, c):
+    """Sum over rows of c p (1 - p)."""
+    return c @ (P * (1.0 - P))
+
+
+def residual_sums(R):
+    """The sum of residuals of each class, and of all magnitudes at last."""
+    return np.append(R.sum(axis=0), np.abs(R).sum())
+
+
+def inner_with_change(R, Z_new, Z):
+    """Sum of R (Z_new - Z), and of the magnitudes of its terms."""
+    change = Z_new - Z
+    return np.array([np.vdot(R, change), np.vdot(np.abs(R), np.abs(change))])
+
+
+def shifted(shift, Z):
+    """Z + shift."""
+    return Z + shift
+
+
+def moved(factor, Z_new, Z):
+    """How far the one score of each row has moved, times a factor."""
+    return np.abs(Z_new - Z)[:, 0] * factor

@@ -1,0 +1,72 @@
+"""Losses of all rows: values and pulls, Fenchel gaps, the domains of the conjugates."""
+import numpy as np
+
+cdef extern from "log_loss.h" nogil:
+    double optland_logistic_pulls(
+        long long n, const double* z, const double* s, const double* c, double* theta, double* loss
+    )
+    double optland_logistic_fenchel_gap(
+        long long n, const double* z, const double* s, const double* c, const double* theta,
+        double* terms
+    )
+
+
+def pulls(
+    LossKind kind,
+    double epsilon,
+    const double[::1] y,
+    const double[::1] c,
+    const double[::1] f,
+    double[::1] theta,  # OUT
+):
+    """theta_i = -l_i'(f_i); returns the sum of c_i l_i(f_i)."""
+    cdef Loss loss = Loss(kind, epsilon)
+    cdef double total = 0
+    cdef Py_ssize_t i, n = f.shape[0]
+    cdef double[::1] terms
+    if kind == LOG:
+        terms = np.empty(n)
+        with nogil:
+            total = optland_logistic_pulls(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
+        return total
+    with nogil:
+        for i in range(n):
+            theta[i] = loss_pull(loss, y[i], f[i])
+            total += c[i] * loss_value(loss, y[i], f[i])
+    return total
+
+
+def fenchel_gap(
+    LossKind kind,
+    double epsilon,
+    const double[::1] y,
+    const double[::1] c,
+    const double[::1] f,
+    const double[::1] theta,
+):
+    """Sum of c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i], the losses' part of the gap."""
+    cdef Loss loss = Loss(kind, epsilon)
+    cdef double total = 0
+    cdef Py_ssize_t i, n = f.shape[0]
+    cdef double[::1] terms
+    if kind == LOG:
+        terms = np.empty(n)
+        with nogil:
+            total = optland_logistic_fenchel_gap(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
+        return total
+    with nogil:
+        for i in range(n):
+            total += c[i] * loss_fenchel_gap(loss, y[i], f[i], theta[i])
+    return total
+
+
+def in_domain(LossKind kind, double epsilon, const double[::1] y, const double[::1] theta):
+    """Return the pulls nearest to theta at which the conjugates are finite."""
+    cdef Loss loss = Loss(kind, epsilon)
+    cdef Py_ssize_t i
+    nearest = np.empty(theta.shape[0])
+    cdef double[::1] out = nearest
+    with nogil:
+        for i in range(theta.shape[0]):
+            out[i] = loss_in_domain(loss, y[i], theta[i])
+    return nearest

@@ -1,0 +1,236 @@
+"""Steps of SAG, SAGA and SVRG, a pass over a list of rows a call.
+
+    minimise  sum_i c_i l_i(x_i'w + b) + g(w),   g(w) = l1 |w|_1 + l2/2 |w|^2,   sum_i c_i = 1,
+
+with w >= 0 if asked. theta_i = -l_i'(f_i) is the pull of row i; the table has an older one of each
+row, and G = -sum_i c_i theta_i x_i is its gradient. The intercept is one more column of constant
+value `unit`, free of the penalty. A step at row i of chance p_i is
+
+    w <- prox of gamma D g ( w - gamma [ (c_i/p_i) (theta_i - new) x_i + D G ] )
+
+on the support of x_i alone: D_j = 1 / sum of p_i over the rows with an x_ij, so that D G has the
+mean G (Leblond, Pedregosa and Lacoste-Julien 2017, sparse SAGA, their D_jj = n / n_j for
+p_i = 1/n). On dense rows D = 1: SAGA of Defazio, Bach and Lacoste-Julien (2014). SAG (Schmidt, Le
+Roux and Bach 2017) has c_i in place of c_i/p_i, that is the new mean gradient. SVRG (Johnson and
+Zhang 2013) leaves the table as it is.
+
+With the multinomial log-loss a row has k scores, and theta_i = e_y - p with p probabilities.
+"""
+from cython cimport floating
+
+import numpy as np
+
+from sklearn_optland._loss.penalties cimport penalty_prox
+from sklearn_optland._loss.scalar_losses_fast cimport Loss, loss_pull
+from sklearn_optland._rows.row_access cimport row_dot, visit
+from sklearn_optland._rows.rows cimport RowPointers, Rows
+
+cdef extern from "softmax_implicit.h" nogil:
+    void optland_softmax_pull(double* z, Py_ssize_t k, int own, double* pull)
+
+cdef enum:
+    FIELDS = 4  # of a column in the state: w, G, gamma D, 1 / (1 + gamma D l2)
+
+
+cdef struct Constants:
+    RowPointers x
+    Loss loss
+    const double* y
+    const int* codes
+    Py_ssize_t k
+    const double* c
+    const double* correction
+    double gamma, l1, unit
+    bint positive, frozen
+
+
+cdef class SagaSteps:
+    """SAG, SAGA or SVRG: what is the same in all steps.
+
+    Parameters
+    ----------
+    problem : FiniteSum
+    correction : ndarray of shape (n_samples,)
+        c_i / p_i, or c_i for SAG.
+    gamma : float
+        The step size.
+    frozen : bool
+        Whether the table stays as it is: SVRG.
+    """
+    cdef Constants constants
+    cdef Rows rows
+    cdef const double[::1] y, c, correction
+
+    def __init__(self, problem, correction, double gamma, bint frozen):
+        penalty = problem.penalty
+        self.rows, self.c, self.correction = problem.rows, problem.c, correction
+        self.constants.x = self.rows.pointers()
+        self.constants.c, self.constants.correction = &self.c[0], &self.correction[0]
+        self.constants.gamma, self.constants.l1 = gamma, penalty.l1
+        self.constants.unit = problem.unit  # 0: no intercept
+        self.constants.positive, self.constants.frozen = penalty.positive, frozen
+        self.set_targets(problem)
+
+    def set_targets(self, problem):
+        self.y = problem.y
+        self.constants.y = &self.y[0]
+        self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+
+    def take(
+        self,
+        const int[::1] order,
+        double[::1] theta,  # IN / OUT
+        double[:, ::1] state,  # IN / OUT: w, G, gamma D, 1 / (1 + gamma D l2) of each column
+        double[::1] bias,  # IN / OUT: b / unit and its G
+    ):
+        """Visit the rows in `order`; returns the sum of c_i (change of theta_i)^2."""
+        cdef double moved
+        with nogil:
+            if self.constants.x.values32 != NULL:
+                moved = saga(
+                    self.constants, <float>0, &order[0], order.shape[0],
+                    &theta[0], &state[0, 0], &bias[0],
+                )
+            else:
+                moved = saga(
+                    self.constants, <double>0, &order[0], order.shape[0],
+                    &theta[0], &state[0, 0], &bias[0],
+                )
+        return moved
+
+
+cdef double saga(
+    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
+    double* theta, double* state, double* bias,
+) noexcept nogil:
+    cdef const floating* row
+    cdef const int* index = NULL
+    cdef double* column
+    cdef Py_ssize_t t, i, j, p, size
+    cdef double new, change, step, table, moved = 0
+    cdef bint thresholds = a.l1 > 0 or a.positive
+    for t in range(n_steps):
+        i = order[t]
+        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        new = loss_pull(
+            a.loss, a.y[i], bias[0] * a.unit + row_dot(row, index, size, state, FIELDS)
+        )
+        change = new - theta[i]
+        moved += a.c[i] * change * change
+        step = a.gamma * a.correction[i] * change
+        table = 0 if a.frozen else a.c[i] * change
+        if not a.frozen:
+            theta[i] = new
+        if thresholds:
+            for p in range(size):
+                j = p if index == NULL else index[p]
+                column = state + FIELDS * j
+                column[0] = penalty_prox(
+                    column[0] + step * row[p] - column[2] * column[1], column[2] * a.l1,
+                    a.positive,
+                ) * column[3]
+                column[1] -= table * row[p]
+        else:
+            for p in range(size):
+                j = p if index == NULL else index[p]
+                column = state + FIELDS * j
+                column[0] = (column[0] + step * row[p] - column[2] * column[1]) * column[3]
+                column[1] -= table * row[p]
+        if a.unit > 0:
+            bias[0] += step * a.unit - a.gamma * bias[1]
+            bias[1] -= table * a.unit
+    return moved
+
+
+# Several classes
+
+
+cdef class SoftmaxSagaSteps(SagaSteps):
+    """`SagaSteps` with the multinomial log-loss."""
+    cdef const int[::1] codes
+    cdef double[::1] work
+
+    def set_targets(self, problem):
+        self.codes, self.work = problem.y, np.empty(2 * problem.k)
+        self.constants.codes, self.constants.k = &self.codes[0], problem.k
+
+    def take(
+        self,
+        const int[::1] order,
+        double[:, ::1] theta,  # IN / OUT
+        double[:, ::1] state,  # IN / OUT: k of w, k of G, gamma D, 1 / (1 + gamma D l2)
+        double[::1] bias,  # IN / OUT: k of b / unit, k of their G
+    ):
+        """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
+        cdef double moved
+        with nogil:
+            if self.constants.x.values32 != NULL:
+                moved = saga_softmax(
+                    self.constants, <float>0, &order[0], order.shape[0],
+                    &theta[0, 0], &state[0, 0], &bias[0], &self.work[0],
+                )
+            else:
+                moved = saga_softmax(
+                    self.constants, <double>0, &order[0], order.shape[0],
+                    &theta[0, 0], &state[0, 0], &bias[0], &self.work[0],
+                )
+        return moved
+
+
+cdef double saga_softmax(
+    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
+    double* theta, double* state, double* bias, double* work,
+) noexcept nogil:
+    cdef const floating* row
+    cdef const int* index = NULL
+    cdef double* column
+    cdef double* z = work
+    cdef double* new = work + a.k
+    cdef double* old
+    cdef Py_ssize_t t, i, p, e, size, k = a.k, fields = 2 * a.k + 2
+    cdef double value, step, table, moved = 0
+    for t in range(n_steps):
+        i = order[t]
+        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        old = theta + i * k
+        row_scores(row, index, size, state, fields, k, bias, a.unit, z)
+        optland_softmax_pull(z, k, a.codes[i], new)
+        for e in range(k):
+            value = new[e]
+            new[e] -= old[e]
+            moved += a.c[i] * new[e] * new[e]
+            if not a.frozen:
+                old[e] = value
+        step = a.gamma * a.correction[i]
+        table = 0 if a.frozen else a.c[i]
+        for p in range(size):
+            column = state + (p if index == NULL else index[p]) * fields
+            value = row[p]
+            for e in range(k):
+                column[e] = penalty_prox(
+                    column[e] + step * value * new[e] - column[2 * k] * column[k + e],
+                    column[2 * k] * a.l1, a.positive,
+                ) * column[2 * k + 1]
+                column[k + e] -= table * value * new[e]
+        if a.unit > 0:
+            for e in range(k):
+                bias[e] += step * a.unit * new[e] - a.gamma * bias[k + e]
+                bias[k + e] -= table * a.unit * new[e]
+    return moved
+
+
+cdef void row_scores(
+    const floating* row, const int* index, Py_ssize_t size, const double* W, Py_ssize_t stride,
+    Py_ssize_t k, const double* b, double unit, double* z,
+) noexcept nogil:
+    """z = W'x + unit b, W's rows `stride` apart."""
+    cdef Py_ssize_t p, c
+    cdef const double* w
+    cdef double value
+    for c in range(k):
+        z[c] = unit * b[c]
+    for p in range(size):
+        w = W + (p if index == NULL else index[p]) * stride
+        value = row[p]
+        for c in range(k):
+            z[c] += value * w[c]

@@ -1,0 +1,341 @@
+"""Run a solver until its certificate is within the tolerance: for estimators, for the function."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland.linear_model._scores import last_parameters
+
+# The most passes without a certificate.
+MAX_UNSEEN = 10
+# Times the objective at zero: what no step size that converges comes near.
+DIVERGED = 10.0
+# Change of variables, relative to their size, that float64 does not resolve.
+STILL = 100 * np.finfo(float).eps
+# A gap, relative to the objective at zero, that the rounding of residuals leaves.
+ROUNDING = (1000 * np.finfo(float).eps) ** 2
+
+PARAMETER_CONSTRAINTS = {
+    "solver": [StrOptions({"auto", *SOLVERS})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "positive": ["boolean"],
+    "sampling": [StrOptions({"uniform", "lipschitz"})],
+    "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "fit_intercept": ["boolean"],
+    "random_state": ["random_state"],
+}
+
+
+class Descent:
+    """A solver that runs to a tolerance: when to look, what to keep, what to do on divergence.
+
+    A certificate costs a pass. It is computed when the movement of the dual variables, which falls
+    in proportion to the gap, says that the gap is small enough, and every `MAX_UNSEEN` passes;
+    so it takes less than a tenth of the passes of a long fit.
+
+    Parameters
+    ----------
+    problem : FiniteSum
+    solver : Solver
+    tol : float
+        Of the objective; without a penalty, of the norm of the gradient at zero.
+    max_passes : int
+    """
+
+    def __init__(self, problem, solver, tol, max_passes):
+        self.problem, self.solver, self.tol, self.max_passes = problem, solver, tol, max_passes
+        self.n_passes = self.seen = 0.0
+        self.point = self.best = None  # the last one evaluated, and the best
+        self.zeros = problem.zeros()
+        self.at_zero, pulls = problem.losses(problem.zeros_like_scores())
+        self.gap_per_move = 0.5 / (problem.curvature if problem.loss.is_smooth else 1.0)
+        self.scale = None
+        if not problem.has_dual_bound:
+            self.scale = problem.gradient_norm(self.zeros, -problem.pull(pulls))
+        # movement that is nothing but rounding
+        self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
+        self.resting = None  # the parameters, while the dual variables stand still
+        self.still = False
+
+    @property
+    def tolerance(self):
+        """The certificate at which the fit stops."""
+        if self.scale is not None:
+            return self.tol * self.scale
+        return max(self.tol * self.best.objective, ROUNDING * self.at_zero)
+
+    @property
+    def certificate_at_zero(self):
+        """The norm of the gradient at zero, or the objective, of which the gap is a part."""
+        return self.at_zero if self.scale is None else self.scale
+
+    @property
+    def done(self):
+        """Whether the best point is good enough, float64 or the passes are used up."""
+        return (
+            self.still
+            or self.n_passes >= self.max_passes
+            or (self.best is not None and self.best.certificate <= self.tolerance)
+        )
+
+    def advance(self):
+        """Go on until the next certificate."""
+        problem, solver = self.problem, self.solver
+        while True:
+            before = problem.passes
+            with np.errstate(over="ignore", invalid="ignore"):  # the guard below sees it
+                moved = solver.run()
+            self.n_passes += problem.passes - before
+            self.still = self._stands_still(moved)
+            self.point = solver.measured()
+            if self.point is None and self._is_due(moved):
+                self.point = problem.evaluate(*solver.point())
+            if self.point is not None:
+                break
+        self.seen = self.n_passes
+        self._keep(self.point)
+        if self.best.objective > self.at_zero:  # no fit is worse than none
+            self._keep(problem.evaluate(self.zeros))
+        if solver.has_steps and not self.point.objective <= DIVERGED * self.at_zero:
+            solver.step_size *= 0.25
+            solver.start(self.best.W)
+        if moved > 0 and self.scale is None:
+            with np.errstate(over="ignore"):  # infinity asks for no certificate before its time
+                self.gap_per_move = self.point.certificate / moved
+
+    def keep_as(self, dtype):
+        """Round the best parameters to a type, and certify what is left."""
+        W = self.best.W
+        if dtype != W.dtype:
+            largest = np.abs(W).max()
+            if largest > np.finfo(dtype).max:
+                raise ValueError(
+                    f"X: with this y, coefficients up to {largest:.3g} overflow its {dtype}. "
+                    "Rescale X or y, or pass X as float64."
+                )
+            dual = self.solver.point()[1]
+            self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
+
+    def _stands_still(self, moved):
+        """Whether neither the dual variables nor the parameters have moved in the last pass.
+
+        Where losses are flat or straight the former stand still while the penalty still moves the
+        latter.
+        """
+        before, self.resting = self.resting, None
+        if moved > self.stillness:
+            return False
+        W = self.resting = self.solver.point()[0]
+        return before is not None and np.abs(W - before).max() <= STILL * np.abs(W).max()
+
+    def _is_due(self, moved):
+        since, left = self.n_passes - self.seen, self.max_passes - self.n_passes
+        if left <= 0 or self.still or (since >= MAX_UNSEEN and left > 0.5 * MAX_UNSEEN):
+            return True
+        objective = self.at_zero if self.best is None else self.best.objective
+        return (
+            self.scale is None
+            and (moved == 0 or self.gap_per_move * moved <= self.tol * objective)
+            and since > self.n_passes / MAX_UNSEEN - 1
+        )
+
+    def _keep(self, point):
+        """Keep the better of two points, and what the best dual bound says about it."""
+        value = "objective" if self.scale is None else "certificate"
+        best = self.best
+        if best is None or getattr(point, value) <= getattr(best, value):
+            self.best = point
+        elif self.scale is None:
+            best.certificate = self.problem.gap(best.objective, best.certificate)
+
+
+@dataclass
+class Solution:
+    """What `solve` has found.
+
+    Parameters
+    ----------
+    parameters : list of ndarray
+        The best parameters of each problem.
+    objective : float
+    certificate : Certificate
+    certificate_at_zero : float
+        Of parameters that are zero, or more.
+    history : dict of ndarray
+    n_iter : int
+        Passes, those for certificates not counted.
+    solver : str
+    rate : dict
+    """
+
+    parameters: list
+    objective: float
+    certificate: Certificate
+    certificate_at_zero: float
+    history: dict
+    n_iter: int
+    solver: str
+    rate: dict
+
+
+def solve(
+    problems,
+    starts,
+    drive,
+    *,
+    solver,
+    sampling,
+    step_size,
+    tol,
+    max_iter,
+    random_state,
+    dtype=np.float64,
+):
+    """Solve one or more problems side by side.
+
+    Parameters
+    ----------
+    problems : list of FiniteSum
+    starts : list of ndarray
+        Parameters to start from.
+    drive : callable
+        Takes an iterator of `Step`, runs it, and returns the history.
+    solver, sampling, step_size, tol, max_iter, random_state
+        Parameters of the estimators.
+    dtype : dtype, default=float64
+        What the parameters are rounded to at the end.
+
+    Returns
+    -------
+    solution : Solution
+    """
+    rng = check_random_state(random_state)
+    step_size = None if step_size == "auto" else step_size
+    with one_blas_thread():
+        name = choose_solver(problems[0], solver)
+        descents = [
+            Descent(
+                problem,
+                SOLVERS[name].solver(problem, W, rng=rng, sampling=sampling, step_size=step_size),
+                tol,
+                max_iter,
+            )
+            for problem, W in zip(problems, starts, strict=True)
+        ]
+        history = drive(_steps(descents))
+        for descent in descents:
+            descent.keep_as(dtype)
+    return Solution(
+        parameters=[descent.best.W for descent in descents],
+        objective=sum(descent.best.objective for descent in descents),
+        certificate=_certificate(descents),
+        certificate_at_zero=sum(descent.certificate_at_zero for descent in descents),
+        history=history,
+        n_iter=round(max(descent.n_passes for descent in descents)),
+        solver=name,
+        rate=rate(problems[0], name, sampling),
+    )
+
+
+def _steps(descents):
+    """Yield a step at each certificate, until all problems are done."""
+    while True:
+        for descent in descents:
+            if not descent.done:
+                descent.advance()
+        points = [descent.point for descent in descents]
+        yield Step(
+            parameters=[descent.best.W for descent in descents],
+            curves={
+                "objective": sum(point.objective for point in points),
+                "certificate": sum(point.certificate for point in points),
+                "passes": sum(descent.problem.passes for descent in descents),
+            },
+            done=all(descent.done for descent in descents),
+        )
+
+
+def _certificate(descents):
+    """The certificate of problems that are solved side by side: gaps add up."""
+    first = descents[0]
+    value = float(sum(descent.best.certificate for descent in descents))
+    tolerance = float(sum(descent.tolerance for descent in descents)) if first.tol > 0 else None
+    if first.problem.has_dual_bound:
+        objective = sum(descent.best.objective for descent in descents)
+        return Certificate("duality gap", value, tolerance, "global", ratio(value, objective))
+    quantity = "prox-gradient norm" if first.problem.penalty.positive else "gradient norm"
+    at_zero = sum(descent.certificate_at_zero for descent in descents)
+    return Certificate(quantity, value, tolerance, "stationary", ratio(value, at_zero))
+
+
+class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
+    """What classifiers and regressors by finite-sum solvers share."""
+
+    _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _penalty(self):
+        l1 = self.alpha * self.l1_ratio
+        return ElasticNet(l1, self.alpha * (1 - self.l1_ratio), self.positive)
+
+    def _solve(self, problems, starts, attributes, rows):
+        """Solve the problems, store what came out, and warn if it is not enough."""
+        dtype = rows.X.dtype
+
+        def drive(steps):
+            settings = {"rows": rows, "max_iter": self.max_iter, "task_name": "certificate"}
+            return run(self, steps, attributes, **settings)[1]
+
+        solution = solve(
+            problems,
+            starts,
+            drive,
+            solver=self.solver,
+            sampling=self.sampling,
+            step_size=self.step_size,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+            dtype=dtype,
+        )
+        certificate, history, n_iter = solution.certificate, solution.history, solution.n_iter
+        self.solver_, self.rate_ = solution.solver, solution.rate
+        what_to_change = None
+        if certificate.reached is False:
+            # `max_iter` does not count passes for certificates
+            counts = history["passes"] * (n_iter / history["passes"][-1])
+            curve = np.append(solution.certificate_at_zero, history["certificate"])
+            counts = np.append(0.0, counts)
+            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve)
+        fitted = attributes(solution.parameters)
+        finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
+        if self.tol == 0 and n_iter >= self.max_iter:
+            warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
+
+    def _starts(self, shape):
+        """Zeros, or where the last fit ended."""
+        if self.warm_start and hasattr(self, "coef_"):
+            W = last_parameters(self).T
+            if W.shape == shape:
+                return np.ascontiguousarray(W)
+        return np.zeros(shape)

@@ -1,0 +1,100 @@
+"""What the solvers of finite sums share: the order of the rows, and a pass over them."""
+
+import numpy as np
+
+from sklearn_optland._rows import row_orders_fast as orders
+from sklearn_optland._rows.reduce import row_blocks
+
+
+class Solver:
+    """A solver on one problem, from a start.
+
+    Parameters
+    ----------
+    problem : FiniteSum
+    W : ndarray
+        The start, `problem.zeros()` for a cold one. It is projected onto the feasible set.
+    rng : RandomState
+    sampling : {"uniform", "lipschitz"}
+        Each row once a pass in a new random order, or with replacement, half uniformly and half
+        in proportion to the rows' Lipschitz constants.
+    step_size : float or None
+        None takes the solver's own.
+    """
+
+    has_steps = True  # a step size, which might be too long
+    needs_replacement = False  # rows must be drawn independently
+    weighs_draws = True  # steps take account of the rows' chances
+
+    def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
+        self.problem, self.rng, self.sampling = problem, rng, sampling
+        self.order = np.arange(problem.n_samples, dtype=np.int32)
+        L = problem.lipschitz
+        self.chances = np.full(problem.n_samples, 1 / problem.n_samples)
+        if sampling == "lipschitz" and self.weighs_draws and L.max() > 0:
+            self.chances = 0.5 * self.chances + 0.5 * L / L.sum()
+        shuffles = not (self.needs_replacement or (sampling == "lipschitz" and self.weighs_draws))
+        self.table = None if shuffles else orders.alias_table(self.chances)
+        # of c_i l_i / p_i, the terms whose mean the sum is
+        self.L = np.max(L / (problem.n_samples * self.chances))
+        self.step_size = step_size if step_size is not None else self.default_step()
+        self.start(problem.project(W))
+
+    def default_step(self):
+        """Return the step size that "auto" stands for."""
+        return None
+
+    def values_per_step(self):
+        """Return how many numbers a step touches, on average."""
+        return self.problem.source.n_values * self.problem.k
+
+    def next_order(self):
+        """Return the rows of the next pass."""
+        if self.table is None:
+            orders.shuffle(self.order, self._seed())
+        else:
+            orders.draw(self.order, *self.table, self._seed())
+        return self.order
+
+    def _seed(self):
+        return self.rng.randint(np.iinfo(np.int32).max)
+
+    def _take(self, order, *state):
+        """Take the steps of an order, in pieces that leave time for Ctrl-C.
+
+        Parameters
+        ----------
+        order : ndarray of int32
+            Row numbers.
+        *state : ndarray
+            What the steps change, as `self.steps` has it.
+
+        Returns
+        -------
+        moved : float
+            Sum of c_i (change of theta_i)^2.
+        """
+        self.problem.passes += len(order) / self.problem.n_samples
+        return sum(
+            self.steps.take(order[first:last], *state)
+            for first, last in row_blocks(len(order), self.values_per_step())
+        )
+
+    def start(self, W):
+        """Begin, or begin anew, at W."""
+        raise NotImplementedError
+
+    def run(self):
+        """Go over the data about once; return how much the dual variables moved.
+
+        That is the sum of c_i (change of theta_i)^2, which falls in proportion to the gap.
+        """
+        raise NotImplementedError
+
+    def point(self):
+        """Return the current parameters and, if the solver has one, a dual point."""
+        raise NotImplementedError
+
+    def measured(self):
+        """Return the current parameters' evaluation, if the algorithm itself needed it."""
+        return None

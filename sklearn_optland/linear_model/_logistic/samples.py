@@ -1,0 +1,66 @@
+"""Samples of the rows, on which the first steps are taken."""
+
+import numpy as np
+
+from sklearn_optland._rows.row_orders_fast import draw_rows
+
+# Of the ridge: "growing" takes all of it. An importance sample has seen every direction;
+# a larger ridge would hold up the directions of little curvature.
+IMPORTANCE_RIDGE = 0.01
+
+
+def uniform_sample(problem, index):
+    """The problem on some of the rows, weighted up to the same total."""
+    c = problem.source.gather(problem.source.c)
+    part = c[index]
+    return problem.restrict(index, part * (c.sum() / part.sum()))
+
+
+def draw(problem, weights, size, seed):
+    """Draw about `size` rows; return their numbers and the probabilities that they had.
+
+    Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
+    rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
+    """
+    squares = problem.source.gather(problem.row_squares)
+    even, by_squares = weights.sum(), weights @ squares
+    return draw_rows(
+        weights,
+        squares,
+        0.5 * size / max(even, 1e-300),
+        0.5 * size / by_squares if by_squares > 0 else 0.0,
+        seed,
+    )
+
+
+def importance_sample(problem, size, seed):
+    """The problem on rows that know the curvature, weighted back."""
+    c = problem.source.gather(problem.source.c)
+    index, probability = draw(problem, c, size, seed)
+    return problem.restrict(index, c[index] / probability)
+
+
+def sampling_ridge(problem, size):
+    """What a sample of `size` rows may miss of the curvature, for each column.
+
+    The error that a sample leaves in directions that it has not seen: d / size of the bound's
+    diagonal.
+    """
+    ridge = 0.25 * min(1.0, problem.n_features / size) * problem.column_squares
+    if not problem.fit_intercept:
+        ridge[-1] = 0.0
+    return ridge
+
+
+def after_samples(problem, W):
+    """Evaluate where samples have led, or zero if that is better."""
+    point = problem.evaluate(W)
+    return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
+
+
+def rows_of_batches(n_rows, first, growth, rng):
+    """Sorted numbers of rows, in batches that grow until one has all; the last is left out."""
+    order, size = rng.permutation(n_rows), first
+    while size < n_rows:
+        yield np.sort(order[:size])
+        size = int(np.ceil(growth * size))

@@ -1,0 +1,193 @@
+"""Coordinates in which every class has covariance I, as far as one covariance can do that for all.
+
+They are those of linear discriminant analysis. What is called a class here may be a prototype, one
+of several that a class has.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+from sklearn.utils.extmath import randomized_svd
+
+from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.source import ArraySource
+
+# Up to so many dense features have a covariance of their own; more, and sparse ones, are first
+# projected on the leading singular directions of the classes' means.
+MAX_COVARIANCE = 1000
+SINGULAR_DIRECTIONS = 128
+# The most dimensions of the coordinates.
+MAX_RANK = 128
+# Added to the eigenvalues of the covariance within classes, whose mean is 1; many sparse features
+# are better spread over few directions.
+DENSE_RIDGE = 0.03
+SPARSE_RIDGE = 0.1
+# The least variance within classes, in units of that between them.
+LEAST_WITHIN = 1e-6
+# Of the largest: a row of less weight would take squares and priors out of float64's range.
+LEAST_WEIGHT = 1e-100
+# Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
+SPARSE_FLOOR = 1.0
+# Arrays of a block that are float64, and as wide as the coordinates.
+BLOCK_ARRAYS = 8
+
+
+@dataclass
+class Coordinates:
+    """Where trees see rows and classes.
+
+    With z = (x - shift) scale, the coordinates of a row x are z'basis - offset; `means` has those
+    of the classes' means.
+    """
+
+    shift: np.ndarray
+    scale: np.ndarray
+    basis: np.ndarray
+    offset: np.ndarray
+    means: np.ndarray
+    prior: np.ndarray
+
+
+def coordinates(X, codes, weights, n_classes, rng):
+    """Discriminant coordinates of weighted rows, each class having at least one."""
+    weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
+    source = ArraySource(X, codes=codes, weights=weights)
+    totals = np.bincount(codes, weights=weights, minlength=n_classes)
+    total, prior = totals.sum(), totals / totals.sum()
+    _, (means,) = reduce(ClassSums(source, n_classes), source)
+    if source.is_sparse:
+        means = sparse.diags_array(1 / totals) @ means
+        shift = np.zeros(source.n_columns)
+    else:
+        means /= totals[:, None]
+        shift = prior @ means
+        means -= shift
+    between = prior @ (means.power(2) if source.is_sparse else means**2)
+    _, overall = reduce(Squares(source), source, (shift,))
+    scale = _feature_scale(overall / total, between, source.is_sparse)
+    if source.is_sparse:
+        means = means @ sparse.diags_array(scale)
+    else:
+        means *= scale
+    directions = None  # the features themselves
+    if source.is_sparse or source.n_columns > MAX_COVARIANCE:
+        rank = min(SINGULAR_DIRECTIONS, n_classes, source.n_columns)
+        root = sparse.diags_array(np.sqrt(prior))
+        directions = randomized_svd(root @ means, rank, n_iter=4, random_state=rng)[2].T
+        means = means @ directions
+    projection = scale[:, None] * directions if source.is_sparse else directions
+    _, within = reduce(Scatter(source, means.shape[1]), source, (shift, scale, projection, means))
+    basis, offset, means = _whitened(
+        within / total, means, prior, SPARSE_RIDGE if source.is_sparse else DENSE_RIDGE
+    )
+    if directions is not None:
+        basis = directions @ basis
+    return Coordinates(shift, scale, basis, offset, means, prior)
+
+
+class ClassSums(Statistic):
+    """Weighted sums of the rows of each class, sparse if the rows are; a list of one array."""
+
+    def __init__(self, source, n_classes):
+        self.values, self.is_sparse = source.n_values, source.is_sparse
+        self.shape = n_classes, source.n_columns
+
+    def zero(self, parameters):
+        """Return the sums of no rows."""
+        return [sparse.csc_array(self.shape) if self.is_sparse else np.zeros(self.shape)]
+
+    def add(self, block, parameters, total):
+        """Add the rows of a block."""
+        source = block.source
+        n_rows = block.last - block.first
+        member = sparse.csr_array(
+            (source.weights[block.slice], source.codes[block.slice], np.arange(n_rows + 1)),
+            (n_rows, self.shape[0]),
+        )
+        self.merge(total, [member.T @ source.X[block.slice].astype(np.float64)])
+
+    def merge(self, total, part):
+        """Add other rows."""
+        if not self.is_sparse:
+            total[0] += part[0]
+        else:
+            total[0] = total[0] + part[0] if total[0].nnz else part[0]
+
+
+class Squares(Statistic):
+    """Weighted sums of the squares of the features, dense ones less `shift`."""
+
+    def __init__(self, source):
+        self.values, self.n_columns = source.n_values, source.n_columns
+
+    def zero(self, parameters):
+        """Return the sums of no rows."""
+        return np.zeros(self.n_columns)
+
+    def add(self, block, parameters, total):
+        """Add the rows of a block."""
+        (shift,) = parameters
+        weights, X = block.source.weights[block.slice], block.source.X[block.slice]
+        is_sparse = block.source.is_sparse
+        total += weights @ (X.astype(np.float64).power(2) if is_sparse else (X - shift) ** 2)
+
+
+class Scatter(Statistic):
+    """Weighted products of the rows' differences from the means of their classes.
+
+    Parameters are the shift and the scale of the features, what projects rows then (None: nothing;
+    of sparse rows, at once) and the classes' means there.
+    """
+
+    def __init__(self, source, width):
+        self.values, self.width = BLOCK_ARRAYS * max(source.n_values, width), width
+
+    def zero(self, parameters):
+        """Return the products of no rows."""
+        return np.zeros((self.width, self.width))
+
+    def add(self, block, parameters, total):
+        """Add the rows of a block."""
+        shift, scale, projection, means = parameters
+        source = block.source
+        if source.is_sparse:
+            rest = source.X[block.slice] @ projection
+        else:
+            rest = (source.X[block.slice] - shift) * scale
+            rest = rest if projection is None else rest @ projection
+        rest -= means[source.codes[block.slice]]
+        rest *= np.sqrt(source.weights[block.slice, None])
+        total += rest.T @ rest
+
+
+def _feature_scale(overall, between, is_sparse):
+    """1 / standard deviation within classes; 0 for a feature that is constant."""
+    within = overall - between
+    if is_sparse:
+        within = np.maximum(within, 0)
+        variance = within + SPARSE_FLOOR * within.mean()
+    else:
+        # A feature that is constant within every class has its variance between them for a scale.
+        variance = np.where(within > 1e-9 * overall, within, overall)
+    used = (overall > 0) & (variance > 0)
+    return np.divide(1, np.sqrt(variance), where=used, out=np.zeros_like(variance))
+
+
+def _whitened(within, means, prior, ridge):
+    """Basis, offset and means in coordinates of unit covariance within classes."""
+    d = len(within)
+    # Rows that are all at their class's mean have rounding errors for a covariance.
+    apart = prior @ np.sum((means - prior @ means) ** 2, axis=1)
+    variance = max(np.trace(within), LEAST_WITHIN * apart) / max(d, 1)
+    values, vectors = linalg.eigh(within)
+    values = np.maximum(values, 0) + ridge * (variance if variance > 0 else 1)
+    whitening = vectors / np.sqrt(values)
+    whitened = means @ whitening
+    centre = prior @ whitened
+    whitened -= centre
+    # The classes' means span at most n_classes - 1 dimensions.
+    rank = min(MAX_RANK, d, len(prior) - 1)
+    between = whitened.T @ (prior[:, None] * whitened)
+    axes = linalg.eigh(between)[1][:, d - rank :]
+    return whitening @ axes, centre @ axes, whitened @ axes

@@ -1,0 +1,218 @@
+"""Train label trees that name candidates, and the linear model that ranks them."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.reduce import row_blocks
+from sklearn_optland._rows.rows import as_rows
+from sklearn_optland.tree._forest.coordinates import coordinates
+from sklearn_optland.tree._forest.label_trees import (
+    SPARSE_LENGTH,
+    forest_arrays,
+    grow,
+    list_frequent_classes,
+)
+from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
+from sklearn_optland.tree._forest.train_fast import train
+
+# The softmax of dense data starts from so much of linear discriminant analysis: full scores are
+# too sure of themselves.
+DISCRIMINANT_SHARE = 0.1
+# The largest weight to begin with: a class of next to no weight can lie anywhere, and scores are
+# float32.
+LARGEST_WEIGHT = 1e18
+# How far the first step of a row moves the score of a class, on average.
+DENSE_RATE = 3.0
+SPARSE_RATE = 1.0
+# Rows that the mean length of a row is taken from.
+LENGTH_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training run is told."""
+
+    n_estimators: int
+    beam_width: int
+    loss: str
+    n_prototypes: int
+    max_iter: int
+    learning_rate: float
+    n_bits: int
+
+
+def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
+    """Cut the rows of each class into clusters.
+
+    Returns
+    -------
+    prototype : ndarray of shape (n_rows,), int32
+    class_of : ndarray, int32
+        The class of each prototype, ascending.
+    """
+    if n_prototypes == 1:
+        return codes, np.arange(n_classes, dtype=np.int32)
+    prototype, class_of = np.zeros(len(codes), dtype=np.int32), []
+    order = np.argsort(codes, kind="stable")
+    first = np.searchsorted(codes[order], np.arange(n_classes + 1))
+    deviation = 1.0 if sparse.issparse(X) else X.std(axis=0, dtype=np.float64)
+    scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
+    for k in range(n_classes):
+        rows = order[first[k] : first[k + 1]]
+        n_clusters = min(n_prototypes, len(rows))
+        members = X[rows] if sparse.issparse(X) else X[rows] * scale.astype(X.dtype)
+        if sparse.issparse(X):  # KMeans takes no others
+            members.indices = members.indices.astype(np.int32)
+            members.indptr = members.indptr.astype(np.int32)
+        clusters = KMeans(
+            n_clusters, n_init=1, max_iter=20, random_state=rng.randint(np.iinfo(np.int32).max)
+        )
+        with warnings.catch_warnings():  # rows that are the same make fewer clusters
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            labels = clusters.fit_predict(members, sample_weight=weights[rows])
+        found, labels = np.unique(labels, return_inverse=True)
+        prototype[rows] = len(class_of) + labels
+        class_of += [k] * len(found)
+    return prototype, np.array(class_of, dtype=np.int32)
+
+
+def passes(X, codes, weights, n_classes, settings, rng):
+    """Train a model.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+        Of the kind that `as_kind` returns.
+    codes : ndarray of shape (n_rows,), int32
+        Classes; each has a row.
+    weights : ndarray of shape (n_rows,)
+        Positive, of mean 1.
+    n_classes : int
+    settings : Settings
+    rng : RandomState
+
+    Yields
+    ------
+    step : Step
+        Its parameters are what Model takes; the next pass changes these arrays. The objective is
+        the mean loss in the pass, while the weights moved.
+    """
+    rows = as_rows(X, in_order=False)
+    own, place, arrays = _trees(X, codes, weights, n_classes, settings, rng)
+    forest = LabelForest(**arrays, beam=settings.beam_width)
+    leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
+    for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
+        route(forest, rows, first, last, leaves)
+    list_frequent_classes(arrays, leaves.reshape(-1, forest.n_trees, forest.beam), own, weights)
+    forest = LabelForest(**arrays, beam=settings.beam_width)
+    start, w = _weights(place, forest, settings, X.shape[1])
+    rate = settings.learning_rate * (SPARSE_RATE if forest.is_sparse else DENSE_RATE)
+    rate /= _mean_length(X, place) + 1
+    squares, average = np.zeros_like(w), w
+    averaged = 0
+    values_per_row = X.nnz / X.shape[0] if forest.is_sparse else X.shape[1]
+    for step in range(settings.max_iter):
+        visits = rng.permutation(X.shape[0]).astype(np.int32)
+        loss = 0.0
+        for first, last in row_blocks(X.shape[0], values_per_row * forest.max_candidates):
+            loss += train(
+                forest,
+                rows,
+                settings.loss == "softmax",
+                rate,
+                visits[first:last],
+                leaves,
+                own,
+                weights,
+                start,
+                rng.randint(np.iinfo(np.int32).max),
+                w,
+                squares,
+            )
+        if step >= settings.max_iter // 2:  # the mean of the later half of the passes
+            averaged += 1
+            if averaged == 1:
+                average = w.copy()
+            else:
+                average += (w - average) / averaged
+        parameters = {**arrays, **_ranking(forest, start, average)}
+        yield Step(parameters, {"objective": loss / X.shape[0], "passes": step + 1})
+
+
+def _trees(X, codes, weights, n_classes, settings, rng):
+    """Trees over the prototypes of the classes.
+
+    Returns
+    -------
+    own : ndarray of shape (n_rows,), int32
+        The prototype of each row.
+    place : Coordinates
+        Of the prototypes.
+    arrays : dict
+        What LabelForest takes, besides the width of the beam.
+    """
+    own, class_of = prototypes(X, codes, weights, n_classes, settings.n_prototypes, rng)
+    place = coordinates(X, own, weights, len(class_of), rng)
+    trees = [grow(place.means, place.prior, rng)]
+    # Prototypes are numbered as the first tree has them, so that candidates are neighbours.
+    order = np.concatenate(trees[0].leaves)
+    number = np.empty(len(order), dtype=np.int32)
+    number[order] = np.arange(len(order))
+    trees[0].leaves = [number[leaf] for leaf in trees[0].leaves]
+    own, class_of = number[own], class_of[order]
+    place.means, place.prior = place.means[order], place.prior[order]
+    trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
+    arrays = {
+        **forest_arrays(X, place, trees),
+        "class_of": class_of,
+        "n_classes": n_classes,
+    }
+    return own, place, arrays
+
+
+def _weights(place, forest, settings, n_columns):
+    """Where the weights of a sparse feature start in the table, and the weights to begin with."""
+    if not forest.is_sparse:
+        w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
+        if settings.loss == "softmax":
+            constant = -0.5 * np.sum(place.means**2, axis=1) - place.means @ place.offset
+            constant += np.log(place.prior)
+            discriminant = np.column_stack([place.means @ place.basis.T, constant])
+            w[:, : n_columns + 1] = np.clip(
+                DISCRIMINANT_SHARE * discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT
+            )
+        return np.zeros(0, dtype=np.int64), w.ravel()
+    feature = np.arange(n_columns + 1)
+    size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)
+    if size < (n_columns + 1) * forest.n_prototypes:
+        # Multiplicative hashing (Knuth); a feature's classes stay neighbours.
+        hashed = feature.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
+        size = max(size, forest.n_prototypes)
+        start = hashed.astype(np.int64) % (size - forest.n_prototypes + 1)
+    else:
+        start = feature * forest.n_prototypes
+    return start.astype(np.int64), np.zeros(size, dtype=np.float32)
+
+
+def _ranking(forest, start, w):
+    """What a Model ranks with."""
+    if forest.is_sparse:
+        rows, bias, table = np.zeros((0, 0)), np.zeros(0), w
+    else:
+        padded_rows, table = w.reshape(forest.n_prototypes, forest.n_z), w[:0]
+        rows, bias = padded_rows[:, : forest.n_columns], padded_rows[:, forest.n_columns]
+    return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
+
+
+def _mean_length(X, place):
+    """The mean of a row's sum of absolute values, as the kernel sees them."""
+    if sparse.issparse(X):
+        return SPARSE_LENGTH
+    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
+    return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())

@@ -1,0 +1,90 @@
+"""Losses of one prediction: values, pulls, conjugates, implicit steps."""
+
+import numpy as np
+import pytest
+from helpers import EPSILON, SEEDS, conjugate, domain, loss_pull, loss_value, targets
+from hypothesis import given
+from hypothesis import strategies as st
+from linear_model.finite_sum_steps import by_loss, implicit_pulls
+from numpy.testing import assert_allclose
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from sklearn_optland._loss import scalar_losses_fast as kernels
+from sklearn_optland._loss.scalar_losses import LOSSES
+
+pytestmark = pytest.mark.kernels
+
+
+@by_loss
+@given(seed=SEEDS, scale=st.floats(-3, 2))
+def test_losses(loss, seed, scale):
+    rng = np.random.default_rng(seed)
+    n = 20
+    y, c = targets(loss, n, rng), rng.random(n)
+    f, theta = 10**scale * rng.normal(size=n), domain(loss, y, rng)
+    kind = LOSSES[loss].kind
+    pulls = np.empty(n)
+    total = kernels.pulls(kind, EPSILON, y, c, f, pulls)
+    assert total == pytest.approx(c @ loss_value(loss, y, f), rel=1e-12)
+    assert_allclose(pulls, loss_pull(loss, y, f), atol=1e-12)
+    expected = c @ (loss_value(loss, y, f) + conjugate(loss, y, theta) + theta * f)
+    scale = c @ (np.abs(theta * f) + np.abs(loss_value(loss, y, f)) + 1)
+    gap = kernels.fenchel_gap(kind, EPSILON, y, c, f, theta)
+    assert gap == pytest.approx(expected, abs=1e-12 * scale)
+    assert gap >= 0
+    assert kernels.fenchel_gap(kind, EPSILON, y, c, f, pulls) <= 1e-14 * scale
+
+
+@by_loss
+@given(seed=SEEDS, scale=st.floats(-3, 3))
+def test_in_domain(loss, seed, scale):
+    rng = np.random.default_rng(seed)
+    y = targets(loss, 20, rng)
+    kind, theta = LOSSES[loss].kind, 10**scale * rng.normal(size=20)
+    nearest = kernels.in_domain(kind, EPSILON, y, theta)
+    f = rng.normal(size=20)
+    assert np.isfinite(conjugate(loss, y, nearest)).all()
+    assert kernels.fenchel_gap(kind, EPSILON, y, np.ones(20), f, nearest) >= 0
+    assert_allclose(kernels.in_domain(kind, EPSILON, y, nearest), nearest, rtol=0)
+    inside = domain(loss, y, rng)
+    assert_allclose(kernels.in_domain(kind, EPSILON, y, inside), inside, rtol=0)
+    assert (np.abs(theta - nearest) <= np.abs(theta - inside)).all()
+
+
+@by_loss
+@given(seed=SEEDS, scale=st.floats(-3, 3), size=st.floats(-12, 12))
+def test_implicit_pulls_maximise_the_dual_in_one_coordinate(loss, seed, scale, size):
+    rng = np.random.default_rng(seed)
+    n = 20
+    y, q = targets(loss, n, rng), 10**size * rng.random(n)
+    q[0] = 0.0
+    f, old = 10**scale * rng.normal(size=n), domain(loss, y, rng)
+    new = implicit_pulls(loss, y, f, q, old)
+    assert np.isfinite(new).all()
+    assert np.isfinite(conjugate(loss, y, new)).all()  # in the domain
+
+    def gain(theta):
+        moved = theta - old
+        return -conjugate(loss, y, theta) - f * moved - 0.5 * q * moved**2
+
+    rounding = 1e-9 * (1 + np.abs(f) + np.abs(conjugate(loss, y, old)) + q)
+    for other in (old, domain(loss, y, rng), domain(loss, y, rng), 0.999 * new + 0.001 * old):
+        assert (gain(new) >= gain(other) - rounding).all()
+
+
+@pytest.mark.parametrize("q", [0.0, 1e-8, 1.0, 1e3, 1e8, 1e15])
+@pytest.mark.parametrize("margin", [-1e8, -30.0, -1.0, 0.0, 2.0, 40.0, 700.0, 1e8])
+@pytest.mark.parametrize("old", [0.0, 1e-30, 0.3, 1.0])
+def test_log_loss_implicit_solves_its_equation(q, margin, old):
+    m = np.array([margin])
+    theta = implicit_pulls("log_loss", np.ones(1), m, np.array([q]), np.array([old]))
+    start = margin - q * old
+    if start + q == start:
+        expected = expit(-start)
+    else:
+        expected = expit(
+            -brentq(lambda u: u - start - q * expit(-u), start - 1, start + q + 1, xtol=1e-14)
+        )
+    size = max(1.0, q, abs(margin))
+    assert_allclose(theta[0], expected, rtol=1e-6, atol=1e-300 + 4e-16 * size / max(q, 1.0))

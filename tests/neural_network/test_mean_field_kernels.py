@@ -1,0 +1,35 @@
+"""Kernels of the two-layer nets against plain NumPy."""
+
+import numpy as np
+import pytest
+
+from sklearn_optland.neural_network._mean_field import relu_fast as fast
+
+pytestmark = pytest.mark.kernels
+
+RTOL = {"float64": 1e-12, "float32": 1e-4}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("n", "m"), [(0, 3), (1, 1), (5, 7), (9, 16), (4, 37), (3, 0)])
+def test_relu_kernels(dtype, n, m, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    Z, b, a, r = (rng.randn(*shape).astype(dtype) for shape in ((n, m), (m,), (m,), (n,)))
+    expected = np.maximum(Z + b, 0)
+    H, f = Z.copy(), np.full(n, np.nan, dtype)
+    fast.relu_scores(H, b, a, f)
+    np.testing.assert_array_equal(H, expected)
+    np.testing.assert_allclose(f, expected @ a, rtol=RTOL[dtype], atol=RTOL[dtype])
+    ga, gb = np.ones(m, dtype), np.ones(m, dtype)
+    fast.relu_pull(H, a, r, ga, gb)
+    pull = np.outer(r, a) * (expected > 0)
+    np.testing.assert_allclose(H, pull, rtol=RTOL[dtype])
+    np.testing.assert_allclose(ga, 1 + expected.T @ r, rtol=RTOL[dtype], atol=RTOL[dtype])
+    np.testing.assert_allclose(gb, 1 + pull.sum(axis=0), rtol=RTOL[dtype], atol=RTOL[dtype])
+    H = Z.copy()
+    fast.relu(H, b)
+    np.testing.assert_array_equal(H, expected)
+    P, gb = np.outer(r, a).astype(dtype), np.zeros(m, dtype)
+    fast.relu_mask(H, P, gb)
+    np.testing.assert_array_equal(P, np.outer(r, a) * (expected > 0))
+    np.testing.assert_allclose(gb, P.sum(axis=0), rtol=RTOL[dtype], atol=RTOL[dtype])

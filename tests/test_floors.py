@@ -1,0 +1,172 @@
+"""The floors of the package: what is imported, included or cimported lies below.
+
+An import inside a function counts like one at the top of its file.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import sklearn_optland
+
+# From the ground up. A room is a module or a package with all that it holds, but for what has a
+# line of its own; rooms on one floor do not know each other.
+FLOORS = [
+    ["_version", "utils._build_info"],
+    ["_rows"],
+    ["_loss", "_optim"],
+    ["_estimator"],
+    ["_net"],
+    ["linear_model._scores", "tree._top_k", "tree._training_rows"],  # of several families
+    [
+        "linear_model._logistic",
+        "linear_model._finite_sum",
+        "neural_network._deep",
+        "neural_network._mean_field",
+        "tree._forest",
+        "tree._online",
+    ],
+    ["linear_model", "neural_network", "tree"],  # the public names
+    ["plotting"],
+    ["_show_versions"],
+    [""],  # the package's own __init__
+    ["utils"],  # finds the estimators of the whole package
+    ["_tour"],
+]
+NEIGHBOURS = {
+    ("tree._forest", "tree._online"): "a forest may be made of online trees",
+}
+
+ROOT = Path(sklearn_optland.__file__).parent
+SOURCES = sorted(
+    path for path in ROOT.rglob("*") if path.suffix in {".py", ".pyx", ".pxd", ".pxi", ".h"}
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def module_of(path):
+    """The dotted name of a file within the package; that of the package itself is empty."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module):
+    """The room with the longest name that the module lies in, or None."""
+    parts = module.split(".")
+    names = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((name for name in names if name in FLOOR_OF), None)
+
+
+MODULES = {module_of(path): path for path in SOURCES if path.suffix != ".h"}
+PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__.py"}
+HEADERS = {path.name: module_of(path) for path in SOURCES if path.suffix == ".h"}
+
+
+def imported_modules(module, names):
+    """`from module import names`, where the names may be modules; nothing of other packages."""
+    package, _, inside = module.partition(".")
+    if package != sklearn_optland.__name__:
+        return []
+    below = [f"{inside}.{name}".lstrip(".") for name in names]
+    return [name if name in MODULES else inside for name in below] or [inside]
+
+
+def python_imports(text, package):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from imported_modules(alias.name, [])
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                base = [sklearn_optland.__name__, *filter(None, package.split("."))]
+                base = base[: len(base) + 1 - node.level]
+                module = ".".join([*base, *filter(None, [module])])
+            yield from imported_modules(module, [alias.name for alias in node.names])
+
+
+FROM = re.compile(r"^[ \t]*from[ \t]+(\S+)[ \t]+c?import[ \t]+(?:\(([^)]*)\)|(.*))", re.MULTILINE)
+IMPORT = re.compile(r"^[ \t]*c?import[ \t]+(.*)", re.MULTILINE)
+INCLUDE = re.compile(r"""(?:extern[ \t]+from|include)[ \t]*["']([^"']+)["']""")
+
+
+def first_words(names):
+    return [name.split()[0] for name in (names or "").split("#")[0].split(",") if name.split()]
+
+
+def compiled_imports(text):
+    for module, in_brackets, on_line in FROM.findall(text):
+        yield from imported_modules(module, first_words(in_brackets or on_line))
+    for names in IMPORT.findall(text):
+        for module in first_words(names):
+            yield from imported_modules(module, [])
+    for file in INCLUDE.findall(text):
+        if (header := Path(file).name) in HEADERS:
+            yield HEADERS[header]
+
+
+def imports(path):
+    """Modules of the package that a source file names, and rooms of headers."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return set(compiled_imports(text))
+    module = module_of(path)
+    package = module if module in PACKAGES else module.rpartition(".")[0]
+    return set(python_imports(text, package))
+
+
+def test_every_source_has_a_room():
+    assert [str(path) for path in SOURCES if room_of(module_of(path)) is None] == []
+
+
+@pytest.mark.parametrize("room", FLOOR_OF)
+def test_imports_point_down(room):
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module or 'the package'}"
+        for path in SOURCES
+        if room_of(module_of(path)) == room
+        for module in sorted(imports(path))
+        if (other := room_of(module)) != room
+        and FLOOR_OF[other] >= FLOOR_OF[room]
+        and (room, other) not in NEIGHBOURS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(("room", "neighbour"), NEIGHBOURS)
+def test_exceptions_are_needed(room, neighbour):
+    files = [path for path in SOURCES if room_of(module_of(path)) == room]
+    assert any(room_of(module) == neighbour for path in files for module in imports(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from sklearn_optland._rows import reduce", ["_rows.reduce"]),
+        ("from sklearn_optland._rows.reduce import Statistic", ["_rows.reduce"]),
+        ("def f():\n    import sklearn_optland._rows.threads as t", ["_rows.threads"]),
+        ("from .._rows import threads, source", ["_rows.threads", "_rows.source"]),
+        ("from . import step", ["_optim.step"]),
+        ("from numpy import linalg", []),
+        ("from sklearn_optland import Certificate", [""]),
+    ],
+)
+def test_python_imports(text, found):
+    assert list(python_imports(text, "_optim")) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from sklearn_optland._rows.rows cimport (\n    Rows,\n    visit,\n)", ["_rows.rows"]),
+        ("from sklearn_optland._rows cimport blas, random", ["_rows.blas", "_rows.random"]),
+        ("cimport sklearn_optland._rows.blas as b, cython", ["_rows.blas"]),
+        ('cdef extern from "../_rows/dense_rows.h" nogil:', ["_rows.dense_rows"]),
+        ('#include "vector_math.h"\n#include <math.h>', ["_rows.vector_math"]),
+        ("cimport numpy", []),
+    ],
+)
+def test_compiled_imports(text, found):
+    assert set(compiled_imports(text)) == set(found)

@@ -1,0 +1,85 @@
+"""What holds for every online tree, written for arrays."""
+
+import numpy as np
+
+from sklearn_optland.tree._online.tree import view
+
+
+def fault(arrays):
+    """Say what is wrong with a tree: "" if nothing is."""
+    nodes, counters = view(arrays, "nodes"), view(arrays, "counters")
+    return _fault_of_shape(nodes, counters) or _fault_of_counts(arrays["slots"], nodes, counters)
+
+
+def _fault_of_shape(nodes, counters):
+    """Every node is reached once, by its parent; each has a name, each split a regressor."""
+    n_nodes, n_regressors = len(nodes), counters["n_regressors"]
+    split = np.flatnonzero(nodes["left"] >= 0)
+    leaf = np.flatnonzero(nodes["left"] < 0)
+    if nodes["parent"][counters["root"]] != -1:
+        return "the root has a parent"
+    if (nodes["right"][leaf] >= 0).any() or (nodes["regressor"][leaf] >= 0).any():
+        return "a leaf has a child or a regressor"
+    names = nodes["name"]
+    if len(np.unique(names)) < n_nodes or names.min() <= 0 or names.max() >= counters["next_name"]:
+        return "a name is not that of one node"
+    if not np.array_equal(np.sort(nodes["regressor"][split]), np.arange(n_regressors)):
+        return "a regressor is not that of one node"
+    if n_nodes != 2 * n_regressors + 1:
+        return "a node or a regressor is lost"
+    left, right = nodes["left"][split], nodes["right"][split]
+    children = np.concatenate([left, right])
+    if not np.array_equal(
+        np.sort(np.append(children, counters["root"])), np.arange(n_nodes)
+    ) or n_nodes != _n_reached(nodes, counters["root"]):
+        return "a node is not reached once"
+    if not np.array_equal(nodes["parent"][children], np.concatenate([split, split])):
+        return "a child does not know its parent"
+    min_count = nodes["min_count"]
+    if not np.array_equal(min_count[split], np.minimum(min_count[left], min_count[right])):
+        return "min_count is not that of the smaller child"
+    return ""
+
+
+def _n_reached(nodes, root):
+    """Number of nodes below the root, it included; none is the child of two."""
+    stack, n_reached = [root], 0
+    while stack:
+        node = stack.pop()
+        n_reached += 1
+        stack += [child for child in (nodes["left"][node], nodes["right"][node]) if child >= 0]
+    return n_reached
+
+
+def _fault_of_counts(slots, nodes, counters):
+    """Counts of a node are the sums over its classes, and its majority is the largest of them."""
+    slots = slots[slots["key"] > 0]
+    if len(slots) != counters["n_slots"]:
+        return "slots are not counted"
+    node_of = {int(name): node for node, name in enumerate(nodes["name"])}
+    owner = np.array([node_of.get(int(key) >> 32, -1) for key in slots["key"]], dtype=int)
+    slots, owner = slots[owner >= 0], owner[owner >= 0]  # the others knew a node that is no more
+    is_split = nodes["left"] >= 0
+    of_split = is_split[owner]
+    if not np.array_equal(slots["mean"][of_split], (slots["margins"] / slots["n"])[of_split]):
+        return "a mean is not that of its margins"
+
+    def total(values):
+        return np.bincount(owner, values, minlength=len(nodes))
+
+    n, margins = total(slots["n"]), total(slots["margins"])
+    if (np.abs(n - nodes["n"]) > 1e-9 * n)[is_split].any():
+        return "rows of a split are lost"
+    if (np.abs(margins - nodes["margins"]) > 1e-9 * (1 + np.abs(margins)))[is_split].any():
+        return "margins of a split are lost"
+    met = total(slots["n"] > 0)
+    if (met != nodes["n_classes"])[~is_split].any():
+        return "classes of a leaf are lost"
+    code = (slots["key"] & np.uint64(0xFFFFFFFF)).astype(int)
+    of_majority = total(slots["n"] * (code == nodes["majority"][owner]))
+    largest = np.zeros(len(nodes))
+    np.maximum.at(largest, owner, slots["n"])
+    is_other = (nodes["max_count"] != of_majority) | (of_majority != largest)
+    if is_other[~is_split & (met > 0)].any():
+        return "the majority of a leaf is another"
+    return ""
