@@ -199,7 +199,7 @@ FIGURE_ITERATIONS = 300
 NOTES = """\
 score: on a quarter of the rows, kept out of the search.
 seconds: the whole grid search, on one thread, each estimator at its default tol.
-certificate: how far the best model, refitted, can be from the optimum, relative to what it names.
+certificate: how far the best model, refitted, can be from the optimum, as a share of what it names.
 Every best model was pickled and reloaded, and predicted the same.\
 """
 

@@ -10,12 +10,15 @@ Environment variables widen a run:
 OPTLAND_TESTS_GLOBAL_RANDOM_SEED   a number (default 42), a range such as 0-9, or all (0-99)
 OPTLAND_TESTS_GLOBAL_DTYPE         float64 (default), float32, or all
 HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
+
+pytest-xdist shares the whole suite between the cores: ``pytest -n 0`` stays in one process.
 """
 
 import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -46,6 +49,21 @@ settings.register_profile(
 )
 settings.load_profile(PROFILE)
 settings.register_profile("fits", max_examples=EXAMPLES_OF_FITS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Share the whole suite between the cores; a part of it ends before workers would have begun.
+
+    Where pytest-xdist is absent the option is too, and a worker must not start its own workers.
+    """
+    folder = Path(__file__).parent
+    named = [(config.invocation_params.dir / name).resolve() for name in config.args]
+    unset = getattr(config.option, "numprocesses", 0) is None
+    if unset and folder in named and PROFILE != "coverage" and not hasattr(config, "workerinput"):
+        config.option.numprocesses = "auto"
+        if config.option.dist == "no":
+            config.option.dist = "worksteal"
 
 
 def _seeds(text):

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 from linear_model.logistic_problems import array_problem
 from scipy.special import log_softmax, xlogy
 
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
     FiniteSumRegressor,
     finite_sum,
 )
-from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, Penalty, SoftmaxSum
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
@@ -171,16 +173,16 @@ def test_no_parameters_and_no_dual_point_of_a_finite_sum_prove_too_much(draws, s
     rng = np.random.default_rng(seed)
     positive, fit_intercept = draws.draw(st.booleans()), draws.draw(st.booleans())
     X, y = data(seed, 3 if loss == "softmax" else 2 if loss in MARGINS else 0)
-    penalty = Penalty(
+    penalty = ElasticNet(
         draws.draw(st.sampled_from([0, 0.1])), draws.draw(st.sampled_from([1e-3, 1.0])), positive
     )
     common = {"penalty": penalty, "fit_intercept": fit_intercept}
     c = rng.dirichlet(np.ones(len(y)))
     if loss == "softmax":
-        problem = SoftmaxSum(X, y.astype(np.int32), c, n_classes=3, **common)
+        problem = SoftmaxSum(ArraySource(X, c=c), y.astype(np.int32), n_classes=3, **common)
     else:
         targets = 2.0 * y - 1 if loss in MARGINS else y
-        problem = FiniteSum(X, targets, c, loss=loss, epsilon=EPSILON, **common)
+        problem = FiniteSum(ArraySource(X, c=c), targets, loss=loss, epsilon=EPSILON, **common)
     zeros, theta = problem.zeros(), problem.zeros_like_scores()
     some = problem.project(0.1 * rng.standard_normal(zeros.shape))
     known = min(problem.evaluate(zeros).objective, problem.evaluate(some).objective)
@@ -204,14 +206,15 @@ def test_log_loss_gap_is_the_divergence_for_any_scores(seed, size, n_classes):
     Z, P = size * rng.standard_normal((9, n_classes)), rng.dirichlet(np.ones(n_classes), 9)
     P[:3] = np.eye(n_classes)[rng.integers(n_classes, size=3)]
     y, c = rng.integers(n_classes, size=9).astype(np.int32), rng.dirichlet(np.ones(9))
-    common = {"penalty": Penalty(0.0, 1.0), "fit_intercept": False}
+    common = {"penalty": ElasticNet(0.0, 1.0), "fit_intercept": False}
+    source = ArraySource(np.eye(9), c=c)
     expected = c @ (xlogy(P, P) - P * log_softmax(Z, axis=1)).sum(axis=1)
     if n_classes == 2:
         signs = 2.0 * y - 1
-        problem = FiniteSum(np.eye(9), signs, c, loss="log_loss", epsilon=0.0, **common)
+        problem = FiniteSum(source, signs, loss="log_loss", **common)
         gap = problem.losses_gap(Z[:, 1] - Z[:, 0], y - P[:, 1])
     else:
-        problem = SoftmaxSum(np.eye(9), y, c, n_classes=n_classes, **common)
+        problem = SoftmaxSum(source, y, n_classes=n_classes, **common)
         gap = problem.losses_gap(Z, np.eye(n_classes)[y] - P)
     assert gap == pytest.approx(expected, rel=1e-9, abs=1e-13 * (1 + size))
 

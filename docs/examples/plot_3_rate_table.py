@@ -4,8 +4,8 @@ The rate table as an experiment
 
 To reach a gap of ε, gradient descent needs a number of passes proportional to the condition number
 κ, finite-sum solvers 1 + κ/n, accelerated ones 1 + √(κ/n), each times log(1/ε). Ridge regression
-on n = 200 rows of length 1, κ/n from 0.01 to 1000; `benchmarks/finite_sum/rates.py` is the large
-version, with more solvers and the log-loss.
+on n = 200 rows of length 1, κ/n from 0.01 to 1000. `python benchmarks/run.py finite_sum --what
+rates-squared-error rates-log-loss` is the large version, with more solvers and the log-loss.
 """
 
 # %%

@@ -77,5 +77,5 @@ axes[0].legend(loc="lower left")
 plt.show()
 
 # %%
-# The leaf entropy, beside that of the classes before any split:
+# The leaf entropy, relative to that of the classes before any split:
 print(tree.certificate_)

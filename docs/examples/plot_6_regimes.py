@@ -6,7 +6,7 @@ A wide net can be trained in two ways. In the kernel regime the hidden layer sta
 and only the output layer learns. If both layers learn, neurons turn to the directions that matter.
 Here two columns matter and the others are noise: after Chizat and Bach (2020), made small, and
 with a penalty that is chosen on held-out rows, where theirs maximises the margin.
-`benchmarks/two_layer/regimes.py` is the large version.
+`python benchmarks/run.py two_layer --what regimes` is the large version.
 """
 
 # %%

@@ -13,7 +13,6 @@ layers.
 import warnings
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -61,6 +60,6 @@ axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %%
-# The certificate is that of a stationary point; nothing more is proven of a deep net.
+# The certificates are those of stationary points; nothing more is proven of a deep net.
 print(net.certificate_)
-print(np.round(split.certificate_.value, 3), split.certificate_.scope)
+print(split.certificate_)

@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 BETWEEN = ("sklearn", "sklearn_optland", "joblib")
 # Advice never asks for more iterations than so many times those that there were.
 MAX_ADVISED = 1000
+# A relative value above this is no fit that a larger tol should accept.
+LARGEST_ADVISED = 0.1
 
 
 @dataclass
@@ -120,11 +122,12 @@ def advise(estimator, n_iter, dtype, certificate, counts, values):
     tol = f"tol to {2 * certificate.relative:.1g}"
     if n_iter < estimator.max_iter:
         return f"That is as far as {dtype} goes: set {tol}, or to 0."
+    or_tol = f", or {tol}" if certificate.relative < LARGEST_ADVISED else ""
     if certificate.tolerance:
         needed = predicted_count(counts, values, certificate.tolerance)
         if needed < MAX_ADVISED * estimator.max_iter:
-            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}, or {tol}."
-    return f"It hardly falls any more: scale the data, or set {tol}."
+            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}{or_tol}."
+    return f"It hardly falls any more: scale the data{or_tol}."
 
 
 def predicted_count(counts, values, tolerance):

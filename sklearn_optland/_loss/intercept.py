@@ -3,6 +3,8 @@
 import numpy as np
 
 MAX_STEPS = 50
+# Where all rows are certain of their class the Hessian is next to nothing, and says as little.
+LONGEST_STEP = 30.0
 # A step is cut to a quarter so many times, then the arithmetic is at its end.
 MAX_TRIALS = 30
 # A rise of the loss, relative to it, that is no rise: on a flat that float64 does not resolve
@@ -31,6 +33,9 @@ def best_shift(loss, balance, shift):
     for _ in range(MAX_STEPS):
         imbalance, hessian, balanced = balance(shift)
         step = solve_semidefinite(hessian, imbalance)
+        longest = np.abs(step).max()
+        if longest > LONGEST_STEP:
+            step = step * (LONGEST_STEP / longest)
         for _ in range(MAX_TRIALS):
             new = loss(shift + step)
             if new <= value * (1 + ROUNDING):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp, softmax
@@ -59,8 +59,6 @@ def algorithm_1(f, h, theta):
     return log_z, mu, sigma
 
 
-# Issue 2, item 4.1
-@settings(max_examples=10_000, deadline=None)
 @given(case=CASES, move=st.floats(-8, 4))
 def test_the_bound_holds_and_touches(case, move):
     rng, f, h, theta = make_case(**case)

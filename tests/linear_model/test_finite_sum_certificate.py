@@ -1,6 +1,7 @@
 """Finite-sum estimators: what their certificates say, and when a fit ends."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,6 +27,17 @@ from sklearn_optland.linear_model._finite_sum.solve import Descent
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 
+@cache
+def tight_fit(loss, penalty, seed):
+    """Data, the parameters of a problem, its best objective, and the certificate of that."""
+    X, y = data(loss, seed, n=80)
+    X = X + 1.0  # an intercept that matters
+    parameters = {"alpha": 0.01, "l1_ratio": PENALTIES[penalty][0]}
+    tight = estimator(loss, solver="catalyst", tol=1e-11, max_iter=5000, **parameters)
+    optimum = objective(fit_quietly(tight, X, y), X, y)
+    return X, y, parameters, optimum, tight.certificate_.value
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("max_iter", [1, 4, 20])
 @pytest.mark.parametrize("loss", LOSSES)
@@ -35,19 +47,14 @@ def test_the_certificate_is_true_wherever_the_fit_stops(
 ):
     if not allowed(solver, loss, penalty):
         pytest.skip("refused")
-    X, y = data(loss, global_random_seed, n=80)
-    X = X + 1.0  # an intercept that matters
-    l1_ratio, _ = PENALTIES[penalty]
-    parameters = {"alpha": 0.01, "l1_ratio": l1_ratio}
-    tight = estimator(loss, solver="catalyst", tol=1e-11, max_iter=5000, **parameters)
-    optimum = objective(fit_quietly(tight, X, y), X, y)
+    X, y, parameters, optimum, tight = tight_fit(loss, penalty, global_random_seed)
     model = fit_quietly(
         estimator(loss, solver=solver, tol=1e-12, max_iter=max_iter, **parameters), X, y
     )
     assert model.certificate_.scope == "global"
     gap = objective(model, X, y) - optimum
     assert gap <= model.certificate_.value
-    slack = 1e-12 + tight.certificate_.value
+    slack = 1e-12 + tight
     gaps = model.history_["objective"] - optimum
     assert np.all(gaps <= model.history_["certificate"] + slack)
     assert max_iter <= model.n_iter_ <= max_iter + 9  # SVRG and Katyusha end with a snapshot

@@ -50,18 +50,21 @@ class CertifiedDescent:
         if not self.problem.l2:
             norm = float(np.linalg.norm(self.point.gradient))
             start = self.gradient_at_zero
-            return Certificate(
-                "gradient norm", norm, self.tol * start, "stationary", ratio(norm, start)
-            )
+            words = "gradient norm", norm, self._tolerance(start), "stationary", ratio(norm, start)
+            return Certificate(*words)
         objective = float(self.point.objective)
         gap = objective - self.lower_bound
-        relative = ratio(gap, objective)
-        return Certificate("duality gap", gap, self.tol * objective, "global", relative)
+        tolerance, relative = self._tolerance(objective), ratio(gap, objective)
+        return Certificate("duality gap", gap, tolerance, "global", relative)
+
+    def _tolerance(self, reference):
+        return self.tol * reference if self.tol > 0 else None
 
     @property
     def is_reached(self):
         """Whether the latest point is within the tolerance."""
-        return self.certificate().reached
+        certificate = self.certificate()
+        return certificate.value <= (certificate.tolerance or 0.0)
 
     def steps(self):
         """Yield `Step` records; their parameters are W."""

@@ -11,7 +11,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.callbacks import advise
+from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows
@@ -276,11 +276,11 @@ class BoundMajorizationLogisticRegression(
             certificate = descent.finish(np.ascontiguousarray(W), history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
-        advice = None
-        if self.tol > 0 or n_iter == self.max_iter:
-            curves = np.arange(1, n_iter + 1), history["certificate"]
-            advice = advise(self, n_iter, X.dtype, certificate, *curves)
+        curves = np.arange(1, n_iter + 1), history["certificate"]
+        advice = advise(self, n_iter, X.dtype, certificate, *curves)
         finish(self, fitted, history, certificate, advice=advice)
+        if self.tol == 0 and n_iter == self.max_iter:
+            warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
     def _refuse_infinite(self, X, problem):
