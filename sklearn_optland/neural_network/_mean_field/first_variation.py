@@ -126,7 +126,6 @@ class Values(Statistic):
     def __init__(self, shape, n_columns, dtype, scale=1.0):
         self.shape, self.dtype, self.scale = shape, dtype, dtype.type(scale)
         self.values = max(shape[0], n_columns)
-        self.work = 0
 
     def zero(self, parameters):
         return np.zeros(self.shape, dtype=self.dtype)
