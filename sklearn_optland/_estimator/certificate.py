@@ -53,7 +53,7 @@ class Certificate:
     value: float
     tolerance: float | None
     scope: Literal["global", "stationary", "estimate"]
-    relative: float = float("nan")
+    relative: float
 
     @property
     def reached(self):
@@ -63,6 +63,11 @@ class Certificate:
     def __repr__(self):
         words = self.quantity, f"{self.relative:.1e}", QUANTITIES[self.quantity], f"({self.scope})"
         return " ".join(word for word in words if word)
+
+
+def tolerance_of(tol, reference):
+    """What `tol` asks for, in units of a reference; 0 asks for nothing."""
+    return float(tol * reference) if tol > 0 else None
 
 
 def ratio(value, reference):

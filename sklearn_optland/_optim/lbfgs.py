@@ -1,15 +1,20 @@
 """Limited-memory BFGS: the latest steps and gradient changes correct a metric."""
 
 from copy import copy
+from math import ulp
 
 import numpy as np
 
 from sklearn_optland._optim.lbfgs_fast import backward, forward
+from sklearn_optland._optim.line_search import backtrack
+from sklearn_optland._optim.step import Step
 
 # The least curvature of a pair, relative to its step and change: less is rounding.
 LEAST_CURVATURE = 1e-10
 # Squares below it have lost their digits: the gradient of separated classes falls without end.
 TINY = 1e-290
+# Trials of a step of `minimize`.
+MAX_TRIALS = 40
 
 
 class Memory:
@@ -61,6 +66,7 @@ class Memory:
         self.count = min(self.count + 1, self.size)
         self._steps[self.newest], self._changes[self.newest] = step.ravel(), change.ravel()
         self._curvatures[self.newest] = curvature
+        self._identity_scale = float(curvature) / float(square)
 
     def scale(self, metric=None):
         """s'y / y'M y of the newest pair, which gives the inverse metric M its size.
@@ -72,9 +78,10 @@ class Memory:
         """
         if not self.count:
             return 1.0
+        if metric is None:
+            return self._identity_scale
         change = self._changes[self.newest]
-        image = change if metric is None else metric(change)
-        return float(self._curvatures[self.newest] / np.vdot(change, image))
+        return float(self._curvatures[self.newest] / np.vdot(change, metric(change)))
 
     def solve(self, gradient, metric=None, scale=1.0):
         """Apply the inverse metric that the memory corrects: the two-loop recursion.
@@ -105,53 +112,54 @@ class Memory:
         return q
 
 
-def remember(memory, step, change, size):
-    """The memory with one more pair, unless rounding left no curvature in it.
+def minimize(function, theta, memory, metric=None):
+    """Steps of L-BFGS with backtracking.
 
     Parameters
     ----------
-    memory : list of (ndarray, ndarray)
-        Pairs, the oldest first.
-    step, change : ndarray of the parameters' shape
-        What the parameters and the gradient changed by.
-    size : int
-        The most pairs that are kept.
+    function : callable
+        Value and gradient at a flat array.
+    theta : ndarray
+        Where to start.
+    memory : Memory
+        What is known of the function; the steps add to it.
+    metric : callable, default=None
+        Applies the inverse of the metric that the memory corrects. None is the identity, scaled.
 
-    Returns
-    -------
-    memory : list of (ndarray, ndarray)
+    Yields
+    ------
+    step : Step
+        Parameters and value, with the curves "objective" and "passes", which counts evaluations.
+        Done where rounding leaves no step.
     """
-    curvature = np.vdot(step, change)
-    if curvature > 1e-10 * np.sqrt(np.vdot(step, step)) * np.sqrt(np.vdot(change, change)):
-        return [*memory[1 - size :], (step, change)]
-    return memory
+    value, gradient = function(theta)
+    passes = 1
 
+    def evaluate(size):
+        nonlocal passes
+        passes += 1
+        trial = theta + theta.dtype.type(size) * direction
+        new, new_gradient = function(trial)
+        return new, (trial, new, new_gradient)
 
-def solve(memory, metric, gradient, scale=1.0):
-    """Apply the inverse metric that the memory corrects: the two-loop recursion.
+    def as_step(done=False):
+        return Step(theta, {"objective": value, "passes": passes}, value, done=done)
 
-    Parameters
-    ----------
-    memory : list of (ndarray, ndarray)
-        Of `remember`.
-    metric : callable
-        Applies the inverse of the metric without a memory.
-    gradient : ndarray of the parameters' shape
-    scale : float, default=1.0
-        Factor of `metric`.
-
-    Returns
-    -------
-    ndarray of the parameters' shape
-        Minus a descent direction.
-    """
-    q, scratch, shares = gradient.copy(), np.empty_like(gradient), []
-    for step, change in reversed(memory):
-        share = np.vdot(step, q) / np.vdot(step, change)
-        q -= np.multiply(share, change, out=scratch)
-        shares.append(share)
-    q = metric(q)
-    q *= scale
-    for (step, change), share in zip(memory, reversed(shares), strict=True):
-        q += np.multiply(share - np.vdot(change, q) / np.vdot(step, change), step, out=scratch)
-    return q
+    while True:
+        scale = memory.scale() if metric is None else 1.0
+        direction = -memory.solve(gradient, metric, scale)
+        size = 1.0
+        if metric is None and not memory:
+            size = min(1.0, 1 / max(float(np.linalg.norm(gradient)), 1e-300))
+        slope = float(gradient @ direction)
+        settings = {"size": size, "slack": ulp(value) / 2, "max_trials": MAX_TRIALS}
+        _, trial = backtrack(evaluate, value, slope, **settings)
+        if trial is None or np.array_equal(trial[0], theta):
+            if not memory:
+                yield as_step(done=True)
+                return
+            memory.forget()
+            continue
+        memory.remember(trial[0] - theta, trial[2] - gradient)
+        theta, value, gradient = trial
+        yield as_step()

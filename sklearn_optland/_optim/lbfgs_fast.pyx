@@ -67,28 +67,3 @@ def forward(
         for age in range(count - 1, -1, -1):
             k = (newest - age + size) % size
             axpy(n, shares[k] - dot(n, &Y[k, 0], &q[0]) / curvatures[k], &S[k, 0], &q[0])
-
-
-def two_loops(
-    const floating[:, ::1] S,  # steps, in a ring
-    const floating[:, ::1] Y,  # changes of the gradient
-    const floating[::1] curvatures,  # S_k' Y_k > 0
-    floating[::1] shares,  # work, one for each pair
-    Py_ssize_t newest,
-    Py_ssize_t count,
-    double scale,  # of the inverse metric without a memory
-    floating[::1] q,  # IN: gradient, OUT: minus a descent direction
-):
-    """Apply the inverse metric of L-BFGS: `lbfgs.solve` for flat parameters."""
-    cdef Py_ssize_t size = S.shape[0], step, k, i
-    cdef int n = <int>q.shape[0]
-    with nogil:
-        for step in range(count):
-            k = (newest - step + size) % size
-            shares[k] = dot(n, &S[k, 0], &q[0]) / curvatures[k]
-            axpy(n, -shares[k], &Y[k, 0], &q[0])
-        for i in range(n):
-            q[i] = <floating>(q[i] * scale)
-        for step in range(count - 1, -1, -1):
-            k = (newest - step + size) % size
-            axpy(n, shares[k] - dot(n, &Y[k, 0], &q[0]) / curvatures[k], &S[k, 0], &q[0])

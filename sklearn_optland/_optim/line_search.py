@@ -6,14 +6,16 @@ import numpy as np
 ARMIJO = 1e-4
 # What a trial that is too long is cut to: between these shares, by the parabola through the start,
 # its slope and the trial.
-LEAST_CUT, MOST_CUT = 0.1, 0.5
+CUTS = 0.1, 0.5
 # Of a search for the minimum on a line: the most trials, and the slope, relative to that at the
 # start, that is as good as none.
 MAX_LINE_TRIALS = 40
 FLAT = 0.3
 
 
-def backtrack(evaluate, value, slope, *, size=1.0, slack=0.0, max_trials=25):
+def backtrack(
+    evaluate, value, slope, *, size=1.0, slack=0.0, max_trials=25, share=ARMIJO, cuts=CUTS
+):
     """Shorten a step until it satisfies Armijo's condition.
 
     Parameters
@@ -27,6 +29,10 @@ def backtrack(evaluate, value, slope, *, size=1.0, slack=0.0, max_trials=25):
     slack : float, default=0.0
         Rounding of the values, which must not end the search.
     max_trials : int, default=25
+    share : float, default=ARMIJO
+        What a step must bring of what the slope promises.
+    cuts : (float, float), default=CUTS
+        What a trial that is too long is cut to, at least and at most; the same twice: to that.
 
     Returns
     -------
@@ -37,14 +43,15 @@ def backtrack(evaluate, value, slope, *, size=1.0, slack=0.0, max_trials=25):
     """
     if not (slope < 0 and np.isfinite(slope)):
         return 0.0, None
+    least, most = cuts
     for _ in range(max_trials):
         new, point = evaluate(size)
         change = new - value
-        if np.isfinite(change) and change <= ARMIJO * size * slope + slack:
+        if np.isfinite(change) and change <= share * size * slope + slack:
             return size, point
-        cut = LEAST_CUT
+        cut = least
         if np.isfinite(change):
-            cut = min(MOST_CUT, max(LEAST_CUT, -0.5 * size * slope / (change - size * slope)))
+            cut = min(most, max(least, -0.5 * size * slope / (change - size * slope)))
         size *= cut
     return 0.0, None
 

@@ -12,7 +12,7 @@ from mmap import mmap
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._rows.reduce import CHUNK_WORK, chunk_bounds, row_blocks
+from sklearn_optland._rows import reduce
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import run_tasks
 
@@ -105,15 +105,18 @@ class ArraySource:
         """
         first = statistic.zero(parameters)
         # One block: small data should not pay for more.
-        if bounds is None and self.n_rows * max(statistic.work, statistic.values) < CHUNK_WORK:
+        if (
+            bounds is None
+            and self.n_rows * max(statistic.work, statistic.values) < reduce.CHUNK_WORK
+        ):
             return [(statistic.add(Block(self, 0, 0, self.n_rows), parameters, first), first)]
         if bounds is None:
-            bounds = chunk_bounds(statistic, self.n_rows, first)
+            bounds = reduce.chunk_bounds(statistic, self.n_rows, first)
 
         def run(thread, chunk):
             total = statistic.zero(parameters) if chunk else first
             begin, value = bounds[chunk], None
-            for start, stop in row_blocks(bounds[chunk + 1] - begin, statistic.values):
+            for start, stop in reduce.row_blocks(bounds[chunk + 1] - begin, statistic.values):
                 block = Block(self, thread, begin + start, begin + stop)
                 part = statistic.add(block, parameters, total)
                 value = part if value is None else value + part
@@ -160,14 +163,6 @@ def float32_pays(X, n_parameters):
     """Whether float64 rows should begin in float32: not few ones, and no memory map."""
     work = len(X) * n_parameters
     return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
-
-
-def float32_copy(shape, rows):
-    """Rows in float32, which `rows(first, last)` makes a block at a time."""
-    X = np.empty(shape, dtype=np.float32)
-    for first, last in row_blocks(len(X), 16 * X.shape[1]):
-        X[first:last] = rows(first, last)
-    return X
 
 
 def is_memory_mapped(X):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import log_softmax
 
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 
 SOLVERS = ["particles", "flow", "conic", "sliding-frank-wolfe"]
@@ -21,15 +22,19 @@ def make_problem(seed=0, n=30, d=3, k=1, *, is_log_loss=False, fit_intercept=Tru
     Y = rng.randn(n, k) + 1
     if is_log_loss:
         Y = (Y > 1) * 1.0 if k == 1 else np.eye(k)[rng.randint(k, size=n)]
-    settings = {"alpha": 0.1, **settings}
-    return TwoLayerProblem(
-        X.astype(settings.pop("dtype", np.float64)),
-        Y,
-        c / c.sum(),
-        is_log_loss=is_log_loss,
-        fit_intercept=fit_intercept,
+    settings = {
+        "alpha": 0.1,
+        "is_log_loss": is_log_loss,
+        "fit_intercept": fit_intercept,
         **settings,
-    )
+    }
+    X = X.astype(settings.pop("dtype", np.float64))
+    return problem_of(X, Y, c / c.sum(), **settings)
+
+
+def problem_of(X, Y, c, Problem=TwoLayerProblem, **settings):
+    """A problem of rows in this process."""
+    return Problem(ArraySource(X, Y=Y, c=c), Y.shape[1], X.dtype, **settings)
 
 
 def plain_loss(F, Y, c, is_log_loss):

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._optim import lbfgs
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
-from sklearn_optland.neural_network._mean_field import solvers
 
 
 def grid_optimum(X, y, alpha, *, is_log_loss=False, fit_intercept=True, n_angles=400):
@@ -64,11 +64,12 @@ def test_no_net_is_below_the_dual_bound_of_another(
     rng = np.random.RandomState(seed)
     bounds = []
     for length in (0.1, 1.0):
-        theta = solvers.spread_start(problem, m, length, rng)
-        for step in solvers.lbfgs(problem.value_and_gradient, theta):
-            if step.done or step.passes > 1 + 20 * length:
+        theta = problem.layout.spread_start(m, length, rng)
+        for step in lbfgs.minimize(problem.value_and_gradient, theta, lbfgs.Memory(20)):
+            if step.done or step.curves["passes"] > 1 + 20 * length:
                 break
-        bound = problem.bound(step.theta, rows=problem.augmented(), n_starts=8, random_state=0)
+        settings = {"inputs": problem.inputs(), "n_starts": 8, "random_state": 0}
+        bound = problem.bound(step.parameters, **settings)
         assert bound.proven
         assert bound.gap >= 0
         bounds.append((bound.objective, bound.objective - bound.gap))
@@ -123,7 +124,9 @@ def test_memory_of_lbfgs_changes_its_type_without_a_warning(monkeypatch):
     monkeypatch.setattr(np, "empty", unset)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        solvers._Ring(np.zeros(3, np.float32)).astype(np.float64)
+        memory = lbfgs.Memory(3)
+        memory.remember(np.ones(2, np.float32), np.ones(2, np.float32))
+        memory.astype(np.float64)
 
 
 @pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])

@@ -8,16 +8,19 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_optland.neural_network._mean_field import first_variation as _sphere
-from sklearn_optland.neural_network._mean_field.first_variation import (
-    first_variation,
-    maximum_over_sphere,
-)
+from sklearn_optland.neural_network._mean_field.first_variation import FirstVariation, Inputs
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
 
 pytestmark = pytest.mark.kernels
 
 TOL = 1e-5
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+def maximum_over_sphere(X, R, **settings):
+    """The maximum for arrays."""
+    R = np.asarray(R, dtype=float).reshape(len(X), -1)
+    return _sphere.maximum_over_sphere(Inputs.of_array(X), R, R.shape[1], **settings)
 
 
 def norm_of_f(X, R, points):
@@ -268,9 +271,8 @@ def test_blocks_of_rows(block_values, monkeypatch):
     points = unit(rng.standard_normal((7, 5)))
     whole = maximum_over_sphere(X, R, random_state=0)
     monkeypatch.setattr("sklearn_optland._rows.reduce.BLOCK_VALUES", block_values)
-    assert_allclose(
-        np.linalg.norm(first_variation(X, R, points), axis=1), norm_of_f(X, R, points), rtol=1e-12
-    )
+    f = FirstVariation(Inputs.of_array(X), R, 2)
+    assert_allclose(f.norms(points), norm_of_f(X, R, points), rtol=1e-12)
     # Sums in another order take the ascent to the same top by another way.
     assert maximum_over_sphere(X, R, random_state=0).value == pytest.approx(whole.value, rel=1e-3)
 

@@ -15,7 +15,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
     conic_descent,
 )
-from sklearn_optland.neural_network._mean_field import solvers
+from sklearn_optland.neural_network._mean_field.flow import RECENT, flow
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import _best_masses, _merge
 
 
@@ -29,15 +29,15 @@ def teacher(seed, n=300, d=2, k=5):
 
 def plain_gradient(problem, theta):
     """The objective and its gradient in the problem's units, without blocks or kernels."""
-    W, b, A, offset = (part.astype(float) for part in problem.parts(theta))
-    X = problem.X / problem.x_scale
+    W, b, A, offset = (part.astype(float) for part in problem.layout.parts(theta))
+    X = problem.source.X / problem.x_scale
     H = np.maximum(X @ W + problem.bias * b, 0)
-    R = (H @ A + offset - problem.Y) * problem.c[:, None]
+    R = (H @ A + offset - problem.Y) * problem.source.c[:, None]
     P = (R @ A.T) * (H > 0)
     weights = np.concatenate([W.ravel(), b, A.ravel()])
     parts = [(X.T @ P).ravel(), problem.bias * P.sum(axis=0), (H.T @ R).ravel()]
     gradient = np.concatenate(parts) + problem.alpha * weights
-    value = plain_loss(H @ A + offset, problem.Y, problem.c, False)
+    value = plain_loss(H @ A + offset, problem.Y, problem.source.c, False)
     value += 0.5 * problem.alpha * weights @ weights
     free = R.sum(axis=0) if problem.fit_intercept else np.zeros(len(offset))
     return value, np.concatenate([gradient, free])
@@ -46,10 +46,10 @@ def plain_gradient(problem, theta):
 def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper(global_random_seed):
     problem = make_problem(global_random_seed, k=2)
     m = 6
-    theta = solvers.spread_start(
-        problem, m, 1 / np.sqrt(m), np.random.RandomState(global_random_seed)
+    theta = problem.layout.spread_start(
+        m, 1 / np.sqrt(m), np.random.RandomState(global_random_seed)
     )
-    steps = solvers.flow(problem, theta.copy(), tol=0)
+    steps = flow(problem, theta.copy(), tol=0)
     # Particles w = sqrt(m) theta of the net (1/m) sum a relu(b'x); the flow is -m grad.
     w, t, recent = np.sqrt(m) * theta, 1.0, []
     n_weights = theta.size - problem.n_outputs
@@ -60,19 +60,19 @@ def test_flow_is_plain_gradient_descent_in_the_scaling_of_the_paper(global_rando
 
     for _ in range(20):
         value, gradient = plain_gradient(problem, unscaled(w))
-        flow = gradient.copy()
-        flow[:n_weights] *= np.sqrt(m)  # m times the gradient in w
+        pull = gradient.copy()
+        pull[:n_weights] *= np.sqrt(m)  # m times the gradient in w
         recent = [*recent[-4:], value]
         while True:
-            trial = w - t * flow
+            trial = w - t * pull
             new, _ = plain_gradient(problem, unscaled(trial))
             if new <= max(recent) - 0.5 * t * gradient @ gradient:
                 break
             t /= 2
         w, t = trial, 1.5 * t
         step = next(steps)
-        np.testing.assert_allclose(step.value, new, rtol=1e-10)
-        np.testing.assert_allclose(step.theta, unscaled(w), rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(step.loss, new, rtol=1e-10)
+        np.testing.assert_allclose(step.parameters, unscaled(w), rtol=1e-8, atol=1e-12)
 
 
 def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
@@ -83,17 +83,17 @@ def test_flow_with_enough_particles_finds_the_teacher(global_random_seed):
     fit_quietly(model, X, y)
     assert 0.5 * np.mean((model.predict(X) - y) ** 2) < 1e-4
     values = model.history_["objective"]
-    highest = np.lib.stride_tricks.sliding_window_view(values, solvers.RECENT).max(axis=1)
-    assert (values[solvers.RECENT :] <= highest[:-1]).all()
+    highest = np.lib.stride_tricks.sliding_window_view(values, RECENT).max(axis=1)
+    assert (values[RECENT:] <= highest[:-1]).all()
 
 
 def test_langevin_noise_has_the_temperature_s_size():
     problem = make_problem(alpha=0.0)
     problem.Y[:] = 0  # with f = 0 nothing pulls: all movement is noise, of a step of length 1
     m = 2000
-    theta = solvers.spread_start(problem, m, 1.0, np.random.RandomState(0))
-    steps = solvers.flow(problem, theta, 0, noise=0.01, rng=np.random.RandomState(1))
-    moved = (next(steps).theta - theta)[:-1]
+    theta = problem.layout.spread_start(m, 1.0, np.random.RandomState(0))
+    steps = flow(problem, theta, 0, noise=0.01, rng=np.random.RandomState(1))
+    moved = (next(steps).parameters - theta)[:-1]
     expected = np.sqrt(2 * 0.01 / problem.units / m)
     assert abs(moved.std() / expected - 1) < 0.05
     X, y = curve()
@@ -106,37 +106,41 @@ def test_langevin_noise_has_the_temperature_s_size():
 @pytest.mark.parametrize("is_log_loss", [False, True])
 def test_the_best_masses_are_those_of_a_bounded_solver(is_log_loss, global_random_seed):
     problem = make_problem(global_random_seed, n=50, k=3, is_log_loss=is_log_loss, alpha=0.01)
-    theta = solvers.spread_start(problem, 12, 1.0, np.random.RandomState(global_random_seed))
+    theta = problem.layout.spread_start(12, 1.0, np.random.RandomState(global_random_seed))
     better, _ = _best_masses(problem, theta)
-    B, A = problem.particles(theta)
+    B, A = problem.layout.particles(theta)
     T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
-    rows = problem.augmented()
+    rows = problem.inputs().X
     H = np.maximum(rows @ T.T, 0)
 
     def objective(w):
         F = (H * w[:-3]) @ U + w[-3:]
         R = (softmax(F, axis=1) if is_log_loss else F) - problem.Y
-        R *= problem.c[:, None]
+        R *= problem.source.c[:, None]
         masses = ((H.T @ R) * U).sum(axis=1) + problem.alpha
-        value = plain_loss(F, problem.Y, problem.c, is_log_loss) + problem.alpha * w[:-3].sum()
+        value = (
+            plain_loss(F, problem.Y, problem.source.c, is_log_loss) + problem.alpha * w[:-3].sum()
+        )
         return value, np.concatenate([masses, R.sum(axis=0)])
 
     bounds = [(0, None)] * 12 + [(None, None)] * 3
     options = {"ftol": 1e-15, "gtol": 1e-11, "maxiter": 10_000}
     best = minimize(objective, np.ones(15), jac=True, bounds=bounds, options=options).fun
-    F = problem.scores(better) + problem.parts(better)[3]
-    found = problem.loss(F) + problem.alpha * problem.variation_norm(better)
+    offset = problem.layout.parts(better)[3]
+    found = problem.loss(
+        problem.scores(better), offset
+    ) + problem.alpha * problem.layout.variation_norm(better)
     np.testing.assert_allclose(found, best, rtol=1e-7)
 
 
 def test_merging_keeps_the_function(global_random_seed):
     problem = make_problem(global_random_seed)
-    theta = solvers.spread_start(problem, 4, 1.0, np.random.RandomState(global_random_seed))
-    B, A = problem.particles(theta)
+    theta = problem.layout.spread_start(4, 1.0, np.random.RandomState(global_random_seed))
+    B, A = problem.layout.particles(theta)
     B, A = np.concatenate([B, 3 * B, B[:1]]), np.concatenate([A, A, 0 * A[:1]])
-    doubled = problem.join(B, A, np.zeros(1))
-    merged = _merge(problem, doubled)
-    assert problem.n_particles(merged) == 4
+    doubled = problem.layout.join(B, A, np.zeros(1))
+    merged = _merge(problem.layout, doubled)
+    assert problem.layout.n_particles(merged) == 4
     np.testing.assert_allclose(problem.scores(merged), problem.scores(doubled), rtol=1e-10)
 
 

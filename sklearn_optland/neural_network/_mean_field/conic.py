@@ -1,20 +1,62 @@
 """Conic particle gradient descent: sparse measures from many particles."""
 
-from collections import deque
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, validate_params
 
-# What a step that is too long is cut to, and how often.
-CUT = 0.3
+from sklearn_optland._optim.line_search import backtrack
+from sklearn_optland._optim.step import Stall, Step
+from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, as_step
+
+# Share of what a tangent promises that a step must bring, what a step that is too long is cut to,
+# and how often.
+SHARE = 0.3
+CUTS = 0.3, 0.3
 MAX_CUTS = 25
-# Share of what a tangent promises that a step must bring, and the most that a weight may change, as
-# a logarithm.
-ENOUGH = 0.3
+# The most that a weight may change in a step, as a logarithm.
 MOST_LOG = 1.0
-PATIENCE = 10
+
+
+def conic(problem, theta, tol):
+    """Conic particle gradient descent on the sphere, with the particles of a net."""
+    layout, d = problem.layout, problem.layout.n_features + 1
+    B, A = layout.particles(theta)
+    sizes = [np.linalg.norm(part, axis=1) for part in (B, A)]
+    alive = (sizes[0] > 0) & (sizes[1] > 0)
+    B, A = (part[alive] / size[alive, None] for part, size in zip((B, A), sizes, strict=True))
+    weights = (sizes[0] * sizes[1])[alive]
+    offset = layout.parts(theta)[3].astype(np.float64)
+
+    def to_theta(weights, positions, offset):
+        root = np.sqrt(weights)[:, None]
+        return layout.join(root * positions[:, :d], root * positions[:, d:], offset)
+
+    def evaluate(weights, positions, offset):
+        theta = to_theta(weights, positions, offset)
+        value, gradient = problem.value_and_gradient(theta)
+        # Of the loss alone, and of a unit of mass.
+        gradient = gradient - problem.dtype.type(problem.alpha) * theta
+        gB, gA = layout.particles(gradient)
+        root = np.sqrt(np.maximum(weights, np.finfo(problem.dtype).tiny))[:, None]
+        slopes = np.column_stack([gB, gA]) / root
+        first_variation = np.einsum("ij,ij->i", positions[:, d:], slopes[:, d:])
+        tangent = slopes.copy()
+        for part in (slice(None, d), slice(d, None)):
+            inner = np.einsum("ij,ij->i", positions[:, part], slopes[:, part])
+            tangent[:, part] -= inner[:, None] * positions[:, part]
+        return value, first_variation, tangent, layout.parts(gradient)[3].astype(np.float64)
+
+    def retract(positions):
+        for part in (slice(None, d), slice(d, None)):
+            positions[:, part] /= np.linalg.norm(positions[:, part], axis=1)[:, None]
+        return positions
+
+    stall, positions = Stall(tol, PATIENCE), np.column_stack([B, A])
+    for at in conic_steps(evaluate, retract, weights, positions, offset, problem.alpha):
+        done = at.done or stall(at.loss)
+        yield as_step(problem, to_theta(*at.parameters), at.loss, at.curves["passes"], done)
 
 
 def conic_steps(evaluate, retract, weights, positions, free, alpha):
@@ -42,41 +84,48 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
 
     Yields
     ------
-    weights, positions, free, value, passes, done
+    step : Step
+        Its parameters are (weights, positions, free).
     """
 
     def move_weights(state, at, s):
         weights, positions, free = state
         _, J, _, pull = at
         factor = np.exp(np.clip(-4 * s * (J + alpha), -MOST_LOG, MOST_LOG))
-        promise = s * (4 * weights @ (J + alpha) ** 2 + pull @ pull)
-        return (weights * factor, positions, free - s * pull), promise
+        return weights * factor, positions, free - s * pull
 
     def move_positions(state, at, t):
         weights, positions, free = state
-        slope = at[2]
-        promise = t * weights @ np.einsum("ij,ij->i", slope, slope)
-        return (weights, retract(positions - t * slope), free), promise
+        return weights, retract(positions - t * at[2]), free
+
+    def weights_slope(state, at):
+        _, J, _, pull = at
+        return -(4 * state[0] @ (J + alpha) ** 2 + pull @ pull)
+
+    def positions_slope(state, at):
+        return -(state[0] @ np.einsum("ij,ij->i", at[2], at[2]))
+
+    def try_move(size):
+        nonlocal passes
+        passes += 1
+        new = move(state, at, size)
+        new_at = evaluate(*new)
+        return new_at[0], (new, new_at)
 
     state = weights, positions, free
     at, passes = evaluate(*state), 1
-    moves, sizes = (move_weights, move_positions), [1.0, 1.0]
+    moves = (move_weights, weights_slope), (move_positions, positions_slope)
+    sizes = [1.0, 1.0]
+    settings = {"share": SHARE, "cuts": CUTS, "max_trials": MAX_CUTS}
     while True:
         moved = False
-        for k, move in enumerate(moves):
-            begin = sizes[k]
-            for _ in range(MAX_CUTS):
-                trial, promise = move(state, at, sizes[k])
-                new = evaluate(*trial)
-                passes += 1
-                if new[0] < at[0] and new[0] <= at[0] - ENOUGH * promise:
-                    state, at, moved = trial, new, True
-                    sizes[k] *= 1.5
-                    break
-                sizes[k] *= CUT
-            else:
-                sizes[k] = begin  # nothing to gain here before the other has moved
-        yield *state, at[0], passes, not moved
+        for k in range(2):
+            move, slope_of = moves[k]
+            slope = float(slope_of(state, at))
+            size, found = backtrack(try_move, at[0], slope, size=sizes[k], **settings)
+            if found is not None:  # else there is nothing to gain here before the other has moved
+                (state, at), moved, sizes[k] = found, True, 1.5 * size
+        yield Step(state, {"objective": at[0], "passes": passes}, at[0], done=not moved)
         if not moved:
             return
 
@@ -184,20 +233,17 @@ def conic_descent(
         value = 0.5 * residual @ residual + alpha * masses.sum()
         return value, -features @ residual, -np.einsum("jni,n->ji", derivatives, residual), free
 
-    values, history = deque(maxlen=PATIENCE + 1), []
-    steps = conic_steps(evaluate, lambda moved: moved, masses, positions, np.empty(0), alpha)
-    for step in steps:
-        masses, positions, _, value, _, done = step
-        values.append(value)
-        history.append(value)
-        stalled = len(values) > PATIENCE and values[0] - value <= tol * abs(value)
-        if done or stalled or len(history) == max_iter:
+    stall, history = Stall(tol, PATIENCE), []
+    for step in conic_steps(evaluate, lambda moved: moved, masses, positions, np.empty(0), alpha):
+        history.append(step.loss)
+        if step.done or stall(step.loss) or len(history) == max_iter:
             break
+    masses, positions, _ = step.parameters
     return Bunch(
         positions=positions,
         masses=masses,
         residual=y - masses @ feature_map(positions)[0],
-        objective=value,
+        objective=step.loss,
         history=np.array(history),
         n_iter=len(history),
     )

@@ -10,20 +10,25 @@ linear on each cone on which no x_i't changes its sign. By the dimension of what
 1   there are two unit vectors;
 2   the 2 n angles at which a row switches cut the circle into arcs. On each, f is linear, and the
     maximum of its norm has a closed form;
-3   branch and bound over spherical triangles (`_sphere_fast.pyx`);
+3   branch and bound over spherical triangles (`first_variation_fast.pyx`);
 4 and more   ascent from many starts, which gives a lower bound and proves nothing.
+
+The ascent is passes over the rows wherever they are. What is exact needs all rows in one place, and
+takes them into this process.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_optland._rows.reduce import row_blocks, sum_over_blocks
-from sklearn_optland.neural_network._mean_field.first_variation_fast import (
-    bound_triangles,
-)
+from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
+from sklearn_optland.neural_network._mean_field.passes import divided
 
 EPSILON = np.finfo(np.float64).eps
 RANK_ROWS = 64  # enough of them to see that the rows span more than three dimensions
@@ -60,18 +65,157 @@ class SphereMaximum:
     values: np.ndarray
 
 
+class Inputs(NamedTuple):
+    """Inputs x_i of all rows of a source.
+
+    Parameters
+    ----------
+    source : ArraySource or another source of rows
+    X : array of the source, of shape (n_rows, n_columns), float32 or float64
+    some : ndarray of shape (n_some, n_columns)
+        A few of them in this process, of the same type: enough to see how many dimensions the rows
+        span, if these are more than three.
+    """
+
+    source: object
+    X: object
+    some: np.ndarray
+
+    @classmethod
+    def of_array(cls, X):
+        """Inputs in this process."""
+        return cls(ArraySource(X), X, X[some_of(len(X))])
+
+
+def some_of(n_rows):
+    """Which rows `Inputs.some` has."""
+    return slice(None, None, max(1, n_rows // RANK_ROWS))
+
+
+class Largest(Statistic):
+    """The largest modulus of an array of the source."""
+
+    def __init__(self, n_columns):
+        self.values = n_columns
+
+    def zero(self, parameters):
+        return np.zeros(1)
+
+    def add(self, block, parameters, total):
+        A = block.local(parameters[0])[block.slice]
+        self.merge(total, np.array([max(A.max(), -A.min())]))
+
+    def merge(self, total, part):
+        np.maximum(total, part, out=total)
+
+
+class Values(Statistic):
+    """f at points.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Number of points and of outputs.
+    n_columns : int
+    dtype : dtype
+        In which it is computed.
+    scale : float, default=1.0
+        The inputs are divided by it.
+    """
+
+    def __init__(self, shape, n_columns, dtype, scale=1.0):
+        self.shape, self.dtype, self.scale = shape, dtype, dtype.type(scale)
+        self.values = max(shape[0], n_columns)
+
+    def zero(self, parameters):
+        return np.zeros(self.shape, dtype=self.dtype)
+
+    def add(self, block, parameters, total):
+        X, R, points = parameters
+        activity = self.inputs(block, X) @ points.T
+        np.maximum(activity, 0, out=activity)
+        total += activity.T @ block.local(R)[block.slice]
+
+    def inputs(self, block, X):
+        """Inputs of a block over their scale."""
+        X = np.asarray(block.local(X)[block.slice])
+        return X.astype(self.dtype, copy=False) if self.scale == 1 else X / self.scale
+
+
+class Gradients(Values):
+    """sum_i 1(x_i't > 0) x_i R_i'u for points t and directions u of outputs."""
+
+    def zero(self, parameters):
+        return np.zeros(parameters[2].shape, dtype=self.dtype)
+
+    def add(self, block, parameters, total):
+        X, R, points, directions = parameters
+        x = self.inputs(block, X)
+        pulls = block.local(R)[block.slice] @ directions.T
+        pulls[x @ points.T <= 0] = 0
+        total += pulls.T @ x
+
+
+class FirstVariation:
+    """f(t) = sum_i relu(x_i't) R_i.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    R : array of the source, of shape (n_rows, n_outputs)
+        Residuals, times the weights of their rows.
+    n_outputs : int
+    scale : float, default=1.0
+        The inputs are divided by it.
+    """
+
+    def __init__(self, inputs, R, n_outputs, scale=1.0):
+        self.source, self.X, self.R = inputs.source, inputs.X, R
+        self.n_outputs, self.dtype, self.scale = n_outputs, inputs.some.dtype, scale
+
+    def __call__(self, points):
+        """f at points, of shape (n_points, n_outputs)."""
+        points = points.astype(self.dtype, copy=False)
+        return self._sum(Values, points)
+
+    def norms(self, points):
+        """|f| at points."""
+        return np.linalg.norm(self(points).astype(np.float64), axis=1)
+
+    def norms_and_gradients(self, points):
+        """|f| at points, and its gradients there."""
+        f = self(points)
+        norms = np.linalg.norm(f, axis=1)
+        directions = f / np.maximum(norms, np.finfo(self.dtype).tiny)[:, None]
+        return norms, self._sum(Gradients, points, directions)
+
+    def _sum(self, kind, points, *others):
+        n_points, n_columns = points.shape
+        statistic = kind((n_points, self.n_outputs), n_columns, self.dtype, self.scale)
+        return reduce(statistic, self.source, (self.X, self.R, points, *others))[1]
+
+
 def maximum_over_sphere(
-    X, R, *, starts=None, n_starts=128, n_points=16, tol=1e-5, max_nodes=200_000, random_state=None
+    inputs,
+    R,
+    n_outputs,
+    *,
+    starts=None,
+    n_starts=128,
+    n_points=16,
+    tol=1e-5,
+    max_nodes=200_000,
+    random_state=None,
 ):
     """Maximise |sum_i relu(x_i't) R_i| over the unit vectors t.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        The inputs, float32 or float64. Memory maps are read in blocks.
-    R : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    inputs : Inputs
+    R : array of the inputs' source, of shape (n_rows, n_outputs)
         Residuals, times the weights of their rows.
-    starts : ndarray of shape (n_atoms, n_features), default=None
+    n_outputs : int
+    starts : ndarray of shape (n_atoms, n_columns), default=None
         Points to ascend from besides random ones, of any length, such as the neurons of a net.
     n_starts : int, default=128
         Number of random starts. One and two dimensions need none.
@@ -89,21 +233,29 @@ def maximum_over_sphere(
     -------
     maximum : SphereMaximum
     """
-    R = np.asarray(R, dtype=np.float64).reshape(len(X), -1)
-    X_scale, R_scale = _largest(X), _largest(R)
+    source, (_, d), dtype = inputs.source, inputs.some.shape, inputs.some.dtype
+    X_scale, R_scale = (
+        float(reduce(Largest(n_columns), source, (array,))[1][0])
+        for array, n_columns in ((inputs.X, d), (R, n_outputs))
+    )
     if X_scale == 0 or R_scale == 0:
-        return SphereMaximum(0.0, True, np.eye(1, X.shape[1]), np.zeros(1))
-    R = R / R_scale
-    starts = np.empty((0, X.shape[1])) if starts is None else np.asarray(starts, dtype=np.float64)
+        return SphereMaximum(0.0, True, np.eye(1, d), np.zeros(1))
+    starts = np.empty((0, d)) if starts is None else np.asarray(starts, dtype=np.float64)
     rng = check_random_state(random_state)
-    basis, rows = _coordinates(X, X_scale)
+    if _span_many_dimensions(inputs, X_scale):
+        X = basis = None
+    else:
+        X = source.gather(inputs.X)
+        basis, rows = _coordinates(X, X_scale)
     if basis is None:
-        R = R.astype(X.dtype, copy=False)
-        starts = np.concatenate([starts, rng.standard_normal((n_starts, X.shape[1]))])
-        points = _ascend(X, R, _unit(starts), n_points, X_scale)
-        points, values = _best_distinct(points, _norms(X, R, points, X_scale), n_points)
+        R = source.map(partial(divided, divisor=R_scale, dtype=dtype), R)
+        f = FirstVariation(inputs, R, n_outputs, X_scale)
+        starts = np.concatenate([starts, rng.standard_normal((n_starts, d))])
+        points = _ascend(f, _unit(starts), n_points)
+        points, values = _best_distinct(points, f.norms(points), n_points)
         bound = values[0]
     else:
+        R = source.gather(R) / R_scale
         # Rounding of the sums and of their terms, and what the coordinates leave out.
         left_out = np.linalg.norm(X / X_scale - rows @ basis.T, axis=1)
         sizes = 8 * (len(X) + 100) * EPSILON * np.linalg.norm(rows, axis=1)
@@ -116,66 +268,12 @@ def maximum_over_sphere(
             rows, R = _merge_equal_rows(X, rows, R)
             starts = np.concatenate([starts @ basis, rng.standard_normal((n_starts, 3))])
             points, bound = _branch_and_bound(rows, R, _unit(starts), n_points, tol, max_nodes)
-        points, values = _best_distinct(points, _norms(rows, R, points), n_points)
+        f = FirstVariation(Inputs.of_array(rows), R, n_outputs)
+        points, values = _best_distinct(points, f.norms(points), n_points)
         bound = max(bound, values[0]) + slack
         points = points @ basis.T
     scale = X_scale * R_scale
     return SphereMaximum(float(bound * scale), basis is not None, points, values * scale)
-
-
-def first_variation(X, R, points, scale=1.0):
-    """f at points, in blocks of rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-    R : ndarray of shape (n_samples, n_outputs)
-    points : ndarray of shape (n_points, n_features)
-    scale : float, default=1.0
-        X is divided by it.
-
-    Returns
-    -------
-    f : ndarray of shape (n_points, n_outputs)
-    """
-    points = points.astype(X.dtype, copy=False)
-
-    def block(first, last):
-        activity = (X[first:last] / X.dtype.type(scale)) @ points.T
-        np.maximum(activity, 0, out=activity)
-        return activity.T @ R[first:last]
-
-    return sum_over_blocks(block, len(X), max(len(points), X.shape[1]))
-
-
-def _norms(X, R, points, scale=1.0):
-    return np.linalg.norm(first_variation(X, R, points, scale).astype(np.float64), axis=1)
-
-
-def _norms_and_gradients(X, R, points, scale):
-    """|f| at points of X's dtype, and its gradients there."""
-    f = first_variation(X, R, points, scale)
-    norms = np.linalg.norm(f, axis=1)
-    directions = f / np.maximum(norms, np.finfo(X.dtype).tiny)[:, None]
-
-    def block(first, last):
-        x = X[first:last] / X.dtype.type(scale)
-        pulls = R[first:last] @ directions.T
-        pulls[x @ points.T <= 0] = 0
-        return pulls.T @ x
-
-    return norms, sum_over_blocks(block, len(X), max(len(points), X.shape[1]))
-
-
-def _largest(A):
-    """The largest modulus."""
-    return max(
-        (
-            float(max(A[first:last].max(), -A[first:last].min()))
-            for first, last in row_blocks(len(A), A.shape[1])
-        ),
-        default=0.0,
-    )
 
 
 def _unit(points):
@@ -196,11 +294,14 @@ def _best_distinct(points, values, n_points):
     return points[chosen], values[chosen]
 
 
+def _span_many_dimensions(inputs, scale):
+    """Whether some of the rows span more than three dimensions."""
+    few = inputs.some / inputs.some.dtype.type(scale)
+    return few.shape[1] > 3 and np.linalg.matrix_rank(few) > 3
+
+
 def _coordinates(X, scale):
     """An orthonormal basis of the rows' span, at most three vectors, and the rows in it."""
-    few = X[:: max(1, len(X) // RANK_ROWS)] / X.dtype.type(scale)
-    if X.shape[1] > 3 and np.linalg.matrix_rank(few) > 3:
-        return None, None
     rows = (X / X.dtype.type(scale)).astype(np.float64, copy=False)
     singular, basis = np.linalg.svd(rows, full_matrices=False)[1:]
     basis = basis[singular > RANK_TOLERANCE * singular[0]].T
@@ -259,8 +360,9 @@ def _branch_and_bound(X, R, starts, n_points, tol, max_nodes):
 
     Triangles whose bound is above the best value are cut into four, all of a size at a time.
     """
-    points = _ascend(X, R, starts, n_points)
-    lower = _norms(X, R, points).max(initial=0)
+    f = FirstVariation(Inputs.of_array(X), R, R.shape[1])
+    points = _ascend(f, starts, n_points)
+    lower = f.norms(points).max(initial=0)
     upper, n_nodes = 0.0, 0
     signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), axis=-1).reshape(8, 3, 1)
     corners = signs * np.eye(3)
@@ -277,9 +379,9 @@ def _branch_and_bound(X, R, starts, n_points, tol, max_nodes):
         bounds = np.minimum(bounds, parents_bounds)
         n_nodes += len(bounds)
         if values.max() > lower:
-            higher = _ascend(X, R, centers[[values.argmax()]], 1)
+            higher = _ascend(f, centers[[values.argmax()]], 1)
             points = np.concatenate([points, higher])
-            lower = max(lower, _norms(X, R, higher).max())
+            lower = max(lower, f.norms(higher).max())
         is_open = bounds > lower * (1 + tol)
         if n_nodes + 4 * is_open.sum() > max_nodes:
             is_open[:] = False
@@ -328,17 +430,17 @@ def _bound_in_batches(X, R, corners, centers, parents, linear, first, mixed):
     return *arrays, np.concatenate([[0], np.cumsum(sizes)]), rows
 
 
-def _ascend(X, R, points, n_points, scale=1.0):
+def _ascend(f, points, n_points):
     """Projected gradient ascent of |f| from unit vectors; the highest distinct ends.
 
     A step of size s goes from t to the direction of t + s (gradient - |f| t) / |f|; s = 1 is the
     gradient's direction itself, the power iteration of a convex f. s grows with each step that
     is higher and shrinks with each that is not.
     """
-    points = points.astype(X.dtype, copy=False)
-    small = np.finfo(X.dtype).eps
+    points = points.astype(f.dtype, copy=False)
+    small = np.finfo(f.dtype).eps
     steps = np.ones(len(points))
-    values, gradients = _norms_and_gradients(X, R, points, scale)
+    values, gradients = f.norms_and_gradients(points)
     moving = np.arange(len(points))
     for step in range(STEPS):
         tangents = gradients[moving] - values[moving, None] * points[moving]
@@ -353,13 +455,10 @@ def _ascend(X, R, points, n_points, scale=1.0):
             break
         trials = points[moving] + steps[moving, None] / values[moving, None] * tangents
         trials /= np.linalg.norm(trials, axis=1)[:, None]
-        new_values, new_gradients = _norms_and_gradients(X, R, trials, scale)
+        new_values, new_gradients = f.norms_and_gradients(trials)
         higher = new_values > values[moving]
         steps[moving] *= np.where(higher, 1.5, 0.3)
         moved = moving[higher]
-        points[moved], values[moved], gradients[moved] = (
-            trials[higher],
-            new_values[higher],
-            new_gradients[higher],
-        )
+        points[moved], values[moved] = trials[higher], new_values[higher]
+        gradients[moved] = new_gradients[higher]
     return _best_distinct(points.astype(np.float64), values, n_points)[0]

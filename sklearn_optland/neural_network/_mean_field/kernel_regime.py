@@ -11,87 +11,116 @@ is convex. With the residuals as dual point its gap is |gradient|^2 / (2 alpha m
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland.neural_network._mean_field.particles import FixedNeurons
+from sklearn_optland.neural_network._mean_field.passes import HIDDEN_COST, hidden_layer
 from sklearn_optland.neural_network._mean_field.problem import Bound, TwoLayerProblem
 
 # Jitter of the metric, relative to the Gram matrix: without a penalty it may be singular.
 JITTER = {np.float64: 1e-12, np.float32: 1e-6}
 
 
+class HiddenGram(Statistic):
+    """Weighted Gram matrix of the hidden layer's outputs and the feature of the intercept."""
+
+    def __init__(self, m, fit_intercept):
+        self.shape, self.one = (m + 1, m + 1), float(fit_intercept)
+        self.values = HIDDEN_COST * (m + 1)
+
+    def zero(self, parameters):
+        return np.zeros(self.shape)
+
+    def add(self, block, parameters, total):
+        H = hidden_layer(block, *parameters)
+        H = np.column_stack([H, np.full(len(H), self.one)])
+        total += (H * block.source.c[block.slice, None]).T @ H
+
+
+class HiddenPulls(Statistic):
+    """H'R for the outputs H of the hidden layer."""
+
+    def __init__(self, m, k):
+        self.shape, self.values = (m, k), HIDDEN_COST * (m + 1)
+
+    def zero(self, parameters):
+        return np.zeros(self.shape)
+
+    def add(self, block, parameters, total):
+        *layer, R = parameters
+        total += hidden_layer(block, *layer).T @ block.local(R)[block.slice]
+
+
 class KernelProblem(TwoLayerProblem):
     """The problem of the output layer alone; the interface is that of `TwoLayerProblem`."""
 
-    def __init__(self, X, Y, c, *, alpha, **settings):
-        super().__init__(X, Y, c, alpha=alpha, **settings)
-        self.kernel_alpha = alpha / self.x_scale / self.x_scale
-        self.alpha = 0.0
+    layout_class = FixedNeurons
 
-    def value_and_gradient(self, theta, rows=slice(None)):
+    def __init__(self, source, n_outputs, dtype, *, alpha, **settings):
+        super().__init__(source, n_outputs, dtype, alpha=0.0, **settings)
+        self.kernel_alpha = alpha / self.x_scale / self.x_scale
+
+    def value_and_gradient(self, theta):
         """Objective and its gradient, zero for the neurons that stay."""
-        value, gradient = super().value_and_gradient(theta, rows)
-        A, ridge = self.parts(theta)[2], self.kernel_alpha * self.n_particles(theta)
-        gW, gbias, gA, _ = self.parts(gradient)
+        value, gradient = self.loss_and_gradient(theta)
+        A, ridge = self.layout.parts(theta)[2], self._ridge(theta)
+        gW, gbias, gA, _ = self.layout.parts(gradient)
         gW[:], gbias[:] = 0, 0
         gA += self.dtype.type(ridge) * A
         return value + 0.5 * ridge * float(np.vdot(A, A)), gradient
 
     def metric(self, theta):
         """Solver of a Hessian that majorizes the objective's: L-BFGS needs few steps in it."""
-        m, k = self.n_particles(theta), self.n_outputs
-        G = np.zeros((m + 1, m + 1))
-        for first, last, H in self._hidden(theta):
-            H = np.column_stack([H, np.full(len(H), float(self.fit_intercept))])
-            G += (H * self.c[first:last, None]).T @ H
+        m, k = self.layout.n_particles(theta), self.n_outputs
+        gram = HiddenGram(m, self.fit_intercept)
+        G = reduce(gram, self.source, self.hidden_layer(theta))[1]
         # Curvature of the loss: 1, 1/4, and at most 1/2 for a softmax.
         G *= 1.0 if not self.is_log_loss else 0.25 if k == 1 else 0.5
         jitter = JITTER[self.dtype.type] * np.trace(G)
-        G[np.diag_indices(m)] += self.kernel_alpha * m
+        G[np.diag_indices(m)] += self._ridge(theta)
         G[np.diag_indices(m + 1)] += jitter if jitter > 0 else 1.0
         if not self.fit_intercept:
             G[m, m] = 1.0
         factor = cho_factor(G)
 
         def solve(gradient):
-            _, _, gA, goffset = self.parts(gradient)
+            _, _, gA, goffset = self.layout.parts(gradient)
             solution = cho_solve(factor, np.vstack([gA, goffset]))
             step = np.zeros_like(gradient)
-            _, _, A, offset = self.parts(step)
+            _, _, A, offset = self.layout.parts(step)
             A[:], offset[:] = solution[:m], solution[m]
             return step
 
         return solve
 
-    def to_user(self, theta):
-        """`coefs_` and `intercepts_`; the neurons have length 1."""
-        B, A = self.particles(theta)
-        offset = self.parts(theta)[3].astype(np.float64) * self.y_scale + self.y_mean
-        return (
-            [
-                np.ascontiguousarray(W, dtype=self.dtype)
-                for W in (B[:, :-1].T, A * (self.y_scale / self.x_scale))
-            ],
-            [b.astype(self.dtype) for b in (B[:, -1] * self.fit_intercept, offset)],
-        )
+    def _ridge(self, theta):
+        return self.kernel_alpha * self.layout.n_particles(theta)
 
-    def to_inside(self, coefs, intercepts):
-        """The flat array of a net in the user's units."""
-        B = np.column_stack([coefs[0].T, intercepts[0] * self.fit_intercept])
-        offset = (intercepts[1] - self.y_mean) / self.y_scale * self.fit_intercept
-        return self.join(B, coefs[1] * (self.x_scale / self.y_scale), offset)
+    def norm(self, theta):
+        """The norm in the Hilbert space."""
+        m = self.layout.n_particles(theta)
+        return float(np.sqrt(m) * np.linalg.norm(self.layout.parts(theta)[2]))
+
+    def divided(self, theta, divisor):
+        """The net's particles with f / divisor."""
+        theta = theta.copy()
+        self.layout.parts(theta)[2][:] /= divisor
+        return theta
 
     def bound(self, theta, **_):
         """The gap, for the features that were drawn."""
         F = self.scores(theta)
-        F += self.best_intercept(F, self.parts(theta)[3])
-        weighted = self.pulls(F) * self.c[:, None]
-        A, m = self.parts(theta)[2].astype(np.float64), self.n_particles(theta)
-        eta = sum(H.T @ weighted[first:last] for first, last, H in self._hidden(theta))
+        A, offset = self.layout.parts(theta)[2:]
+        offset = self.best_intercept(F, offset)
+        weighted = self.weighted(self.pulls(F, offset))
+        A = A.astype(np.float64)
+        parameters = *self.hidden_layer(theta), weighted
+        eta = reduce(HiddenPulls(*A.shape), self.source, parameters)[1]
         # In data of size 1e300 the penalty is below the least number.
-        ridge = max(self.kernel_alpha * m, np.finfo(np.float64).tiny)
+        ridge = max(self._ridge(theta), np.finfo(np.float64).tiny)
+        size = self.x_scale * self.scales.y_scale
         return Bound(
-            objective=float(self.units * (self.loss(F) + 0.5 * ridge * np.vdot(A, A))),
+            objective=float(self.units * (self.loss(F, offset) + 0.5 * ridge * np.vdot(A, A))),
             gap=float(self.units * np.sum((ridge * A - eta) ** 2 / (2 * ridge))),
-            first_variation_max=float(np.abs(eta).max(initial=0) * self.x_scale * self.y_scale),
+            first_variation_max=float(np.abs(eta).max(initial=0) * size),
             proven=True,
-            points=np.empty((0, 0)),
-            values=np.empty(0),
         )

@@ -8,38 +8,32 @@ is convex in the measure sum_j |a_j| |b_j| delta(a_j/|a_j|, b_j/|b_j|). Over the
 variation norm is the least value of sum_j (|a_j|^2 + |b_j|^2) / 2 over their rescalings: ridge on
 both layers, smooth and equal to it where |a_j| = |b_j|.
 
-Particles are one flat array with the parts, in the layout of scikit-learn's MLP,
-
-    W (n_features x m), bias weights (m), A (m x n_outputs), o (n_outputs).
-
-All of it is in units in which rows and targets have about length 1: relu is homogeneous, so that
-this changes nothing but the scales of a, b and alpha, and data of any scale neither overflow nor
-ask for other steps.
+All of it is in the units of `units.Scales`. What has an entry for each row, scores F and pulls R,
+is an array of the source, and is touched by statistics and `map` only.
 """
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
-from sklearn_optland._net.entrywise_fast import output_residuals
-from sklearn_optland._net.units import target_size
-from sklearn_optland._rows.reduce import pass_over_rows, row_blocks
-from sklearn_optland._rows.source import float32_copy
-from sklearn_optland.neural_network._mean_field import relu_fast as fast
-from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
+from sklearn_optland._rows import source as sources
+from sklearn_optland._rows.reduce import reduce
+from sklearn_optland.neural_network._mean_field import passes
+from sklearn_optland.neural_network._mean_field.first_variation import (
+    Inputs,
+    Values,
+    maximum_over_sphere,
+    some_of,
+)
+from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
+from sklearn_optland.neural_network._mean_field.units import Scales, choose_scales
 
-# Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
-# cache. Products with fewer rows are slow.
-HIDDEN_VALUES = 1 << 16
-MIN_ROWS = 32
 # Newton steps for the output intercept of the log-loss.
 MAX_NEWTON_STEPS = 50
 # A mean residual that the free intercept should have made zero: rounding and nothing else.
 ROUNDING = 1e-9
-# Targets that vary by less, relative to their mean, are constant.
-CONSTANT = 1e-13
 # Inside units: above 1 no penalty leaves a particle; float32 holds the square of this.
 LARGEST_ALPHA = 1e12
 
@@ -58,9 +52,9 @@ class Bound:
         The largest |eta| that is known, in the user's units; at an optimum it is at most alpha.
     proven : bool
         Whether it is an upper bound over the whole sphere: then so is the gap.
-    points : ndarray of shape (n_points, n_features + bias)
+    points : ndarray of shape (n_points, n_features + bias), default=None
         Where |eta| is high, unit vectors in the problem's units.
-    values : ndarray of shape (n_points,)
+    values : ndarray of shape (n_points,), default=None
         |eta| there, in the problem's units.
     """
 
@@ -68,8 +62,8 @@ class Bound:
     gap: float
     first_variation_max: float
     proven: bool
-    points: np.ndarray
-    values: np.ndarray
+    points: np.ndarray | None = None
+    values: np.ndarray | None = None
 
 
 class TwoLayerProblem:
@@ -77,292 +71,218 @@ class TwoLayerProblem:
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features), float32 or float64
-        Memory maps are read a block at a time.
-    Y : ndarray of shape (n_rows, n_outputs)
-        Targets; for the log-loss 0 or 1, one column for two classes.
-    c : ndarray of shape (n_rows,)
-        Positive weights that sum to 1.
+    source : ArraySource or another source of rows
+        Inputs, targets Y of shape (n_rows, n_outputs), for the log-loss 0 or 1 and one column for
+        two classes, and positive weights c that sum to 1.
+    n_outputs : int
+    dtype : dtype
+        Of the inputs, float32 or float64.
     is_log_loss : bool
         The loss: log-loss, or half the squared error.
     alpha : float
         Strength of the penalty.
     fit_intercept : bool
         Whether rows have the bias feature 1, and the output a free intercept.
-    scales : (float, ndarray, float), default=None
-        Of `choose_scales`. Default: those of these data.
+    scales : Scales, default=None
+        Default: those of these data.
     """
 
-    def __init__(self, X, Y, c, *, is_log_loss, alpha, fit_intercept, scales=None):
-        self.X, self.c, self.fit_intercept = X, c, fit_intercept
-        self.is_log_loss, self.dtype = is_log_loss, X.dtype
-        self.n_features, self.n_outputs = X.shape[1], Y.shape[1]
-        self.scales = scales or choose_scales(X, Y, c, is_log_loss, fit_intercept)
-        self.x_scale, self.y_mean, self.y_scale = self.scales
-        self.bias = float(fit_intercept) / self.x_scale
-        self.units = self.y_scale**2  # of the objective
-        self.alpha = min(alpha / self.x_scale / self.y_scale, LARGEST_ALPHA)
-        self.Y = np.ascontiguousarray((Y - self.y_mean) / self.y_scale, dtype=X.dtype)
-        self._buffers = {}
+    layout_class = ParticleLayout
 
-    def on(self, X, Y, c):
+    def __init__(self, source, n_outputs, dtype, *, is_log_loss, alpha, fit_intercept, scales=None):
+        if scales is None:
+            scales = choose_scales(source, n_outputs, is_log_loss, fit_intercept)
+        self.scales = Scales(*scales)
+        self.layout = self.layout_class(
+            source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
+        )
+        self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
+        self.x_scale, _, y_scale = self.scales
+        self.bias = float(fit_intercept) / self.x_scale
+        self.units = y_scale**2  # of the objective
+        self.alpha = min(alpha / self.x_scale / y_scale, LARGEST_ALPHA)
+        self._see(source)
+
+    def _see(self, source):
+        _, mean, size = self.scales
+        in_units = partial(passes.in_units, mean=mean, size=size, dtype=self.dtype)
+        self.source, self.X = source, None
+        self.Y = source.map(in_units, source.Y)
+
+    @property
+    def fit_intercept(self):
+        """Whether particles have a bias weight, and the net an output intercept."""
+        return self.layout.fit_intercept
+
+    @property
+    def n_outputs(self):
+        """Number of outputs."""
+        return self.layout.n_outputs
+
+    def on(self, source):
         """The same objective, in the same units, on other rows."""
         other = copy(self)
-        other.X, other.c, other._buffers = X, c, {}
-        other.Y = np.ascontiguousarray((Y - self.y_mean) / self.y_scale, dtype=X.dtype)
+        other._see(source)
         return other
+
+    def begins_in_float32(self, n_parameters):
+        """Whether first steps in float32 pay: for many rows in memory, and float64."""
+        work = self.source.n_rows * n_parameters
+        return (
+            self.dtype == np.float64
+            and work >= sources.FLOAT32_PAYS
+            and not sources.is_memory_mapped(getattr(self.source, "X", None))
+        )
 
     def in_float32(self):
         """The same objective, in the same units, on a copy of the rows in float32."""
-        other = copy(self)
-        other.X = float32_copy(self.X.shape, lambda first, last: self.X[first:last] / self.x_scale)
-        other.Y, other.dtype = self.Y.astype(np.float32), other.X.dtype
-        other.x_scale, other._buffers = 1.0, {}
+        other, dtype = copy(self), np.dtype(np.float32)
+        d = self.layout.n_features
+        other.X = self.source.empty(d, dtype=dtype)
+        reduce(passes.Augmented(d), self.source, (other.X, self.x_scale, None))
+        other.Y = self.source.map(partial(np.asarray, dtype=dtype), self.Y)
+        other.dtype, other.layout = dtype, replace(self.layout, dtype=dtype)
+        other.x_scale = 1.0
         return other
 
-    # Particles as a flat array
+    # Over particles
 
-    def n_particles(self, theta):
-        """Number of particles in a flat array."""
-        return (theta.size - self.n_outputs) // (self.n_features + 1 + self.n_outputs)
-
-    def parts(self, theta):
-        """Views of a flat array: W, bias weights, A, output intercept."""
-        d, k, m = self.n_features, self.n_outputs, self.n_particles(theta)
-        first, second = d * m, (d + 1) * m
-        return (
-            theta[:first].reshape(d, m),
-            theta[first:second],
-            theta[second : second + k * m].reshape(m, k),
-            theta[second + k * m :],
-        )
-
-    def join(self, B, A, offset):
-        """A flat array of b_j (rows of B, bias weight last), a_j (rows of A) and the intercept."""
-        d = self.n_features
-        pieces = (B[:, :d].T.ravel(), B[:, d], A.ravel(), offset)
-        return np.concatenate(pieces).astype(self.dtype)
-
-    def particles(self, theta):
-        """b_j with their bias weight, and a_j, as rows; float64."""
-        W, bias, A, _ = self.parts(theta)
-        return np.column_stack([W.T, bias]).astype(np.float64), A.astype(np.float64)
-
-    def to_user(self, theta):
-        """`coefs_` and `intercepts_`, with |a_j| = |b_j| and without units."""
-        B, A = self.particles(theta)
-        sizes = [np.linalg.norm(part, axis=1) for part in (A, B)]
-        alive = (sizes[0] > 0) & (sizes[1] > 0)
-        ratio = np.sqrt(
-            sizes[0] / np.where(alive, sizes[1], 1.0), where=alive, out=np.zeros(len(A))
-        )
-        # f = y_scale / x_scale sum_j a_j relu(b_j'[x, 1])
-        unit = np.sqrt(self.y_scale) / np.sqrt(self.x_scale)
-        inverse = np.divide(unit, ratio, where=ratio > 0, out=np.zeros(len(A)))
-        B, A = B * (unit * ratio)[:, None], A * inverse[:, None]
-        offset = self.parts(theta)[3].astype(np.float64) * self.y_scale + self.y_mean
-        coefs = [B[:, :-1].T, A]
-        intercepts = [B[:, -1] * self.fit_intercept, offset]
-        return (
-            [np.ascontiguousarray(W, dtype=self.dtype) for W in coefs],
-            [b.astype(self.dtype) for b in intercepts],
-        )
-
-    def to_inside(self, coefs, intercepts):
-        """The flat array of a net in the user's units."""
-        unit = np.sqrt(self.x_scale) / np.sqrt(self.y_scale)
-        B = np.column_stack([coefs[0].T, intercepts[0] * self.fit_intercept]) * unit
-        offset = (intercepts[1] - self.y_mean) / self.y_scale * self.fit_intercept
-        return self.join(B, coefs[1] * unit, offset)
-
-    def variation_norm(self, theta):
-        """sum_j |a_j| |b_j|."""
-        B, A = self.particles(theta)
-        return float(np.linalg.norm(A, axis=1) @ np.linalg.norm(B, axis=1))
-
-    # Passes over the rows
-
-    def value_and_gradient(self, theta, rows=slice(None)):
+    def value_and_gradient(self, theta):
         """Objective with ridge on both layers, and its gradient.
 
         Parameters
         ----------
         theta : ndarray of shape (n_parameters,)
-        rows : slice, default=all
-            A mini-batch; its weights are scaled to sum to 1.
 
         Returns
         -------
         value : float
         gradient : ndarray of shape (n_parameters,)
         """
-        X, Y, c = self.X[rows], self.Y[rows], self.c[rows]
-        if len(X) < len(self.X):
-            c = c / c.sum()
-        d, k, m = self.n_features, self.n_outputs, self.n_particles(theta)
-        W, bias, A, offset = self.parts(theta)
-        scale, unit_bias = self.dtype.type(1 / self.x_scale), self.dtype.type(self.bias)
-        W, bias = W * scale, bias * unit_bias
-        a = np.ascontiguousarray(A[:, 0])
-        size = max(MIN_ROWS, HIDDEN_VALUES // max(m, 1))
-        gradient = np.zeros_like(theta)
-
-        def kernel(thread, out, first, last):
-            gW, gbias, gA, goffset = self.parts(out)
-            hidden, pull, scores = self._scratch(thread, min(size, last - first), m, k)
-            loss = 0.0
-            for start in range(first, last, size):
-                part = slice(start, min(start + size, last))
-                n = part.stop - start
-                x, H, F = np.asarray(X[part]), hidden[:n], scores[:n]
-                np.matmul(x, W, out=H)
-                if k == 1:
-                    fast.relu_scores(H, bias, a, F[:, 0])
-                else:
-                    fast.relu(H, bias)
-                    np.matmul(H, A, out=F)
-                F += offset
-                loss += output_residuals(F, Y[part], c[part], self.is_log_loss)
-                if k == 1:
-                    fast.relu_pull(H, a, F[:, 0], gA[:, 0], gbias)
-                    P = H
-                else:
-                    gA += H.T @ F
-                    P = pull[:n]
-                    np.matmul(F, A.T, out=P)
-                    fast.relu_mask(H, P, gbias)
-                gW += x.T @ P
-                if self.fit_intercept:
-                    goffset += F.sum(axis=0)
-            return loss
-
-        value = pass_over_rows(kernel, len(X), d, m * (2 * d + 4 * k), gradient)
-        gW, gbias, _, _ = self.parts(gradient)
-        gW *= scale
-        gbias *= unit_bias
-        weights = theta[: theta.size - k]
-        gradient[: theta.size - k] += self.dtype.type(self.alpha) * weights
+        n_weights = theta.size - self.n_outputs
+        value, gradient = self.loss_and_gradient(theta)
+        weights = theta[:n_weights]
+        gradient[:n_weights] += self.dtype.type(self.alpha) * weights
         return value + 0.5 * self.alpha * float(weights @ weights), gradient
 
-    def _scratch(self, thread, n, m, k):
-        """Buffers of a thread for n rows."""
-        held = self._buffers.get(thread)
-        if held is None or held[0].shape[1] != m or len(held[0]) < n:
-            pull = (n, m) if k > 1 else (0, 0)
-            held = [np.empty(shape, self.dtype) for shape in ((n, m), pull, (n, k))]
-            self._buffers[thread] = held
-        return held
+    def loss_and_gradient(self, theta):
+        """Mean loss and its gradient."""
+        net = W, *_ = self._net(theta)
+        statistic = passes.LossGradient(self.layout, self.is_log_loss, W.shape[1])
+        value, gradient = reduce(statistic, self.source, (self.X, self.Y, *net))
+        gW, gbias, _, _ = self.layout.parts(gradient)
+        gW *= self.dtype.type(1 / self.x_scale)
+        gbias *= self.dtype.type(self.bias)
+        return value, gradient
+
+    def _net(self, theta):
+        """W, bias weights, A and o for the rows as they are."""
+        W, bias, A, offset = self.layout.parts(theta)
+        W, bias = W * self.dtype.type(1 / self.x_scale), bias * self.dtype.type(self.bias)
+        return W, bias, A, offset
+
+    def hidden_layer(self, theta):
+        """What the outputs of the hidden layer are made of: inputs, W and bias weights."""
+        return self.X, *self._net(theta)[:2]
 
     def scores(self, theta):
-        """f at the rows, without the output intercept, as float64."""
-        A = self.parts(theta)[2]
-        F = np.empty((len(self.X), self.n_outputs))
-        for first, last, H in self._hidden(theta):
-            F[first:last] = H @ A
+        """f at the rows, without the output intercept; float64."""
+        F = self.source.empty(self.n_outputs)
+        W, bias, A, _ = self._net(theta)
+        reduce(passes.Scores(len(A)), self.source, (self.X, W, bias, A, F))
         return F
 
-    def _hidden(self, theta):
-        """Blocks of rows, and the outputs of the hidden layer there."""
-        W, bias, _, _ = self.parts(theta)
-        W, bias = W * self.dtype.type(1 / self.x_scale), bias * self.dtype.type(self.bias)
-        for first, last in row_blocks(len(self.X), 64 * (len(bias) + 1)):
-            H = np.asarray(self.X[first:last]) @ W
-            fast.relu(H, bias)
-            yield first, last, H
+    def hidden(self, theta, dtype=np.float64):
+        """Outputs of the hidden layer, an array of the source."""
+        m = self.layout.n_particles(theta)
+        H = self.source.empty(m, dtype=dtype)
+        reduce(passes.Hidden(m), self.source, (*self.hidden_layer(theta), H))
+        return H
 
-    def loss(self, F):
-        """Mean loss of scores, in the problem's units."""
-        return output_residuals(F.copy(), self.Y.astype(np.float64), self.c, self.is_log_loss)
+    # Over scores
 
-    def pulls(self, F):
-        """-dl/df of each row."""
-        R = F.copy()
-        output_residuals(R, self.Y.astype(np.float64), np.ones(len(F)), self.is_log_loss)
-        return -R
+    def loss(self, F, offset):
+        """Mean loss of scores F + offset, in the problem's units."""
+        return reduce(self._of_loss(passes.Loss), self.source, (F, offset, self.Y))[0]
+
+    def pulls(self, F, offset):
+        """-dl/df of each row, at scores F + offset."""
+        function = partial(passes.pulls, offset=offset, is_log_loss=self.is_log_loss)
+        return self.source.map(function, F, self.Y)
+
+    def least_margin(self, theta):
+        """The least y f of a net without output intercept, y = -1 or 1."""
+        margins = passes.LeastMargin()
+        return float(reduce(margins, self.source, (self.scores(theta), self.Y))[1][0])
+
+    def weighted(self, R):
+        """Each row times its weight."""
+        return self.source.map(passes.times_weight, R, self.source.c)
 
     def best_intercept(self, F, offset):
         """The output intercept that is best for scores without one."""
         if not self.fit_intercept:
             return np.zeros(self.n_outputs)
+        balance = self._of_loss(passes.Balance)
         if not self.is_log_loss:
-            return self.c @ (self.Y - F)
+            zero = np.zeros(self.n_outputs)
+            return reduce(balance, self.source, (F, zero, self.Y))[1][0]
         offset = np.array(offset, dtype=np.float64)
-        value = self.loss(F + offset)
+        value = self.loss(F, offset)
         for _ in range(MAX_NEWTON_STEPS):
-            R = self.pulls(F + offset)
-            gradient = self.c @ R
-            P = self.Y - R
-            if self.n_outputs == 1:
-                hessian = np.array([[self.c @ (P * (1 - P))[:, 0]]])
-            else:
+            gradient, hessian = reduce(balance, self.source, (F, offset, self.Y))[1]
+            if self.n_outputs > 1:
                 # Constant shifts of all classes change nothing: one more curvature for them.
-                hessian = np.diag(self.c @ P) - (P * self.c[:, None]).T @ P
                 hessian += 1 / self.n_outputs
             step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
             t = 1.0
-            while t > 1e-3 and not self.loss(F + offset + t * step) <= value:
+            while t > 1e-3 and not self.loss(F + offset, t * step) <= value:
                 t /= 2
             if t <= 1e-3:
                 break
             offset += t * step
-            value = self.loss(F + offset)
+            value = self.loss(F, offset)
             if np.abs(step).max() <= 1e-12 * (1 + np.abs(offset).max()):
                 break
         return offset
 
-    def null_loss(self):
-        """Mean loss of the best intercept alone, in the user's units."""
-        F = np.zeros((len(self.X), self.n_outputs))
-        return self.units * self.loss(F + self.best_intercept(F, F[0]))
-
-    def curvature(self, F, H, U):
-        """Hessian of the loss in masses w and intercept o of f = sum_j w_j H_j u_j + o.
-
-        Returns
-        -------
-        Q : ndarray of shape (m, m)
-        cross : ndarray of shape (m, n_outputs)
-        free : ndarray of shape (n_outputs, n_outputs)
-            Zero without an intercept.
-        """
-        k, c = self.n_outputs, self.c[:, None]
-        if not self.is_log_loss:
-            Q = ((H * c).T @ H) * (U @ U.T)
-            cross, free = (self.c @ H)[:, None] * U, np.eye(k)
-        elif k == 1:
-            h = softmax(np.column_stack([F, np.zeros(len(F))]), axis=1).prod(axis=1)[:, None] * c
-            Q = ((H * h).T @ H) * (U @ U.T)
-            cross, free = (h[:, 0] @ H)[:, None] * U, h.sum(axis=0)[:, None]
-        else:
-            P = softmax(F, axis=1)
-            mean = H * (P @ U.T)  # sum_k p_k H u_k
-            Q = (
-                sum(np.outer(U[:, i], U[:, i]) * ((H * (P[:, [i]] * c)).T @ H) for i in range(k))
-                - (mean * c).T @ mean
-            )
-            cross = (H.T @ (P * c)) * U - (mean * c).T @ P
-            free = np.diag(self.c @ P) - (P * c).T @ P
-        if not self.fit_intercept:
-            cross, free = 0.0 * cross, 0.0 * free
-        return Q, cross, free
-
-    # The dual
+    def _of_loss(self, statistic, *sizes):
+        return statistic(self.is_log_loss, self.n_outputs, *sizes)
 
     def with_best_intercept(self, theta):
         """The same particles with the output intercept at its best."""
         theta = theta.copy()
-        offset = self.parts(theta)[3]
+        offset = self.layout.parts(theta)[3]
         offset[:] = self.best_intercept(self.scores(theta), offset)
         return theta
 
-    def augmented(self):
-        """Rows with the bias feature, in the problem's units."""
-        X = np.asarray(self.X) / self.dtype.type(self.x_scale)
-        if not self.fit_intercept:
-            return X
-        return np.column_stack([X, np.full(len(X), self.bias, self.dtype)])
+    def null_loss(self):
+        """Mean loss of the best intercept alone, in the user's units."""
+        F = self.source.zeros(self.n_outputs)
+        return self.units * self.loss(F, self.best_intercept(F, np.zeros(self.n_outputs)))
 
-    def bound(self, theta, *, rows, n_starts, random_state):
+    # The norm
+
+    def norm(self, theta):
+        """The variation norm."""
+        return self.layout.variation_norm(theta)
+
+    def divided(self, theta, divisor):
+        """The net's particles with f / divisor, the output intercept being 0."""
+        return theta / np.sqrt(divisor)
+
+    # The dual
+
+    def inputs(self):
+        """All rows with the bias feature, in the problem's units."""
+        d, bias = self.layout.n_features, self.bias if self.fit_intercept else None
+        some = self.source.take(some_of(self.source.n_rows)).X
+        some = passes.augmented(some, self.x_scale, bias)
+        X = self.source.empty(some.shape[1], dtype=self.dtype)
+        reduce(passes.Augmented(d), self.source, (X, self.x_scale, bias))
+        return Inputs(self.source, X, some)
+
+    def bound(self, theta, *, inputs, n_starts, random_state):
         """The gap of a net with the best output intercept, by its own residuals.
 
         Any pulls u in the domain of the loss' conjugate with |eta(t)| <= alpha on the sphere,
@@ -374,8 +294,8 @@ class TwoLayerProblem:
         Parameters
         ----------
         theta : ndarray of shape (n_parameters,)
-        rows : ndarray of shape (n_rows, n_features + bias)
-            Of `augmented`.
+        inputs : Inputs
+            Of `inputs()`.
         n_starts : int
             Starts of the ascent where no exact maximum is at hand.
         random_state : int
@@ -385,86 +305,41 @@ class TwoLayerProblem:
         -------
         bound : Bound
         """
-        B, A = self.particles(theta)
+        B, A = self.layout.particles(theta)
         if not self.fit_intercept:
             B = B[:, :-1]
         F = self.scores(theta)
-        F += self.best_intercept(F, self.parts(theta)[3])
-        R = self.pulls(F)
-        weighted = R * self.c[:, None]
-        maximum = maximum_over_sphere(rows, weighted, n_starts=n_starts, random_state=random_state)
+        offset = self.best_intercept(F, self.layout.parts(theta)[3])
+        R = self.pulls(F, offset)
+        weighted = self.weighted(R)
+        maximum = maximum_over_sphere(
+            inputs, weighted, self.n_outputs, n_starts=n_starts, random_state=random_state
+        )
         sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
         # eta at the particles, by the homogeneity of relu
-        inner = np.zeros(len(A))
-        for first, last in row_blocks(len(rows), 64 * (len(A) + 1)):
-            H = np.maximum(rows[first:last].astype(np.float64) @ B.T, 0)
-            inner += np.einsum("jk,jk->j", H.T @ weighted[first:last], A)
+        eta = Values(A.shape, B.shape[1], np.dtype(np.float64))
+        inner = reduce(eta, self.source, (inputs.X, weighted, B))[1]
+        inner = np.einsum("jk,jk->j", inner, A)
         alive = sizes > 0
         largest = max(maximum.value, (inner[alive] / sizes[alive]).max(initial=0.0))
         feasible = self.alpha / largest if largest > 0 else np.inf
-        if self.fit_intercept and np.abs(weighted.sum(axis=0)).max() > ROUNDING:
+        sums = passes.PullSums(self.n_outputs)
+        balance, (square, cross) = reduce(sums, self.source, (R, weighted, self.Y))[1]
+        if self.fit_intercept and np.abs(balance).max() > ROUNDING:
             feasible = 0.0  # the intercept is not at its best: only u = 0 is known to be feasible
         if self.is_log_loss:
             scale = min(feasible, 1.0)
-            fenchel = self.c @ self._divergences(F, scale)
+            divergence = self._of_loss(passes.Divergence)
+            fenchel = reduce(divergence, self.source, (F, offset, self.Y, scale))[0]
         else:
-            square = self.c @ np.einsum("ij,ij->i", R, R)
-            best = self.c @ np.einsum("ij,ij->i", self.Y, R) / square if square > 0 else 0.0
-            scale = max(min(feasible, best), 0.0)
+            scale = max(min(feasible, cross / square if square > 0 else 0.0), 0.0)
             fenchel = 0.5 * (1 - scale) ** 2 * square
         gap = fenchel + (self.alpha * sizes - scale * inner).sum()
         return Bound(
-            objective=float(self.units * (self.loss(F) + self.alpha * sizes.sum())),
+            objective=float(self.units * (self.loss(F, offset) + self.alpha * sizes.sum())),
             gap=float(self.units * max(gap, 0.0)),
-            first_variation_max=float(largest * self.x_scale * self.y_scale),
+            first_variation_max=float(largest * self.x_scale * self.scales.y_scale),
             proven=maximum.proven,
             points=maximum.points,
             values=maximum.values,
         )
-
-    def _divergences(self, F, scale):
-        """KL(q || p) of each row: q - y = scale (p - y), p its probabilities and y its label."""
-        if self.n_outputs == 1:
-            F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - self.Y, self.Y])
-        else:
-            Y = self.Y
-        log_p, p = log_softmax(F, axis=1), softmax(F, axis=1)
-        q = scale * p + (1 - scale) * Y
-        with np.errstate(divide="ignore", invalid="ignore"):
-            terms = np.where(q > 0, q * (np.log(q) - log_p) - q + p, p)
-        return np.maximum(terms, 0.0).sum(axis=1)
-
-
-def choose_scales(X, Y, c, is_log_loss, fit_intercept):
-    """Length of the rows, mean of the targets, size of the targets.
-
-    Returns
-    -------
-    x_scale : float
-        Root mean square of the rows' lengths, with the bias feature.
-    y_mean : ndarray of shape (n_outputs,)
-        0 without an intercept, and for classes.
-    y_scale : float
-        Root mean square of the targets' distance to it; 1 if they are constant, and for classes.
-    """
-    x_scale = _root_mean_square(X, c, float(fit_intercept))
-    y_mean = np.zeros(Y.shape[1])
-    if is_log_loss:
-        return x_scale, y_mean, 1.0
-    if fit_intercept:
-        y_mean = c @ Y
-    spread = _root_mean_square(Y - y_mean, c, 0.0)
-    return x_scale, y_mean, target_size(spread, Y, y_mean, CONSTANT)
-
-
-def _root_mean_square(X, c, bias):
-    """Root mean square of the rows' lengths, the bias feature included, without overflow."""
-    blocks = list(row_blocks(len(X), X.shape[1]))
-    top = max([abs(bias), *(float(np.abs(X[first:last]).max()) for first, last in blocks)])
-    if top == 0:
-        return 1.0
-    total = (bias / top) ** 2
-    for first, last in blocks:
-        part = np.asarray(X[first:last]) / X.dtype.type(top)
-        total += float(c[first:last] @ np.einsum("ij,ij->i", part, part))
-    return float(top * np.sqrt(total))

@@ -8,7 +8,11 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
-from sklearn_optland.neural_network._mean_field.solvers import Stall, Step, lbfgs
+from sklearn_optland._optim.lbfgs import Memory, minimize
+from sklearn_optland._optim.step import Stall
+from sklearn_optland._rows.reduce import reduce
+from sklearn_optland.neural_network._mean_field.passes import MassLoss, MassNewton, NewParticles
+from sklearn_optland.neural_network._mean_field.solvers import MEMORY, PATIENCE, as_step
 
 # Starts of the ascent.
 N_STARTS = 128
@@ -31,22 +35,22 @@ def sliding_frank_wolfe(problem, theta, tol, *, random_state):
     of them slide by L-BFGS, and then solves for the masses alone, a small convex problem: at the
     optimum many neurons switch exactly at a row, and across such kinks sliding is slow.
     """
-    rows, passes = problem.augmented(), 0
+    inputs, passes = problem.inputs(), 0
     theta = problem.with_best_intercept(theta)
-    stall = Stall(max(ROUND_TOL * tol, np.finfo(problem.dtype).eps), patience=ROUND_PATIENCE)
+    stall = Stall(max(ROUND_TOL * tol, np.finfo(problem.dtype).eps), ROUND_PATIENCE)
     while True:
-        bound = problem.bound(theta, rows=rows, n_starts=N_STARTS, random_state=random_state)
+        bound = problem.bound(theta, inputs=inputs, n_starts=N_STARTS, random_state=random_state)
         value = bound.objective / problem.units
         passes += 1
         done = bound.gap <= tol * bound.objective or not bound.objective > 0
-        yield Step(theta, value, passes, done=done or stall(value), bound=bound)
-        theta = _add(problem, theta, rows, bound)
-        slide_stall = Stall(SLIDE_TOL * tol)
-        for i, step in enumerate(lbfgs(problem.value_and_gradient, theta)):
-            if step.done or i == SLIDES or slide_stall(step.value):
+        yield as_step(problem, theta, value, passes, done or stall(value), bound)
+        theta = _add(problem, theta, inputs, bound)
+        slide_stall = Stall(SLIDE_TOL * tol, PATIENCE)
+        for i, step in enumerate(minimize(problem.value_and_gradient, theta, Memory(MEMORY))):
+            if step.done or i == SLIDES or slide_stall(step.loss):
                 break
-        theta, newton_steps = _best_masses(problem, _merge(problem, step.theta))
-        passes += step.passes + newton_steps
+        theta, newton_steps = _best_masses(problem, _merge(problem.layout, step.parameters))
+        passes += step.curves["passes"] + newton_steps
 
 
 def _best_masses(problem, theta):
@@ -55,29 +59,37 @@ def _best_masses(problem, theta):
     Newton's method: each step is a non-negative least squares problem, with the free intercept
     eliminated.
     """
-    B, A = problem.particles(theta)
+    layout = problem.layout
+    B, A = layout.particles(theta)
     T, U = (part / np.linalg.norm(part, axis=1)[:, None] for part in (B, A))
     masses = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
-    offset = problem.best_intercept(problem.scores(theta), problem.parts(theta)[3])
+    F = problem.scores(theta)
+    offset = problem.best_intercept(F, layout.parts(theta)[3])
     m, k = U.shape
     if m == 0:
         return theta, 0
-    unit = problem.join(T, np.zeros_like(U), np.zeros(k))
-    H = np.concatenate([block for _, _, block in problem._hidden(unit)]).astype(np.float64)
+    H = problem.hidden(layout.join(T, np.zeros_like(U), np.zeros(k)))
 
-    def value(masses, offset):
-        F = (H * masses) @ U + offset
-        return problem.loss(F) + problem.alpha * masses.sum(), F
+    def value(masses, offset, F):
+        """The objective; F takes the scores."""
+        parameters = H, U, masses, F, offset, problem.Y
+        loss = reduce(MassLoss(problem.is_log_loss, k), problem.source, parameters)[0]
+        return loss + problem.alpha * masses.sum()
 
-    current, F = value(masses, offset)
-    n_steps = 0
+    newton = MassNewton(problem.is_log_loss, k, m)
+    new_F = problem.source.empty(k)
+    current, n_steps = value(masses, offset, F), 0
     while n_steps < NEWTON_STEPS:
         n_steps += 1
-        R = problem.pulls(F) * problem.c[:, None]
-        gradient = problem.alpha - np.einsum("jk,jk->j", H.T @ R, U)
-        Q, cross, free = problem.curvature(F, H, U)
+        parameters = H, U, F, offset, problem.Y
+        products, balance, Q, cross, free = reduce(newton, problem.source, parameters)[1]
+        if not problem.is_log_loss:
+            free = np.eye(k)  # the weights sum to 1
+        if not problem.fit_intercept:
+            cross, free = 0.0 * cross, 0.0 * free
+        gradient = problem.alpha - np.einsum("jk,jk->j", products, U)
         eliminate = np.linalg.lstsq(free, cross.T, rcond=None)[0]
-        pull = gradient - eliminate.T @ -R.sum(axis=0)
+        pull = gradient - eliminate.T @ -balance
         Q = Q - cross @ eliminate
         # min pull'(w - masses) + (w - masses)'Q(w - masses) / 2 over w >= 0
         Q[np.diag_indices(m)] += 1e-13 * np.trace(Q) / m + 1e-300
@@ -88,55 +100,54 @@ def _best_masses(problem, theta):
         except (np.linalg.LinAlgError, RuntimeError):
             break
         step = w - masses
-        free_step = np.linalg.lstsq(free, R.sum(axis=0) - cross.T @ step, rcond=None)[0]
+        free_step = np.linalg.lstsq(free, balance - cross.T @ step, rcond=None)[0]
         t = 1.0
         while t > 1e-3:
             trial = masses + t * step, offset + t * free_step
-            new, new_F = value(*trial)
+            new = value(*trial, new_F)
             if new < current:
                 break
             t /= 2
         else:
             break
-        fall, current, F = current - new, new, new_F
+        fall, current, F, new_F = current - new, new, new_F, F
         masses, offset = trial
         if fall <= 1e-14 * abs(current):
             break
     alive = masses > 0
     root = np.sqrt(masses[alive])[:, None]
-    return problem.join(root * T[alive], root * U[alive], offset), n_steps
+    return layout.join(root * T[alive], root * U[alive], offset), n_steps
 
 
-def _add(problem, theta, rows, bound):
+def _add(problem, theta, inputs, bound):
     """New particles at the violators, their masses by a Newton step along each."""
-    B, A = problem.particles(theta)
-    offset = problem.parts(theta)[3]
+    B, A = problem.layout.particles(theta)
+    offset = problem.layout.parts(theta)[3]
     is_new = bound.values > problem.alpha * (1 + 1e-9)
     if not is_new.any():
         return theta
     points, values = bound.points[is_new], bound.values[is_new]
-    H = np.maximum(rows @ points.T.astype(rows.dtype), 0).astype(np.float64)
-    F = problem.scores(theta)
-    R = problem.pulls(F + offset) * problem.c[:, None]
-    directions = H.T @ R
+    weighted = problem.weighted(problem.pulls(problem.scores(theta), offset))
+    statistic = NewParticles(*points.shape, problem.n_outputs)
+    parameters = inputs.X, points, weighted
+    directions, curvature = reduce(statistic, problem.source, parameters)[1]
     directions /= np.maximum(np.linalg.norm(directions, axis=1), 1e-300)[:, None]
-    curvature = problem.c @ (H * H) * (0.25 if problem.is_log_loss else 1.0)
+    curvature *= 0.25 if problem.is_log_loss else 1.0
     masses = (values - problem.alpha) / np.maximum(curvature, 1e-300) / len(points)
     root = np.sqrt(np.minimum(masses, 1e6))[:, None]
     if not problem.fit_intercept:
         points = np.column_stack([points, np.zeros(len(points))])
-    return problem.join(
-        np.concatenate([B, root * points]), np.concatenate([A, root * directions]), offset
-    )
+    B, A = np.concatenate([B, root * points]), np.concatenate([A, root * directions])
+    return problem.layout.join(B, A, offset)
 
 
-def _merge(problem, theta):
+def _merge(layout, theta):
     """One particle for those of the same directions, none for those without mass."""
-    B, A = problem.particles(theta)
+    B, A = layout.particles(theta)
     sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
     keep = sizes > DROPPED * sizes.sum()
     if not keep.any():
-        return problem.join(B[:0], A[:0], problem.parts(theta)[3])
+        return layout.join(B[:0], A[:0], layout.parts(theta)[3])
     B, A, sizes = B[keep], A[keep], sizes[keep]
     T = B / np.linalg.norm(B, axis=1)[:, None]
     U = A / np.linalg.norm(A, axis=1)[:, None]
@@ -149,4 +160,4 @@ def _merge(problem, theta):
     root = np.sqrt(mass)[:, None]
     T = root * T / np.linalg.norm(T, axis=1)[:, None]
     U = root * U / np.linalg.norm(U, axis=1)[:, None]
-    return problem.join(T, U, problem.parts(theta)[3])
+    return layout.join(T, U, layout.parts(theta)[3])

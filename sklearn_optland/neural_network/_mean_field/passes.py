@@ -1,0 +1,346 @@
+"""Passes over the rows of two-layer nets, as statistics for `reduce`.
+
+The rows have weights c. What is called X, Y, F, H and R in parameters are arrays of the source:
+inputs (None: the source's own), targets in units, scores without the output intercept, outputs of
+the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units of X in it.
+"""
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from sklearn_optland._net.entrywise_fast import output_residuals
+from sklearn_optland._rows.reduce import Statistic
+from sklearn_optland.neural_network._mean_field import relu_fast as fast
+
+# Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
+# cache. Products with fewer rows are slow.
+HIDDEN_VALUES = 1 << 16
+MIN_ROWS = 32
+# Temporary arrays of the hidden layer's size, in values of the data.
+HIDDEN_COST = 64
+
+
+def inputs(block, X):
+    """All inputs: those of the source, or another array of it."""
+    return block.source.X if X is None else block.local(X)
+
+
+def hidden_layer(block, X, W, bias):
+    """Outputs of the hidden layer at the rows of a block."""
+    H = np.asarray(inputs(block, X)[block.slice]) @ W
+    fast.relu(H, bias)
+    return H
+
+
+class LossGradient(Statistic):
+    """Mean loss of a net, and its gradient by the scaled weights; a flat array like theta.
+
+    Parameters
+    ----------
+    layout : ParticleLayout
+    is_log_loss : bool
+    m : int
+        Number of particles.
+    """
+
+    def __init__(self, layout, is_log_loss, m):
+        d, k = layout.n_features, layout.n_outputs
+        self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
+        self.values, self.work = d, m * (2 * d + 4 * k)
+
+    def zero(self, parameters):
+        d, k = self.layout.n_features, self.layout.n_outputs
+        return np.zeros((d + 1 + k) * self.m + k, dtype=self.layout.dtype)
+
+    def add(self, block, parameters, total):
+        X, Y, W, bias, A, offset = parameters
+        X, Y, c = inputs(block, X), block.local(Y), block.source.c
+        k, a = self.layout.n_outputs, A.ravel()
+        gW, gbias, gA, goffset = self.layout.parts(total)
+        size = max(MIN_ROWS, HIDDEN_VALUES // max(self.m, 1))
+        hidden, pull, scores = self._scratch(block, min(size, block.last - block.first))
+        loss = 0.0
+        for start in range(block.first, block.last, size):
+            part = slice(start, min(start + size, block.last))
+            n = part.stop - start
+            x, H, F = np.asarray(X[part]), hidden[:n], scores[:n]
+            np.matmul(x, W, out=H)
+            if k == 1:
+                fast.relu_scores(H, bias, a, F[:, 0])
+            else:
+                fast.relu(H, bias)
+                np.matmul(H, A, out=F)
+            F += offset
+            loss += output_residuals(F, Y[part], c[part], self.is_log_loss)
+            if k == 1:
+                fast.relu_pull(H, a, F[:, 0], gA[:, 0], gbias)
+                P = H
+            else:
+                gA += H.T @ F
+                P = pull[:n]
+                np.matmul(F, A.T, out=P)
+                fast.relu_mask(H, P, gbias)
+            gW += x.T @ P
+            if self.layout.fit_intercept:
+                goffset += F.sum(axis=0)
+        return loss
+
+    def _scratch(self, block, n):
+        """Buffers for n rows: hidden layer, its pulls, scores. They follow nets that grow."""
+        m, k = self.m, self.layout.n_outputs
+        buffers = block.scratch((type(self), self.layout.dtype), list)
+        if not buffers or buffers[0].shape[1] != m or len(buffers[0]) < n:
+            shapes = (n, m), (n, m) if k > 1 else (0, 0), (n, k)
+            buffers[:] = (np.empty(shape, self.layout.dtype) for shape in shapes)
+        return buffers
+
+
+class Scores(Statistic):
+    """F takes the scores."""
+
+    def __init__(self, m):
+        self.values = HIDDEN_COST * (m + 1)
+
+    def add(self, block, parameters, _):
+        X, W, bias, A, F = parameters
+        block.local(F)[block.slice] = hidden_layer(block, X, W, bias) @ A
+
+
+class Hidden(Statistic):
+    """H takes the outputs of the hidden layer."""
+
+    def __init__(self, m):
+        self.values = HIDDEN_COST * (m + 1)
+
+    def add(self, block, parameters, _):
+        X, W, bias, H = parameters
+        block.local(H)[block.slice] = hidden_layer(block, X, W, bias)
+
+
+class Products(Statistic):
+    """H'R."""
+
+    def __init__(self, m, k):
+        self.shape, self.values = (m, k), m
+
+    def zero(self, parameters):
+        return np.zeros(self.shape)
+
+    def add(self, block, parameters, total):
+        H, R = (block.local(array)[block.slice] for array in parameters)
+        total += H.T @ R
+
+
+class Augmented(Statistic):
+    """`rows` takes the inputs in units, and the bias feature if there is one."""
+
+    def __init__(self, n_columns):
+        self.values = 16 * n_columns
+
+    def add(self, block, parameters, _):
+        rows, x_scale, bias = parameters
+        X = block.source.X[block.slice]
+        block.local(rows)[block.slice] = augmented(X, x_scale, bias)
+
+
+def augmented(X, x_scale, bias):
+    """Inputs in units, with the bias feature unless it is None."""
+    X = np.asarray(X) / X.dtype.type(x_scale)
+    return X if bias is None else np.column_stack([X, np.full(len(X), bias, X.dtype)])
+
+
+# Losses
+
+
+def pulls(F, Y, *, offset, is_log_loss):
+    """-dl/df of each row, at scores F + offset."""
+    R = F + offset
+    output_residuals(R, Y.astype(np.float64, copy=False), np.ones(len(R)), is_log_loss)
+    return -R
+
+
+def times_weight(R, c):
+    """Each row times its weight."""
+    return R * c[:, None]
+
+
+def divided(R, *, divisor, dtype):
+    """R / divisor in some precision."""
+    return (R / divisor).astype(dtype, copy=False)
+
+
+def in_units(Y, *, mean, size, dtype):
+    """Targets as passes see them."""
+    return np.ascontiguousarray((Y - mean) / size, dtype=dtype)
+
+
+class LossStatistic(Statistic):
+    """Something of the loss at scores with some output intercept."""
+
+    def __init__(self, is_log_loss, k):
+        self.is_log_loss, self.k, self.values = is_log_loss, k, 8 * k
+
+    def local(self, block, F, offset, Y):
+        """Scores with intercept, targets and weights of a block."""
+        F, Y = block.local(F)[block.slice] + offset, block.local(Y)[block.slice]
+        return F, Y.astype(np.float64, copy=False), block.source.c[block.slice]
+
+
+class Loss(LossStatistic):
+    """Mean loss."""
+
+    def add(self, block, parameters, _):
+        F, Y, c = self.local(block, *parameters)
+        return output_residuals(F, Y, c, self.is_log_loss)
+
+
+class Balance(LossStatistic):
+    """The mean of the pulls, and the loss' Hessian in the output intercept."""
+
+    def zero(self, parameters):
+        return [np.zeros(self.k), np.zeros((self.k, self.k))]
+
+    def add(self, block, parameters, total):
+        F, Y, c = self.local(block, *parameters)
+        R = F.copy()
+        output_residuals(R, Y, np.ones(len(R)), self.is_log_loss)
+        total[0] -= c @ R
+        if not self.is_log_loss:
+            total[1][np.diag_indices(self.k)] += c.sum()
+            return
+        P = Y + R
+        if self.k == 1:
+            total[1] += c @ (P * (1 - P))[:, 0]
+        else:
+            total[1] += np.diag(c @ P) - (P * c[:, None]).T @ P
+
+
+class LeastMargin(Statistic):
+    """The least y f for labels 0 and 1."""
+
+    def zero(self, parameters):
+        return np.full(1, np.inf)
+
+    def add(self, block, parameters, total):
+        F, Y = (block.local(array)[block.slice] for array in parameters)
+        self.merge(total, np.array([((2.0 * Y - 1.0) * F).min()]))
+
+    def merge(self, total, part):
+        np.minimum(total, part, out=total)
+
+
+class PullSums(Statistic):
+    """sum_i c_i R_i, and sum_i c_i |R_i|^2, sum_i c_i Y_i'R_i."""
+
+    def __init__(self, k):
+        self.k, self.values = k, 8 * k
+
+    def zero(self, parameters):
+        return [np.zeros(self.k), np.zeros(2)]
+
+    def add(self, block, parameters, total):
+        R, weighted, Y = (block.local(array)[block.slice] for array in parameters)
+        c = block.source.c[block.slice]
+        total[0] += weighted.sum(axis=0)
+        total[1] += c @ np.einsum("ij,ij->i", R, R), c @ np.einsum("ij,ij->i", Y, R)
+
+
+class Divergence(LossStatistic):
+    """Mean of `divergences`."""
+
+    def add(self, block, parameters, _):
+        *scores, scale = parameters
+        F, Y, c = self.local(block, *scores)
+        return float(c @ divergences(F, Y, scale))
+
+
+def divergences(F, Y, scale):
+    """KL(q || p) of each row: q - y = scale (p - y), p its probabilities and y its label.
+
+    Every term q log(q/p) - q + p is at least 0, so that what rounding leaves below may be cut off:
+    the sum only grows. p may underflow; log p does not.
+    """
+    if F.shape[1] == 1:
+        F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
+    log_p, p = log_softmax(F, axis=1), softmax(F, axis=1)
+    q = scale * p + (1 - scale) * Y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(q > 0, q * (np.log(q) - log_p) - q + p, p)
+    return np.maximum(terms, 0.0).sum(axis=1)
+
+
+# Masses of particles that stay where they are: f = sum_j w_j H_j u_j + o, u_j rows of U
+
+
+class MassLoss(LossStatistic):
+    """Mean loss for some masses; F takes the scores without intercept."""
+
+    def add(self, block, parameters, _):
+        H, U, masses, F, offset, Y = parameters
+        block.local(F)[block.slice] = (block.local(H)[block.slice] * masses) @ U
+        scores, Y, c = self.local(block, F, offset, Y)
+        return output_residuals(scores, Y, c, self.is_log_loss)
+
+
+class MassNewton(LossStatistic):
+    """What Newton's method needs of the loss in masses w and intercept o.
+
+    The total is H'R, the pulls R having the weights of their rows, the sum of R, and the Hessian:
+    its block of w, the one of w and o, and the one of o, which of the squared error is known.
+    """
+
+    def __init__(self, is_log_loss, k, m):
+        super().__init__(is_log_loss, k)
+        self.m, self.values = m, 8 * (m + k)
+
+    def zero(self, parameters):
+        m, k = self.m, self.k
+        return [np.zeros(shape) for shape in ((m, k), k, (m, m), (m, k), (k, k))]
+
+    def add(self, block, parameters, total):
+        H, U, F, offset, Y = parameters
+        F, Y, c = self.local(block, F, offset, Y)
+        H = block.local(H)[block.slice]
+        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss) * c[:, None]
+        part = H.T @ R, R.sum(axis=0), *self._curvature(F, H, U, c)
+        for sums, terms in zip(total, part, strict=True):
+            sums += terms
+
+    def _curvature(self, F, H, U, c):
+        column = c[:, None]
+        if not self.is_log_loss:
+            Q = ((H * column).T @ H) * (U @ U.T)
+            return Q, (c @ H)[:, None] * U, 0.0
+        if self.k == 1:
+            p = softmax(np.column_stack([F, np.zeros(len(F))]), axis=1)
+            h = p.prod(axis=1)[:, None] * column
+            Q = ((H * h).T @ H) * (U @ U.T)
+            return Q, (h[:, 0] @ H)[:, None] * U, h.sum(axis=0)[:, None]
+        P = softmax(F, axis=1)
+        mean = H * (P @ U.T)  # sum_k p_k H u_k
+        Q = (
+            sum(
+                np.outer(U[:, i], U[:, i]) * ((H * (P[:, [i]] * column)).T @ H)
+                for i in range(self.k)
+            )
+            - (mean * column).T @ mean
+        )
+        cross = (H.T @ (P * column)) * U - (mean * column).T @ P
+        return Q, cross, np.diag(c @ P) - (P * column).T @ P
+
+
+class NewParticles(Statistic):
+    """H'R and the curvature sum_i c_i H_ij^2 of neurons at some points of the sphere."""
+
+    def __init__(self, n_points, n_columns, k):
+        self.shape, self.values = (n_points, k), max(n_points, n_columns)
+
+    def zero(self, parameters):
+        return [np.zeros(self.shape), np.zeros(self.shape[0])]
+
+    def add(self, block, parameters, total):
+        rows, points, weighted = parameters
+        x = block.local(rows)[block.slice]
+        H = np.maximum(x @ points.T.astype(x.dtype), 0).astype(np.float64)
+        total[0] += H.T @ block.local(weighted)[block.slice]
+        total[1] += block.source.c[block.slice] @ (H * H)
