@@ -116,7 +116,7 @@ def tight(estimator):
     data is 10^4 n, and stochastic gradients would need millions of passes.
     """
     if isinstance(estimator, BoundMajorizationLogisticRegression):
-        return {"tol": 0.0}
+        return {} if estimator.get_params() == type(estimator)().get_params() else {"tol": 0.0}
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):
         # Not convex in the particles: rounding errors grow from step to step, a hundredfold in 60.
         n_steps = 2 if estimator.solver == "sliding-frank-wolfe" else 30

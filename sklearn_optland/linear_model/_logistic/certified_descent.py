@@ -78,7 +78,9 @@ class CertifiedDescent:
                 continue  # float32 had judged a point before too low
             by_float32 = np.inf if step.point.exact else step.point.objective
             self.full.append(step.full)
-            if step.full and self.problem.l2:
+            if step.lower_bound is not None:
+                self.lower_bound = max(self.lower_bound, step.lower_bound)
+            elif step.full and self.problem.l2:
                 target, expected = self.tol * step.point.objective, step.expected_gap
                 if trigger.is_due(expected, target):
                     self._bound()
@@ -105,7 +107,7 @@ class CertifiedDescent:
     def _bound(self, excess=0.1):
         """Raise the lower bound by what the latest point proves, as `newton_direction` says."""
         problem, fast = self.problem, self.problem.in_float32
-        if not self.point.exact:
+        if not self.point.exact or (self.point.gradient is None and self.dual is None):
             self.point = problem.evaluate(self.point.W)
         point = self.point
         if self.dual is not None:
