@@ -84,7 +84,7 @@ def classification_rows(
     weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
     if factor != 1.0:
         weights = weights * factor
-    check_class_totals(weights, classes, codes, "class_weight" + " and C" * (factor != 1.0))
+    check_class_totals(weights, classes, codes, "class_weight" + " and C" * bool(factor != 1.0))
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
 
 
