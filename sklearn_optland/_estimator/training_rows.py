@@ -77,14 +77,13 @@ def classification_rows(
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
     classes, codes = encode(y)
-    if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
-        check_classification_targets(y)  # as slow as a pass over small data
+    check_labels(y, classes)
     check_classes(classes)
     weights = _sample_weights(X, sample_weight)
     weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
     if factor != 1.0:
         weights = weights * factor
-    check_class_totals(weights, classes, codes, "class_weight" + " and C" * (factor != 1.0))
+    check_class_totals(weights, classes, codes)
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
 
 
@@ -95,7 +94,7 @@ def labelled_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **vali
     not weights. Parameters as in `classification_rows`.
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
-    check_classification_targets(y)
+    check_labels(y)
     weights = _sample_weights(X, sample_weight)
     if estimator.class_weight is not None:
         weights = weights * compute_sample_weight(estimator.class_weight, y)
@@ -137,6 +136,16 @@ def _sample_weights(X, sample_weight):
     if sample_weight is None:
         return np.ones(X.shape[0])
     return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+
+def check_labels(y, classes=None):
+    """scikit-learn's error for what are no labels: bytes, numbers that are not whole.
+
+    Its check is as slow as a pass over small data. Where the classes are known already, it is left
+    out for types that it cannot refuse, unless there are so many that it warns.
+    """
+    if classes is None or y.dtype.kind not in "biuU" or 2 * len(classes) > len(y):
+        check_classification_targets(y)
 
 
 def encode(y):

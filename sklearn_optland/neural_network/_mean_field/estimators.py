@@ -10,6 +10,7 @@ from sklearn_optland._estimator.training_rows import (
     FLOATS,
     as_columns,
     as_targets,
+    check_labels,
     classification_rows,
     normalized,
     refuse_balanced,
@@ -536,6 +537,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         if is_first and classes is None:
             raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
         X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first)
+        check_labels(y, classes=())  # how many they are says nothing in a batch
         if is_first:
             known = np.unique(classes)
             if len(known) < 2:
