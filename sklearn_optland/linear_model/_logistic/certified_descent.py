@@ -108,6 +108,10 @@ class CertifiedDescent:
         if not self.point.exact:
             self.point = problem.evaluate(self.point.W)
         point = self.point
+        if problem.n_classes == 1:
+            # At the start's intercept log1p(exp(-1000)) is 0, where kernels have exp(-708).
+            self.lower_bound = point.objective
+            return
         if self.dual is not None:
             bound = dual_bound(problem, point, self.dual.astype(float))
             self.lower_bound = max(self.lower_bound, float(bound))
@@ -128,7 +132,7 @@ class CertifiedDescent:
         curvature = self.curvature
         if curvature is None:
             return np.copy
-        if self.problem.n_classes == 2 and not getattr(curvature, "follows", True):
+        if self.problem.has_one_score and not getattr(curvature, "follows", True):
             # Boehning's bound is a poor guide to Newton's direction.
             curvature = GramCurvature(self.problem)
             curvature.refresh(point, 0.0)

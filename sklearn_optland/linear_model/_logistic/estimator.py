@@ -10,18 +10,24 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, goes_on
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import classification_rows
+from sklearn_optland._estimator.training_rows import always_checked, classification_rows
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
-from sklearn_optland.linear_model._scores import LinearClassifier, last_parameters
+from sklearn_optland.linear_model._scores import (
+    NEVER,
+    LinearClassifier,
+    has_part,
+    last_parameters,
+    with_absent_classes,
+)
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
 MOSTLY_ZEROS = 0.15
@@ -90,7 +96,8 @@ class BoundMajorizationLogisticRegression(
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the samples of rows for "auto" and "growing".
 
@@ -213,7 +220,8 @@ class BoundMajorizationLogisticRegression(
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. With an intercept, a class without weight has the probability
+            0. Default: all 1.
 
         Returns
         -------
@@ -224,8 +232,8 @@ class BoundMajorizationLogisticRegression(
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values so large
-            that their squares overflow, a class without weight or a weight, times `C`, above 1e30;
-            or if `curvature` needs a matrix that is too large.
+            that their squares overflow, no weight at all or a weight, times `C`, above 1e30; or if
+            `curvature` needs a matrix that is too large.
         """
         if self.batch == "growing" and self.curvature == "bohning-nesterov":
             raise ValueError(
@@ -247,21 +255,27 @@ class BoundMajorizationLogisticRegression(
                 f"sample_weight: a weight, times class_weight and C, is {rows.weights.max():.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
             )
+        present = has_part(rows, self.fit_intercept)
         used, c, codes = rows.used(rows.codes)
-        if len(classes) == 2 and _is_mostly_zeros(used):
+        if not present.all():
+            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+        n_classes = np.count_nonzero(present)
+        has_one_score = n_classes == 1 or len(classes) == n_classes == 2
+        if has_one_score and _is_mostly_zeros(used):
             used = sparse_copy(used)
         problem = log_loss_problem(
             ArraySource(used, y=codes, c=c),
-            n_classes=len(classes),
+            n_classes=n_classes,
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
+            has_one_score=has_one_score,
         )
         self._refuse_infinite(X, problem)
-        W = self._start(problem, classes)
+        W = self._start(problem, classes, present)
 
         def attributes(W):
-            coef = W[:-1].T.astype(X.dtype)
-            return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
+            W = with_absent_classes(W, present).astype(X.dtype)
+            return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
         with one_blas_thread():
             algorithm, metric = plan(problem, self.curvature, self.batch)
@@ -271,14 +285,13 @@ class BoundMajorizationLogisticRegression(
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            fitted = attributes(kept.parameters)
-            W = np.vstack([fitted["coef_"].T, fitted["intercept_"]]).astype(np.float64)
-            certificate = descent.finish(np.ascontiguousarray(W), history)
+            W = kept.parameters.astype(X.dtype).astype(np.float64)  # as the coefficients are kept
+            certificate = descent.finish(W, history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
         curves = np.arange(1, n_iter + 1), history["certificate"]
         advice = advise(self, n_iter, X.dtype, certificate, *curves)
-        finish(self, fitted, history, certificate, advice=advice)
+        finish(self, attributes(W), history, certificate, advice=advice)
         if self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
@@ -288,7 +301,11 @@ class BoundMajorizationLogisticRegression(
 
         The squares of the columns are needed anyway and show both: that saves a pass.
         """
-        check = partial(assert_all_finite, input_name="X", estimator_name=type(self).__name__)
+
+        def check(X):
+            with always_checked():
+                assert_all_finite(X, input_name="X", estimator_name=type(self).__name__)
+
         if problem.n_samples < X.shape[0]:
             check(X)  # rows without weight are not in the problem
         try:
@@ -297,12 +314,15 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, problem, classes):
+    def _start(self, problem, classes, present):
         """Start at zero, or where the last fit ended, unless its scores exceed float32."""
         zeros = problem.zeros()
-        if self.warm_start and hasattr(self, "coef_"):
+        if problem.n_classes == 1:
+            zeros[-1] = NEVER  # the score of the others
+        elif goes_on(self, "coef_", classes):
             W = last_parameters(self)
-            if W.shape == zeros.shape and np.array_equal(self.classes_, classes):
+            W = W if problem.has_one_score else W[:, present]
+            if W.shape == zeros.shape:
                 if not self.fit_intercept:
                     W[-1] = 0.0
                 W = np.ascontiguousarray(problem.centred(W))

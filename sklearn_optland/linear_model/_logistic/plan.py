@@ -46,7 +46,7 @@ CURVATURES = {
 
 def plan(problem, curvature, batch):
     """Choose an algorithm and its metric for the parameters of the estimator."""
-    multinomial, small = problem.n_classes > 2, problem.has_few_columns
+    multinomial, small = not problem.has_one_score, problem.has_few_columns
     if curvature == "auto" and batch == "full":
         if small and not multinomial:
             return Algorithm.QUASI_NEWTON_FROM_SAMPLES, Metric.GRAM
@@ -68,6 +68,8 @@ def start(problem, W, algorithm, metric, *, refresh, rng):
     `rng` returns a random number generator; seeding one takes longer than a step on small data.
     """
     curvature = CURVATURES[metric]
+    if problem.n_classes == 1:
+        return iter(())  # the intercept that it starts with leaves no loss
     match algorithm:
         case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
