@@ -51,7 +51,8 @@ def newton_decrement(gradient, solve):
     solve : callable
         Applies the inverse of the Hessian H, as what `cholesky` returns does.
     """
-    return 0.5 * float(np.vdot(gradient, solve(gradient)))
+    decrement = 0.5 * float(np.vdot(gradient, solve(gradient)))
+    return 0.0 if decrement < 0 else decrement  # rounding
 
 
 def diagonal_of(matrix):

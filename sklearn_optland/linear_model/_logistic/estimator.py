@@ -18,6 +18,7 @@ from sklearn_optland._estimator.training_rows import always_checked, classificat
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.linear_model._logistic.centring import centred_columns, less_shift
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
@@ -33,6 +34,10 @@ from sklearn_optland.linear_model._scores import (
 MOSTLY_ZEROS = 0.15
 # Of the weights times C: squares of such numbers, and float32, are far from overflow.
 LARGEST_WEIGHT = 1e30
+SEPARATED = (
+    "some rows can be separated from the others, and without a penalty their coefficients grow "
+    "without end: set C to a finite value."
+)
 # Scores of a warm start: float32 holds the sums of larger ones no more.
 LARGEST_SCORE = 1e30
 
@@ -61,7 +66,9 @@ class BoundMajorizationLogisticRegression(
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive. `np.inf` means no penalty: then the certificate
-        is the norm of the gradient and its scope "stationary", since no finite dual bound exists.
+        is half the squared Newton decrement and its scope "stationary", since no finite dual bound
+        exists; and "estimate", with a warning, if the classes are separated along some direction,
+        which leaves no optimum.
     curvature : {"auto", "jc12", "bohning", "bohning-nesterov"}, default="auto"
         The quadratic model.
 
@@ -85,9 +92,9 @@ class BoundMajorizationLogisticRegression(
         costs more than the gradient; if an old curvature fails to lower the objective, it is
         renewed at once.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; without a penalty,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until no step
-        lowers the objective in float64, and does not warn there.
+        The fit stops when the duality gap, or without a penalty half the squared Newton decrement,
+        is at most `tol` times the objective. 0 goes on until no step lowers the objective in
+        float64, and does not warn there.
     max_iter : int, default=1000
         The most iterations.
     fit_intercept : bool, default=True
@@ -135,7 +142,9 @@ class BoundMajorizationLogisticRegression(
     float32 data are converted a block of rows at a time. With several classes the passes before,
     and the products of all Newton steps, run in float32 on a second copy of X (CSR with few columns
     excepted); objectives of those iterations are right to about 1e-8 of themselves. With two
-    classes a dense X that is mostly zeros is copied to CSR. BLAS runs on one thread during a fit.
+    classes a dense X that is mostly zeros is copied to CSR. If columns of a dense X are some 100
+    standard deviations from zero, the fit has a copy in which they are centred. BLAS runs on one
+    thread during a fit.
 
     Passes over larger data are shared by threads: as many as `OMP_NUM_THREADS`, threadpoolctl and
     the cores allow, one within a joblib job. Their number changes no bit of the result.
@@ -259,6 +268,9 @@ class BoundMajorizationLogisticRegression(
         used, c, codes = rows.used(rows.codes)
         if not present.all():
             codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+        shift = np.zeros(X.shape[1])
+        if self.fit_intercept:
+            used, shift = centred_columns(used)
         n_classes = np.count_nonzero(present)
         has_one_score = n_classes == 1 or len(classes) == n_classes == 2
         if has_one_score and _is_mostly_zeros(used):
@@ -271,10 +283,10 @@ class BoundMajorizationLogisticRegression(
             has_one_score=has_one_score,
         )
         self._refuse_infinite(X, problem)
-        W = self._start(problem, classes, present)
+        W = self._start(problem, classes, present, shift)
 
         def attributes(W):
-            W = with_absent_classes(W, present).astype(X.dtype)
+            W = with_absent_classes(less_shift(W, -shift), present).astype(X.dtype)
             return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
         with one_blas_thread():
@@ -285,14 +297,17 @@ class BoundMajorizationLogisticRegression(
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            W = kept.parameters.astype(X.dtype).astype(np.float64)  # as the coefficients are kept
+            W = less_shift(kept.parameters, -shift).astype(X.dtype).astype(np.float64)
+            W = less_shift(W, shift)  # as the coefficients are kept
             certificate = descent.finish(W, history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
         curves = np.arange(1, n_iter + 1), history["certificate"]
         advice = advise(self, n_iter, X.dtype, certificate, *curves)
         finish(self, attributes(W), history, certificate, advice=advice)
-        if self.tol == 0 and n_iter == self.max_iter:
+        if descent.is_separated:
+            warn_of_the_end(self, certificate, n_iter, SEPARATED)
+        elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
@@ -314,7 +329,7 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, problem, classes, present):
+    def _start(self, problem, classes, present, shift):
         """Start at zero, or where the last fit ended, unless its scores exceed float32."""
         zeros = problem.zeros()
         if problem.n_classes == 1:
@@ -325,6 +340,7 @@ class BoundMajorizationLogisticRegression(
             if W.shape == zeros.shape:
                 if not self.fit_intercept:
                     W[-1] = 0.0
+                W = less_shift(W, shift)
                 W = np.ascontiguousarray(problem.centred(W))
                 with np.errstate(over="ignore"):
                     sizes = np.sqrt(problem.column_squares / problem.total) @ np.abs(W)

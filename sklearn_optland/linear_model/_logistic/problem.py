@@ -32,7 +32,7 @@ from sklearn_optland.linear_model._logistic.products import (
     TileProducts,
 )
 
-# Of a row in the weights: with less, its values may overflow float32 in units of the other rows.
+# Of a row's weight: with less, its values may overflow float32 in units of the other rows.
 LEAST_SHARE = 1e-30
 EPS = np.finfo(float).eps
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
@@ -55,7 +55,7 @@ class Point:
 
 
 def log_loss_problem(source, *, n_classes, l2, fit_intercept, has_one_score=None):
-    """The problem of two classes, which has one score a row, or of k classes, which has k.
+    """The problem of two classes with one score a row, or of k classes with k.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ def log_loss_problem(source, *, n_classes, l2, fit_intercept, has_one_score=None
     has_one_score : bool, default=None
         Default: of two classes. The penalty of a score each is half of that of one.
     """
-    is_binary = n_classes == 2 if has_one_score is None else has_one_score
-    kind = BinaryProblem if is_binary else LogLossProblem
+    has_one_score = n_classes == 2 if has_one_score is None else has_one_score
+    kind = BinaryProblem if has_one_score else LogLossProblem
     return kind(source, n_classes, l2, fit_intercept)
 
 
