@@ -8,6 +8,23 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn_optland._version import __version__
 
 
+def goes_on(estimator, attribute, classes=None):
+    """Whether `fit` starts from the previous one: it is asked to, and the classes are the same.
+
+    Parameters
+    ----------
+    estimator : estimator with `warm_start`
+    attribute : str
+        What a previous fit has left. Whether its shape is that of the new problem, which follows
+        from columns, outputs and sizes, is left to the caller.
+    classes : ndarray, default=None
+        Sorted labels of the new data; None in a regression.
+    """
+    if not (estimator.warm_start and hasattr(estimator, attribute)):
+        return False
+    return classes is None or np.array_equal(estimator.classes_, classes)
+
+
 def check_start(estimator, *names):
     """Raise ValueError if attributes that a warm start takes up are not finite.
 

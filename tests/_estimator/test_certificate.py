@@ -26,7 +26,8 @@ ESTIMATORS = [cls for _, cls in all_estimators()]
 MEASURES = {
     "duality gap": BoundMajorizationLogisticRegression(),
     "optimality gap": ADMMNetRegressor(()),
-    "gradient norm": BoundMajorizationLogisticRegression(C=np.inf, tol=0.1),
+    "Newton decrement": BoundMajorizationLogisticRegression(C=np.inf, tol=0.1),
+    "gradient norm": FiniteSumClassifier(alpha=0),
     "prox-gradient norm": FiniteSumClassifier(alpha=0, positive=True),
     "KKT residual": ADMMNetClassifier((3,)),
     "margin gap": MeanFieldTwoLayerNetClassifier(10, solver="margin-ascent"),

@@ -11,7 +11,12 @@ from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
-from sklearn_optland.linear_model._scores import LinearClassifier
+from sklearn_optland.linear_model._scores import (
+    NEVER,
+    LinearClassifier,
+    has_part,
+    with_absent_classes,
+)
 
 
 def _is_probabilistic(estimator):
@@ -86,7 +91,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -216,7 +222,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. With an intercept, a class without weight has the probability
+            0. Default: all 1.
 
         Returns
         -------
@@ -227,32 +234,43 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values so large
-            that their squares overflow, or a class without weight; or if the solver cannot take
-            the loss or the penalty.
+            that their squares overflow, or no weight at all; or if the solver cannot take the loss
+            or the penalty.
         """
         rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
         classes, dtype = rows.classes, rows.X.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
-        starts = self._starts((n_scores, rows.X.shape[1] + 1))
-        problems = self._problems(rows, n_scores)
-        if len(problems) < n_scores:
-            starts = [np.ascontiguousarray(starts.T)]
+        present = has_part(rows, self.fit_intercept)
+        problems = self._problems(rows, n_scores, present)
+        starts = self._starts((n_scores, rows.X.shape[1] + 1), classes)
+        is_softmax = isinstance(problems[0], SoftmaxSum)
+        if is_softmax:
+            starts = [np.ascontiguousarray(starts[present].T)]
+        elif self.fit_intercept:
+            for W, problem in zip(starts, problems, strict=True):
+                if (problem.y == problem.y[0]).all():  # then the intercept leaves no loss
+                    W[:] = 0.0
+                    W[-1] = problem.y[0] * (-NEVER if self.loss == "log_loss" else 1.0)
 
         def attributes(parameters):
-            W = np.vstack([W.T for W in parameters]).astype(dtype)
+            W = np.vstack([W.T for W in parameters])
+            if is_softmax:
+                W = with_absent_classes(W.T, present).T
+            W = W.astype(dtype)
             coef, intercept = np.ascontiguousarray(W[:, :-1]), W[:, -1].copy()
             return {"classes_": classes, "coef_": coef, "intercept_": intercept}
 
         self._solve(problems, starts, attributes, rows)
         return self
 
-    def _problems(self, rows, n_scores):
-        """One problem, or one a class against the rest."""
+    def _problems(self, rows, n_scores, present):
+        """One problem, or one a class against the rest, as of the log-loss if there is one only."""
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
         source = ArraySource(X, in_order=False, c=c)
         common = {"penalty": self._penalty(), "fit_intercept": self.fit_intercept}
-        if n_scores > 1 and self.loss == "log_loss":
-            return [SoftmaxSum(source, codes, n_classes=n_scores, **common)]
+        if self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1:
+            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+            return [SoftmaxSum(source, codes, n_classes=np.count_nonzero(present), **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
         return [
             FiniteSum(source, np.where(positive, 1.0, -1.0), loss=self.loss, **common)
@@ -339,7 +357,8 @@ class SAGAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -460,7 +479,8 @@ class SVRGClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -581,7 +601,8 @@ class SDCAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 

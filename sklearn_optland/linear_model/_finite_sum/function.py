@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_optland._estimator.training_rows import row_weights
+from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
@@ -108,8 +108,9 @@ def finite_sum(
     >>> result.solver, result.certificate.reached
     ('sdca', True)
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
-    y = check_array(y, dtype=np.float64, ensure_2d=False)
+    with always_checked():
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
+        y = check_array(y, dtype=np.float64, ensure_2d=False)
     if y.shape != X.shape[:1]:
         raise ValueError(f"y: found shape {y.shape}; X asks for {X.shape[:1]}.")
     c = row_weights(X, sample_weight)

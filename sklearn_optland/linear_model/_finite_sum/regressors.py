@@ -76,7 +76,8 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -325,7 +326,8 @@ class SAGARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -441,7 +443,8 @@ class SVRGRegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 
@@ -557,7 +560,8 @@ class SDCARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the rows.
 

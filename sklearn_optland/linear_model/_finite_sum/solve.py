@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, goes_on
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
@@ -332,9 +332,9 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.tol == 0 and n_iter >= self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
 
-    def _starts(self, shape):
+    def _starts(self, shape, classes=None):
         """Zeros, or where the last fit ended."""
-        if self.warm_start and hasattr(self, "coef_"):
+        if goes_on(self, "coef_", classes):
             W = last_parameters(self).T
             if W.shape == shape:
                 return np.ascontiguousarray(W)

@@ -9,13 +9,12 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, metadata_routing
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import classification_rows
+from sklearn_optland._estimator.training_rows import balanced_weights, classification_rows
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._paths import fits_along
 from sklearn_optland.linear_model._scores import LinearClassifier
@@ -173,7 +172,7 @@ class BoundMajorizationLogisticRegressionCV(
         ------
         ValueError
             For what :meth:`BoundMajorizationLogisticRegression.fit` refuses, for strengths that
-            are not positive, and for folds that lack a class.
+            are not positive.
         """
         self.Cs_ = self._strengths()
         rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
@@ -183,9 +182,8 @@ class BoundMajorizationLogisticRegressionCV(
         routed = self._route(sample_weight, params)
         class_weight = self.class_weight
         if class_weight == "balanced":  # of all rows, which a fold's rows would weigh differently
-            balanced = compute_class_weight(
-                "balanced", classes=self.classes_, y=y, sample_weight=sample_weight
-            )
+            weights = np.ones(len(y)) if sample_weight is None else sample_weight
+            balanced = balanced_weights(weights, rows.codes)
             class_weight = dict(zip(self.classes_, balanced, strict=True))
         model = BoundMajorizationLogisticRegression(
             fit_intercept=self.fit_intercept,
@@ -196,7 +194,6 @@ class BoundMajorizationLogisticRegressionCV(
         )
         scorer = check_scoring(model, scoring=self.scoring) if self.scoring else _accuracy
         folds = list(check_cv(self.cv, y, classifier=True).split(X, y, **routed.splitter.split))
-        self._check_folds(y, folds)
         found = Parallel(n_jobs=self.n_jobs)(
             delayed(_path_of_fold)(
                 model, self.Cs_, X, y, sample_weight, train, test, scorer, routed.scorer.score
@@ -228,16 +225,6 @@ class BoundMajorizationLogisticRegressionCV(
         if Cs.ndim != 1 or not len(Cs) or not (Cs > 0).all():
             raise ValueError(f"Cs: found {self.Cs!r}; allowed are positive numbers, one or more.")
         return Cs
-
-    def _check_folds(self, y, folds):
-        for number, (train, _) in enumerate(folds):
-            missing = np.setdiff1d(self.classes_, y[train])
-            if len(missing):
-                raise ValueError(
-                    f"y: the training rows of fold {number} have no row of class "
-                    f"{missing.tolist()[0]!r}; allowed are folds with rows of all classes: "
-                    "stratify them, or take fewer."
-                )
 
     def _route(self, sample_weight, params):
         if metadata_routing._routing_enabled():
@@ -276,7 +263,10 @@ def _accuracy(model, X, y, sample_weight=None):
 
 def _path_of_fold(model, Cs, X, y, sample_weight, train, test, scorer, score_params):
     """Scores, coefficients, iterations and certificates of a fold, for each of Cs."""
-    weight = None if sample_weight is None else sample_weight[train]
+    missing = [np.flatnonzero(y == label)[0] for label in np.setdiff1d(y, y[train])]
+    weight = np.ones(len(train)) if sample_weight is None else sample_weight[train]
+    weight = np.append(weight, np.zeros(len(missing)))  # of classes that the fold does not see
+    train = np.append(train, missing).astype(int)
     score_params = _check_method_params(X, params=score_params, indices=test)
     order = np.argsort(Cs, kind="stable")  # from the strongest penalty on: near are near
     scores, coefs, n_iter = np.empty(len(Cs)), [None] * len(Cs), np.empty(len(Cs), dtype=int)
@@ -284,7 +274,7 @@ def _path_of_fold(model, Cs, X, y, sample_weight, train, test, scorer, score_par
     fits = fits_along(model, X[train], y[train], "C", Cs[order], weight)
     for number, fitted in zip(order, fits, strict=True):
         scores[number] = scorer(fitted, X_test, y_test, **score_params)
-        parts = [fitted.coef_] + [fitted.intercept_[:, None]] * model.fit_intercept
+        parts = [fitted.coef_] + [fitted.intercept_[:, None]] * bool(model.fit_intercept)
         coefs[number], n_iter[number] = np.hstack(parts), fitted.n_iter_
         certificates[number] = fitted.certificate_
     return scores, np.array(coefs), n_iter, certificates

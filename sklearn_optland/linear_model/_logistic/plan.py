@@ -62,12 +62,12 @@ def plan(problem, curvature, batch):
     algorithm = Algorithm.MAJORIZATION if batch == "full" else Algorithm.GROWING
     if curvature == "bohning":
         return algorithm, Metric.KRONECKER
-    return algorithm, Metric.JC12 if problem.n_classes > 2 else Metric.GRAM
+    return algorithm, Metric.GRAM if problem.has_one_score else Metric.JC12
 
 
 def iterative_plan(problem):
     """What is fastest where the exact Hessian costs too much."""
-    if problem.has_few_columns and problem.n_classes == 2:
+    if problem.has_few_columns and problem.has_one_score:
         return Algorithm.QUASI_NEWTON_FROM_SAMPLES, Metric.GRAM
     return Algorithm.NEWTON_CG, Metric.KRONECKER if problem.has_few_columns else Metric.DIAGONAL
 
@@ -77,6 +77,8 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
 
     `rng` returns a random number generator; seeding one takes longer than a step on small data.
     """
+    if problem.n_classes == 1:
+        return iter(())  # the intercept that it starts with leaves no loss
     curvature = CURVATURES.get(metric)
     match algorithm:
         case Algorithm.EXACT_NEWTON:

@@ -440,7 +440,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. Default: all 1.
 
         Returns
         -------
@@ -450,8 +450,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Raises
         ------
         ValueError
-            If the data have fewer than two classes, a class without weight, or missing or infinite
-            values; or if parameters do not fit each other.
+            If the data have fewer than two classes, no weight, or missing or infinite values; or if
+            parameters do not fit each other.
         """
         rows = classification_rows(self, X, y, sample_weight)
         Y = as_columns(rows.codes, len(rows.classes))
