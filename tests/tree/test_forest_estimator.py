@@ -260,6 +260,22 @@ def test_values_of_any_size(size, global_random_seed):
     assert np.isfinite(far).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("loss", ["softmax", "squared_hinge"])
+@pytest.mark.parametrize("learning_rate", [1e20, 1e300, 10**400])
+def test_any_learning_rate_leaves_probabilities(loss, learning_rate):
+    X, y = load_iris(return_X_y=True)
+    wide = sparse.csr_array(np.hstack([X, np.zeros((150, 100))]))
+    settings = {"learning_rate": learning_rate, "max_iter": 3, "random_state": 0}
+    for data in (X, wide):
+        model = LOMForestClassifier(loss=loss, **settings).fit(data, y)
+        assert np.isfinite(model.predict_proba(data)).all()
+        assert model.score(data, y) > 0.5
+        assert 0 < model.certificate_.value < np.inf
+    histogram = LOMForestClassifier(leaf="histogram", **settings).fit(X, y)
+    assert np.isfinite(histogram.predict_proba(X)).all()
+
+
 def test_one_huge_value_harms_nothing_else():
     X, y = sparse_classes()
     X[0, 3] = -1e18

@@ -14,7 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import run
-from sklearn_optland._estimator.training_rows import encode, refuse_balanced, validate_rows
+from sklearn_optland._estimator.training_rows import (
+    check_weighted_labels,
+    encode,
+    refuse_balanced,
+    validate_rows,
+)
 from sklearn_optland._optim.step import Step
 from sklearn_optland.tree._online.learn_fast import LOSSES
 from sklearn_optland.tree._online.measures import (
@@ -33,6 +38,8 @@ from sklearn_optland.tree._training_rows import training_rows
 # to lower the error on it.
 VALIDATION_SHARE = 0.1
 PATIENCE = 5
+# Integers may be beyond C's numbers; this does all that more would.
+LARGEST_SETTING = 1e300
 
 
 class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -231,7 +238,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             row has a positive weight.
         """
         again = self.warm_start and self.__sklearn_is_fitted__()
-        data = training_rows(self, X, y, sample_weight, reset=not again)
+        data = training_rows(self, X, y, sample_weight, is_part=again, reset=not again)
         if again:  # on a copy: the estimator keeps what it had until the fit has ended
             tree = OnlineTree(self._arrays).copy()
             classes, codes = join_classes(tree, self.classes_, data.y)
@@ -276,7 +283,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             All labels that may ever appear, in the first call. If they are not given then, any
             later call may bring new labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
+            As in `fit`; all may be 0.
 
         Returns
         -------
@@ -291,10 +298,12 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """
         refuse_balanced(self.class_weight)
         first = not self.__sklearn_is_fitted__()
-        data = training_rows(self, X, y, sample_weight, reset=first)
+        data = training_rows(self, X, y, sample_weight, is_part=True, reset=first)
         if first:
             known = np.unique(data.y if classes is None else classes)
             is_closed = classes is not None
+            if is_closed:
+                check_weighted_labels(self.class_weight, known)
         else:
             known, is_closed = self.classes_, self._is_closed
             if classes is not None and not np.array_equal(np.unique(classes), known):
@@ -392,7 +401,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """
         check_k(k)
         leaves, n_classes = self.apply(X), len(self.classes_)
-        row, classes, probability, _ = class_probabilities(self._counts(), leaves, n_classes, k)
+        row, classes, probability, _ = class_probabilities(
+            self._counts(), leaves, n_classes, min(k, n_classes)
+        )
         first = np.searchsorted(row, np.arange(len(leaves) + 1))
         return sparse.csr_array((probability, classes, first), shape=(len(leaves), n_classes))
 
@@ -532,9 +543,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             measure=measure,
             max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
             max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
-            swap_resistance=self.swap_resistance,
+            swap_resistance=min(self.swap_resistance, LARGEST_SETTING),
             loss=LOSSES[self.loss],
-            learning_rate=self.learning_rate,
+            learning_rate=min(self.learning_rate, LARGEST_SETTING),
         )
         return {
             "objective": mistakes,

@@ -231,21 +231,16 @@ cdef double train(
     return margin
 
 
-cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth) noexcept nogil:
+cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth, Py_ssize_t n_splits) noexcept nogil:
     """The most slots that one row can take: one a node, and one more where a leaf splits."""
-    return max_depth + 2
-
-
-cdef inline bint slots_suffice(
-    const Counters* counters, Py_ssize_t n_slots, Py_ssize_t max_depth
-) noexcept nogil:
-    return counters.n_slots + slots_of_a_row(max_depth) <= _FILL * n_slots
+    return min(max_depth, n_splits + 1) + 2  # no tree is deeper than it has splits
 
 
 cdef inline bint has_room(const Learner* learner) noexcept nogil:
     """Whether one more row cannot overflow an array: it splits one leaf at most."""
     cdef const Tree* tree = &learner.tree
-    return slots_suffice(tree.counters, tree.mask + 1, learner.max_depth) and (
+    cdef Py_ssize_t room = slots_of_a_row(learner.max_depth, tree.counters.n_regressors)
+    return tree.counters.n_slots + room <= _FILL * (tree.mask + 1) and (
         tree.counters.n_regressors >= learner.max_regressors
         or (
             tree.counters.n_regressors < tree.max_regressors

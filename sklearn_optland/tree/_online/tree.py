@@ -17,6 +17,8 @@ from sklearn_optland.tree._online.learn_fast import (
 
 MIN_SLOTS = 64
 MIN_REGRESSORS = 16
+# Nodes have numbers of 32 bits.
+MAX_SPLITS = 2**30 - 1
 # A slot's key is the name of a node, shifted by these bits, and the number of a class.
 CLASS_BITS, CLASS_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
@@ -88,16 +90,17 @@ class OnlineTree:
         Returns
         -------
         mistakes : float
-            The share of the rows that came to a leaf with another majority class than theirs.
+            The share of the rows that came to a leaf with another majority class than theirs; NaN
+            without rows.
         """
         counters = self["counters"]
         counters["mistakes"] = counters["visits"] = 0
         if not measure:
             set_rates(self._working)
-        # No tree is deeper than it has splits, so that a larger bound is none; usual ones have a
-        # depth around log2 of them.
-        n_splits = int(max(settings["max_regressors"], counters["n_regressors"]))
-        settings["max_depth"] = min(settings["max_depth"], n_splits + 1)
+        settings["max_depth"] = min(settings["max_depth"], MAX_SPLITS)
+        settings["max_regressors"] = min(settings["max_regressors"], MAX_SPLITS)
+        # Usual trees have a depth around log2 of their splits.
+        n_splits = max(settings["max_regressors"], int(counters["n_regressors"]))
         depth = min(settings["max_depth"], 1 + 2 * np.log2(n_splits))
         for start, stop in row_blocks(len(order), values_per_row * depth):
             while start < stop:
@@ -113,7 +116,7 @@ class OnlineTree:
                     measure=measure,
                     **settings,
                 )
-        return float(counters["mistakes"] / counters["visits"])
+        return float(counters["mistakes"] / counters["visits"]) if len(order) else np.nan
 
     def set_leaf_counts(self, leaves, codes, weight):
         """Replace what the leaves have counted; a leaf without rows keeps its majority class.
@@ -228,7 +231,7 @@ class OnlineTree:
                     arrays["weights"] = _longer(arrays["weights"], size)
             if counters["n_nodes"] + 2 > len(arrays["nodes"]):
                 arrays["nodes"] = _longer(arrays["nodes"], 2 * len(arrays["intercepts"]) + 1)
-        room = slots_of_a_row(max_depth)
+        room = slots_of_a_row(max_depth, counters["n_regressors"])
         if counters["n_slots"] + room > FILL * len(arrays["slots"]):
             slots, owner = live_slots(self._working)
             self._rebuild(slots, owner, room + len(slots))
