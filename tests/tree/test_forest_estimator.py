@@ -1,5 +1,7 @@
 """What a fitted LOMForestClassifier promises."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -176,6 +178,13 @@ def test_hashed_weights_keep_to_their_bound(csr):
     tiny = LOMForestClassifier(n_bits=1, random_state=0).fit(X, y)
     assert tiny._arrays["table"].size == 40
     assert np.isfinite(tiny.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+def test_memory_follows_sparse_data(leaf):
+    X, y = sparse_classes(n_classes=10, n_features=100)
+    model = LOMForestClassifier(leaf=leaf, max_iter=2, random_state=0).fit(X, y)
+    assert len(pickle.dumps(model)) < 1e6  # 2^n_bits weights would be 64 MB
 
 
 def test_model_has_no_hyperplane_as_long_as_sparse_rows():

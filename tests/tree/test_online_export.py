@@ -18,7 +18,7 @@ def test_text_has_a_line_a_node(digits):
     short = export_text(model, max_depth=1, n_terms=0)
     assert len(short.splitlines()) <= 5
     assert "x" not in export_text(model, n_terms=0)
-    hashed = LOMTreeClassifier(n_bits=12, random_state=0).fit(X, y)
+    hashed = LOMTreeClassifier(n_bits=9, random_state=0).fit(X, y)
     assert "margin" not in export_text(hashed)
     with pytest.raises(ValueError, match="max_depth: found -1; allowed is an integer"):
         export_text(model, max_depth=-1)

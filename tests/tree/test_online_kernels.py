@@ -28,7 +28,7 @@ DEFAULTS = {
 
 def grown(X, y, *, tree=None, weight=None, measure=True, n_bits=None, order=None, **settings):
     """A tree that has learned the rows in their order."""
-    tree = OnlineTree(single_leaf(X.shape[1], n_bits)) if tree is None else tree
+    tree = OnlineTree(single_leaf(X.shape[1])) if tree is None else tree
     settings = {**DEFAULTS, **settings}
     settings["loss"] = LOSSES[settings["loss"]]
     tree.learn(
@@ -38,6 +38,7 @@ def grown(X, y, *, tree=None, weight=None, measure=True, n_bits=None, order=None
         np.arange(len(y), dtype=np.int32) if order is None else order,
         values_per_row=X.shape[1],
         measure=measure,
+        n_bits=n_bits,
         **settings,
     )
     return tree
@@ -255,7 +256,10 @@ def test_route_descends_by_the_signs(seed, n_bits, storage):
 def test_hashing_without_collisions_changes_nothing(global_random_seed):
     rng = np.random.default_rng(global_random_seed)
     X, y = stream(rng, 500, 6, 5, sparse.csr_array)
-    exact, hashed = grown(X, y), grown(X, y, n_bits=28)
+    exact, hashed = grown(X, y), grown(X[:40], y[:40])
+    assert hashed["counters"]["n_regressors"] > 0
+    hashed.hash_weights(28)
+    grown(X[40:], y[40:], tree=hashed)
     assert np.count_nonzero(hashed["weights"]) == np.count_nonzero(exact["weights"])
     for name in exact["nodes"].dtype.names:
         assert_array_equal(exact["nodes"][name], hashed["nodes"][name])

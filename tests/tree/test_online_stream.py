@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from helpers import SEEDS
-from hypothesis import given, settings
 from numpy.testing import assert_array_equal
 
 from sklearn_optland.tree import LOMTreeClassifier

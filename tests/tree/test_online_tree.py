@@ -126,6 +126,9 @@ def test_memory_is_what_the_documentation_says(digits):
     assert arrays["slots"].nbytes == 32 * arrays["counters"]["n_slots"][0]
     hashed = LOMTreeClassifier(n_bits=10, random_state=0).fit(X, y)
     assert hashed._arrays["weights"].nbytes == 4 * 2**10
+    # What need not be shared takes what it needs.
+    bits = [LOMTreeClassifier(n_bits=n_bits, random_state=0).fit(X, y) for n_bits in (None, 30)]
+    assert_array_equal(bits[0]._arrays["weights"], bits[1]._arrays["weights"])
 
 
 # Measures

@@ -77,8 +77,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         them to one side are removed. What leaves counted online was routed by regressors that have
         changed since. The error hardly changes; the tree has a third of the nodes.
     n_bits : int, default=None
-        If set, all regressors share 2^n_bits weights, where a hash finds that of a regressor and a
-        feature: for sparse data with many features. From 1 to 30.
+        If set, there are at most 2^n_bits weights: where the regressors would have more, a hash
+        finds that of a regressor and a feature in a table that all share. For sparse data with many
+        features. From 1 to 30.
     shuffle : bool, default=True
         Whether each pass visits the rows in a new random order. Online learning needs it: rows
         sorted by class make a poor tree.
@@ -129,7 +130,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     The result depends on the order of the rows, as online learning does. Sample weights act as
     repetition does at one place of that order.
 
-    A model has 4 bytes for each pair of internal node and feature (4 * 2^n_bits in total if
+    A model has 4 bytes for each pair of internal node and feature (at most 4 * 2^n_bits in total if
     `n_bits` is set), and some 100 bytes for each node and for each class that a node has met.
     Steps need nothing else a weight; training holds up to twice that while arrays grow.
     float64 rows are converted to float32 one at a time.
@@ -529,7 +530,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         return leaf_counts(self._arrays) if self._leaf_counts is None else self._leaf_counts
 
     def _new_tree(self):
-        return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
+        return OnlineTree(single_leaf(self.n_features_in_))
 
     def _learn(self, tree, rows, order, n_classes, *, measure):
         """One pass over the rows of `order`; returns what the history says of it."""
@@ -541,6 +542,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             order,
             values_per_row=rows.n_values,
             measure=measure,
+            n_bits=self.n_bits,
             max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
             max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
             swap_resistance=min(self.swap_resistance, LARGEST_SETTING),

@@ -47,7 +47,8 @@ from sklearn_optland._rows.row_access cimport row_add
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 from sklearn_optland.tree._online.losses cimport ABSOLUTE, HINGE, LOG, Loss, rise
 from sklearn_optland.tree._online.tree cimport (
-    LARGEST_MARGIN, Counters, Node, Row, Slot, Tree, bounded, lend, load, locate, margin_at,
+    LARGEST_MARGIN, Counters, Node, Row, Slot, Tree, bounded, hashed_place, lend, load, locate,
+    margin_at,
 )
 
 cdef extern from "float_rows.h" nogil:
@@ -160,6 +161,15 @@ def insert(Slot[::1] table, const Slot[::1] slots):
             while table[place].key:
                 place = (place + 1) & mask
             table[place] = slots[s]
+
+
+def hash_weights(const float[:, ::1] weights, int n_bits, float[::1] table):
+    """Add the weights of regressors, a row each, to a table of 2^n_bits that all share."""
+    cdef Py_ssize_t r, j
+    with nogil:
+        for r in range(weights.shape[0]):
+            for j in range(weights.shape[1]):
+                table[hashed_place(r, j, n_bits)] += weights[r, j]
 
 
 # Rows

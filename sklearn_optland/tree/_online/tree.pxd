@@ -101,19 +101,26 @@ cdef inline void load(
     row.x = values
 
 
+cdef inline int hashed_place(
+    Py_ssize_t regressor, Py_ssize_t column, int n_bits
+) noexcept nogil:
+    """Where the weight of a regressor and a feature is in a table of 2^n_bits."""
+    return <int>(mix((<uint64_t>regressor << 32) + <uint64_t>column) >> (64 - n_bits))
+
+
 cdef inline const int* locate(
     const Tree* tree, const Row* row, int regressor, float** weights
 ) noexcept nogil:
     """Where the regressor's weights of the row are: at `weights` + the returned places."""
     cdef Py_ssize_t p
-    cdef uint64_t column
     if tree.n_bits == 0:
         weights[0] = tree.weights + regressor * tree.n_features
         return row.index
     weights[0] = tree.weights
     for p in range(row.size):
-        column = p if row.index == NULL else row.index[p]
-        tree.places[p] = <int>(mix((<uint64_t>regressor << 32) + column) >> (64 - tree.n_bits))
+        tree.places[p] = hashed_place(
+            regressor, p if row.index == NULL else row.index[p], tree.n_bits
+        )
     return tree.places
 
 

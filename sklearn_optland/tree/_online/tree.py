@@ -9,6 +9,7 @@ from sklearn_optland.tree._online.learn_fast import (
     FILL,
     NODE,
     SLOT,
+    hash_weights,
     insert,
     learn,
     set_rates,
@@ -23,33 +24,27 @@ MAX_SPLITS = 2**30 - 1
 CLASS_BITS, CLASS_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-def single_leaf(n_features, n_bits=None):
+def single_leaf(n_features):
     """The arrays of a tree that has learned nothing.
-
-    Parameters
-    ----------
-    n_features : int
-    n_bits : int, default=None
-        None: every regressor has a row of weights. Else all share a table of 2^n_bits weights,
-        where a hash of regressor and feature finds its place.
 
     Returns
     -------
     arrays : dict of ndarray
         "nodes", "slots" (statistics of classes) and "counters", of the kernel's structures;
-        "weights", flat, and "intercepts" of the regressors; "largest" and "squares" of the
-        features.
+        "weights" and "intercepts" of the regressors; "largest" and "squares" of the features.
+        "weights" is flat: a row for each regressor, or, if "counters" says `n_bits`, a table that
+        all share, where a hash of regressor and feature finds its place.
     """
     nodes, counters = np.zeros(1, NODE), np.zeros(1, COUNTERS)
     for name in ("parent", "left", "right", "regressor"):
         nodes[name] = -1
     nodes["name"] = 1
-    counters["n_nodes"], counters["next_name"], counters["n_bits"] = 1, 2, n_bits or 0
+    counters["n_nodes"], counters["next_name"] = 1, 2
     return {
         "nodes": nodes,
         "slots": np.zeros(MIN_SLOTS, SLOT),
         "counters": counters,
-        "weights": np.zeros(1 << n_bits if n_bits else 0, np.float32),
+        "weights": np.zeros(0, np.float32),
         "intercepts": np.zeros(0, np.float32),
         "largest": np.zeros(n_features, np.float32),
         "squares": np.zeros(n_features),
@@ -84,8 +79,18 @@ class OnlineTree:
         """One of the arrays; of the nodes, those in use; the counters as a scalar."""
         return view(self._working, name)
 
-    def learn(self, rows, codes, weight, order, *, values_per_row, measure, **settings):
-        """Learn from the rows of `order`, once; the kernel says what the settings are.
+    def learn(
+        self, rows, codes, weight, order, *, values_per_row, measure, n_bits=None, **settings
+    ):
+        """Learn from the rows of `order`, once; the kernel says what the other settings are.
+
+        Parameters
+        ----------
+        rows, codes, weight, order, measure
+            As the kernel takes them.
+        values_per_row : float
+        n_bits : int, default=None
+            Where the regressors would have more than 2^n_bits weights, they begin to share so many.
 
         Returns
         -------
@@ -104,7 +109,7 @@ class OnlineTree:
         depth = min(settings["max_depth"], 1 + 2 * np.log2(n_splits))
         for start, stop in row_blocks(len(order), values_per_row * depth):
             while start < stop:
-                self._make_room(settings["max_regressors"], settings["max_depth"])
+                self._make_room(settings["max_regressors"], settings["max_depth"], n_bits)
                 start = learn(
                     self._working,
                     rows,
@@ -218,17 +223,29 @@ class OnlineTree:
         self._rename(slots, owner)
         self._working["slots"] = slots
 
-    def _make_room(self, max_regressors, max_depth):
+    def hash_weights(self, n_bits):
+        """Let all regressors share 2^n_bits weights from now on."""
+        rows = self["weights"].reshape(-1, len(self["largest"]))
+        self._working["weights"] = np.zeros(1 << n_bits, np.float32)
+        hash_weights(rows, n_bits, self["weights"])
+        self["counters"]["n_bits"] = n_bits
+
+    def _make_room(self, max_regressors, max_depth, n_bits):
         """Let each array that a row could overflow grow to twice its size."""
         arrays, counters = self._working, self["counters"]
-        if counters["n_regressors"] < max_regressors:
-            if counters["n_regressors"] == len(arrays["intercepts"]):
-                capacity = max(MIN_REGRESSORS, 2 * len(arrays["intercepts"]))
-                capacity = min(capacity, max_regressors)
+        n_regressors, n_features = int(counters["n_regressors"]), len(arrays["largest"])
+        if n_regressors < max_regressors:
+            if n_regressors == len(arrays["intercepts"]):
+                capacity = min(max(MIN_REGRESSORS, 2 * n_regressors), max_regressors)
+                if n_bits and not counters["n_bits"]:
+                    n_rows = (1 << n_bits) // n_features
+                    if n_regressors < n_rows:
+                        capacity = min(capacity, n_rows)
+                    else:
+                        self.hash_weights(n_bits)
                 arrays["intercepts"] = _longer(arrays["intercepts"], capacity)
                 if not counters["n_bits"]:
-                    size = capacity * len(arrays["largest"])
-                    arrays["weights"] = _longer(arrays["weights"], size)
+                    arrays["weights"] = _longer(arrays["weights"], capacity * n_features)
             if counters["n_nodes"] + 2 > len(arrays["nodes"]):
                 arrays["nodes"] = _longer(arrays["nodes"], 2 * len(arrays["intercepts"]) + 1)
         room = slots_of_a_row(max_depth, counters["n_regressors"])
