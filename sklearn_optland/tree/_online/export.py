@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sklearn_optland.tree._online.measures import node_measures
 from sklearn_optland.tree._online.tree import view
 
 
@@ -145,9 +146,10 @@ class _Description:
     """What is said of a node: what it is, and a list of details."""
 
     def __init__(self, tree, n_terms, decimals):
-        self.arrays, self.nodes = tree._arrays, view(tree._arrays, "nodes")
-        self.root = int(view(tree._arrays, "counters")["root"])
-        self.stats, self.classes = tree.node_stats_, tree.classes_
+        self.arrays = tree._snapshot()
+        self.nodes = view(self.arrays, "nodes")
+        self.root = int(view(self.arrays, "counters")["root"])
+        self.stats = node_measures(self.arrays)
         self.n_terms, self.decimals = n_terms, decimals
         self.features = _check_feature_names_in(tree)
 
@@ -159,7 +161,7 @@ class _Description:
     def __call__(self, node):
         n = f"{self.stats['n'][node]:g} rows"
         if not self.children(node):
-            label = self.classes[self.nodes["majority"][node]]
+            label = self.arrays["classes"][self.arrays["ranks"][self.nodes["majority"][node]]]
             share = self.nodes["max_count"][node] / max(self.stats["n"][node], 1)
             return f"class {label}", [f"share {share:.{self.decimals}f}", n]
         measures = [

@@ -26,13 +26,14 @@ cdef struct Node:
     int32_t majority  # the class predicted here, ties to the lower number
     int32_t n_classes  # classes met since the node became a leaf
     uint32_t name  # of the node in the table of (node, class)
-    int32_t unused
+    uint32_t first  # at a leaf, the place of one of its slots, plus 1; 0: none
 
-# What a node knows of a class. At an internal node the sum and the mean of its margins and their
-# number; at a leaf, n counts its rows.
+# What a node knows of a class. At an internal node the sum of its margins and their number; at a
+# leaf, n counts its rows, and its slots are a chain.
 cdef struct Slot:
     uint64_t key  # name << 32 | class; 0: empty
-    double margins, mean, n
+    double margins, n
+    uint64_t next  # at a leaf, the place of the next of its slots, plus 1; 0: none
 
 cdef struct Counters:
     double rows  # total weight of the rows that feature statistics have seen

@@ -12,6 +12,7 @@ from sklearn_optland.tree._online.learn_fast import (
     hash_weights,
     insert,
     learn,
+    link,
     set_rates,
     slots_of_a_row,
 )
@@ -24,8 +25,15 @@ MAX_SPLITS = 2**30 - 1
 CLASS_BITS, CLASS_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-def single_leaf(n_features):
+def single_leaf(n_features, classes):
     """The arrays of a tree that has learned nothing.
+
+    Parameters
+    ----------
+    n_features : int
+    classes : ndarray
+        Sorted labels. Their numbers are their places, while labels that come later have the next
+        numbers.
 
     Returns
     -------
@@ -34,7 +42,9 @@ def single_leaf(n_features):
         "weights" and "intercepts" of the regressors; "largest" and "squares" of the features.
         "weights" is flat: a row for each regressor, or, if "counters" says `n_bits`, a table that
         all share, where a hash of regressor and feature finds its place.
+        "classes", sorted, their numbers as "codes", and "ranks", the place of each number.
     """
+    codes = np.arange(len(classes), dtype=np.int32)
     nodes, counters = np.zeros(1, NODE), np.zeros(1, COUNTERS)
     for name in ("parent", "left", "right", "regressor"):
         nodes[name] = -1
@@ -48,6 +58,9 @@ def single_leaf(n_features):
         "intercepts": np.zeros(0, np.float32),
         "largest": np.zeros(n_features, np.float32),
         "squares": np.zeros(n_features),
+        "classes": classes,
+        "codes": codes,
+        "ranks": codes.copy(),
     }
 
 
@@ -129,14 +142,16 @@ class OnlineTree:
         Parameters
         ----------
         leaves, codes, weight : ndarray of shape (n_rows,)
-            The leaf of each row, its class and its positive weight.
+            The leaf of each row, the number of its class, and its positive weight.
         """
         nodes = self["nodes"]
         shape = (len(nodes), int(codes.max()) + 1)
         counts = sparse.coo_array((weight, (leaves, codes)), shape=shape)
         counts.sum_duplicates()
         leaf, code = counts.row, counts.col
-        order = np.lexsort((-code, counts.data, leaf))  # the majority is the last of its leaf
+        order = np.lexsort(
+            (-self["ranks"][code], counts.data, leaf)
+        )  # the majority is the last of its leaf
         leaf, code, n = leaf[order], code[order], counts.data[order]
 
         is_leaf = nodes["left"] < 0
@@ -152,12 +167,40 @@ class OnlineTree:
             np.concatenate([slots[internal], counted]), np.concatenate([owner[internal], leaf])
         )
 
-    def renumber_classes(self, numbers):
-        """Class c becomes numbers[c]; the order of the classes stays."""
-        self["nodes"]["majority"] = numbers[self["nodes"]["majority"]]
-        slots, owner = live_slots(self._working)
-        slots["key"] = numbers[slots["key"].astype(np.intp)]
-        self._rebuild(slots, owner)
+    def join_classes(self, labels, is_closed=False):
+        """The numbers of some labels, after those that are new have joined the classes.
+
+        Parameters
+        ----------
+        labels : ndarray
+        is_closed : bool, default=False
+            Whether new labels are an error.
+
+        Returns
+        -------
+        codes : ndarray of int32
+        """
+        known, codes = self["classes"], self["codes"]
+        if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+            raise ValueError(
+                f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
+                f"type {known.dtype}."
+            )
+        place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+        is_new = known[place] != labels
+        if not is_new.any():
+            return codes[place]
+        fresh = np.unique(labels[is_new])
+        if is_closed:
+            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+        # What nodes know is filed under a class's number, which stays: only its rank moves.
+        at = np.searchsorted(known, fresh)
+        merged = known.astype(np.result_type(known, fresh), copy=False)
+        codes = np.insert(codes, at, len(known) + np.arange(len(fresh)))
+        ranks = np.empty_like(codes)
+        ranks[codes] = np.arange(len(codes))
+        self._working |= {"classes": np.insert(merged, at, fresh), "codes": codes, "ranks": ranks}
+        return codes[np.searchsorted(self["classes"], labels)]
 
     def remove_idle_splits(self):
         """Put a child in the place of each split whose other side has no rows at its leaves.
@@ -222,6 +265,7 @@ class OnlineTree:
         slots, owner = live_slots(self._working)
         self._rename(slots, owner)
         self._working["slots"] = slots
+        link(nodes, slots)
 
     def hash_weights(self, n_bits):
         """Let all regressors share 2^n_bits weights from now on."""
@@ -261,6 +305,7 @@ class OnlineTree:
             size *= 2
         self._working["slots"] = np.zeros(size, SLOT)
         insert(self._working["slots"], slots)
+        link(self["nodes"], self._working["slots"])
 
     def _rename(self, slots, owner):
         """Put names into keys that are bare classes: new names, so that they stay small."""
@@ -269,25 +314,6 @@ class OnlineTree:
         nodes["name"] = np.arange(1, len(nodes) + 1)
         counters["next_name"] = len(nodes) + 1
         counters["n_slots"] = len(slots)
-
-
-def join_classes(tree, known, labels, is_closed=False):
-    """The classes with those that are new, which the tree learns of, and the labels' numbers."""
-    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
-        raise ValueError(
-            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
-            f"type {known.dtype}."
-        )
-    codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-    is_new = known[codes] != labels
-    if not is_new.any():
-        return known, codes.astype(np.int32)
-    fresh = np.unique(labels[is_new])
-    if is_closed:
-        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
-    classes = np.union1d(known, fresh)
-    tree.renumber_classes(np.searchsorted(classes, known))
-    return classes, np.searchsorted(classes, labels).astype(np.int32)
 
 
 def view(arrays, name):
