@@ -125,6 +125,12 @@ def test_every_source_has_a_room():
     assert [str(path) for path in SOURCES if room_of(module_of(path)) is None] == []
 
 
+def test_every_private_package_has_a_line_of_its_own():
+    private = [package for package in PACKAGES if package.rpartition(".")[2].startswith("_")]
+    missing = sorted(set(private) - FLOOR_OF.keys())
+    assert not missing, f"add to FLOORS of {Path(__file__).name}, on their floors: {missing}"
+
+
 @pytest.mark.parametrize("room", FLOOR_OF)
 def test_imports_point_down(room):
     wrong = [

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
+from sklearn.utils._testing import set_random_state
 
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -44,7 +45,8 @@ def training_data(draw, labels, storages):
 @settings.get_profile("fits")
 @given(data=st.data())
 def test_any_data_give_finite_numbers_or_a_helpful_error(Estimator, data):
-    model = Estimator(max_iter=5, random_state=0)
+    model = Estimator(max_iter=5)
+    set_random_state(model)
     storages = [np.asarray]
     if get_tags(model).input_tags.sparse:
         storages += [sparse.csr_array, sparse.csc_matrix]
