@@ -32,7 +32,7 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 # tests start: those that press it would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A property that fits whole models is decorated with `@settings.get_profile("fits")`, which takes
+# A property that finds an optimum is decorated with `@settings.get_profile("fits")`, which takes
 # fewer examples of it.
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 EXAMPLES, EXAMPLES_OF_FITS = {

@@ -1,4 +1,4 @@
-"""The floors of the package: what is imported, included or cimported lies below.
+"""The floors of the package: what is imported, included or cimported lies below; marked kernels.
 
 An import inside a function counts like one at the top of its file.
 """
@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-import sklearn_optland
 
 # From the ground up. A room is a module or a package with all that it holds, but for what has a
 # line of its own; rooms on one floor do not know each other.
@@ -39,7 +37,8 @@ NEIGHBOURS = {
     ("tree._forest", "tree._online"): "a forest may be made of online trees",
 }
 
-ROOT = Path(sklearn_optland.__file__).parent
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "sklearn_optland"  # an installed package has no sources of kernels
 SOURCES = sorted(
     path for path in ROOT.rglob("*") if path.suffix in {".py", ".pyx", ".pxd", ".pxi", ".h"}
 )
@@ -67,7 +66,7 @@ HEADERS = {path.name: module_of(path) for path in SOURCES if path.suffix == ".h"
 def imported_modules(module, names):
     """`from module import names`, where the names may be modules; nothing of other packages."""
     package, _, inside = module.partition(".")
-    if package != sklearn_optland.__name__:
+    if package != ROOT.name:
         return []
     below = [f"{inside}.{name}".lstrip(".") for name in names]
     return [name if name in MODULES else inside for name in below] or [inside]
@@ -81,7 +80,7 @@ def python_imports(text, package):
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:
-                base = [sklearn_optland.__name__, *filter(None, package.split("."))]
+                base = [ROOT.name, *filter(None, package.split("."))]
                 base = base[: len(base) + 1 - node.level]
                 module = ".".join([*base, *filter(None, [module])])
             yield from imported_modules(module, [alias.name for alias in node.names])
@@ -170,3 +169,24 @@ def test_python_imports(text, found):
 )
 def test_compiled_imports(text, found):
     assert set(compiled_imports(text)) == set(found)
+
+
+# Kernels that no test imports, and the file of tests that reaches them.
+REACHED_BY = {
+    "float32_csr_fast": "linear_model/test_logistic_samples.py",
+    "lbfgs_fast": "_optim/test_lbfgs.py",
+}
+
+
+def test_sanitizers_run_every_kernel():
+    texts = {path: path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py")}
+    marked = {p: text for p, text in texts.items() if "pytestmark = pytest.mark.kernels" in text}
+    kernels = {path.stem for path in SOURCES if path.suffix == ".pyx"} - {"_build_info"}
+    assert REACHED_BY.keys() <= kernels
+    missed = {
+        kernel
+        for kernel in kernels
+        if TESTS / REACHED_BY.get(kernel, "") not in marked
+        and not any(re.search(rf"\b{kernel}\b", text) for text in marked.values())
+    }
+    assert missed == set()

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils._testing import set_random_state
 
-import sklearn_optland
+from sklearn_optland._estimator import base
 from sklearn_optland.utils.discovery import all_estimators, skops_trusted_types
 
 X, y = load_iris(return_X_y=True)
@@ -41,7 +41,7 @@ def test_pickle(estimator):
 def test_pickle_of_another_version_warns_and_loads(estimator, monkeypatch):
     model = fit(estimator)
     with monkeypatch.context() as patch:
-        patch.setattr(sklearn_optland, "__version__", "0.0.0")
+        patch.setattr(base, "__version__", "0.0.0")
         data = pickle.dumps(model)
     with pytest.warns(InconsistentVersionWarning, match=r"0\.0\.0"):
         loaded = pickle.loads(data)

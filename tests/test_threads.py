@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 import sklearn_optland
 from sklearn_optland._rows import reduce, threads
-from sklearn_optland._rows.reduce import pass_over_rows
+from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import n_threads
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
@@ -73,10 +73,28 @@ def test_one_thread_in_a_joblib_job(backend):
 # Passes
 
 
+class Kernel(Statistic):
+    """A statistic that calls kernel(thread, total, first, last)."""
+
+    def __init__(self, kernel, work=1, entries=0):
+        self.kernel, self.work, self.entries = kernel, work, entries
+
+    def zero(self, parameters):
+        return np.zeros(self.entries) if self.entries else None
+
+    def add(self, block, parameters, total):
+        return self.kernel(block.thread, total, block.first, block.last)
+
+
+def pass_over(n_rows, kernel, work=1, entries=0):
+    """What `reduce` returns of a kernel."""
+    return reduce.reduce(Kernel(kernel, work, entries), ArraySource(np.zeros((n_rows, 1))))
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 @pytest.mark.parametrize("n", [0, 1, 7, 16, 1000])
 def test_a_pass_takes_every_row_once(n, threads, small_chunks):
-    rows, total = np.zeros(n), np.zeros(3)
+    rows = np.zeros(n)
 
     def kernel(thread, out, first, last):
         assert 0 <= thread < threads
@@ -84,7 +102,7 @@ def test_a_pass_takes_every_row_once(n, threads, small_chunks):
         out += last - first
         return float(last - first)
 
-    count = on_threads(threads, pass_over_rows, kernel, n, 1, 1, total)
+    count, total = on_threads(threads, pass_over, n, kernel, 1, 3)
     assert (rows == 1).all()
     assert (count or 0) == n
     assert_array_equal(total, n)
@@ -97,7 +115,7 @@ def two_threads_meet():
         names.add(current_thread().name)
         barrier.wait()
 
-    assert on_threads(2, pass_over_rows, kernel, 4, 1, 1) is None
+    assert on_threads(2, pass_over, 4, kernel) == (None, None)
     assert len(names) == 2
     assert main_thread().name in names
 
@@ -110,7 +128,7 @@ def test_what_is_shared():
     def chunks(n_rows, work, entries):
         calls = []
         kernel = lambda thread, out, first, last: calls.append((first, last, id(out)))  # noqa: E731
-        pass_over_rows(kernel, n_rows, 1, work, np.zeros(entries))
+        pass_over(n_rows, kernel, work, entries)
         assert sum(last - first for first, last, _ in calls) == n_rows
         assert len({out for _, _, out in calls}) == len(calls)
         return len(calls)
@@ -138,7 +156,7 @@ def test_errors_end_a_pass_and_the_next_one_works(small_chunks):
                     raise error
 
         with pytest.raises(error):
-            on_threads(2, pass_over_rows, kernel, threads.MAX_CHUNKS, 1, 1)
+            on_threads(2, pass_over, threads.MAX_CHUNKS, kernel)
     two_threads_meet()
 
 
@@ -147,7 +165,7 @@ def test_a_pass_without_other_threads(small_chunks, monkeypatch):
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
     monkeypatch.setattr(threads, "_pool", lambda pid: pool)
-    total = on_threads(2, pass_over_rows, lambda *block: float(block[3] - block[2]), 1000, 1, 1)
+    total, _ = on_threads(2, pass_over, 1000, lambda *block: float(block[3] - block[2]))
     assert total == 1000
 
 
@@ -242,7 +260,7 @@ def test_every_estimator_fits_in_jobs_after_threads(backend):
         return estimator(max_iter=5, random_state=0).fit(X, y).predict(X)
 
     estimators = [estimator for _, estimator in all_estimators()]
-    on_threads(2, pass_over_rows, lambda *block: None, 1000, 1, 1e9)
+    on_threads(2, pass_over, 1000, lambda *block: None, 1e9)
     on_threads(2, KMeans(n_init=1).fit, load_iris().data)  # of OpenMP
     together = Parallel(n_jobs=2, backend=backend)(map(delayed(fit_and_predict), estimators))
     for estimator, found in zip(estimators, together, strict=True):

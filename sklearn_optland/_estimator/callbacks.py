@@ -98,13 +98,6 @@ def fit_loop(estimator, iterations, *, max_iter, X, y, metadata=None, task_name=
     return {name: np.array([record[name] for record in records]) for name in records[0]}
 
 
-def advice(estimator, dtype):
-    """What to change if a fit to data of this type ended above its tolerance."""
-    if estimator.n_iter_ < estimator.max_iter:
-        return f"That is as far as {dtype} goes: increase tol, or set it to 0."
-    return "Increase max_iter or tol, or scale the data."
-
-
 def advise(estimator, n_iter, dtype, certificate, counts, values):
     """Say what to change, with its number, if a fit ended above its tolerance.
 

@@ -53,7 +53,7 @@ class Certificate:
     value: float
     tolerance: float | None
     scope: Literal["global", "stationary", "estimate"]
-    relative: float = float("nan")
+    relative: float
 
     @property
     def reached(self):

@@ -32,12 +32,12 @@ class BestSoFar:
     """
 
     def __init__(self, patience):
-        self.patience, self.loss, self.age, self.theta = patience, None, 0, None
+        self.patience, self.loss, self.age = patience, None, 0
 
-    def update(self, loss, theta=None):
+    def update(self, loss):
         """Note a loss; return whether to stop."""
         if self.loss is None or loss < self.loss:
-            self.loss, self.age, self.theta = loss, 0, theta
+            self.loss, self.age = loss, 0
         else:
             self.age += 1
         return self.age >= self.patience

@@ -246,13 +246,3 @@ def as_targets(y, dtype):
             f"below {limit:.3g}, whose squares can be summed."
         )
     return Y
-
-
-def encode_classes(y, c, class_weight):
-    """Classes, their numbers, and the weights of the rows with those of the classes."""
-    classes, codes = np.unique(y, return_inverse=True)
-    check_classes(classes)
-    if class_weight is not None:
-        c = normalized(times_class_weight(c, class_weight, y, classes, codes))
-    check_class_totals(c, classes, codes)
-    return classes, codes, c

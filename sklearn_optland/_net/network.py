@@ -1,6 +1,8 @@
 """A net: the sizes of its layers, and its parameters as one flat array."""
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,10 +27,10 @@ class Network:
     activation: str
     is_log_loss: bool
 
-    @property
+    @cached_property
     def shapes(self):
         """Shapes of the layers' matrices."""
-        return [(n_in + 1, n_out) for n_in, n_out in zip(self.sizes, self.sizes[1:], strict=False)]
+        return [(n_in + 1, n_out) for n_in, n_out in pairwise(self.sizes)]
 
     @property
     def n_parameters(self):
@@ -37,11 +39,11 @@ class Network:
 
     def layers(self, theta):
         """Views of the flat array: a matrix a layer."""
-        ends = np.cumsum([n_in * n_out for n_in, n_out in self.shapes])
-        return [
-            theta[end - n_in * n_out : end].reshape(n_in, n_out)
-            for end, (n_in, n_out) in zip(ends, self.shapes, strict=True)
-        ]
+        views, end = [], 0
+        for n_in, n_out in self.shapes:
+            start, end = end, end + n_in * n_out
+            views.append(theta[start:end].reshape(n_in, n_out))
+        return views
 
     def glorot(self, rng, dtype, scale=1.0):
         """The start of scikit-learn's MLP: uniform draws by the sizes of a layer's two sides."""

@@ -1,14 +1,11 @@
 """Predictions of the nets, from parameters in the layout of scikit-learn's MLP."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland._net.entrywise_fast import KINDS, activate
 from sklearn_optland._rows.reduce import row_blocks
-
-# What the nets are computed in.
-FLOATS = [np.float64, np.float32]
 
 
 def scores_of(X, coefs, intercepts, activation):
@@ -29,8 +26,7 @@ def scores_of(X, coefs, intercepts, activation):
 
 def network_scores(estimator, X, activation):
     """Output of a fitted net for X as the user gave it."""
-    check_is_fitted(estimator)
-    X = validate_data(estimator, X, dtype=FLOATS, order="C", reset=False)
+    X = validate_rows(estimator, X)
     return scores_of(X, estimator.coefs_, estimator.intercepts_, activation)
 
 

@@ -87,20 +87,17 @@ def choose_units(source, n_outputs, is_log_loss):
     if is_log_loss:
         return Units(shift, scale, np.zeros(n_outputs), 1.0)
     mean, spread = column_moments(source, n_outputs, source.Y)
-    farthest = reduce(_Largest(n_outputs), source, (source.Y, mean))[1].max()
-    return Units(shift, scale, mean, _size(float(np.sqrt(np.mean(spread**2))), farthest, mean))
+    spread = float(np.sqrt(np.mean(spread**2)))
+    size = target_size(spread, extremes(source, n_outputs, source.Y), mean)
+    return Units(shift, scale, mean, size)
 
 
-def target_size(spread, Y, mean, rounding=1e-12):
+def target_size(spread, extremes, mean, rounding=1e-12):
     """The unit of targets of some spread: 1 if they are constant, but for rounding of the mean.
 
     It is larger than the spread if rows of next to no weight are that far from the mean.
     """
-    return _size(spread, np.abs(Y - mean).max(), mean, rounding)
-
-
-def _size(spread, farthest, mean, rounding=1e-12):
-    size = max(spread, float(farthest) / LARGEST_Y)
+    size = max(spread, float(np.abs(extremes - mean).max()) / LARGEST_Y)
     return size if size > max(rounding * np.abs(mean).max(), SMALLEST_SPREAD) else 1.0
 
 
@@ -124,38 +121,45 @@ def column_moments(source, n_columns, array=None):
     -------
     mean, deviation : ndarray of shape (n_columns,)
     """
-    top = reduce(_Largest(n_columns), source, (array, None))[1]
-    extreme = (top > 1e100) | ((top > 0) & (top < 1e-100))
-    unit = np.where(extreme, top, 1.0) if extreme.any() else None
-    mean = reduce(_Mean(n_columns), source, (array, unit))[1]
+    top = np.abs(extremes(source, n_columns, array)).max(axis=0)
+    is_extreme = (top > 1e100) | ((top > 0) & (top < 1e-100))
+    unit = np.where(is_extreme, top, 1.0) if is_extreme.any() else None
+    mean = weighted_mean(source, n_columns, array, unit)
     deviation = np.sqrt(reduce(_Variance(n_columns), source, (array, unit, mean))[1])
     return (mean, deviation) if unit is None else (mean * unit, deviation * unit)
 
 
-def weighted_mean(source, n_columns, array=None):
-    """Weighted means of columns; parameters as in `column_moments`."""
-    return reduce(_Mean(n_columns), source, (array, None))[1]
+def weighted_mean(source, n_columns, array=None, unit=None):
+    """Weighted means of columns in some unit; other parameters as in `column_moments`."""
+    return reduce(_Mean(n_columns), source, (array, unit))[1]
 
 
-def root_mean_square(source, n_columns, array=None, bias=0.0):
-    """Root mean square of the rows' lengths, with a last entry `bias` in each, without overflow.
+def extremes(source, n_columns, array=None):
+    """The largest and the smallest entry of each column; parameters as in `column_moments`."""
+    return reduce(_Extremes(n_columns), source, (array,))[1]
+
+
+def root_mean_square(source, n_columns, array=None, *, center=0.0, bias=0.0):
+    """Root mean square of the rows' distances from `center`, without overflow.
 
     Parameters
     ----------
     source, n_columns, array
         As in `column_moments`.
+    center : float or ndarray of shape (n_columns,), default=0.0
     bias : float, default=0.0
+        Distance in one more direction, the same for all rows.
 
     Returns
     -------
     float
-        1 if all rows are 0.
+        1 if all distances are 0.
     """
-    top = max(abs(bias), float(reduce(_Largest(n_columns), source, (array, None))[1].max()))
+    top = max(abs(bias), float(np.abs(extremes(source, n_columns, array) - center).max()))
     if top == 0:
         return 1.0
-    total = (bias / top) ** 2 + reduce(_SquaredLength(n_columns), source, (array, top))[0]
-    return float(top * np.sqrt(total))
+    square = reduce(_SquaredDistance(n_columns), source, (array, center, top))[0]
+    return float(top * np.sqrt((bias / top) ** 2 + square))
 
 
 class _ColumnStatistic(Statistic):
@@ -173,17 +177,19 @@ class _ColumnStatistic(Statistic):
         return np.asarray((block.source.X if array is None else block.local(array))[block.slice])
 
 
-class _Largest(_ColumnStatistic):
-    """The largest distances from some center."""
+class _Extremes(_ColumnStatistic):
+    """The largest and the smallest entries."""
+
+    def zero(self, parameters):
+        return np.vstack([np.full(self.n_columns, -np.inf), np.full(self.n_columns, np.inf)])
 
     def add(self, block, parameters, total):
-        array, center = parameters
-        A = self.rows(block, array)
-        distances = np.abs(A if center is None else A - center)
-        np.maximum(total, distances.max(axis=0), out=total)
+        A = self.rows(block, *parameters)
+        self.merge(total, (A.max(axis=0), A.min(axis=0)))
 
     def merge(self, total, part):
-        np.maximum(total, part, out=total)
+        np.maximum(total[0], part[0], out=total[0])
+        np.minimum(total[1], part[1], out=total[1])
 
 
 class _Mean(_ColumnStatistic):
@@ -196,7 +202,7 @@ class _Mean(_ColumnStatistic):
 
 
 class _Variance(_ColumnStatistic):
-    """Weighted mean squares of the distances from the means."""
+    """Weighted mean squares of the distances from the means, in some unit."""
 
     def add(self, block, parameters, total):
         array, unit, mean = parameters
@@ -205,14 +211,14 @@ class _Variance(_ColumnStatistic):
         total += block.source.c[block.slice] @ np.square(centered, out=centered)
 
 
-class _SquaredLength(_ColumnStatistic):
-    """Weighted mean square of the rows' lengths, in some unit."""
+class _SquaredDistance(_ColumnStatistic):
+    """Weighted mean square of the rows' distances from a center, in some unit."""
 
     def zero(self, parameters):
         return None
 
     def add(self, block, parameters, total):
-        array, unit = parameters
+        array, center, unit = parameters
         A = self.rows(block, array)
-        A = A / A.dtype.type(unit)
+        A = (A - center if np.any(center) else A) / A.dtype.type(unit)
         return float(block.source.c[block.slice] @ np.einsum("ij,ij->i", A, A))

@@ -9,11 +9,9 @@ order in which they are summed depend on the data alone, so a result has the sam
 number of threads.
 """
 
-from functools import partial
-
 import numpy as np
 
-from sklearn_optland._rows.threads import MAX_CHUNKS, run_tasks
+from sklearn_optland._rows.threads import MAX_CHUNKS
 
 # Values of the data that one kernel call may touch: under half a second of work.
 BLOCK_VALUES = 1 << 25
@@ -151,66 +149,3 @@ def row_blocks(n_rows, values_per_row):
     size = max(1, int(BLOCK_VALUES / max(values_per_row, 1)))
     for first in range(0, n_rows, size):
         yield first, min(first + size, n_rows)
-
-
-def sum_over_blocks(statistic, n_rows, values_per_row):
-    """Sum what a statistic returns for each block of rows.
-
-    Parameters
-    ----------
-    statistic : callable
-        Takes the bounds of a block and returns a number or an array, or None if it adds into
-        arrays of its own.
-    n_rows, values_per_row
-        As in `row_blocks`.
-
-    Returns
-    -------
-    total : float, ndarray or None
-    """
-    total = None
-    for first, last in row_blocks(n_rows, values_per_row):
-        part = statistic(first, last)
-        total = part if total is None else total + part
-    return total
-
-
-def pass_over_rows(kernel, n_rows, values_per_row, work, out=None):
-    """Run a kernel over all rows, on several threads if that pays.
-
-    Parameters
-    ----------
-    kernel : callable
-        Takes the number of the thread, 0 for the caller's, an array like `out` and the bounds of a
-        block. It adds into that array, and returns a number to sum or None.
-    n_rows, values_per_row
-        As in `row_blocks`.
-    work : float
-        Multiply-adds in a row.
-    out : ndarray, default=None
-        Where the sum goes; zero.
-
-    Returns
-    -------
-    total : float or None
-    """
-    entries = 1 if out is None else max(out.size, 1)
-    least = max(CHUNK_WORK, WORK_PER_ENTRY * entries, n_rows * work / MAX_CHUNKS)
-    n_chunks = int(min(n_rows * work / least, n_rows, MAX_ENTRIES // entries))
-    if n_chunks < MIN_CHUNKS:
-        return sum_over_blocks(partial(kernel, 0, out), n_rows, values_per_row)
-    parts = [out] + [out if out is None else np.zeros_like(out) for _ in range(n_chunks - 1)]
-
-    def run(thread, chunk):
-        first, last = (n_rows * (chunk + step) // n_chunks for step in (0, 1))
-        return sum_over_blocks(
-            lambda start, stop: kernel(thread, parts[chunk], first + start, first + stop),
-            last - first,
-            values_per_row,
-        )
-
-    totals = run_tasks(run, n_chunks)
-    if out is not None:
-        for part in parts[1:]:
-            out += part
-    return None if totals[0] is None else sum(totals)

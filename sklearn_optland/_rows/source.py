@@ -162,14 +162,6 @@ def float32_pays(X, n_parameters):
     return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
 
 
-def float32_copy(shape, rows):
-    """Rows in float32, which `rows(first, last)` makes a block at a time."""
-    X = np.empty(shape, dtype=np.float32)
-    for first, last in row_blocks(len(X), 16 * X.shape[1]):
-        X[first:last] = rows(first, last)
-    return X
-
-
 def is_memory_mapped(X):
     """Whether an array, or what it is a view of, is a file."""
     while X is not None:

@@ -1,31 +1,11 @@
-"""What linear models share: weights of the rows, and what they do with coefficients."""
+"""What linear models share: what they do with coefficients."""
 
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._estimator.base import check_start
 from sklearn_optland._estimator.scores import ScoreClassifier
-from sklearn_optland._estimator.training_rows import (
-    check_class_totals,
-    check_classes,
-    times_class_weight,
-)
-
-
-def weigh_rows(estimator, X, y, classes, codes, sample_weight, *, C=1.0):
-    """Sample weights times class weights and C; each of two or more classes must have some."""
-    check_classes(classes)
-    if sample_weight is None:
-        weights = np.ones(len(codes))
-    else:
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
-    if C != 1.0:
-        weights = weights * C
-    factors = "class_weight" if C == 1.0 else "class_weight and C"
-    check_class_totals(weights, classes, codes, factors)
-    return weights
 
 
 def last_parameters(estimator):

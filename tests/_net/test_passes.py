@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPRegressor
 
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.units import choose_units, column_moments, root_mean_square
+from sklearn_optland._net.units import choose_units, column_moments, extremes, root_mean_square
 from sklearn_optland._rows.source import ArraySource
 
 pytestmark = pytest.mark.kernels
@@ -179,5 +179,10 @@ def test_moments_do_not_overflow(scale, global_random_seed):
     mean, deviation = column_moments(source, 3)
     np.testing.assert_allclose(mean / scale, c @ A, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(deviation / scale, np.sqrt(c @ (A - c @ A) ** 2), rtol=1e-12)
-    length = np.sqrt(c @ np.sum(A**2, axis=1) + 4)
-    assert root_mean_square(source, 3, bias=2 * scale) == pytest.approx(scale * length)
+    np.testing.assert_array_equal(
+        extremes(source, 3), [(scale * A).max(axis=0), (scale * A).min(axis=0)]
+    )
+    for center in (0.0, A[0]):
+        length = np.sqrt(c @ np.sum((A - center) ** 2, axis=1) + 4)
+        found = root_mean_square(source, 3, center=scale * center, bias=2 * scale)
+        assert found == pytest.approx(scale * length)

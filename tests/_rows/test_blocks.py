@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_optland._rows.reduce import BLOCK_VALUES, row_blocks, sum_over_blocks
+from sklearn_optland._rows.reduce import BLOCK_VALUES, Statistic, reduce, row_blocks
+from sklearn_optland._rows.source import ArraySource
 
 
 @given(n=st.integers(0, 5000), values_per_row=st.floats(BLOCK_VALUES / 6000, BLOCK_VALUES))
@@ -28,6 +29,22 @@ def test_rows_without_values_are_one_block(values_per_row):
     assert list(row_blocks(1000, values_per_row)) == [(0, 1000)]
 
 
+class Gram(Statistic):
+    """X'X, and the bounds of the blocks."""
+
+    def __init__(self, values):
+        self.values, self.seen = values, []
+
+    def zero(self, parameters):
+        return np.zeros((4, 4))
+
+    def add(self, block, parameters, total):
+        self.seen.append((block.first, block.last))
+        X = block.source.X[block.slice]
+        total += X.T @ X
+        return block.last - block.first
+
+
 @pytest.mark.parametrize(("size", "n_blocks"), [(1, 10), (4, 3), (5, 2), (10, 1), (11, 1)])
 @pytest.mark.parametrize("mapped", [True, False])
 def test_sum_over_blocks(size, n_blocks, mapped, tmp_path, global_random_seed):
@@ -35,26 +52,8 @@ def test_sum_over_blocks(size, n_blocks, mapped, tmp_path, global_random_seed):
     if mapped:
         np.save(tmp_path / "A.npy", A)
         A = np.load(tmp_path / "A.npy", mmap_mode="r")
-    seen = []
-
-    def gram(first, last):
-        seen.append((first, last))
-        return A[first:last].T @ A[first:last]
-
-    total = sum_over_blocks(gram, 10, BLOCK_VALUES // size)
-    assert len(seen) == n_blocks
+    gram = Gram(BLOCK_VALUES // size)
+    count, total = reduce(gram, ArraySource(A))
+    assert len(gram.seen) == n_blocks
+    assert count == 10
     np.testing.assert_allclose(total, A.T @ A, atol=1e-14)
-    assert sum_over_blocks(lambda first, last: last - first, 10, BLOCK_VALUES // size) == 10
-
-
-def test_sum_over_blocks_of_a_statistic_that_adds_for_itself():
-    rows = []
-    assert sum_over_blocks(lambda *bounds: rows.extend(range(*bounds)), 5, BLOCK_VALUES) is None
-    assert rows == [0, 1, 2, 3, 4]
-
-
-def test_the_parts_of_a_sum_are_not_changed():
-    parts = [np.ones(2), np.ones(2), np.ones(2)]
-    total = sum_over_blocks(lambda first, last: parts[first], 3, BLOCK_VALUES)
-    np.testing.assert_array_equal(total, [3.0, 3.0])
-    np.testing.assert_array_equal(parts, np.ones((3, 2)))

@@ -5,7 +5,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_model.logistic_problems import SETTINGS, make_problem, objective, random_W
 from sklearn.linear_model import LogisticRegression
@@ -48,6 +48,7 @@ def check_bound(case, point, direction, best, W, prove=lower_bound):
     return bound
 
 
+@settings.get_profile("fits")
 @given(
     settings=PENALISED,
     start=st.sampled_from([0.0, 1e-3, 0.1, 1.0, 10.0, 1e3]),
@@ -97,6 +98,7 @@ def test_lower_bound_is_tight(n_classes, fit_intercept, csr, signal, weights, gl
         assert point.objective - bound <= 3 * true_gap + 1e-12 * best
 
 
+@settings.get_profile("fits")
 @given(
     settings=PENALISED.filter(lambda settings: settings["n_classes"] > 2),
     start=st.sampled_from([0.0, 1e-3, 1.0, 10.0]),

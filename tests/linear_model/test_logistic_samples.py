@@ -16,6 +16,8 @@ from sklearn_optland.linear_model._logistic import preconditioners
 from sklearn_optland.linear_model._logistic.curvatures import DiagonalCurvature
 from sklearn_optland.linear_model._logistic.samples import importance_sample
 
+pytestmark = pytest.mark.kernels
+
 # Samples and single precision
 
 

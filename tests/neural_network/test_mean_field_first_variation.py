@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
@@ -118,6 +118,7 @@ def problems(draw, dimensions=(1, 2, 3)):
     return X, R * draw(scales)
 
 
+@settings.get_profile("fits")
 @given(problem=problems(), seed=SEEDS)
 def test_bound_of_any_problem(problem, seed):
     X, R = problem

@@ -331,3 +331,27 @@ def test_extremes_stay_finite(seed, size, loss, learning_rate, weight):
         assert np.isfinite(tree[name]).all()
     slots, _ = live_slots(tree.arrays)
     assert np.isfinite(slots["margins"]).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "field", "value"),
+    [
+        ("nodes", "parent", 5),
+        ("nodes", "regressor", 0),
+        ("nodes", "name", 1),
+        ("nodes", "min_count", None),  # numbers that all differ
+        ("nodes", "n", 0.5),
+        ("nodes", "n_classes", 9),
+        ("nodes", "majority", 9),
+        ("slots", "margins", 1e6),
+        ("counters", "n_slots", 1),
+        ("counters", "n_regressors", 1),
+        ("counters", "root", 1),
+    ],
+)
+def test_faults_are_found(array, field, value, global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    arrays = grown(*stream(rng, 200, 4, 5)).arrays
+    assert fault(arrays) == ""
+    arrays[array][field] = np.arange(len(arrays[array])) if value is None else value
+    assert fault(arrays) != ""

@@ -152,9 +152,9 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             theta = self._start(network, units, rng, dtype)
             if self.early_stopping:
                 codes = None if rows.codes is None else rows.codes[weighted.weights > 0]
-                train, held = hold_out(len(X), self.validation_fraction, rng, codes)
-                held = Passes(network, _some(source, held), units, dtype)
-                source = _some(source, train)
+                index = hold_out(len(X), self.validation_fraction, rng, codes)
+                source, held = (source.take(some, c=normalized(c[some])) for some in index)
+                held = Passes(network, held, units, dtype)
                 held_out = lambda theta: unit * held.value(theta)  # noqa: E731
             passes = Passes(network, source, units, dtype)
             factors = units.penalty_factors(network, dtype)
@@ -234,12 +234,6 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         counts = np.arange(1, len(values) + 1)
         in_units = replace(certificate, relative=relative)
         return advise(self, len(values), dtype, in_units, counts, values)
-
-
-def _some(source, index):
-    """Some rows of a source, with weights that sum to 1."""
-    rows = source.take(index)
-    return ArraySource(rows.X, Y=rows.Y, c=normalized(rows.c))
 
 
 class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):

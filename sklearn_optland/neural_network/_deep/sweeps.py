@@ -135,14 +135,16 @@ class OutputLoss:
                 rest = 1 - np.sum(p * pull, axis=1, keepdims=True)
                 step = scaled + pull * (np.sum(p * scaled, axis=1, keepdims=True) / rest)
             limit = at + 64 * np.finfo(F.dtype).eps * np.abs(at)  # rounding does not halve a step
+            moved = value(F - step)
             for _ in range(HALVINGS):
-                worse = value(F - step) > limit
+                worse = moved > limit
                 if not worse.any():
                     break
                 step = np.where(worse[:, None], 0.5 * step, step)
-            moved = value(F - step)
-            F = np.where((moved <= limit)[:, None], F - step, F).astype(F.dtype)
-            at = value(F)
+                moved = value(F - step)
+            descends = moved <= limit
+            F = np.where(descends[:, None], F - step, F).astype(F.dtype)
+            at = np.where(descends, moved, at)
         return F
 
 
