@@ -330,6 +330,8 @@ class TwoLayerProblem:
         else:
             fenchel = 0.5 * (1 - scale) ** 2 * square
         gap = fenchel + (self.alpha * sizes - scale * inner).sum()
+        # What rounding leaves of the balance.
+        gap += scale * np.abs(balance).sum() * (1 + np.abs(offset).max()) * self.fit_intercept
         return Bound(
             objective=float(self.units * (self.loss(F, offset) + self.alpha * sizes.sum())),
             gap=float(self.units * max(gap, 0.0)),
