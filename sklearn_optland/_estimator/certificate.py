@@ -65,6 +65,11 @@ class Certificate:
         return " ".join(word for word in words if word)
 
 
+def tolerance_of(tol, reference):
+    """What `tol` asks for, in units of a reference; 0 asks for nothing."""
+    return float(tol * reference) if tol > 0 else None
+
+
 def ratio(value, reference):
     """value / reference for what is not negative: 0 for 0, infinity where nothing else is right."""
     if value == 0:

@@ -12,7 +12,7 @@ from mmap import mmap
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._rows.reduce import CHUNK_WORK, chunk_bounds, row_blocks
+from sklearn_optland._rows import reduce
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import run_tasks
 
@@ -105,15 +105,18 @@ class ArraySource:
         """
         first = statistic.zero(parameters)
         # One block: small data should not pay for more.
-        if bounds is None and self.n_rows * max(statistic.work, statistic.values) < CHUNK_WORK:
+        if (
+            bounds is None
+            and self.n_rows * max(statistic.work, statistic.values) < reduce.CHUNK_WORK
+        ):
             return [(statistic.add(Block(self, 0, 0, self.n_rows), parameters, first), first)]
         if bounds is None:
-            bounds = chunk_bounds(statistic, self.n_rows, first)
+            bounds = reduce.chunk_bounds(statistic, self.n_rows, first)
 
         def run(thread, chunk):
             total = statistic.zero(parameters) if chunk else first
             begin, value = bounds[chunk], None
-            for start, stop in row_blocks(bounds[chunk + 1] - begin, statistic.values):
+            for start, stop in reduce.row_blocks(bounds[chunk + 1] - begin, statistic.values):
                 block = Block(self, thread, begin + start, begin + stop)
                 part = statistic.add(block, parameters, total)
                 value = part if value is None else value + part

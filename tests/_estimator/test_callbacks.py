@@ -297,4 +297,6 @@ def test_warning_is_at_the_user_s_line(model, wrap):
 def test_no_warning_if_reached():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_unless_reached(Halving(), Certificate("duality gap", 0.0, 1e-6, "global"), 17, "?")
+        warn_unless_reached(
+            Halving(), Certificate("duality gap", 0.0, 1e-6, "global", 0.0), 17, "?"
+        )

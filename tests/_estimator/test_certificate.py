@@ -49,7 +49,7 @@ MEASURES = {
     ],
 )
 def test_reached_is_within_the_tolerance_if_there_is_one(value, tolerance, reached):
-    assert Certificate("duality gap", value, tolerance, "global").reached is reached
+    assert Certificate("duality gap", value, tolerance, "global", 1.0).reached is reached
 
 
 @pytest.mark.parametrize(

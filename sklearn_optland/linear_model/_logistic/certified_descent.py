@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._optim.certify import BoundTrigger
 from sklearn_optland._optim.step import Step
 from sklearn_optland.linear_model._logistic.curvatures import GramCurvature
@@ -50,15 +50,18 @@ class CertifiedDescent:
         if not self.problem.l2:
             norm = float(np.linalg.norm(self.point.gradient))
             start = self.gradient_at_zero
-            words = "gradient norm", norm, self._tolerance(start), "stationary", ratio(norm, start)
+            words = (
+                "gradient norm",
+                norm,
+                tolerance_of(self.tol, start),
+                "stationary",
+                ratio(norm, start),
+            )
             return Certificate(*words)
         objective = float(self.point.objective)
         gap = objective - self.lower_bound
-        tolerance, relative = self._tolerance(objective), ratio(gap, objective)
+        tolerance, relative = tolerance_of(self.tol, objective), ratio(gap, objective)
         return Certificate("duality gap", gap, tolerance, "global", relative)
-
-    def _tolerance(self, reference):
-        return self.tol * reference if self.tol > 0 else None
 
     @property
     def is_reached(self):

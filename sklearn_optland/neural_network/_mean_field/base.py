@@ -15,7 +15,7 @@ from sklearn_optland._estimator.callbacks import (
     warn_of_the_end,
     warn_unless_reached,
 )
-from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
@@ -232,8 +232,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 problem.units * float(np.linalg.norm(problem.value_and_gradient(at)[1]))
                 for at in (theta, start)
             )
+            asked = tolerance_of(self.tol, at_start)
             certificate = Certificate(
-                "gradient norm", norm, self.tol * at_start, "stationary", ratio(norm, at_start)
+                "gradient norm", norm, asked, "stationary", ratio(norm, at_start)
             )
             return {"first_variation_max_": np.nan}, certificate
         bound = kept.bound or problem.bound(
@@ -244,7 +245,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         )
         # The curves end with what the fitted net has.
         history["objective"][-1], history["certificate"][-1] = bound.objective, bound.gap
-        asked = float(self.tol * bound.objective)
+        asked = tolerance_of(self.tol, bound.objective)
         certificate = Certificate(
             "duality gap",
             bound.gap,

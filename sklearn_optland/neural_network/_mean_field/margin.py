@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from scipy.optimize import linprog
 
-from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland.neural_network._mean_field.first_variation import (
     FirstVariation,
@@ -227,7 +227,7 @@ def certified_margin(problem, step, tol):
     certificate = Certificate(
         "margin gap",
         gap,
-        float(tol * upper) if is_known else None,
+        tolerance_of(tol, upper) if is_known else None,
         "global" if bound.proven else "estimate",
         ratio(gap, upper) if is_known else np.inf,
     )
