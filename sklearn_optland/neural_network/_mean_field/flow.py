@@ -9,9 +9,7 @@ from sklearn_optland._optim.step import Stall
 from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, as_step
 
 # A step must bring this share of what a tangent promises; half of it is tried next.
-SHARE = 0.5
-HALVES = 0.5, 0.5
-MAX_HALVINGS = 40
+SEARCH = {"share": 0.5, "cuts": (0.5, 0.5), "max_trials": 40}
 # A step is compared with the highest of so many values: at a kink, where a neuron switches at a
 # row, no step along the gradient goes down, and the flow must go across.
 RECENT = 5
@@ -72,6 +70,5 @@ def descend(function, theta, value, gradient, t):
         return new, (trial, new, new_gradient)
 
     slope = -float(gradient @ gradient)
-    settings = {"share": SHARE, "cuts": HALVES, "max_trials": MAX_HALVINGS}
-    size, trial = backtrack(evaluate, value, slope, size=t, **settings)
+    size, trial = backtrack(evaluate, value, slope, size=t, **SEARCH)
     return size, trial, tries
