@@ -232,13 +232,9 @@ class TwoLayerProblem:
             return reduce(balance, self.source, (F, zero, self.Y))[1][0]
 
         def newton(shift):
-            imbalance, hessian = reduce(balance, self.source, (F, shift, self.Y))[1]
-            if self.n_outputs > 1:
-                # Constant shifts of all classes change nothing: one more curvature for them.
-                hessian += 1 / self.n_outputs
-            return imbalance, hessian, BALANCED
+            return *reduce(balance, self.source, (F, shift, self.Y))[1], BALANCED
 
-        return best_shift(lambda shift: self.loss(F, shift), newton, offset.astype(np.float64))
+        return best_shift(newton, offset.astype(np.float64))
 
     def _of_loss(self, statistic, *sizes):
         return statistic(self.is_log_loss, self.n_outputs, *sizes)
