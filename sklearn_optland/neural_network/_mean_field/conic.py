@@ -8,7 +8,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.step import Stall, Step
-from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, as_step
+from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, Settled, as_step
 
 # Share of what a tangent promises that a step must bring, what a step that is too long is cut to,
 # and how often.
@@ -51,10 +51,11 @@ def conic(problem, theta, tol):
             positions[:, part] /= np.linalg.norm(positions[:, part], axis=1)[:, None]
         return positions
 
-    stall, positions = Stall(tol, PATIENCE), np.column_stack([B, A])
+    settled, positions = Settled(problem, tol), np.column_stack([B, A])
     for at in conic_steps(evaluate, retract, weights, positions, offset, problem.alpha):
-        done = at.done or stall(at.loss)
-        yield as_step(problem, to_theta(*at.parameters), at.loss, at.curves["passes"], done)
+        theta = to_theta(*at.parameters)
+        done = at.done or settled(theta, at.loss)
+        yield as_step(problem, theta, at.loss, at.curves["passes"], done)
 
 
 def conic_steps(evaluate, retract, weights, positions, free, alpha):

@@ -20,6 +20,7 @@ import numpy as np
 
 from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._net.units import standardised
 from sklearn_optland._rows import source as sources
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.neural_network._mean_field import passes
@@ -100,15 +101,17 @@ class TwoLayerProblem:
             source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
         )
         self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
-        self.x_scale, _, y_scale = self.scales
+        self.x_scale, y_scale = self.scales.x_scale, self.scales.y_scale
         self.bias = float(fit_intercept) / self.x_scale
         self.units = y_scale**2  # of the objective
         self.alpha = min(alpha / self.x_scale / y_scale, LARGEST_ALPHA)
         self._see(source)
 
     def _see(self, source):
-        _, mean, size = self.scales
-        in_units = partial(passes.in_units, mean=mean, size=size, dtype=self.dtype)
+        _, mean, size, rounding = self.scales
+        in_units = partial(
+            standardised, mean=mean, size=size, rounding=rounding, dtype=self.dtype
+        )
         self.source, self.X = source, None
         self.Y = source.map(in_units, source.Y)
 
@@ -328,9 +331,10 @@ class TwoLayerProblem:
         gap = fenchel + (self.alpha * sizes - scale * inner).sum()
         # What rounding leaves of the balance.
         gap += scale * np.abs(balance).sum() * (1 + np.abs(offset).max()) * self.fit_intercept
+        objective = self.loss(F, offset) + self.alpha * sizes.sum()
         return Bound(
-            objective=float(self.units * (self.loss(F, offset) + self.alpha * sizes.sum())),
-            gap=float(self.units * max(gap, 0.0)),
+            objective=float(self.units * objective),
+            gap=float(self.units * min(max(gap, 0.0), objective)),  # u = 0 is a dual point too
             first_variation_max=float(largest * self.x_scale * self.scales.y_scale),
             proven=maximum.proven,
             points=maximum.points,

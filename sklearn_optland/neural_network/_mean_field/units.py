@@ -23,7 +23,7 @@ CONSTANT_COLUMN = 1e-12
 
 
 class Scales(NamedTuple):
-    """Length of the rows, mean of the targets, size of the targets.
+    """Length of the rows, mean and size of the targets, rounding of them.
 
     Parameters
     ----------
@@ -33,11 +33,14 @@ class Scales(NamedTuple):
         0 without an intercept, and for classes.
     y_scale : float
         Root mean square of the targets' distance to it; 1 if they are constant, and for classes.
+    y_rounding : float, default=0.0
+        A distance to it that is none; positive if they are constant.
     """
 
     x_scale: float
     y_mean: np.ndarray
     y_scale: float
+    y_rounding: float = 0.0
 
 
 def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
@@ -54,8 +57,8 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     if fit_intercept:
         mean = weighted_mean(source, n_outputs, Y)
     spread = root_mean_square(source, n_outputs, Y, center=mean)
-    y_scale = target_size(spread, extremes(source, n_outputs, Y), mean, CONSTANT)
-    return Scales(x_scale, mean, y_scale)
+    ends = extremes(source, n_outputs, Y)
+    return Scales(x_scale, mean, *target_size(spread, ends, mean, CONSTANT))
 
 
 class StandardColumns:
