@@ -64,11 +64,12 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -182,7 +183,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -273,7 +274,7 @@ class _FixedSolverClassifier(FiniteSumClassifier):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -317,11 +318,12 @@ class SAGAClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -438,11 +440,12 @@ class SVRGClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -559,11 +562,12 @@ class SDCAClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step

@@ -41,7 +41,7 @@ def finite_sum(
     sample_weight=None,
     fit_intercept=False,
     start=None,
-    sampling="uniform",
+    sampling="auto",
     step_size="auto",
     tol=1e-6,
     max_iter=1000,
@@ -81,7 +81,7 @@ def finite_sum(
         Whether to fit an intercept, which is not penalised.
     start : array-like of shape (n_features + 1,), default=None
         Coefficients and intercept to start from. Default: zeros.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         As in :class:`FiniteSumClassifier`.
     step_size : "auto" or float, default="auto"
         As in :class:`FiniteSumClassifier`.

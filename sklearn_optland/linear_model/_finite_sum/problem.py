@@ -88,9 +88,9 @@ class FiniteSum:
         return out
 
     @cached_property
-    def largest_column(self):
-        """The largest of the columns' mean squares."""
-        return self._reduce(passes.ColumnSquares(self.source)).max()
+    def column_squares(self):
+        """The columns' mean squares."""
+        return self._reduce(passes.ColumnSquares(self.source))
 
     @cached_property
     def mean_square(self):

@@ -57,11 +57,12 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -168,7 +169,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -261,7 +262,7 @@ class _FixedSolverRegressor(FiniteSumRegressor):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -306,11 +307,12 @@ class SAGARegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -422,11 +424,12 @@ class SVRGRegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
@@ -538,11 +541,12 @@ class SDCARegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step

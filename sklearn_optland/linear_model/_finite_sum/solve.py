@@ -16,7 +16,13 @@ from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland.linear_model._finite_sum.solver_specs import (
+    SOLVERS,
+    choose_sampling,
+    choose_solver,
+    has_uneven_rows,
+    rate,
+)
 from sklearn_optland.linear_model._scores import last_parameters
 
 # The most passes without a certificate.
@@ -25,15 +31,18 @@ MAX_UNSEEN = 10
 DIVERGED = 10.0
 # Change of variables, relative to their size, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
+# Ratio of columns' mean squares at which to scale them is worth a try.
+UNEVEN_COLUMNS = 1e4
 # A gap, relative to the objective at zero, that the rounding of residuals leaves.
 ROUNDING = (1000 * np.finfo(float).eps) ** 2
+UNEVEN_ADVICE = "Weights or lengths of the rows differ much: set sampling='lipschitz'."
 
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", *SOLVERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "positive": ["boolean"],
-    "sampling": [StrOptions({"uniform", "lipschitz"})],
+    "sampling": [StrOptions({"auto", "uniform", "lipschitz"})],
     "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "tol": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -72,6 +81,8 @@ class Descent:
         self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
         self.resting = None  # the parameters, while the dual variables stand still
         self.still = False
+        if solver.point()[0].any() and not self._start_pays():
+            solver.start(self.zeros)
 
     @property
     def tolerance(self):
@@ -132,6 +143,17 @@ class Descent:
             dual = self.solver.point()[1]
             self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
 
+    def _start_pays(self):
+        """Whether the solver is better off where it starts than at zero.
+
+        It has a primal point, whose objective counts, or a dual one, whose gap does: at zero, where
+        the dual objective is 0, that is the objective.
+        """
+        point = self.problem.evaluate(*self.solver.point())
+        if self.solver.starts_from_pulls:
+            return self.problem.lower_bound > 0 and point.certificate <= self.at_zero
+        return point.objective <= self.at_zero
+
     def _stands_still(self, moved):
         """Whether neither the dual variables nor the parameters have moved in the last pass.
 
@@ -181,6 +203,8 @@ class Solution:
     n_iter : int
         Passes, those for certificates not counted.
     solver : str
+    sampling_is_to_blame : bool
+        Whether rows that differ much were drawn uniformly.
     rate : dict
     """
 
@@ -191,6 +215,7 @@ class Solution:
     history: dict
     n_iter: int
     solver: str
+    sampling_is_to_blame: bool
     rate: dict
 
 
@@ -229,6 +254,7 @@ def solve(
     step_size = None if step_size == "auto" else step_size
     with one_blas_thread():
         name = choose_solver(problems[0], solver)
+        sampling = choose_sampling(problems[0], sampling)
         descents = [
             Descent(
                 problem,
@@ -249,6 +275,9 @@ def solve(
         history=history,
         n_iter=round(max(descent.n_passes for descent in descents)),
         solver=name,
+        sampling_is_to_blame=sampling == "uniform"
+        and SOLVERS[name].solver.weighs_draws
+        and has_uneven_rows(problems[0]),
         rate=rate(problems[0], name, sampling),
     )
 
@@ -284,6 +313,15 @@ def _certificate(descents):
     return Certificate(quantity, value, tolerance, "stationary", ratio(value, at_zero))
 
 
+def remedy_of(problem):
+    """What helps where more passes would not: the columns' scale, or a stronger penalty."""
+    squares = problem.column_squares
+    squares = squares[squares > 0]
+    if len(squares) and squares.max() > UNEVEN_COLUMNS * squares.min():
+        return "scale the data"
+    return "set a larger alpha"
+
+
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifiers and regressors by finite-sum solvers share."""
 
@@ -293,6 +331,13 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    @property
+    def penalty(self):
+        """The penalty's name as `finite_sum` has it: `SelectFromModel` asks whether it is "l1"."""
+        if self.alpha == 0:
+            return "none"
+        return {0.0: "l2", 1.0: "l1"}.get(self.l1_ratio, "elasticnet")
 
     def _penalty(self):
         l1 = self.alpha * self.l1_ratio
@@ -326,7 +371,10 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             counts = history["passes"] * (n_iter / history["passes"][-1])
             curve = np.append(solution.certificate_at_zero, history["certificate"])
             counts = np.append(0.0, counts)
-            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve)
+            remedy = remedy_of(problems[0])
+            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
+            if n_iter >= self.max_iter and solution.sampling_is_to_blame:
+                what_to_change = UNEVEN_ADVICE
         fitted = attributes(solution.parameters)
         finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
         if self.tol == 0 and n_iter >= self.max_iter:
