@@ -121,7 +121,9 @@ def test_early_stopping_asks_for_nothing(estimator):
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_every_quantity_is_measured(quantity):
-    certificate = fitted(MEASURES[quantity].set_params(random_state=0)).certificate_
+    n_columns = 130 if quantity == "prox-gradient norm" else 2  # fewer have a duality gap
+    model = MEASURES[quantity].set_params(random_state=0)
+    certificate = fitted(model, n_columns=n_columns).certificate_
     assert certificate.quantity == quantity
 
 

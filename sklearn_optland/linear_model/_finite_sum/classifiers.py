@@ -8,7 +8,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
-from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
 from sklearn_optland.linear_model._scores import LinearClassifier
@@ -76,9 +75,9 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -89,7 +88,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -101,7 +100,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -213,7 +213,9 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order, and CSR, are used without a copy.
+            Training data. float64 and float32 in C order, and CSR, are used without a copy, but
+            for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
+            units differ as much.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -250,8 +252,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
     def _problems(self, rows, n_scores):
         """One problem, or one a class against the rest."""
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
-        source = ArraySource(X, in_order=False, c=c)
-        common = {"penalty": self._penalty(), "fit_intercept": self.fit_intercept}
+        source, common = self._source(X, c)
         if n_scores > 1 and self.loss == "log_loss":
             return [SoftmaxSum(source, codes, n_classes=n_scores, **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
@@ -330,9 +331,9 @@ class SAGAClassifier(_FixedSolverClassifier):
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -343,7 +344,7 @@ class SAGAClassifier(_FixedSolverClassifier):
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -355,7 +356,8 @@ class SAGAClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -452,9 +454,9 @@ class SVRGClassifier(_FixedSolverClassifier):
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -465,7 +467,7 @@ class SVRGClassifier(_FixedSolverClassifier):
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -477,7 +479,8 @@ class SVRGClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -574,9 +577,9 @@ class SDCAClassifier(_FixedSolverClassifier):
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -587,7 +590,7 @@ class SDCAClassifier(_FixedSolverClassifier):
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -599,7 +602,8 @@ class SDCAClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.

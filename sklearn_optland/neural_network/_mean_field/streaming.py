@@ -1,8 +1,8 @@
 """The stochastic flow: a step of gradient descent on each mini-batch that comes."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -49,7 +49,7 @@ def partial_fit(net, X, Y, c, extra):
         source = ArraySource(X, Y=Y[used], c=normalized(c[used]))
         problem = net._problem(source, Y.shape[1], X.dtype, scales)
         if state is None:
-            rng, m = check_random_state(net.random_state), net.n_particles
+            rng, m = private_random_state(net.random_state), net.n_particles
             theta = problem.layout.spread_start(m, 1 / np.sqrt(m), rng)
             net._flow = state = flow_state(theta, problem.scales)
         _visit(state, problem, BATCH_SIZE if net.batch_size == "auto" else net.batch_size)
