@@ -39,17 +39,15 @@ OPTLAND_INLINE void optland_softmax_pull(double *z, int64_t k, int own, double *
         REAL t = m[own] - s[own] - q * p[own], limit = longest_step * (one + q);                   \
         for (int step = 0; step < max_steps; step++) {                                             \
             for (int64_t j = 0; j < k; j++) {                                                      \
-                REAL inverse = one / (one + q * p[j]);                                             \
-                u[j] = (m[j] - s[j] - q * p[j] - t) * inverse;                                     \
-                w[j] = p[j] * inverse;                                                             \
+                w[j] = one / (one + q * p[j]);                                                     \
+                u[j] = (m[j] - s[j] - q * p[j] - t) * w[j];                                        \
             }                                                                                      \
-            REAL total = SUM(k, p), weight = SUM(k, w);                                            \
+            REAL total = SUM(k, p), weight = DOT(k, p, w);                                         \
             REAL change = (total - one + DOT(k, p, u)) / weight;                                   \
             change = change > limit ? limit : change < -limit ? -limit : change;                   \
             t += change;                                                                           \
             for (int64_t j = 0; j < k; j++) {                                                      \
-                REAL inverse = one / (one + q * p[j]);                                             \
-                REAL move = u[j] - change * inverse;                                               \
+                REAL move = u[j] - change * w[j];                                                  \
                 move = move > longest_step ? longest_step : move;                                  \
                 move = move < -longest_step ? -longest_step : move;                                \
                 s[j] += move;                                                                      \
@@ -95,6 +93,15 @@ OPTLAND_INLINE double optland_row_max(int64_t k, const double *x)
 OPTLAND_SOFTMAX_NEWTON(
     optland_softmax_newton, double, optland_row_sum, optland_row_dot, optland_row_max,
     optland_exp_negative)
+/* Compiled for each level: a call costs less than its loops gain. */
+OPTLAND_CLONES
+static int optland_softmax_newton_of_level(
+    int64_t k, int own, double q, const double *m, double *s, double *p, double *u, double *w,
+    int max_steps, double coarse, double magnified, double ceiling)
+{
+    return optland_softmax_newton(k, own, q, m, s, p, u, w, max_steps, coarse, magnified, ceiling);
+}
+
 OPTLAND_SOFTMAX_NEWTON(
     optland_softmax_newton_float32, float, optland_sum_float32, optland_dot_float32,
     optland_max_float32, optland_expf_negative)

@@ -32,7 +32,7 @@ from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 cdef extern from "softmax_implicit.h" nogil:
     void optland_softmax_pull(double* z, Py_ssize_t k, int own, double* pull)
-    int optland_softmax_newton(
+    int optland_softmax_newton_of_level(
         Py_ssize_t k, int own, double q, const double* m, double* s, double* p, double* u,
         double* w, int max_steps, double coarse, double magnified, double ceiling,
     )
@@ -274,7 +274,7 @@ cdef void softmax_implicit(
             p[j] = max((1 if j == own else 0) - pull[j], 1e-300)
         z[j] += q * ((1 if j == own else 0) - theta[j])
         s[j] = log(p[j])
-    if not optland_softmax_newton(
+    if not optland_softmax_newton_of_level(
         k, own, q, z, s, p, work + 3 * k, work + 4 * k, MAX_NEWTON_STEPS, COARSE_SOFTMAX,
         magnified, INFINITY,
     ):
