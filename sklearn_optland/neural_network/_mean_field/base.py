@@ -8,7 +8,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, check_start
+from sklearn_optland._estimator.base import OptlandEstimator, check_start, goes_on
 from sklearn_optland._estimator.callbacks import (
     advise,
     predicted_count,
@@ -130,7 +130,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         with one_blas_thread():
             source = _source(columns, X, Y, c, used)
             problem = self._problem(source, Y.shape[1], X.dtype)
-            start = self._start(problem, columns, rng)
+            start = self._start(problem, columns, rows.classes, rng)
             held_out = None
             if held is not None:
                 held_out = _HeldOut(problem, _source(columns, X, Y, c, held))
@@ -184,11 +184,11 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             scales=scales,
         )
 
-    def _start(self, problem, columns, rng):
+    def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
         layout, k = problem.layout, problem.n_outputs
         m = 0 if self.solver == "sliding-frank-wolfe" else self.n_particles
-        if self.warm_start and hasattr(self, "coefs_"):
+        if goes_on(self, "coefs_", classes):
             shapes = [W.shape for W in self.coefs_]
             has_size = m == 0 or shapes[0][1] == m
             if shapes[0][0] == layout.n_features and shapes[1][1] == k and has_size:
