@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
+from sklearn.utils._testing import set_random_state
 from threadpoolctl import threadpool_limits
 
 import sklearn_optland
@@ -277,7 +278,9 @@ def test_every_estimator_fits_in_jobs_after_threads(backend):
     # Kernels keep no state between calls, and release the GIL.
     def fit_and_predict(estimator):  # in here, loky's workers need not import this file
         X, y = load_iris(return_X_y=True)
-        return estimator(max_iter=5, random_state=0).fit(X, y).predict(X)
+        model = estimator(max_iter=5)
+        set_random_state(model)
+        return model.fit(X, y).predict(X)
 
     estimators = [estimator for _, estimator in all_estimators()]
     on_threads(2, pass_over, 1000, lambda *block: None, 1e9)

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn import config_context
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 FLOATS = [np.float64, np.float32]
@@ -94,18 +94,35 @@ def classification_rows(
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
 
 
-def labelled_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
+def labelled_rows(
+    estimator, X, y, sample_weight, *, is_part=False, accept_sparse=False, **validation
+):
     """Rows of a classifier that takes classes as they come: one alone too, or one without weight.
 
     The classes are left to it, since it may know more of them. "balanced" class weights count rows,
-    not weights. Parameters as in `classification_rows`.
+    not weights.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, accept_sparse, **validation
+        As in `classification_rows`.
+    is_part : bool, default=False
+        Whether these are a part of the data. Then it is no fault that labels of `class_weight` are
+        not among theirs, that most labels come once, or that no row has a weight.
+
+    Returns
+    -------
+    rows : TrainingRows
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
-    check_labels(y)
-    weights = _sample_weights(X, sample_weight)
-    if estimator.class_weight is not None:
+    weights = _sample_weights(X, sample_weight, allow_all_zero_weights=is_part)
+    check_labels(y, is_part=is_part)
+    if is_part:
+        weights = weights * _weights_of_labels(estimator.class_weight, y)
+    elif estimator.class_weight is not None:
         weights = weights * compute_sample_weight(estimator.class_weight, y)
-    total_weight(weights)
+    if not is_part or weights.any():
+        total_weight(weights)
     return TrainingRows(X, y, sample_weight, weights)
 
 
@@ -148,19 +165,26 @@ def always_checked():
     return config_context(assume_finite=False)
 
 
-def _sample_weights(X, sample_weight):
+def _sample_weights(X, sample_weight, **validation):
     if sample_weight is None:
         return np.ones(X.shape[0])
-    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **validation
+    )
 
 
-def check_labels(y, classes=None):
-    """scikit-learn's error for what are no labels: bytes, numbers that are not whole.
+def check_labels(y, classes=None, *, is_part=False):
+    """An error for what are no labels: bytes, numbers that are not whole.
 
-    Its check is as slow as a pass over small data. Where the classes are known already, it is left
-    out for types that it cannot refuse, unless there are so many that it warns.
+    scikit-learn's check is as slow as a pass over small data. Where the classes are known already,
+    it is left out for types that it cannot refuse, unless there are so many that it warns; of a
+    part of the data there is nothing to warn of.
     """
-    if classes is None or y.dtype.kind not in "biuU" or 2 * len(classes) > len(y):
+    if is_part:
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if not kind.startswith(("binary", "multiclass")):
+            raise ValueError(f"y: found an unknown label type, {kind}; allowed are class labels.")
+    elif classes is None or y.dtype.kind not in "biuU" or 2 * len(classes) > len(y):
         check_classification_targets(y)
 
 
@@ -215,12 +239,34 @@ def times_class_weight(weights, class_weight, y, classes, codes):
     if class_weight is None:
         return weights
     if class_weight == "balanced":
-        totals = np.bincount(codes, weights=weights)
-        n_classes = np.count_nonzero(totals)
-        per_class = totals.sum() / (n_classes * np.where(totals > 0, totals, 1.0))
+        per_class = balanced_weights(weights, codes)
     else:
         per_class = compute_class_weight(class_weight, classes=classes, y=y)
     return weights * per_class[codes]
+
+
+def balanced_weights(weights, codes):
+    """Weights of the classes that make the sums of their rows' weights equal."""
+    totals = np.bincount(codes, weights=weights)
+    return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0))
+
+
+def _weights_of_labels(class_weight, y):
+    """The weight of each row's label by a dict, 1 without one."""
+    if not class_weight:
+        return 1.0
+    labels, codes = np.unique(y, return_inverse=True)
+    return np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)[codes]
+
+
+def check_weighted_labels(class_weight, classes):
+    """An error for a dict with weights of labels that are no classes, while others have none."""
+    known = set(classes.tolist())
+    strange = [label for label in class_weight or () if label not in known]
+    if strange and len(class_weight) - len(strange) < len(classes):
+        raise ValueError(
+            f"class_weight: found the labels {strange}; allowed are the classes {classes.tolist()}."
+        )
 
 
 def refuse_balanced(class_weight):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
@@ -313,25 +313,18 @@ def _balanced_probabilities(P, c, target):
     if np.abs(target - c @ P).max() <= least:
         return P
 
-    def factors(shift):
-        return np.exp(shift - shift.max())
-
-    def loss(shift):
-        # from 1, not 0, so that a rise can be relative to it
-        total = 1.0 + c @ np.log(P @ factors(shift)) + shift.max() - target @ shift
-        return total if np.isfinite(total) else np.inf
+    with np.errstate(divide="ignore"):
+        scores = np.log(P)
 
     def shifted(shift):
-        Q = P * factors(shift)
-        Q /= Q.sum(axis=1, keepdims=True)
-        return Q
+        return softmax(scores + shift, axis=1)
 
     def balance(shift):
         Q = shifted(shift)
         mass = c @ Q
         return target - mass, np.diag(mass) - (Q * c[:, None]).T @ Q, least
 
-    return shifted(best_shift(loss, balance, np.zeros(len(target))))
+    return shifted(best_shift(balance, np.zeros(len(target))))
 
 
 def _less_own_class(R, y):

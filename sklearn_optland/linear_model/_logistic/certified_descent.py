@@ -85,7 +85,9 @@ class CertifiedDescent:
             self.full.append(step.full)
             if not self.problem.l2:
                 self.lower_bound = 0.0  # that of another point says nothing of this one
-            if step.full:
+            if step.lower_bound is not None:
+                self.lower_bound = max(self.lower_bound, step.lower_bound)
+            elif step.full:
                 target, expected = self.tol * step.point.objective, step.expected_gap
                 if trigger.is_due(expected, target) or self._is_next_to_nothing():
                     self._bound()
@@ -115,7 +117,7 @@ class CertifiedDescent:
     def _bound(self, excess=0.1):
         """Raise the lower bound by what the latest point proves, as `newton_direction` says."""
         problem, fast = self.problem, self.problem.in_float32
-        if not self.point.exact:
+        if not self.point.exact or (self.point.gradient is None and self.dual is None):
             self.point = problem.evaluate(self.point.W)
         point = self.point
         if problem.n_classes == 1:

@@ -72,7 +72,8 @@ class BoundMajorizationLogisticRegression(
     curvature : {"auto", "jc12", "bohning", "bohning-nesterov"}, default="auto"
         The quadratic model.
 
-        - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
+        - "auto": the fastest for the data. Small data: Newton's method with the exact Hessian, to
+          the last bits whatever `tol` is. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
           the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
           a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
@@ -292,7 +293,8 @@ class BoundMajorizationLogisticRegression(
         with one_blas_thread():
             algorithm, metric = plan(problem, self.curvature, self.batch)
             rng = partial(check_random_state, self.random_state)
-            steps = start(problem, W, algorithm, metric, refresh=self.refresh, rng=rng)
+            settings = {"tol": self.tol, "refresh": self.refresh, "rng": rng}
+            steps = start(problem, W, algorithm, metric, **settings)
             descent = CertifiedDescent(problem, W, steps, self.tol)
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter

@@ -151,6 +151,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             units = choose_units(source, Y.shape[1], is_log_loss)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
+            if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
+                network.layers(theta)[-1][:] = 0.0
             if self.early_stopping:
                 codes = None if rows.codes is None else rows.codes[weighted.weights > 0]
                 index = hold_out(len(X), self.validation_fraction, rng, codes)

@@ -58,7 +58,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     max_iter : int, default=10
         Passes over the rows. The model is the mean of those after the later half.
     learning_rate : float, default=1.0
-        Size of the steps, relative to those that served well on all data tried.
+        Size of the steps, relative to those that served well on all data tried. Beyond 1e6 it is
+        1e6.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
         scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
