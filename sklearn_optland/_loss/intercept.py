@@ -39,13 +39,12 @@ def best_shift(balance, shift):
     at, reach = balance(shift), LEAST_REACH
     for _ in range(MAX_STEPS):
         imbalance, hessian, balanced = at
+        imbalance = _varying(imbalance)
         size = np.abs(imbalance)
         added = (size + EPS * size.max()) / reach
-        step = solve_semidefinite(hessian + np.diag(added), imbalance)
+        step = _varying(solve_semidefinite(hessian + np.diag(added), imbalance))
         if not imbalance @ step > 0:  # rounding has left a Hessian that is not semi-definite
-            step = imbalance / np.maximum(added, TINY)
-        if len(step) > 1:
-            step -= step.mean()  # a constant shift of all classes changes nothing
+            step = _varying(imbalance / np.maximum(added, TINY))
         if size.max() <= balanced and np.abs(step).max() <= SHORT:
             return shift + step
         slope = imbalance @ step
@@ -57,6 +56,11 @@ def best_shift(balance, shift):
         step *= length
         shift, reach = shift + step, max(np.abs(step).max(), LEAST_REACH)
     return shift
+
+
+def _varying(shift):
+    """A shift less what all classes share: that changes nothing, and would be rounding."""
+    return shift - shift.mean() if len(shift) > 1 else shift
 
 
 def _search(balance, shift, step, slope):
