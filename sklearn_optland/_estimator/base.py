@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state
 
 from sklearn_optland._version import __version__
 
@@ -42,6 +43,24 @@ def check_start(estimator, *names):
             raise ValueError(
                 f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
             )
+
+
+def private_random_state(random_state, default=None):
+    """`check_random_state`, but None leaves NumPy's global generator alone.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    default : int, default=None
+        What None stands for. Default: a seed of its own each time.
+
+    Returns
+    -------
+    rng : RandomState
+    """
+    if random_state is None:
+        return np.random.RandomState(default)
+    return check_random_state(random_state)
 
 
 class OptlandEstimator:

@@ -124,7 +124,8 @@ def test_early_stopping_asks_for_nothing(estimator):
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_every_quantity_is_measured(quantity):
-    certificate = fitted(MEASURES[quantity]).certificate_
+    n_columns = 130 if quantity.endswith("gradient norm") else 2  # fewer have a duality gap
+    certificate = fitted(MEASURES[quantity], n_columns=n_columns).certificate_
     assert certificate.quantity == quantity
 
 

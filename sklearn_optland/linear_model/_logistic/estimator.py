@@ -7,10 +7,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, goes_on
+from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
@@ -107,7 +107,7 @@ class BoundMajorizationLogisticRegression(
         Whether to start from the coefficients of the previous fit, unless columns or classes have
         changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the samples of rows for "auto" and "growing".
+        Draws the samples of rows for "auto" and "growing". None stands for 0.
 
     Attributes
     ----------
@@ -292,7 +292,7 @@ class BoundMajorizationLogisticRegression(
 
         with one_blas_thread():
             algorithm, metric = plan(problem, self.curvature, self.batch)
-            rng = partial(check_random_state, self.random_state)
+            rng = partial(private_random_state, self.random_state, 0)
             settings = {"tol": self.tol, "refresh": self.refresh, "rng": rng}
             steps = start(problem, W, algorithm, metric, **settings)
             descent = CertifiedDescent(problem, W, steps, self.tol)

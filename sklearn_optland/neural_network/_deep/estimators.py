@@ -6,10 +6,14 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, check_start, goes_on
+from sklearn_optland._estimator.base import (
+    OptlandEstimator,
+    check_start,
+    goes_on,
+    private_random_state,
+)
 from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
@@ -142,7 +146,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _solve(self, rows, Y, is_log_loss, fitted):
         """Run the solver, and store what came out; `fitted` is what predictions need besides."""
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         network = self._network(rows.X.shape[1], Y.shape[1], is_log_loss)
         weighted = replace(rows, weights=normalized(rows.weights))
         X, c, Y = weighted.used(Y)

@@ -6,10 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import encode, validate_rows
@@ -232,7 +231,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         X, weights, y = rows.used(rows.y)
         classes, codes = encode(y)
         weights = weights / weights.mean()
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
         fit(rows, X, codes, weights, classes, rng)
         return self

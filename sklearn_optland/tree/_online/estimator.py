@@ -8,11 +8,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.training_rows import (
@@ -248,7 +247,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         else:
             classes, codes = encode(data.y)
             tree = OnlineTree(single_leaf(self.n_features_in_, classes))
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         rows = OnlineRows(data.X, codes, data.weights)
         held_out = rows.hold_out(VALIDATION_SHARE, rng) if self.early_stopping else None
         is_judged = held_out is not None
