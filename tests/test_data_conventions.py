@@ -12,6 +12,7 @@ from sklearn.multiclass import OneVsRestClassifier
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumClassifier
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
+from sklearn_optland.tree import LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
 ESTIMATORS = [Estimator for _, Estimator in all_estimators()]
@@ -85,12 +86,16 @@ def test_classes_without_weight_are_hardly_ever_predicted(Classifier, class_weig
     for absent in ([1], [0, 3], [1, 2, 3]):
         model = Classifier(class_weight=class_weight, max_iter=20, random_state=0)
         fit_quietly(model, X, y, sample_weight=~np.isin(y, absent))
+        np.testing.assert_array_equal(model.classes_, [0, 1, 2, 3])
         assert not set(model.predict(X)) & set(absent)
+        if hasattr(model, "predict_top_k"):
+            top = model.predict_top_k(X, k=1)
+            assert top.shape == (len(X), 4)
+            np.testing.assert_array_equal(top.indices, model.predict(X))
         if hasattr(model, "predict_proba"):
             P = model.predict_proba(X)
             np.testing.assert_allclose(P.sum(axis=1), 1.0)
-            found = np.isin(model.classes_, absent)
-            assert P[:, found].max(initial=0.0) < 0.2
+            assert P[:, absent].max() < 0.2
 
 
 LINEAR = [
@@ -165,3 +170,73 @@ def test_meta_estimators_take_it_with_a_rare_class(Classifier, meta):
     }[meta]()
     fit_quietly(wrapped, X, y)
     assert np.mean(wrapped.predict(X) == y) > 0.5
+
+
+# Warm starts
+
+
+WARM = [Estimator for Estimator in ESTIMATORS if hasattr(Estimator(), "warm_start")]
+
+
+def parameters_of(model):
+    """Arrays of a linear model, or of a net's layers."""
+    if hasattr(model, "coef_"):
+        return [model.coef_]
+    return [*model.coefs_, *model.intercepts_]
+
+
+@pytest.mark.parametrize("change", ["columns", "labels", "number of classes"])
+@pytest.mark.parametrize("Estimator", [E for E in WARM if E is not LOMTreeClassifier])
+def test_warm_start_begins_anew_where_columns_or_classes_have_changed(Estimator, change):
+    if change != "columns" and not is_classifier(Estimator()):
+        pytest.skip("has no classes")
+    X, y = data()
+    model = Estimator(max_iter=3, random_state=0, warm_start=True)
+    fit_quietly(model, X, y)
+    match change:
+        case "columns":
+            X = X[:, :2]
+        case "labels":
+            y = np.array(["a", "b", "c"])[y]
+        case "number of classes":
+            y = y % 2
+    fit_quietly(model, X, y)
+    cold = fit_quietly(Estimator(max_iter=3, random_state=0), X, y)
+    for found, expected in zip(parameters_of(model), parameters_of(cold), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("Estimator", [E for E in WARM if E is not LOMTreeClassifier])
+def test_warm_start_goes_on_in_another_dtype(Estimator, dtype):
+    X, y = data()
+    other = "float64" if dtype == "float32" else "float32"
+    cold = Estimator(max_iter=5, random_state=0)
+    if hasattr(cold, "alpha"):
+        cold.set_params(alpha=0.1)  # five passes shall be better than zero
+    model = clone(cold).set_params(warm_start=True)
+    fit_quietly(model, X.astype(dtype), y)
+    X = X.astype(other)
+    fit_quietly(model, X, y)
+    fit_quietly(cold, X, y)
+    pairs = list(zip(parameters_of(model), parameters_of(cold), strict=True))
+    assert {found.dtype for found, _ in pairs} == {np.dtype(other)}
+    differ = not all(np.array_equal(found, expected) for found, expected in pairs)
+    assert differ or model.n_iter_ < cold.n_iter_
+
+
+def test_warm_start_of_a_tree_learns_new_labels_and_refuses_other_columns():
+    X, y = data()
+    model = LOMTreeClassifier(max_iter=3, random_state=0, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="features"):
+        model.fit(X[:, :2], y)
+    np.testing.assert_array_equal(model.fit(X, y + 1).classes_, [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("Estimator", [E for E in WARM if E is not LOMTreeClassifier])
+def test_warm_start_at_what_is_not_finite_is_refused(Estimator):
+    X, y = data()
+    model = fit_quietly(Estimator(max_iter=3, random_state=0, warm_start=True), X, y)
+    parameters_of(model)[0][0] = np.nan
+    with pytest.raises(ValueError, match=r"coefs?_: found NaN or infinity, with warm_start"):
+        model.fit(X, y)

@@ -44,6 +44,22 @@ def test_residuals_balance_at_the_best_shift(seed, k, size, spread):
         assert loss(shift) <= loss(shift + other) * (1 + 1e-12) + 1e-15
 
 
+@given(seed=SEEDS, k=st.integers(2, 6), size=st.floats(-2, 0.5))
+def test_near_the_best_shift_a_few_looks_suffice(seed, k, size):
+    _, _, _, balance = problem(seed, k, size, 1.0)
+    best = best_shift(balance, np.zeros(k))
+    looks = []
+
+    def counted(shift):
+        looks.append(shift)
+        imbalance, hessian, balanced = balance(shift)
+        # as sums over many rows leave them: no longer singular along (1, ..., 1), nor orthogonal
+        return imbalance - 1e-14, hessian - 1e-12 * hessian.max(), balanced
+
+    best_shift(counted, best + 1e-3 * np.arange(k))
+    assert len(looks) <= 4
+
+
 @given(seed=SEEDS, size=SIZES, spread=SPREADS)
 def test_the_loss_at_the_best_shift_is_that_of_a_solution_in_many_digits(seed, size, spread):
     Z, Y, c, balance = problem(seed, 2, size, spread)

@@ -8,7 +8,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_co
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
+from sklearn_optland._estimator.base import (
+    OptlandEstimator,
+    check_start,
+    goes_on,
+    private_random_state,
+)
 from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
@@ -121,11 +126,12 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             )
         return rho
 
-    def _start(self, network, units, rng, dtype):
+    def _start(self, network, units, classes, rng, dtype):
         """Parameters to start from, in the passes' units."""
-        if self.warm_start and hasattr(self, "coefs_"):
+        if goes_on(self, "coefs_", classes):
             shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
             if shapes == network.shapes:
+                check_start(self, "coefs_", "intercepts_")
                 return units.to_inside(network, self.coefs_, self.intercepts_, dtype)
         if isinstance(self.init, (tuple, list)):
             if len(self.init) != 2:
@@ -148,7 +154,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
             units = choose_units(source, Y.shape[1], is_log_loss)
             unit = units.size**2
-            theta = self._start(network, units, rng, dtype)
+            theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
                 network.layers(theta)[-1][:] = 0.0
             if self.early_stopping:
@@ -297,7 +303,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
         or given arrays.
     warm_start : bool, default=False
-        Whether to start from the net of the previous fit, if its layers have the same sizes.
+        Whether to start from the net of the previous fit, unless columns, classes or layers have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the start and the held-out rows.
     class_weight : dict or "balanced", default=None
@@ -524,7 +531,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         Where to start: uniform draws with the bounds of scikit-learn's MLP, those times a factor,
         or given arrays.
     warm_start : bool, default=False
-        Whether to start from the net of the previous fit, if its layers have the same sizes.
+        Whether to start from the net of the previous fit, unless columns, classes or layers have
+        changed.
     random_state : int, RandomState instance or None, default=None
         Draws the start and the held-out rows.
 

@@ -7,7 +7,12 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, check_start, private_random_state
+from sklearn_optland._estimator.base import (
+    OptlandEstimator,
+    check_start,
+    goes_on,
+    private_random_state,
+)
 from sklearn_optland._estimator.callbacks import (
     advise,
     predicted_count,
@@ -127,7 +132,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         with one_blas_thread():
             source = _source(columns, X, Y, c, used)
             problem = self._problem(source, Y.shape[1], X.dtype)
-            start = self._start(problem, columns, rng)
+            start = self._start(problem, columns, rows.classes, rng)
             if problem.scales.y_rounding > 0:
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
@@ -185,11 +190,11 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             scales=scales,
         )
 
-    def _start(self, problem, columns, rng):
+    def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
         layout, k = problem.layout, problem.n_outputs
         m = 0 if self.solver == "sliding-frank-wolfe" else self.n_particles
-        if self.warm_start and hasattr(self, "coefs_"):
+        if goes_on(self, "coefs_", classes):
             shapes = [W.shape for W in self.coefs_]
             has_size = m == 0 or shapes[0][1] == m
             if shapes[0][0] == layout.n_features and shapes[1][1] == k and has_size:

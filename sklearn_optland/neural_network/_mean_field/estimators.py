@@ -101,7 +101,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     n_iter_no_change : int, default=10
         With early stopping: looks at these rows, one every five steps, that may bring nothing.
     warm_start : bool, default=False
-        Whether to start from the net of the last fit, if its shape is the same.
+        Whether to start from the net of the last fit, unless columns, classes or the number of
+        particles have changed.
     random_state : int, RandomState instance or None, default=None
         Draws the start, the rows set aside, and starts of the certificate's ascent.
 
@@ -333,7 +334,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     n_iter_no_change : int, default=10
         With early stopping: looks at these rows, one every five steps, that may bring nothing.
     warm_start : bool, default=False
-        Whether to start from the net of the last fit, if its shape is the same.
+        Whether to start from the net of the last fit, unless columns, classes or the number of
+        particles have changed.
     random_state : int, RandomState instance or None, default=None
         Draws the start, the rows set aside, and starts of the certificate's ascent.
     class_weight : dict or "balanced", default=None

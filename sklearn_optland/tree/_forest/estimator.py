@@ -4,6 +4,7 @@ from dataclasses import fields
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -228,27 +229,31 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             row has a positive weight.
         """
         rows = training_rows(self, X, y, sample_weight)
-        X, weights, y = rows.used(rows.y)
-        classes, codes = encode(y)
+        classes, codes = encode(rows.y)
+        X, weights, codes = rows.used(codes)
+        # Classes without weight stay in `classes_`, and are no candidates.
+        met, codes = np.unique(codes, return_inverse=True)
         weights = weights / weights.mean()
         rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
-        fit(rows, X, codes, weights, classes, rng)
+        labels = {"classes_": classes, "_met": met}
+        fit(rows, X, codes.astype(np.int32), weights, labels, rng)
         return self
 
-    def _fit_ranking(self, rows, X, codes, weights, classes, rng):
+    def _fit_ranking(self, rows, X, codes, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""
+        n_classes = len(labels["_met"])
         X = as_kind(X, is_sparse_problem(X))
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
-            X, codes, weights, len(classes), settings, self.validation_fraction, rng
+            X, codes, weights, n_classes, settings, self.validation_fraction, rng
         )
 
         def attributes(arrays):
-            return {"classes_": classes, "_arrays": arrays, **quality}
+            return {**labels, "_arrays": arrays, **quality}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-        steps = passes(X, codes, weights, len(classes), settings, seed)
+        steps = passes(X, codes, weights, n_classes, settings, seed)
         last, history = run(
             self, steps, attributes, rows=rows, max_iter=self.max_iter, task_name="pass"
         )
@@ -261,18 +266,18 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         )
         finish(self, attributes(last.parameters), history, certificate)
 
-    def _fit_histograms(self, rows, X, codes, weights, classes, rng):
+    def _fit_histograms(self, rows, X, codes, weights, labels, rng):
         """Fit online trees one after the other."""
 
         def attributes(trees):
-            return {"classes_": classes, "estimators_": trees}
+            return {**labels, "estimators_": trees}
 
         steps = grown_trees(self, X, codes, weights, rng)
         last, history = run(
             self, steps, attributes, rows=rows, max_iter=self.n_estimators, task_name="tree"
         )
         trees = last.parameters
-        votes, _ = Histograms(trees, len(classes), self.n_jobs).votes(X)
+        votes, _ = Histograms(trees, len(labels["_met"]), self.n_jobs).votes(X)
         met = np.asarray(votes[np.arange(len(codes)), codes]).ravel() > 0
         recall = {"candidate_recall_": float(np.average(met, weights=weights))}
         relative = np.mean([tree.certificate_.relative for tree in trees])
@@ -295,7 +300,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             The class of the highest score among each row's candidates.
         """
         X = validate_rows(self, X, accept_sparse=True)
-        return self.classes_[self._model().codes(X)]
+        return self.classes_[self._met[self._model().codes(X)]]
 
     def candidate_scores(self, X):
         """Score the candidates of each row, in logarithmic time.
@@ -313,7 +318,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             the classes that a row's leaves have met, and the scores their mean shares there.
         """
         X = validate_rows(self, X, accept_sparse=True)
-        return self._model().scores(X)
+        return self._of_all_classes(self._model().scores(X))
 
     def predict_top_k(self, X, k=5):
         """Predict the most probable classes, in logarithmic time.
@@ -337,7 +342,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         """
         check_k(k)
         X = validate_rows(self, X, accept_sparse=True)
-        return self._model().top_k(X, k)
+        return self._of_all_classes(self._model().top_k(X, k))
 
     def predict_proba(self, X):
         """Predict class probabilities.
@@ -359,12 +364,25 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             trees' probabilities.
         """
         X = validate_rows(self, X, accept_sparse=True)
-        return self._model().probabilities(X)
+        probabilities = self._model().probabilities(X)
+        if len(self._met) == len(self.classes_):
+            return probabilities
+        whole = np.zeros((len(probabilities), len(self.classes_)))
+        whole[:, self._met] = probabilities
+        return whole
+
+    def _of_all_classes(self, scores):
+        """Columns for the classes without weight as well."""
+        if len(self._met) == len(self.classes_):
+            return scores
+        columns = self._met.astype(scores.indices.dtype)[scores.indices]
+        shape = scores.shape[0], len(self.classes_)
+        return sparse.csr_array((scores.data, columns, scores.indptr), shape=shape)
 
     def _model(self):
         """What predicts: label trees that name candidates, or online trees."""
         if self.leaf == "histogram":
-            return Histograms(self.estimators_, len(self.classes_), self.n_jobs)
+            return Histograms(self.estimators_, len(self._met), self.n_jobs)
         return Model(
             self._arrays,
             self.beam_width,
