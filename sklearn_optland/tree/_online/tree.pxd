@@ -47,10 +47,10 @@ cdef struct Counters:
 
 cdef struct Row:
     const float* x
-    const float* scaled  # r x
+    const float* scaled  # z
     const int* index  # columns; NULL: all of them
     Py_ssize_t size
-    double q
+    double q, c
 
 
 cdef struct Tree:
