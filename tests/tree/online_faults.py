@@ -60,10 +60,10 @@ def _fault_of_counts(slots, nodes, counters):
     node_of = {int(name): node for node, name in enumerate(nodes["name"])}
     owner = np.array([node_of.get(int(key) >> 32, -1) for key in slots["key"]], dtype=int)
     is_split = nodes["left"] >= 0
-    for node in range(len(nodes)):
-        own = [] if is_split[node] else list(places[owner == node])
-        if _chain(node, nodes, table) != own:
-            return "the chain of a leaf is not that of its slots"
+    is_known = (owner >= 0) & ~is_split[owner]
+    of_leaves = set(zip(owner[is_known].tolist(), places[is_known].tolist(), strict=True))
+    if _chained(nodes["first"].tolist(), table["next"].tolist()) != of_leaves:
+        return "the chain of a leaf is not that of its slots"
     slots, owner = slots[owner >= 0], owner[owner >= 0]  # the others knew a node that is no more
 
     def total(values):
@@ -87,10 +87,11 @@ def _fault_of_counts(slots, nodes, counters):
     return ""
 
 
-def _chain(node, nodes, table):
-    """The places of the slots in the chain of a node, sorted."""
-    found, place = [], int(nodes["first"][node])
-    while place and len(found) <= len(table):
-        found.append(place - 1)
-        place = int(table["next"][(place - 1) % len(table)])
-    return sorted(found)
+def _chained(first, following):
+    """Pairs of a node and the place of a slot in its chain."""
+    pairs = set()
+    for node, place in enumerate(first):
+        while place and (node, place - 1) not in pairs:
+            pairs.add((node, place - 1))
+            place = following[(place - 1) % len(following)]
+    return pairs

@@ -35,9 +35,10 @@ q = z'(x - m) + 1, a step of length t changes
     w += t b z,    a += t b c,    so that f(x) changes by t b q, exactly:
 
 the step is that of centred features, and the margin under the new weights costs no second product.
-f itself stays a function of x, so that means may move, and sparse rows be routed. t is the learning rate over the running
-mean of q. A row of weight h makes the step that h repetitions would make (Karampatziakis and
-Langford 2011), and no step goes past the margin where the gradient of the loss vanishes.
+f itself stays a function of x, so that means may move, and sparse rows be routed. t is the learning
+rate over the running mean of q. A row of weight h makes the step that h repetitions would make
+(Karampatziakis and Langford 2011), and no step goes past the margin where the gradient of the loss
+vanishes.
 """
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint32_t, uint64_t
