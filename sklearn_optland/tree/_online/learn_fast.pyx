@@ -290,8 +290,8 @@ cdef double train(
 
 
 cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth, Py_ssize_t n_splits) noexcept nogil:
-    """The most slots that one row can take: one a node, and one more where a leaf splits."""
-    return min(max_depth, n_splits + 1) + 2  # no tree is deeper than it has splits
+    """The most slots that one row can take: one a node, and three more where a leaf splits."""
+    return min(max_depth, n_splits + 1) + 4  # no tree is deeper than it has splits
 
 
 cdef inline bint has_room(const Learner* learner) noexcept nogil:
@@ -378,9 +378,10 @@ cdef void update_min_counts(Tree* tree, int node) noexcept nogil:
         node = tree.nodes[node].parent
 
 
-cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
-    """A leaf without statistics, with what it inherits."""
+cdef void make_leaf(Tree* tree, int node, int parent, double known) noexcept nogil:
+    """A leaf with what it inherits."""
     cdef Node* leaf = tree.nodes + node
+    cdef Slot* slot
     leaf.parent = parent
     leaf.left = leaf.right = leaf.regressor = -1
     leaf.margins = leaf.n = leaf.max_count = 0
@@ -389,6 +390,11 @@ cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
     leaf.min_count = tree.nodes[parent].min_count / 2
     leaf.majority = tree.nodes[parent].majority
     rename(tree, leaf)
+    if known > 0:
+        slot = slot_of(tree, leaf.name, leaf.majority)
+        slot.n = leaf.n = leaf.max_count = known
+        leaf.n_classes = 1
+        append(leaf, tree.slots, slot - tree.slots)
 
 
 cdef inline void rename(Tree* tree, Node* node) noexcept nogil:
@@ -403,15 +409,18 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
     cdef Counters* counters = tree.counters
     cdef Node* node = tree.nodes + leaf
     cdef int orphan, parent, sibling, grandparent
+    cdef double floor = learner.swap_resistance * (tree.nodes[counters.root].min_count + 1)
+    cdef double known = min(node.max_count / 2, floor) if node.n > 0 else 0
+    cdef bint resists = node.min_count - node.max_count <= floor
     if counters.n_regressors < learner.max_regressors:
+        if node.n > 0 and resists:
+            return False
         node.left, node.right = counters.n_nodes, counters.n_nodes + 1
         node.regressor = counters.n_regressors
         counters.n_nodes += 2
         counters.n_regressors += 1
     else:
-        if node.min_count - node.max_count <= learner.swap_resistance * (
-            tree.nodes[counters.root].min_count + 1
-        ):
+        if resists:
             return False
         orphan = counters.root
         while tree.nodes[orphan].left >= 0:
@@ -439,8 +448,8 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
         node.left, node.right = orphan, parent
         node.regressor = tree.nodes[parent].regressor
         counters.n_swaps += 1
-    make_leaf(tree, node.left, leaf)
-    make_leaf(tree, node.right, leaf)
+    make_leaf(tree, node.left, leaf, known)
+    make_leaf(tree, node.right, leaf, known)
     node.margins = node.n = 0
     node.first = 0
     rename(tree, node)

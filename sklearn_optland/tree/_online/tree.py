@@ -163,6 +163,9 @@ class OnlineTree:
         nodes["max_count"] = 0
         nodes["majority"][leaf] = code  # of equal indices, NumPy assigns the last
         nodes["max_count"][leaf] = n
+        total = np.bincount(leaf, weights=n, minlength=len(nodes))
+        nodes["n"][is_leaf] = nodes["min_count"][is_leaf] = total[is_leaf]
+        self._update_min_counts()
         slots, owner = live_slots(self._working)
         internal = ~is_leaf[owner]
         counted = np.zeros(len(leaf), SLOT)
@@ -231,9 +234,14 @@ class OnlineTree:
         for level in levels:
             split = level[left[level] >= 0]
             parent[left[split]] = parent[right[split]] = split
-        for level in reversed(levels):
+        self._update_min_counts()
+
+    def _update_min_counts(self):
+        """Bring those of splits in line with the leaves."""
+        nodes = self["nodes"]
+        left, right, min_count = nodes["left"], nodes["right"], nodes["min_count"]
+        for level in reversed(self._levels()):
             split = level[left[level] >= 0]
-            min_count = nodes["min_count"]
             min_count[split] = np.minimum(min_count[left[split]], min_count[right[split]])
 
     def _levels(self):
