@@ -74,6 +74,8 @@ def _fault_of_counts(slots, nodes, counters):
         return "rows of a split are lost"
     if (np.abs(margins - nodes["margins"]) > 1e-9 * (1 + np.abs(margins)))[is_split].any():
         return "margins of a split are lost"
+    if (np.abs(n - nodes["n"]) > 1e-9 * n)[~is_split & (nodes["n"] > 0)].any():
+        return "rows of a counted leaf are lost"
     met = total(slots["n"] > 0)
     if (met != nodes["n_classes"])[~is_split].any():
         return "classes of a leaf are lost"

@@ -273,7 +273,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
 
-        The tree goes on from where it is, also after `fit`. Calls in a row give the same tree as
+        The tree goes on from where it is, also after `fit`: leaves that the fit has refitted split
+        only for as many rows as a regressor would move for (`swap_resistance`), and what they
+        counted stays with their children. Calls in a row give the same tree as
         one pass of `fit` over all their rows, with `shuffle=False` and `refit_leaves=False`, if
         `max_nodes` and `max_depth` are set or `classes` are given (the defaults follow the number
         of classes known).

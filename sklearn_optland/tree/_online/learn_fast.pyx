@@ -21,6 +21,11 @@ depth becomes internal, with two new leaves that inherit its majority class and 
                 and orphan and parent become the two new leaves. The parent's regressor moves to the
                 node that splits, with its weights.
 
+Leaves that rows were counted at anew, when a fit ended, are worth more than a first stray row. They
+split, also by growth, only if their rows beside the majority are more than R (min_count of the root
++ 1). Their children inherit half of what was counted of the majority, but no more than that many
+rows: so many have to speak against the majority before a child predicts another class.
+
 Steps. Feature j has one rate for all nodes, with the largest size M_j and the root mean square s_j
 of its deviations from its mean m_j so far (sparse rows: of its values, and m = 0),
 
@@ -327,15 +332,14 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
     cdef Slot* slot
     cdef int here = counters.root, depth = 0
     cdef double margin
-    cdef bint seen = False
+    cdef bint is_first_leaf = True
     counters.q += weight * row.q
     counters.q_rows += weight
     while True:
         node = tree.nodes + here
         slot = slot_of(tree, node.name, c)
         if node.left < 0:
-            if not seen:
-                seen = True
+            if is_first_leaf:
                 counters.visits += weight
                 counters.mistakes += weight * (node.majority != c)
             if slot.n == 0:
@@ -347,10 +351,16 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
             ):
                 node.max_count = slot.n
                 node.majority = c
-            if node.n_classes < 2 or depth >= learner.max_depth or not split(learner, here):
+            if node.n > 0:
+                node.n += weight
+            if (
+                not is_first_leaf or node.n_classes < 2 or depth >= learner.max_depth
+                or not split(learner, here)
+            ):
                 node.min_count += weight
                 update_min_counts(tree, node.parent)
                 return
+            is_first_leaf = False
             slot = slot_of(tree, node.name, c)
         margin = train(learner, row, here, slot, weight)
         node.margins += weight * margin
@@ -404,14 +414,18 @@ cdef inline void rename(Tree* tree, Node* node) noexcept nogil:
 
 
 cdef bint split(Learner* learner, int leaf) noexcept nogil:
-    """Make a leaf internal by growth or recycling, if one of them may."""
+    """Make a leaf internal by growth or recycling, if one of them may.
+
+    A leaf that a fit has counted rows at has n > 0, as do the children of its splits.
+    """
     cdef Tree* tree = &learner.tree
     cdef Counters* counters = tree.counters
     cdef Node* node = tree.nodes + leaf
     cdef int orphan, parent, sibling, grandparent
     cdef double floor = learner.swap_resistance * (tree.nodes[counters.root].min_count + 1)
     cdef double known = min(node.max_count / 2, floor) if node.n > 0 else 0
-    cdef bint resists = node.min_count - node.max_count <= floor
+    cdef double n = node.n if node.n > 0 else node.min_count
+    cdef bint resists = n - node.max_count <= floor
     if counters.n_regressors < learner.max_regressors:
         if node.n > 0 and resists:
             return False
