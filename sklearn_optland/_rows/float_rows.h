@@ -40,13 +40,23 @@ static void optland_float_add(int64_t n, float t, const float *x, float *restric
         w[j] += t * x[j];
 }
 
-/* z = r x, elementwise; returns x'z */
+/* z = r (x - m), elementwise; returns (x - m)'z */
 OPTLAND_CLONES
-static float optland_float_scale(int64_t n, const float *x, const float *r, float *restrict z)
+static float optland_float_scale(int64_t n, const float *x, const float *m, const float *r,
+                                 float *restrict z)
 {
-    for (int64_t j = 0; j < n; j++)
-        z[j] = r[j] * x[j];
-    return optland_float_dot(n, x, z);
+    float lane[OPTLAND_FLOAT_LANES] = {0}, rest = 0;
+    int64_t j = 0;
+    for (; j + OPTLAND_FLOAT_LANES <= n; j += OPTLAND_FLOAT_LANES)
+        for (int e = 0; e < OPTLAND_FLOAT_LANES; e++) {
+            z[j + e] = r[j + e] * (x[j + e] - m[j + e]);
+            lane[e] += z[j + e] * (x[j + e] - m[j + e]);
+        }
+    for (; j < n; j++) {
+        z[j] = r[j] * (x[j] - m[j]);
+        rest += z[j] * (x[j] - m[j]);
+    }
+    return optland_sum_float_lanes(lane) + rest;
 }
 
 #endif

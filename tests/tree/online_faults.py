@@ -60,10 +60,10 @@ def _fault_of_counts(slots, nodes, counters):
     node_of = {int(name): node for node, name in enumerate(nodes["name"])}
     owner = np.array([node_of.get(int(key) >> 32, -1) for key in slots["key"]], dtype=int)
     is_split = nodes["left"] >= 0
-    for node in range(len(nodes)):
-        own = [] if is_split[node] else list(places[owner == node])
-        if _chain(node, nodes, table) != own:
-            return "the chain of a leaf is not that of its slots"
+    is_known = (owner >= 0) & ~is_split[owner]
+    of_leaves = set(zip(owner[is_known].tolist(), places[is_known].tolist(), strict=True))
+    if _chained(nodes["first"].tolist(), table["next"].tolist()) != of_leaves:
+        return "the chain of a leaf is not that of its slots"
     slots, owner = slots[owner >= 0], owner[owner >= 0]  # the others knew a node that is no more
 
     def total(values):
@@ -74,6 +74,8 @@ def _fault_of_counts(slots, nodes, counters):
         return "rows of a split are lost"
     if (np.abs(margins - nodes["margins"]) > 1e-9 * (1 + np.abs(margins)))[is_split].any():
         return "margins of a split are lost"
+    if (np.abs(n - nodes["n"]) > 1e-9 * n)[~is_split & (nodes["n"] > 0)].any():
+        return "rows of a counted leaf are lost"
     met = total(slots["n"] > 0)
     if (met != nodes["n_classes"])[~is_split].any():
         return "classes of a leaf are lost"
@@ -87,10 +89,11 @@ def _fault_of_counts(slots, nodes, counters):
     return ""
 
 
-def _chain(node, nodes, table):
-    """The places of the slots in the chain of a node, sorted."""
-    found, place = [], int(nodes["first"][node])
-    while place and len(found) <= len(table):
-        found.append(place - 1)
-        place = int(table["next"][(place - 1) % len(table)])
-    return sorted(found)
+def _chained(first, following):
+    """Pairs of a node and the place of a slot in its chain."""
+    pairs = set()
+    for node, place in enumerate(first):
+        while place and (node, place - 1) not in pairs:
+            pairs.add((node, place - 1))
+            place = following[(place - 1) % len(following)]
+    return pairs

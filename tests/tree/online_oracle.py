@@ -34,23 +34,28 @@ class Regressor:
 class Oracle:
     """The online algorithm of Choromanska and Langford, written for the reader."""
 
-    def __init__(self, d, max_regressors, max_depth, swap_resistance, loss, learning_rate):
+    def __init__(
+        self, d, max_regressors, max_depth, swap_resistance, loss, learning_rate, is_centred
+    ):
+        self.is_centred = is_centred  # dense rows are
         self.d, self.T, self.max_depth, self.R = d, max_regressors, max_depth, swap_resistance
         self.loss, self.learning_rate = loss, learning_rate
         self.root, self.n_regressors, self.n_swaps = Node(), 0, 0
-        self.largest, self.squares, self.rows = np.zeros(d), np.zeros(d), 0.0
+        self.seen, self.largest, self.rows = [], np.zeros(d), 0.0
         self.q_sum = self.q_weight = 0.0
         self.closest = np.inf  # how near a decision was to going the other way
 
     def learn(self, x, c, h):
-        self.rows += h
-        self.largest = np.maximum(self.largest, np.abs(x))
-        self.squares += h * x**2
-        rates = np.ones(self.d + 1)
-        scale = self.largest**1.5 * (self.squares / self.rows) ** 0.25
-        rates[:-1] = np.where(x != 0, 1 / np.where(scale > 0, scale, 1), 0)
-        x = np.append(x, 1.0)
-        q = np.sum(rates * x**2)
+        self.seen.append((x, h))
+        X, weight = (np.array(part) for part in zip(*self.seen, strict=True))
+        mean = np.average(X, axis=0, weights=weight) if self.is_centred else np.zeros(self.d)
+        variance = np.average((X - mean) ** 2, axis=0, weights=weight)
+        self.largest = np.maximum(self.largest, np.abs(x - mean))
+        scale = self.largest**1.5 * variance**0.25
+        moves = variance > (1e-7 * mean) ** 2
+        z = np.where(moves, (x - mean) / np.where(moves, scale, 1), 0)
+        q = z @ (x - mean) + 1
+        z, x = np.append(z, 1 - z @ mean), np.append(x, 1.0)
         self.q_sum += h * q
         self.q_weight += h
         limit = h * self.learning_rate * q / (self.q_sum / self.q_weight)
@@ -61,16 +66,16 @@ class Oracle:
                 if not self.splits(node):
                     node.min_count += h
                     return
-            node = self.train(node, x, rates, q, limit, c, h)
+            node = self.train(node, x, z, q, limit, c, h)
 
-    def train(self, node, x, rates, q, limit, c, h):
+    def train(self, node, x, z, q, limit, c, h):
         e = node.E / node.n if node.n else 0.0
         e_y = node.E_y[c] / node.n_y[c] if c in node.n_y else 0.0
         if set(node.n_y) - {c}:  # else a tie, exactly
             self.closest = min(self.closest, abs(e - e_y))
         b = -1 if e > e_y else 1
         w = node.regressor.w
-        w += rates * x * b * moved(self.loss, b * (w @ x), limit) / q
+        w += z * b * moved(self.loss, b * (w @ x), limit) / q
         margin = w @ x
         self.closest = min(self.closest, abs(margin))
         node.E += h * margin

@@ -137,11 +137,14 @@ def test_classes_of_the_first_call_are_all(digits):
 def test_warm_start_goes_on(digits, global_random_seed):
     X, _, y, _ = digits
     model = LOMTreeClassifier(max_iter=2, warm_start=True, random_state=global_random_seed)
-    model.fit(X[y < 9], y[y < 9])
+    known = y < 9
+    model.fit(X[known], y[known])
     first = model.history_["objective"]
+    model.fit(X[known], y[known])
+    assert model.history_["objective"][0] < first[0]
     model.fit(X, y)
     assert_array_equal(model.classes_, np.arange(10))
-    assert model.history_["objective"][0] < first[0]
+    assert model.score(X[~known], y[~known]) > 0.5
     assert fault(model._arrays) == ""
 
 
@@ -261,10 +264,9 @@ def test_unseen_labels_only_lower_the_score(digits):
 
 @pytest.mark.parametrize("n_bits", [None, 10])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_sparse_is_dense(digits, loss, n_bits, global_random_seed):
+def test_sparse_rows_of_any_type(digits, loss, n_bits, global_random_seed):
     X, X_test, y, _ = digits
     model = LOMTreeClassifier(loss=loss, n_bits=n_bits, max_iter=2, random_state=global_random_seed)
-    dense = clone(model).fit(X, y).predict(X_test)
     by_type = {
         (values, index): clone(model).fit(_csr(X, values, index), y).predict(X_test)
         for values in (np.float32, np.float64)
@@ -273,8 +275,9 @@ def test_sparse_is_dense(digits, loss, n_bits, global_random_seed):
     first = by_type[np.float32, np.int32]
     for predicted in by_type.values():
         assert_array_equal(predicted, first)  # these values are whole numbers: exact in float32
-    # Sums in another order: near a margin of zero a row may go elsewhere.
-    assert np.mean(first == dense) > 0.8
+    dense = clone(model).fit(X, y)
+    same = dense.apply(X_test) == dense.apply(sparse.csr_array(X_test))
+    assert np.mean(same) > 0.99  # sums in another order: a margin of zero may have another sign
 
 
 def _csr(X, values, index):

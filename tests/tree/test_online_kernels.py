@@ -69,7 +69,7 @@ def test_is_the_algorithm_of_the_paper(loss, storage, global_random_seed):
         }
         X, y = stream(rng, n, d, k)
         weight = rng.integers(1, 4, n) / 2.0
-        oracle = Oracle(d, **settings)
+        oracle = Oracle(d, **settings, is_centred="dense" in storage)
         for x, c, h in zip(X, y, weight, strict=True):
             oracle.learn(x, int(c), h)
         tree = grown(STORAGES[storage](X), y, weight=weight, **settings)
@@ -99,15 +99,17 @@ def test_margins_are_those_of_the_new_weights(global_random_seed):
 
 
 def test_weight_is_repetition_on_the_spot(global_random_seed):
-    # With entries -1 and 1 all rates are 1 and all rows have one length, whatever has been seen.
+    # With entries -1 and 1, and none centred, all rates are 1 and all rows have one length,
+    # whatever has been seen.
     rng = np.random.default_rng(global_random_seed)
     X = rng.choice([-1.0, 1.0], (300, 12))
-    y = (X[:, 0] > 0).astype(int)
+    X, y = sparse.csr_array(X), (X[:, 0] > 0).astype(int)
     for loss in LOSSES:
         trees = [grown(X, y, loss=loss, max_depth=1) for _ in range(2)]
-        for x, c in zip(X[:20], y[:20], strict=True):
-            grown(x[None], [c], tree=trees[0], weight=np.array([3.0]), loss=loss, max_depth=1)
-            grown(np.tile(x, (3, 1)), [c] * 3, tree=trees[1], loss=loss, max_depth=1)
+        for i in range(20):
+            c = y[i]
+            grown(X[[i]], [c], tree=trees[0], weight=np.array([3.0]), loss=loss, max_depth=1)
+            grown(X[[i] * 3], [c] * 3, tree=trees[1], loss=loss, max_depth=1)
         once, repeated = trees
         assert_allclose(once["weights"], repeated["weights"], rtol=1e-3, atol=1e-5)
         for name in ("n", "min_count", "max_count", "majority"):
@@ -129,7 +131,7 @@ def test_random_streams_leave_sound_trees(global_random_seed):
     resistance = rng.choice([0.0, 0.05, 0.3, 1.0], n_streams)
     empty = single_leaf(2, np.arange(4))
     empty["slots"] = empty["slots"][:128]
-    arrays = {**empty, "rates": np.zeros(2, np.float32)}
+    arrays = {**empty, "rates": np.zeros(2, np.float32), "centres": np.zeros(2, np.float32)}
     for t in range(n_streams):
         arrays["nodes"] = np.zeros(11, NODE)
         arrays["nodes"][0] = empty["nodes"][0]
@@ -137,7 +139,8 @@ def test_random_streams_leave_sound_trees(global_random_seed):
         arrays["counters"] = empty["counters"].copy()
         arrays["weights"] = np.zeros(2 * budget[t], np.float32)
         arrays["intercepts"] = np.zeros(budget[t], np.float32)
-        arrays["largest"][:], arrays["squares"][:] = 0, 0
+        for name in ("largest", "means", "squares"):
+            arrays[name][:] = 0
         stop = learn(
             arrays,
             rows,
@@ -165,7 +168,7 @@ def test_random_streams_leave_sound_trees(global_random_seed):
 def test_orphan_with_the_root_as_parent():
     # One regressor. All rows are alike and go one way, so the other child of the root is the
     # orphan; then their leaf, which has two classes, takes the root's place and its regressor.
-    X, y = np.ones((40, 1)), np.arange(40) % 2
+    X, y = sparse.csr_array(np.ones((40, 1))), np.arange(40) % 2
     tree = grown(X[:2], y[:2], max_regressors=1, swap_resistance=1.0)
     root = int(tree["counters"]["root"])
     leaves = {int(tree["nodes"]["left"][root]), int(tree["nodes"]["right"][root])}

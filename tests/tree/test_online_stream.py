@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from helpers import SEEDS
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn.datasets import load_digits
 from tree.online_faults import fault
 from tree.online_helpers import blobs
 
@@ -191,3 +193,48 @@ def test_a_copy_learns_on_its_own(copied):
     other.partial_fit(X, y)
     assert_array_equal(model.predict_proba(X), expected)
     assert_array_equal(model.partial_fit(X, y).predict_proba(X), other.predict_proba(X))
+
+
+# After a fit
+
+
+@pytest.fixture(scope="module")
+def digits_in_order():
+    X, y = load_digits(return_X_y=True)
+    order = np.random.RandomState(0).permutation(len(y))
+    return X[order], y[order]
+
+
+def test_a_stream_after_a_fit_keeps_what_was_learned(digits_in_order, global_random_seed):
+    X, y = digits_in_order
+    model = LOMTreeClassifier(random_state=global_random_seed).fit(X[:650], y[:650])
+    fitted = model.score(X[1300:], y[1300:])
+    for start in range(650, 1050, 25):
+        rows = slice(start, start + 25)
+        score = model.partial_fit(X[rows], y[rows]).score(X[1300:], y[1300:])
+        assert score > fitted - 0.05
+
+
+def test_a_stream_after_a_fit_learns_new_classes(digits_in_order, global_random_seed):
+    X, y = digits_in_order
+    old = y < 8
+    model = LOMTreeClassifier(random_state=global_random_seed)
+    model.fit(X[:650][old[:650]], y[:650][old[:650]])
+    test, old = (X[1300:], y[1300:]), old[1300:]
+    fitted = model.score(test[0][old], test[1][old])
+    for start in [*range(650, 1300, 50)] * 3:
+        model.partial_fit(X[start : start + 50], y[start : start + 50])
+        assert model.score(test[0][old], test[1][old]) > fitted - 0.1
+    assert model.score(test[0][~old], test[1][~old]) > 0.6
+
+
+@settings.get_profile("fits")
+@given(SEEDS, st.sampled_from([0.0, 0.1, 4.0]), st.sampled_from([None, 3, 40]))
+def test_streams_after_a_fit_leave_sound_trees(seed, resistance, max_nodes):
+    X, y = blobs(seed, n=120, k=6, std=5.0)
+    model = LOMTreeClassifier(
+        max_nodes, swap_resistance=resistance, max_iter=2, random_state=0
+    ).fit(X[:40], np.minimum(y[:40], 3))
+    for start in range(40, 120, 8):
+        model.partial_fit(X[start : start + 8], y[start : start + 8])
+        assert fault(model._arrays) == ""

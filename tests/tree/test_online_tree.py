@@ -6,19 +6,21 @@ from helpers import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from tree.online_faults import fault
 from tree.online_helpers import LOSSES, blobs, depth_bound
 
-from sklearn_optland.tree import LOMTreeClassifier
+from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 # Quality
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_learns_digits(digits, loss, global_random_seed):
+def test_learns_digits(digits, loss, storage, global_random_seed):
     X, X_test, y, y_test = digits
-    model = LOMTreeClassifier(loss=loss, random_state=global_random_seed).fit(X, y)
+    model = LOMTreeClassifier(loss=loss, random_state=global_random_seed).fit(storage(X), y)
     # A linear tree of ten leaves; guessing has 0.1.
     assert model.score(X_test, y_test) > 0.78
     assert model.history_["objective"][-1] < model.history_["objective"][0]
@@ -32,6 +34,28 @@ def test_units_of_the_features_do_not_matter(digits, loss, global_random_seed):
     model = LOMTreeClassifier(loss=loss, max_iter=5, random_state=global_random_seed)
     expected = clone(model).fit(X, y).apply(X_test)
     assert_array_equal(model.fit(X * units, y).apply(X_test * units), expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("offset", [30, 273, 10_000])
+def test_offsets_of_dense_features_do_not_matter(digits, loss, offset, global_random_seed):
+    X, X_test, y, y_test = digits
+    shifts = offset * X.std(axis=0) * np.random.default_rng(0).choice([-1, 1], X.shape[1])
+    model = LOMTreeClassifier(loss=loss, random_state=global_random_seed)
+    score = clone(model).fit(X, y).score(X_test, y_test)
+    shifted = clone(model).fit(X + shifts, y).score(X_test + shifts, y_test)
+    assert shifted > score - 0.05  # other roundings, another tree: as of another seed
+    stream = LOMTreeClassifier(loss=loss)
+    for start in range(0, len(X), 50):
+        stream.partial_fit(X[start : start + 50] + shifts, y[start : start + 50])
+    assert stream.score(X_test + shifts, y_test) > 0.5
+
+
+def test_offsets_do_not_matter_to_a_forest_of_histograms(digits):
+    X, X_test, y, y_test = digits
+    model = LOMForestClassifier(leaf="histogram", random_state=0)
+    score = clone(model).fit(X, y).score(X_test, y_test)
+    assert model.fit(X + 500.0, y).score(X_test + 500.0, y_test) > score - 0.05
 
 
 def test_rows_sorted_by_class_are_shuffled(digits, global_random_seed):

@@ -69,7 +69,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         The most passes over the rows.
     learning_rate : float, default=0.2
         How far a step moves the margin of its own row, on average, in units of the targets' size,
-        which is 1. Features are scaled inside, so that this does not depend on their units.
+        which is 1. Features are scaled inside, dense ones also centred, so that this does not
+        depend on their units and offsets.
     loss : {"hinge", "absolute", "log_loss"}, default="hinge"
         What the regressors minimise, for targets b = -1 or 1 and margins f: max(0, 1 - bf),
         abs(b - f) or log(1 + exp(-bf)).
@@ -124,9 +125,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     The order of the paper is kept: a node's statistics give the target, its regressor is updated,
     the margin under the new weights is added to the statistics and decides the way down.
     What the paper leaves open is done so: ties of a majority go to the class that is first in
-    `classes_`; steps are scaled by M ** -1.5 * s ** -0.5, with the largest size M and the root mean
-    square s of a feature, the same at all nodes, and end at the target; there is a largest depth,
-    and an option to refit the leaves.
+    `classes_`; steps are those of centred features, scaled by M ** -1.5 * s ** -0.5, with the
+    largest size M and the root mean square s of a feature's deviations from its mean so far, the
+    same at all nodes, and end at the target; there is a largest depth, and an option to refit the
+    leaves. Sparse rows are not centred, which would fill them: there, M and s are of the values.
 
     The result depends on the order of the rows, as online learning does. Sample weights act as
     repetition does at one place of that order.
@@ -270,7 +272,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
 
-        The tree goes on from where it is, also after `fit`. Calls in a row give the same tree as
+        The tree goes on from where it is, also after `fit`: leaves that the fit has refitted split
+        only for as many rows as a regressor would move for (`swap_resistance`), and what they
+        counted stays with their children. Calls in a row give the same tree as
         one pass of `fit` over all their rows, with `shuffle=False` and `refit_leaves=False`, if
         `max_nodes` and `max_depth` are set or `classes` are given (the defaults follow the number
         of classes known).

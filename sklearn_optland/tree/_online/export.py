@@ -20,7 +20,8 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
         The deepest level that is written.
     n_terms : int, default=3
         The most terms of a margin that are written: the largest, for features of the size of their
-        root mean squares. None are if the weights are hashed (`n_bits`).
+        standard deviations (sparse: root mean squares). None are if the weights are hashed
+        (`n_bits`).
     decimals : int, default=2
         Digits after the point.
 

@@ -21,21 +21,29 @@ depth becomes internal, with two new leaves that inherit its majority class and 
                 and orphan and parent become the two new leaves. The parent's regressor moves to the
                 node that splits, with its weights.
 
+Leaves that rows were counted at anew, when a fit ended, are worth more than a first stray row. They
+split, also by growth, only if their rows beside the majority are more than R (min_count of the root
++ 1). Their children inherit half of what was counted of the majority, but no more than that many
+rows: so many have to speak against the majority before a child predicts another class.
+
 Steps. Feature j has one rate for all nodes, with the largest size M_j and the root mean square s_j
-of its values,
+of its deviations from its mean m_j so far (sparse rows: of its values, and m = 0),
 
     r_j = 1 / (M_j sqrt(M_j s_j)),
 
 and the intercept the rate 1. For gradients of one size, the normalised adaptive gradient of Ross,
 Mineiro and Langford (2013) has 1 / (M_j s_j); the range alone would be 1 / M_j^2. This is their
 geometric mean: on clinc150 better than either, on news20 worse than the first by a point, elsewhere
-alike. No node needs a state of its own. With q = sum_j r_j x_j^2 + 1 a step of length t changes
+alike. No node needs a state of its own. With z_j = r_j (x_j - m_j), c = 1 - m'z and
+q = z'(x - m) + 1, a step of length t changes
 
-    w_j += t b r_j x_j,    so that f(x) changes by t b q, exactly:
+    w += t b z,    a += t b c,    so that f(x) changes by t b q, exactly:
 
-the margin under the new weights costs no second product. t is the learning rate over the running
-mean of q. A row of weight h makes the step that h repetitions would make (Karampatziakis and
-Langford 2011), and no step goes past the margin where the gradient of the loss vanishes.
+the step is that of centred features, and the margin under the new weights costs no second product.
+f itself stays a function of x, so that means may move, and sparse rows be routed. t is the learning
+rate over the running mean of q. A row of weight h makes the step that h repetitions would make
+(Karampatziakis and Langford 2011), and no step goes past the margin where the gradient of the loss
+vanishes.
 """
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint32_t, uint64_t
@@ -53,7 +61,10 @@ from sklearn_optland.tree._online.tree cimport (
 
 cdef extern from "float_rows.h" nogil:
     void optland_float_add(long long n, float t, const float* x, float* w)
-    float optland_float_scale(long long n, const float* x, const float* r, float* z)
+    float optland_float_dot(long long n, const float* x, const float* w)
+    float optland_float_scale(
+        long long n, const float* x, const float* m, const float* r, float* z
+    )
 
 LOSSES = {"absolute": ABSOLUTE, "hinge": HINGE, "log_loss": LOG}
 
@@ -69,6 +80,8 @@ FILL = 0.5
 cdef double _FILL = FILL
 
 cdef double LARGEST_RATE = 1e36
+# Of the mean: a feature that deviates less has float32's rounding for deviations.
+cdef double LEAST_DEVIATION = 1e-7
 
 
 cdef struct Learner:
@@ -114,7 +127,8 @@ def learn(
     cdef Slot[::1] slots = arrays["slots"]
     cdef float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
     cdef float[::1] largest = arrays["largest"], rates = arrays["rates"]
-    cdef double[::1] squares = arrays["squares"]
+    cdef float[::1] centres = arrays["centres"]
+    cdef double[::1] means = arrays["means"], squares = arrays["squares"]
     cdef const int[::1] ranks = arrays["ranks"]
     cdef Counters[::1] counters = arrays["counters"]
     cdef Py_ssize_t d = rows.n_columns, t = start, i
@@ -135,23 +149,26 @@ def learn(
             load(&pointers, &order[0], t, stop, &values[0], &row)
             if measure:
                 measure_features(
-                    &row, weight[i], &counters[0], &largest[0], &squares[0], &rates[0]
+                    &row, weight[i], &counters[0], &means[0], &squares[0], &largest[0],
+                    &centres[0], &rates[0],
                 )
-            scale(&row, &rates[0], &scaled[0])
+            scale(&row, &centres[0], &rates[0], &scaled[0])
             learn_row(&learner, &row, y[i], weight[i])
             t += 1
     return t
 
 
 def set_rates(arrays):
-    """Compute the rate of every feature from what has been measured."""
+    """Compute the rate and the centre of every feature from what has been measured."""
     cdef float[::1] largest = arrays["largest"], rates = arrays["rates"]
-    cdef double[::1] squares = arrays["squares"]
+    cdef float[::1] centres = arrays["centres"]
+    cdef double[::1] means = arrays["means"], squares = arrays["squares"]
     cdef Counters[::1] counters = arrays["counters"]
     cdef Py_ssize_t j
     with nogil:
         for j in range(rates.shape[0]):
-            rates[j] = rate(largest[j], squares[j], counters[0].rows)
+            rates[j] = rate(largest[j], means[j], squares[j], counters[0].rows)
+            centres[j] = <float>means[j]
 
 
 def link(Node[::1] nodes, Slot[::1] slots):
@@ -191,35 +208,48 @@ def hash_weights(const float[:, ::1] weights, int n_bits, float[::1] table):
 # Rows
 
 
-cdef inline float rate(float largest, double squares, double rows) noexcept nogil:
-    if squares > 0:
-        return <float>min(1 / (largest * sqrt(largest * sqrt(squares / rows))), LARGEST_RATE)
+cdef inline float rate(float largest, double mean, double squares, double rows) noexcept nogil:
+    cdef double deviation = sqrt(squares / rows) if squares > 0 else 0
+    if deviation > LEAST_DEVIATION * fabs(mean):
+        return <float>min(1 / (largest * sqrt(largest * deviation)), LARGEST_RATE)
     return 0
 
 
 cdef void measure_features(
-    const Row* row, double weight, Counters* counters, float* largest, double* squares,
-    float* rates,
+    const Row* row, double weight, Counters* counters, double* means, double* squares,
+    float* largest, float* centres, float* rates,
 ) noexcept nogil:
-    """Bring the statistics and rates of the row's features up to date."""
+    """Bring the statistics, centres and rates of the row's features up to date.
+
+    Squares are summed about the mean so far (Welford).
+    """
     cdef Py_ssize_t p, j
-    cdef double x
+    cdef double before, after
     counters.rows += weight
     for p in range(row.size):
-        j = p if row.index == NULL else row.index[p]
-        x = fabs(row.x[p])
-        if x > largest[j]:
-            largest[j] = <float>x
-        squares[j] += weight * x * x
-        rates[j] = rate(largest[j], squares[j], counters.rows)
+        if row.index == NULL:
+            j = p
+            before = row.x[p] - means[j]
+            means[j] += weight / counters.rows * before
+            centres[j] = <float>means[j]
+            after = row.x[p] - means[j]
+        else:
+            j = row.index[p]
+            before = after = row.x[p]
+        if fabs(after) > largest[j]:
+            largest[j] = <float>fabs(after)
+        squares[j] += weight * before * after
+        rates[j] = rate(largest[j], means[j], squares[j], counters.rows)
 
 
-cdef void scale(Row* row, const float* rates, float* scaled) noexcept nogil:
-    """Compute r x, and q = x'(r x) + 1."""
+cdef void scale(Row* row, const float* centres, const float* rates, float* scaled) noexcept nogil:
+    """Compute z, c and q."""
     cdef Py_ssize_t p
     cdef double q = 0
+    row.c = 1
     if row.index == NULL:
-        q = optland_float_scale(row.size, row.x, rates, scaled)
+        q = optland_float_scale(row.size, row.x, centres, rates, scaled)
+        row.c -= optland_float_dot(row.size, centres, scaled)
     else:
         for p in range(row.size):
             scaled[p] = rates[row.index[p]] * row.x[p]
@@ -259,14 +289,14 @@ cdef double train(
             optland_float_add(row.size, step, row.scaled, weights)
         else:
             row_add(row.scaled, places, row.size, step, weights)
-        tree.intercepts[here.regressor] += step
+        tree.intercepts[here.regressor] += <float>(step * row.c)
         margin = bounded(margin + change)
     return margin
 
 
 cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth, Py_ssize_t n_splits) noexcept nogil:
-    """The most slots that one row can take: one a node, and one more where a leaf splits."""
-    return min(max_depth, n_splits + 1) + 2  # no tree is deeper than it has splits
+    """The most slots that one row can take: one a node, and three more where a leaf splits."""
+    return min(max_depth, n_splits + 1) + 4  # no tree is deeper than it has splits
 
 
 cdef inline bint has_room(const Learner* learner) noexcept nogil:
@@ -302,15 +332,14 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
     cdef Slot* slot
     cdef int here = counters.root, depth = 0
     cdef double margin
-    cdef bint seen = False
+    cdef bint is_first_leaf = True
     counters.q += weight * row.q
     counters.q_rows += weight
     while True:
         node = tree.nodes + here
         slot = slot_of(tree, node.name, c)
         if node.left < 0:
-            if not seen:
-                seen = True
+            if is_first_leaf:
                 counters.visits += weight
                 counters.mistakes += weight * (node.majority != c)
             if slot.n == 0:
@@ -322,10 +351,16 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
             ):
                 node.max_count = slot.n
                 node.majority = c
-            if node.n_classes < 2 or depth >= learner.max_depth or not split(learner, here):
+            if node.n > 0:
+                node.n += weight
+            if (
+                not is_first_leaf or node.n_classes < 2 or depth >= learner.max_depth
+                or not split(learner, here)
+            ):
                 node.min_count += weight
                 update_min_counts(tree, node.parent)
                 return
+            is_first_leaf = False
             slot = slot_of(tree, node.name, c)
         margin = train(learner, row, here, slot, weight)
         node.margins += weight * margin
@@ -353,9 +388,10 @@ cdef void update_min_counts(Tree* tree, int node) noexcept nogil:
         node = tree.nodes[node].parent
 
 
-cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
-    """A leaf without statistics, with what it inherits."""
+cdef void make_leaf(Tree* tree, int node, int parent, double known) noexcept nogil:
+    """A leaf with what it inherits."""
     cdef Node* leaf = tree.nodes + node
+    cdef Slot* slot
     leaf.parent = parent
     leaf.left = leaf.right = leaf.regressor = -1
     leaf.margins = leaf.n = leaf.max_count = 0
@@ -364,6 +400,11 @@ cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
     leaf.min_count = tree.nodes[parent].min_count / 2
     leaf.majority = tree.nodes[parent].majority
     rename(tree, leaf)
+    if known > 0:
+        slot = slot_of(tree, leaf.name, leaf.majority)
+        slot.n = leaf.n = leaf.max_count = known
+        leaf.n_classes = 1
+        append(leaf, tree.slots, slot - tree.slots)
 
 
 cdef inline void rename(Tree* tree, Node* node) noexcept nogil:
@@ -373,20 +414,27 @@ cdef inline void rename(Tree* tree, Node* node) noexcept nogil:
 
 
 cdef bint split(Learner* learner, int leaf) noexcept nogil:
-    """Make a leaf internal by growth or recycling, if one of them may."""
+    """Make a leaf internal by growth or recycling, if one of them may.
+
+    A leaf that a fit has counted rows at has n > 0, as do the children of its splits.
+    """
     cdef Tree* tree = &learner.tree
     cdef Counters* counters = tree.counters
     cdef Node* node = tree.nodes + leaf
     cdef int orphan, parent, sibling, grandparent
+    cdef double floor = learner.swap_resistance * (tree.nodes[counters.root].min_count + 1)
+    cdef double known = min(node.max_count / 2, floor) if node.n > 0 else 0
+    cdef double n = node.n if node.n > 0 else node.min_count
+    cdef bint resists = n - node.max_count <= floor
     if counters.n_regressors < learner.max_regressors:
+        if node.n > 0 and resists:
+            return False
         node.left, node.right = counters.n_nodes, counters.n_nodes + 1
         node.regressor = counters.n_regressors
         counters.n_nodes += 2
         counters.n_regressors += 1
     else:
-        if node.min_count - node.max_count <= learner.swap_resistance * (
-            tree.nodes[counters.root].min_count + 1
-        ):
+        if resists:
             return False
         orphan = counters.root
         while tree.nodes[orphan].left >= 0:
@@ -414,8 +462,8 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
         node.left, node.right = orphan, parent
         node.regressor = tree.nodes[parent].regressor
         counters.n_swaps += 1
-    make_leaf(tree, node.left, leaf)
-    make_leaf(tree, node.right, leaf)
+    make_leaf(tree, node.left, leaf, known)
+    make_leaf(tree, node.right, leaf, known)
     node.margins = node.n = 0
     node.first = 0
     rename(tree, node)

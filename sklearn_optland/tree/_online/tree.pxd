@@ -19,7 +19,7 @@ cdef extern from *:
 # A node, one cache line.
 cdef struct Node:
     double margins  # E
-    double n
+    double n  # at a leaf, the rows that a fit has counted, and those since; else 0
     double min_count, max_count
     int32_t parent, left, right  # -1: none
     int32_t regressor
@@ -47,10 +47,10 @@ cdef struct Counters:
 
 cdef struct Row:
     const float* x
-    const float* scaled  # r x
+    const float* scaled  # z
     const int* index  # columns; NULL: all of them
     Py_ssize_t size
-    double q
+    double q, c
 
 
 cdef struct Tree:

@@ -17,6 +17,8 @@ from sklearn_optland.tree._online.learn_fast import (
     slots_of_a_row,
 )
 
+# Arrays that need not be kept, because they follow from the statistics of the features.
+FOLLOWING = ("centres", "rates")
 MIN_SLOTS = 64
 MIN_REGRESSORS = 16
 # Nodes have numbers of 32 bits.
@@ -39,7 +41,8 @@ def single_leaf(n_features, classes):
     -------
     arrays : dict of ndarray
         "nodes", "slots" (statistics of classes) and "counters", of the kernel's structures;
-        "weights" and "intercepts" of the regressors; "largest" and "squares" of the features.
+        "weights" and "intercepts" of the regressors; "means" of the features, with the "squares"
+        and the "largest" of the deviations from them.
         "weights" is flat: a row for each regressor, or, if "counters" says `n_bits`, a table that
         all share, where a hash of regressor and feature finds its place.
         "classes", sorted, their numbers as "codes", and "ranks", the place of each number.
@@ -57,6 +60,7 @@ def single_leaf(n_features, classes):
         "weights": np.zeros(0, np.float32),
         "intercepts": np.zeros(0, np.float32),
         "largest": np.zeros(n_features, np.float32),
+        "means": np.zeros(n_features),
         "squares": np.zeros(n_features),
         "classes": classes,
         "codes": codes,
@@ -77,12 +81,13 @@ class OnlineTree:
         self._working = {
             name: np.require(array, requirements="CW") for name, array in arrays.items()
         }
-        self._working["rates"] = np.zeros(len(arrays["largest"]), np.float32)
+        for name in FOLLOWING:
+            self._working[name] = np.zeros(len(arrays["largest"]), np.float32)
 
     @property
     def arrays(self):
-        """What has to be kept: all but the rates, which follow from the features' statistics."""
-        return {name: array for name, array in self._working.items() if name != "rates"}
+        """What has to be kept."""
+        return {name: array for name, array in self._working.items() if name not in FOLLOWING}
 
     def copy(self):
         """A tree that learns on its own."""
@@ -149,9 +154,8 @@ class OnlineTree:
         counts = sparse.coo_array((weight, (leaves, codes)), shape=shape)
         counts.sum_duplicates()
         leaf, code = counts.row, counts.col
-        order = np.lexsort(
-            (-self["ranks"][code], counts.data, leaf)
-        )  # the majority is the last of its leaf
+        # The majority is the last of its leaf.
+        order = np.lexsort((-self["ranks"][code], counts.data, leaf))
         leaf, code, n = leaf[order], code[order], counts.data[order]
 
         is_leaf = nodes["left"] < 0
@@ -159,6 +163,9 @@ class OnlineTree:
         nodes["max_count"] = 0
         nodes["majority"][leaf] = code  # of equal indices, NumPy assigns the last
         nodes["max_count"][leaf] = n
+        total = np.bincount(leaf, weights=n, minlength=len(nodes))
+        nodes["n"][is_leaf] = nodes["min_count"][is_leaf] = total[is_leaf]
+        self._update_min_counts()
         slots, owner = live_slots(self._working)
         internal = ~is_leaf[owner]
         counted = np.zeros(len(leaf), SLOT)
@@ -227,9 +234,14 @@ class OnlineTree:
         for level in levels:
             split = level[left[level] >= 0]
             parent[left[split]] = parent[right[split]] = split
-        for level in reversed(levels):
+        self._update_min_counts()
+
+    def _update_min_counts(self):
+        """Bring those of splits in line with the leaves."""
+        nodes = self["nodes"]
+        left, right, min_count = nodes["left"], nodes["right"], nodes["min_count"]
+        for level in reversed(self._levels()):
             split = level[left[level] >= 0]
-            min_count = nodes["min_count"]
             min_count[split] = np.minimum(min_count[left[split]], min_count[right[split]])
 
     def _levels(self):
