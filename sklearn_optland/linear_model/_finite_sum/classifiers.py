@@ -86,7 +86,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -342,7 +343,8 @@ class SAGAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -465,7 +467,8 @@ class SVRGClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -588,7 +591,8 @@ class SDCAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 

@@ -76,7 +76,8 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -323,7 +324,8 @@ class SAGARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -441,7 +443,8 @@ class SVRGRegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -559,7 +562,8 @@ class SDCARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, if their shape is the same and
+        they are better than zeros.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
