@@ -86,8 +86,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -343,8 +342,7 @@ class SAGAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -467,8 +465,7 @@ class SVRGClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -591,8 +588,7 @@ class SDCAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 

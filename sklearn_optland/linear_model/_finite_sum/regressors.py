@@ -76,8 +76,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -324,8 +323,7 @@ class SAGARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -443,8 +441,7 @@ class SVRGRegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
@@ -562,8 +559,7 @@ class SDCARegressor(_FixedSolverRegressor):
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same and
-        they are better than zeros.
+        Whether to start from the coefficients of the previous fit, if their shape is the same.
     random_state : int, RandomState instance or None, default=None
         Draws the rows. None stands for 0: a fit is the same each time.
 
