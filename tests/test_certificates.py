@@ -80,8 +80,8 @@ def settings_of_sums(draw, n_classes):
     loss = draw(st.sampled_from(MARGINS if n_classes else RESIDUALS))
     parameters = {
         "loss": loss,
-        "alpha": draw(st.sampled_from([1e-8, 1e-4, 1e-2, 1.0])),
-        "l1_ratio": draw(st.sampled_from([0.0, 0.0, 0.5])),
+        "alpha": draw(st.sampled_from([0.0, 1e-8, 1e-4, 1e-2, 1.0])),
+        "l1_ratio": draw(st.sampled_from([0.0, 0.0, 0.5, 1.0])),
         "positive": draw(st.booleans()),
         "fit_intercept": draw(st.booleans()),
     }
@@ -92,6 +92,7 @@ def settings_of_sums(draw, n_classes):
         for name, needs in SOLVERS.items()
         if not (needs.smooth_loss and loss in ("hinge", "epsilon_insensitive"))
         and not (needs.quadratic and not quadratic)
+        and not (needs.l2 and (parameters["alpha"] == 0 or parameters["l1_ratio"] == 1))
         and not (is_softmax and not needs.multinomial)
     ]
     return {**parameters, "solver": draw(st.sampled_from(able))}
@@ -109,19 +110,26 @@ def overwritten(draw, model):
 @settings.get_profile("fits")
 @given(draws=st.data(), seed=SEEDS, n_classes=st.sampled_from([0, 2, 3]))
 def test_finite_sums_never_claim_too_much_wherever_they_start(draws, seed, n_classes):
-    X, y = data(seed, n_classes, d=draws.draw(st.sampled_from([3, 40])))
+    d = draws.draw(st.sampled_from([3, 40]))
+    X, y = data(seed, n_classes, d)
     Model = FiniteSumClassifier if n_classes else FiniteSumRegressor
     fixed = {"random_state": 0} if n_classes else {"random_state": 0, "epsilon": EPSILON}
-    before, after = (draws.draw(settings_of_sums(n_classes)) for _ in range(2))
+    before_classes = draws.draw(st.sampled_from([2, 3])) if n_classes else 0
+    before, after = (draws.draw(settings_of_sums(k)) for k in (before_classes, n_classes))
+    offset = draws.draw(st.sampled_from([0.0, 0.0, 10.0, 1e3])) * after["fit_intercept"]
+    X = X + offset
     first, second = (X.astype(draws.draw(st.sampled_from(["f4", "f8"]))) for _ in range(2))
     model = Model(**before, **fixed, warm_start=True, max_iter=draws.draw(st.sampled_from([2, 50])))
-    fit_quietly(model, first, y)
+    fit_quietly(model, first, data(seed, before_classes, d)[1])
     if draws.draw(st.booleans()):
         draws.draw(overwritten(model))
     model.set_params(**after, step_size=draws.draw(st.sampled_from(["auto", 3.0])))
     fit_quietly(model.set_params(max_iter=draws.draw(st.sampled_from([1, 20]))), second, y)
     cold = Model(**{**after, "solver": "catalyst"}, **fixed, tol=1e-8, max_iter=500)
     assert_certified(model, fit_quietly(cold, second.astype(float), y), second, y)
+    if second.dtype == float:
+        at_zero = mean_loss(model.loss, second, y, 0 * model.coef_, 0 * model.intercept_)
+        assert objective(model, second, y) <= at_zero * (1 + 1e-9)
     assert not (model.positive and (model.coef_ < 0).any())
     assert model.fit_intercept or not np.any(model.intercept_)
 

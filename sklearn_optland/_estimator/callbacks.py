@@ -13,6 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 BETWEEN = ("sklearn", "sklearn_optland", "joblib")
 # Advice never asks for more iterations than so many times those that there were.
 MAX_ADVISED = 1000
+# Times those that there were, another remedy may be better.
+MANY = 10
 # A relative value above this is no fit that a larger tol should accept.
 LARGEST_ADVISED = 0.1
 
@@ -121,7 +123,8 @@ def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale 
     if certificate.tolerance:
         needed = predicted_count(counts, values, certificate.tolerance)
         if needed < MAX_ADVISED * estimator.max_iter:
-            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}{or_tol}."
+            or_remedy = f", or {remedy}" if needed > MANY * estimator.max_iter else ""
+            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}{or_remedy}{or_tol}."
     return f"It hardly falls any more: {remedy}{or_tol}."
 
 

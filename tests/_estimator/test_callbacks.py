@@ -270,6 +270,10 @@ def test_advice_names_the_iterations_that_the_rate_predicts():
     assert "Set max_iter to about 170, or tol to 0.02" in advise(
         Advised(), 100, np.float64, missed, counts, values
     )
+    far = Certificate("duality gap", 0.5, 1e-6, "global", 0.5)
+    slow = 0.5 * 10 ** ((100 - counts) / 1000)
+    expected = "Set max_iter to about 7000, or set a larger alpha."
+    assert advise(Advised(), 100, float, far, counts, slow, "set a larger alpha") == expected
     stuck = advise(Advised(), 100, np.float64, missed, counts, np.full(100, 1e-2))
     assert "hardly falls" in stuck
     ended = advise(Advised(), 50, np.dtype(np.float32), missed, counts, values)

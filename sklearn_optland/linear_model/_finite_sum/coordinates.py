@@ -47,6 +47,9 @@ class Coordinates:
         return np.concatenate([w, np.reshape(b, (1, *w.shape[1:]))])
 
 
+USERS_OWN = Coordinates()
+
+
 def training_source(X, c, penalty, fit_intercept):
     """Rows to train on, and their coordinates: the user's, or better ones in a copy.
 
@@ -67,12 +70,12 @@ def training_source(X, c, penalty, fit_intercept):
     # without a penalty the certificate needs a Gram matrix, and that the order
     source = ArraySource(X, in_order=not is_penalized, c=c)
     if source.is_sparse or is_memory_mapped(X):
-        return source, Coordinates()
+        return source, USERS_OWN
     with np.errstate(over="ignore", invalid="ignore"):
         some = X[:: -(-len(X) // SAMPLE)].astype(np.float64)
         means = some.mean(axis=0) * fit_intercept
         if not are_uneven(means**2, np.mean((some - means) ** 2, axis=0), is_penalized):
-            return source, Coordinates()
+            return source, USERS_OWN
     # two steps: the deviations keep their digits
     X = np.subtract(X, means)
     rest = c @ X * fit_intercept

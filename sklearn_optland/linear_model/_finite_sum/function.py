@@ -82,7 +82,7 @@ def finite_sum(
     fit_intercept : bool, default=False
         Whether to fit an intercept, which is not penalised.
     start : array-like of shape (n_features + 1,), default=None
-        Coefficients and intercept to start from. Default: zeros.
+        Coefficients and intercept to start from, unless zeros are better. Default: zeros.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         As in :class:`FiniteSumClassifier`.
     step_size : "auto" or float, default="auto"

@@ -12,7 +12,7 @@ from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
-from sklearn_optland.linear_model._finite_sum.coordinates import Coordinates
+from sklearn_optland.linear_model._finite_sum.coordinates import USERS_OWN
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps, SoftmaxSagaSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps, SoftmaxSdcaSteps
 from sklearn_optland.linear_model._finite_sum.unpenalized import (
@@ -23,7 +23,6 @@ from sklearn_optland.linear_model._finite_sum.unpenalized import (
 )
 
 EPS = np.finfo(float).eps
-USERS_OWN = Coordinates()
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
 # An imbalance, relative to the rarest class, that is left to rounding's share.
@@ -58,7 +57,7 @@ class FiniteSum:
         Of the losses that have one.
     penalty : Penalty
     fit_intercept : bool
-    coordinates : Coordinates, default=Coordinates()
+    coordinates : Coordinates, default=USERS_OWN
         What the columns are made of.
     """
 

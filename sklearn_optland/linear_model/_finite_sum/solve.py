@@ -15,7 +15,11 @@ from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.coordinates import are_uneven, training_source
+from sklearn_optland.linear_model._finite_sum.coordinates import (
+    USERS_OWN,
+    are_uneven,
+    training_source,
+)
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
     choose_sampling,
@@ -129,11 +133,12 @@ class Descent:
                 self.gap_per_move = self.point.certificate / moved
 
     def keep_as(self, dtype):
-        """Round the best parameters to a type, and certify what is left."""
+        """Round the best parameters to a type and the user's coordinates; certify what is left."""
         W, coordinates = self.best.W, self.problem.coordinates
-        if dtype != W.dtype:
-            largest = np.abs(coordinates.to_user(W)).max()
-            if largest > np.finfo(dtype).max:
+        if dtype != W.dtype or coordinates is not USERS_OWN:
+            with np.errstate(over="ignore"):
+                largest = np.abs(coordinates.to_user(W)).max()
+            if not largest <= np.finfo(dtype).max:
                 raise ValueError(
                     f"X: with this y, coefficients up to {largest:.3g} overflow its {dtype}. "
                     "Rescale X or y, or pass X as float64."

@@ -47,10 +47,12 @@ def cancelling_pulls(problem, W, theta):
     """
     pulled = left = problem.pull(theta)
     for _ in range(MAX_ROUNDS):
-        bound = _free(problem, W, left)
-        if np.all(np.abs(np.where(bound, left, 0.0)) <= UNFELT * _most(problem, theta)):
+        free = _free(problem, W, left)
+        if np.all(np.abs(np.where(free, left, 0.0)) <= UNFELT * _most(problem, theta)):
             return theta, left, pulled
-        theta = _moved(problem, theta, left, bound)
+        if not np.isfinite(left).all():
+            break
+        theta = _moved(problem, theta, left, free)
         left = problem.pull(theta)
     return None, left, pulled
 
