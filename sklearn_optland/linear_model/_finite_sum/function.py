@@ -109,7 +109,7 @@ def finite_sum(
     ('sdca', True)
     """
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
-    y = check_array(y, dtype=np.float64, ensure_2d=False)
+    y = check_array(y, dtype=np.float64, order="C", ensure_2d=False)
     if y.shape != X.shape[:1]:
         raise ValueError(f"y: found shape {y.shape}; X asks for {X.shape[:1]}.")
     c = row_weights(X, sample_weight)

@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, check_start
 from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
@@ -127,6 +127,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.warm_start and hasattr(self, "coefs_"):
             shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
             if shapes == network.shapes:
+                check_start(self, "coefs_", "intercepts_")
                 return units.to_inside(network, self.coefs_, self.intercepts_, dtype)
         if isinstance(self.init, (tuple, list)):
             if len(self.init) != 2:

@@ -191,9 +191,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         layout, k = problem.layout, problem.n_outputs
         m = 0 if self.solver == "sliding-frank-wolfe" else self.n_particles
         if self.warm_start and hasattr(self, "coefs_"):
-            shapes = [W.shape for W in self.coefs_]
-            has_size = m == 0 or shapes[0][1] == m
-            if shapes[0][0] == layout.n_features and shapes[1][1] == k and has_size:
+            size = m or self.coefs_[0].shape[1]
+            shapes = [part.shape for part in (*self.coefs_, *self.intercepts_)]
+            if shapes == [(layout.n_features, size), (size, k), (size,), (k,)]:
                 check_start(self, "coefs_", "intercepts_")
                 with np.errstate(over="ignore", invalid="ignore"):
                     inside = columns.to_inside(self.coefs_, self.intercepts_)

@@ -109,9 +109,7 @@ class TwoLayerProblem:
 
     def _see(self, source):
         _, mean, size, rounding = self.scales
-        in_units = partial(
-            standardised, mean=mean, size=size, rounding=rounding, dtype=self.dtype
-        )
+        in_units = partial(standardised, mean=mean, size=size, rounding=rounding, dtype=self.dtype)
         self.source, self.X = source, None
         self.Y = source.map(in_units, source.Y)
 
