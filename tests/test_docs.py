@@ -1,6 +1,7 @@
-"""The code on the pages of documentation runs, and prints what the pages say; the map is right."""
+"""The code on the pages runs, and prints what the pages say; what they name exists."""
 
 import doctest
+import pkgutil
 import re
 import sys
 from pathlib import Path
@@ -14,13 +15,15 @@ NEEDS = {"plotting": "matplotlib", "ProgressBar": "rich", "skops": "skops"}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def _name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
 def _blocks(page):
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.stem) for page in PAGES if _blocks(page)]
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page)], ids=_name)
 def test_code_runs(page, monkeypatch, tmp_path):
     """The blocks of a page follow each other in one namespace; those with prompts are doctests."""
     text = page.read_text(encoding="utf-8")
@@ -42,6 +45,32 @@ def test_code_runs(page, monkeypatch, tmp_path):
             assert not runner.failures, "".join(output)
         else:
             exec(compile(block, name, "exec"), namespace)
+
+
+NAMED_FILE = re.compile(r"(?<![\w/])(?:tests|benchmarks|sklearn_optland|_\w+)/[\w./*]*\w")
+NAMED_OBJECT = re.compile(r"\bsklearn_optland(?:\.\w+)+")
+
+
+def _files(name):
+    """Files of that name, in the checkout or in the package; FOLDER stands for any."""
+    for folder in (ROOT, ROOT / "sklearn_optland"):
+        yield from folder.glob(name.replace("FOLDER", "*"))
+
+
+def _exists(name):
+    """Whether there is the file, or for `_rows/source.ArraySource` the module that has the name."""
+    module, _, attribute = name.rpartition(".")
+    return any(_files(name)) or any(
+        attribute in file.read_text() for file in _files(f"{module}.py")
+    )
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "benchmarks" / "README.md"], ids=_name)
+def test_what_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in NAMED_FILE.findall(text) if not _exists(name)] == []
+    for name in set(NAMED_OBJECT.findall(text)):
+        pkgutil.resolve_name(name)
 
 
 def test_the_map_of_contributing_is_that_of_the_package():

@@ -17,7 +17,12 @@ FLOORS = [
     ["_loss", "_optim"],
     ["_estimator"],
     ["_net"],
-    ["linear_model._scores", "tree._top_k", "tree._training_rows"],  # of several families
+    [
+        "linear_model._scores",
+        "linear_model._paths",
+        "tree._top_k",
+        "tree._training_rows",
+    ],  # of several families
     [
         "linear_model._logistic",
         "linear_model._finite_sum",
@@ -118,6 +123,12 @@ def imports(path):
 
 def test_every_source_has_a_room():
     assert [str(path) for path in SOURCES if room_of(module_of(path)) is None] == []
+
+
+def test_every_private_package_has_a_line_of_its_own():
+    private = [package for package in PACKAGES if package.rpartition(".")[2].startswith("_")]
+    missing = sorted(set(private) - FLOOR_OF.keys())
+    assert not missing, f"add to FLOORS of {Path(__file__).name}, on their floors: {missing}"
 
 
 @pytest.mark.parametrize("room", FLOOR_OF)

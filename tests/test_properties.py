@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import get_tags
+from sklearn.utils._testing import set_random_state
 
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -20,7 +21,7 @@ ORDINARY = st.floats(-3, 3) | st.integers(-2, 2).map(float)
 EXTREME = st.sampled_from([1e300, -1e300, 1e150, -1e18, 1e-20, 1e-160, -5e-324])
 NOT_FINITE = st.sampled_from([np.nan, np.inf, -np.inf])
 VALUES = st.sampled_from([ORDINARY, ORDINARY | EXTREME, ORDINARY | EXTREME | NOT_FINITE])
-NAMES = r"\b(X|y|sample_weight|Sample weights|class|classes)\b"
+NAMES = r"\b(X|y|sample_weight|Sample weights|class|classes|n_splits)\b"
 WEIGHTS = st.sampled_from([st.just(0.0) | st.floats(0, 9), EXTREME | st.just(1.0), NOT_FINITE])
 
 
@@ -44,7 +45,8 @@ def training_data(draw, labels, storages):
 @settings.get_profile("fits")
 @given(data=st.data())
 def test_any_data_give_finite_numbers_or_a_helpful_error(Estimator, data):
-    model = Estimator(max_iter=5, random_state=0)
+    model = Estimator(max_iter=5)
+    set_random_state(model)
     storages = [np.asarray]
     if get_tags(model).input_tags.sparse:
         storages += [sparse.csr_array, sparse.csc_matrix]

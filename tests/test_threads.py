@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris
+from sklearn.utils._testing import set_random_state
 from threadpoolctl import threadpool_limits
 
 import sklearn_optland
@@ -68,6 +69,26 @@ def test_one_thread_in_a_joblib_job(backend):
     with threadpool_limits(2, user_api="openmp"):
         assert Parallel(n_jobs=1)(delayed(n_threads)() for _ in range(2)) == [2, 2]
         assert Parallel(n_jobs=2, backend=backend)(delayed(n_threads)() for _ in range(2)) == [1, 1]
+
+
+def test_blas_gets_its_threads_back_when_the_last_fit_ends():
+    class Blas:
+        n_threads = 4
+
+        def limit(self, limits, user_api):
+            found, self.n_threads = self.n_threads, limits
+            restore = lambda: setattr(self, "n_threads", found)  # noqa: E731
+            return SimpleNamespace(restore_original_limits=restore)
+
+    limit = threads.BlasLimit()
+    blas = limit.controller = Blas()
+    for _ in range(2):
+        limit.__enter__()
+        limit.__enter__()  # while the first fit runs
+        limit.__exit__()
+        assert blas.n_threads == 1
+        limit.__exit__()
+        assert blas.n_threads == 4
 
 
 # Passes
@@ -257,7 +278,9 @@ def test_every_estimator_fits_in_jobs_after_threads(backend):
     # Kernels keep no state between calls, and release the GIL.
     def fit_and_predict(estimator):  # in here, loky's workers need not import this file
         X, y = load_iris(return_X_y=True)
-        return estimator(max_iter=5, random_state=0).fit(X, y).predict(X)
+        model = estimator(max_iter=5)
+        set_random_state(model)
+        return model.fit(X, y).predict(X)
 
     estimators = [estimator for _, estimator in all_estimators()]
     on_threads(2, pass_over, 1000, lambda *block: None, 1e9)

@@ -4,8 +4,26 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state
 
 from sklearn_optland._version import __version__
+
+
+def goes_on(estimator, attribute, classes=None):
+    """Whether `fit` starts from the previous one: it is asked to, and the classes are the same.
+
+    Parameters
+    ----------
+    estimator : estimator with `warm_start`
+    attribute : str
+        What a previous fit has left. Whether its shape is that of the new problem, which follows
+        from columns, outputs and sizes, is left to the caller.
+    classes : ndarray, default=None
+        Sorted labels of the new data; None in a regression.
+    """
+    if not (estimator.warm_start and hasattr(estimator, attribute)):
+        return False
+    return classes is None or np.array_equal(estimator.classes_, classes)
 
 
 def check_start(estimator, *names):
@@ -25,6 +43,24 @@ def check_start(estimator, *names):
             raise ValueError(
                 f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
             )
+
+
+def private_random_state(random_state, default=None):
+    """`check_random_state`, but None leaves NumPy's global generator alone.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    default : int, default=None
+        What None stands for. Default: a seed of its own each time.
+
+    Returns
+    -------
+    rng : RandomState
+    """
+    if random_state is None:
+        return np.random.RandomState(default)
+    return check_random_state(random_state)
 
 
 class OptlandEstimator:

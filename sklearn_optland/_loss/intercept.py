@@ -13,8 +13,9 @@ MAX_STEPS = 200
 LEAST_REACH = 30.0
 # A step must leave at most this share of the slope along it.
 SHARE = 0.4
-# On a flat a Newton step changes the imbalance e-fold; where steps are short, it squares it.
-SHORT = 1e-2
+# On a flat a Newton step changes the imbalance e-fold; where steps are short, it squares it, and
+# after the shortest rounding is left.
+SHORT, SHORTEST = 1e-2, 1e-8
 # Brackets double until they hold the minimum, and are halved until no number is left in them.
 MAX_TRIALS = 100
 EPS, TINY = np.finfo(float).eps, 1e-300
@@ -41,12 +42,15 @@ def best_shift(balance, shift):
         imbalance, hessian, balanced = at
         size = np.abs(imbalance)
         added = (size + EPS * size.max()) / reach
-        step = solve_semidefinite(hessian + np.diag(added), imbalance)
+        # A constant shift of all classes changes nothing, and what rounding says of it is noise.
+        constant = np.diag(hessian).mean() * (len(size) > 1)
+        step = solve_semidefinite(hessian + np.diag(added) + constant, imbalance)
         if not imbalance @ step > 0:  # rounding has left a Hessian that is not semi-definite
             step = imbalance / np.maximum(added, TINY)
         if len(step) > 1:
-            step -= step.mean()  # a constant shift of all classes changes nothing
-        if size.max() <= balanced and np.abs(step).max() <= SHORT:
+            step -= step.mean()
+        longest = np.abs(step).max()
+        if longest <= SHORTEST or (size.max() <= balanced and longest <= SHORT):
             return shift + step
         slope = imbalance @ step
         if not slope > 0:

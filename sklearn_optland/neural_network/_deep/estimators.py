@@ -6,10 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, check_start
+from sklearn_optland._estimator.base import OptlandEstimator, check_start, private_random_state
 from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
@@ -142,7 +141,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _solve(self, rows, Y, is_log_loss, fitted):
         """Run the solver, and store what came out; `fitted` is what predictions need besides."""
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         network = self._network(rows.X.shape[1], Y.shape[1], is_log_loss)
         weighted = replace(rows, weights=normalized(rows.weights))
         X, c, Y = weighted.used(Y)
@@ -443,7 +442,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. Default: all 1.
 
         Returns
         -------
@@ -453,8 +452,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Raises
         ------
         ValueError
-            If the data have fewer than two classes, a class without weight, or missing or infinite
-            values; or if parameters do not fit each other.
+            If the data have fewer than two classes, no weight, or missing or infinite values; or if
+            parameters do not fit each other.
         """
         rows = classification_rows(self, X, y, sample_weight)
         Y = as_columns(rows.codes, len(rows.classes))

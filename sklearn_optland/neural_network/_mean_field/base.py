@@ -5,10 +5,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, check_start
+from sklearn_optland._estimator.base import OptlandEstimator, check_start, private_random_state
 from sklearn_optland._estimator.callbacks import (
     advise,
     predicted_count,
@@ -123,7 +122,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _fit(self, rows, Y, extra):
         """Fit to training rows with targets Y; `extra` is what predictions need besides the net."""
         self._check_choice()
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         X, c = rows.X, normalized(rows.weights)
         columns = StandardColumns(X, c, self.scale_inputs, self.fit_intercept)
         used, held = self._split(c, rows.codes, rng)

@@ -1,8 +1,8 @@
 """The stochastic flow: a step of gradient descent on each mini-batch that comes."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -54,7 +54,7 @@ def partial_fit(net, X, Y, c, extra):
         layout, is_first = problem.layout, state is None
         state = flow_state(problem.scales) if is_first else dict(state)
         if is_first:
-            rng, m = check_random_state(net.random_state), net.n_particles
+            rng, m = private_random_state(net.random_state), net.n_particles
             state["theta"] = layout.spread_start(m, 1 / np.sqrt(m), rng)
         elif state["theta"] is None:
             state["theta"] = layout.to_inside(net.coefs_, net.intercepts_)
