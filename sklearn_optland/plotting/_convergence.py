@@ -86,6 +86,10 @@ class ConvergenceDisplay:
             check_is_fitted(estimator, "history_")
         if names is None:
             names = [_name(estimator) for estimator in estimators]
+        if len(names) != len(estimators):
+            raise ValueError(
+                f"names: found {len(names)}; allowed are {len(estimators)}, one for each estimator."
+            )
         curves = {n: e.history_ for n, e in zip(names, estimators, strict=True)}
         rates = {n: e.rate_ for n, e in zip(names, estimators, strict=True) if hasattr(e, "rate_")}
         return cls(curves, rates=rates, optimum=optimum).plot(x=x, slopes=slopes, ax=ax)

@@ -21,6 +21,15 @@ def test_function_continues_where_it_stopped():
     np.testing.assert_allclose(model.coef_, cold.coef, rtol=1e-10)
 
 
+def test_targets_may_be_a_column_of_an_array():
+    X, y = load_diabetes(return_X_y=True)
+    results = [
+        finite_sum("squared_error", "l2", X, targets, random_state=0)
+        for targets in (y, np.column_stack([y, y])[:, 0])
+    ]
+    np.testing.assert_array_equal(results[1].x, results[0].x)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -197,7 +197,10 @@ def test_theorem_of_algorithm_1():
 
 def test_conditions_refuse_what_the_theorem_does_not_cover():
     X, y = np.ones((5, 2)), np.ones(5)
-    with pytest.raises(ValueError, match="the theorem allows two layers"):
-        convergence_conditions(X, y, (3, 3, 3))
+    for sizes in ((3, 3, 3), (2.5, 3), (0, 3), ("a", "b")):
+        with pytest.raises(ValueError, match="the theorem allows two layers"):
+            convergence_conditions(X, y, sizes)
+    with pytest.raises(ValueError, match="y: found 3 rows; allowed are 5"):
+        convergence_conditions(X, y[:3], (3, 3))
     with pytest.raises(ValueError, match="X: found the norm 0"):
         convergence_conditions(0 * X, y, (3, 3))

@@ -1,6 +1,7 @@
 """Two-layer nets as measures: what users count on."""
 
 import warnings
+from copy import copy
 
 import numpy as np
 import pytest
@@ -257,9 +258,42 @@ def test_partial_fit_learns_from_batches(Estimator):
     assert model.partial_fit(X, y).score(X, y) > 0.9 * before
     model.fit(X, y)
     assert model.certificate_.quantity == "duality gap"
-    fitted = model.coefs_[0].copy()
-    model.partial_fit(X[:200], y[:200])  # goes on from the fit
-    assert np.abs(model.coefs_[0] - fitted).max() < np.abs(fitted).max()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"solver": solver} for solver in SOLVERS),
+        {"regime": "kernel"},
+        {"scale_inputs": True},
+        {"fit_intercept": False},
+        {"solver": "margin-ascent"},
+    ],
+    ids=str,
+)
+def test_partial_fit_goes_on_from_any_fit(settings):
+    rng = np.random.RandomState(0)
+    X, is_classifier = 1 + rng.randn(60, 2), settings.get("solver") == "margin-ascent"
+    y = np.abs(X[:, 0])
+    Net = MeanFieldTwoLayerNetClassifier if is_classifier else MeanFieldTwoLayerNet
+    y = (y > 0.7).astype(int) if is_classifier else y
+    model = fit_quietly(Net(20, max_iter=100, random_state=0, **settings), X, y)
+    model.set_params(solver="flow", regime="feature", scale_inputs=False, alpha=1e-3)
+
+    def objective():
+        c = np.full(len(y), 1 / len(y))
+        net = model.coefs_, model.intercepts_
+        return plain_objective(X, y[:, None], c, *net, model.alpha, is_classifier)
+
+    before, twin = objective(), copy(model)
+    model.partial_fit(X, y)
+    assert model.n_iter_ == 1
+    assert objective() <= before * (1 + 1e-12)
+    # A copy has its own way from here.
+    coefs = model.partial_fit(X, y).coefs_
+    for _ in range(2):
+        twin.partial_fit(X, y)
+    np.testing.assert_array_equal(twin.coefs_[0], coefs[0])
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])

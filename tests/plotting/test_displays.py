@@ -79,6 +79,8 @@ def test_names_optimum_and_errors(models, ax):
     assert not display.slopes_
     with pytest.raises(ValueError, match="x must be one of"):
         display.plot(x="hours", ax=ax)
+    with pytest.raises(ValueError, match="names: found 1; allowed are 2"):
+        ConvergenceDisplay.from_estimators(models, names=["a"])
     with pytest.raises(NotFittedError):
         ConvergenceDisplay.from_estimators([FiniteSumRegressor()])
 

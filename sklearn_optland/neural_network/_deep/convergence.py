@@ -36,7 +36,7 @@ def convergence_conditions(X, y, hidden_layer_sizes):
     Raises
     ------
     ValueError
-        If there are not two hidden layers, or X is 0.
+        If there are not two hidden layers, X is 0, or y has not as many rows as X.
 
     References
     ----------
@@ -55,10 +55,13 @@ def convergence_conditions(X, y, hidden_layer_sizes):
     """
     X = check_array(X, dtype=np.float64)
     y = check_array(y, dtype=np.float64, ensure_2d=False)
+    if len(y) != len(X):
+        raise ValueError(f"y: found {len(y)} rows; allowed are {len(X)}, as many as X has.")
     sizes = np.asarray(hidden_layer_sizes)
-    if sizes.shape != (2,) or not (sizes >= 1).all():
+    if sizes.shape != (2,) or sizes.dtype.kind not in "iu" or not (sizes >= 1).all():
         raise ValueError(
-            f"hidden_layer_sizes: found {hidden_layer_sizes!r}; the theorem allows two layers."
+            f"hidden_layer_sizes: found {hidden_layer_sizes!r}; the theorem allows two layers, "
+            "integers of at least 1."
         )
     norm = np.linalg.norm(X)
     if not 0 < norm < np.inf:

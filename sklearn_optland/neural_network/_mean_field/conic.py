@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import Bunch, check_array
+from sklearn.utils import Bunch, check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_optland._optim.line_search import backtrack
@@ -207,7 +207,7 @@ def conic_descent(
     ...  for at in (0.3, 0.7)]
     [1.0, 2.0]
     """
-    y = check_array(y, dtype=np.float64, ensure_2d=False)
+    y = column_or_1d(check_array(y, dtype=np.float64, ensure_2d=False))
     positions = check_array(positions, dtype=np.float64)
     m = len(positions)
     if masses is None:

@@ -228,8 +228,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     def partial_fit(self, X, y, sample_weight=None):
         """Take steps of the stochastic flow, one for each mini-batch.
 
-        Only for `solver="flow"`. It goes on from the net of `fit` or of the last call; the very
-        first call takes the scales of data and targets from its rows.
+        Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
+        the last call; the very first call takes the scales of data and targets from its rows.
 
         Parameters
         ----------
@@ -516,8 +516,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Take steps of the stochastic flow, one for each mini-batch.
 
-        Only for `solver="flow"`. It goes on from the net of `fit` or of the last call; the very
-        first call takes the scale of the data from its rows.
+        Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
+        the last call; the very first call takes the scale of the data from its rows.
 
         Parameters
         ----------

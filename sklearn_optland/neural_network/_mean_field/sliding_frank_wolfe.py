@@ -85,6 +85,8 @@ def _best_masses(problem, theta):
         products, balance, Q, cross, free = reduce(newton, problem.source, parameters)[1]
         if not problem.is_log_loss:
             free = np.eye(k)  # the weights sum to 1
+        elif k > 1:
+            free += 1 / k  # a constant shift of all classes changes nothing: none is made
         if not problem.fit_intercept:
             cross, free = 0.0 * cross, 0.0 * free
         gradient = problem.alpha - np.einsum("jk,jk->j", products, U)
