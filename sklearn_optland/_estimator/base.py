@@ -1,11 +1,40 @@
 """What every estimator of the package has beyond scikit-learn's base classes."""
 
 import warnings
+from functools import wraps
 
 import numpy as np
+from sklearn.base import _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sklearn_optland._version import __version__
+
+COLUMNS = ("n_features_in_", "feature_names_in_")
+
+
+def fit_context(method):
+    """Decorate `fit` and `partial_fit`: if one raises, the estimator keeps the columns it had.
+
+    Validation stores those of new rows before anything can be found wrong with them. Around the
+    method is scikit-learn's context, which checks the parameters and opens that of callbacks.
+    """
+    in_context = _fit_context(prefer_skip_nested_validation=True)(method)
+    # An interrupted partial_fit keeps what it has learned.
+    undone = BaseException if method.__name__ == "fit" else Exception
+
+    @wraps(method)
+    def call(estimator, *data, **options):
+        before = {name: vars(estimator)[name] for name in COLUMNS if name in vars(estimator)}
+        try:
+            return in_context(estimator, *data, **options)
+        except undone:
+            vars(estimator).update(before)
+            for name in COLUMNS:
+                if name not in before:
+                    vars(estimator).pop(name, None)
+            raise
+
+    return call
 
 
 def check_start(estimator, *names):

@@ -5,13 +5,13 @@ from time import perf_counter
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.training_rows import encode, refuse_balanced, validate_rows
@@ -205,7 +205,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_arrays")
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the tree by `max_iter` passes over the rows.
 
@@ -257,7 +257,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
 
