@@ -19,7 +19,12 @@ from sklearn.callback import ProgressBar
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SGDClassifier,
+    SGDRegressor,
+)
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
@@ -29,6 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
+    BoundMajorizationLogisticRegressionCV,
     FiniteSumClassifier,
     FiniteSumRegressor,
     SAGAClassifier,
@@ -116,6 +122,15 @@ ENTRIES = [
             {"curvature": "jc12"},
             {"curvature": "bohning-nesterov"},
         ),
+    ),
+    Entry(
+        name="BoundMajorizationLogisticRegressionCV",
+        estimator=BoundMajorizationLogisticRegressionCV(Cs=6),
+        counterpart=LogisticRegressionCV(
+            Cs=6, l1_ratios=(0.0,), max_iter=1000, scoring=None, use_legacy_attributes=False
+        ),
+        grid={"fit_intercept": [True, False]},
+        data=("iris", "wine"),
     ),
     Entry(
         name="FiniteSumClassifier",

@@ -13,7 +13,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version, sp_version
 
 import sklearn_optland
-from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model import (
+    BoundMajorizationLogisticRegression,
+    BoundMajorizationLogisticRegressionCV,
+)
 from sklearn_optland.neural_network import (
     ADMMNetClassifier,
     ADMMNetRegressor,
@@ -115,8 +118,10 @@ def tight(estimator):
     Steps go on until float64 ends them. With the default alpha the condition number of those
     data is 10^4 n, and stochastic gradients would need millions of passes.
     """
+    if isinstance(estimator, BoundMajorizationLogisticRegressionCV):
+        return {}
     if isinstance(estimator, BoundMajorizationLogisticRegression):
-        return {"tol": 0.0}
+        return {} if estimator.get_params() == type(estimator)().get_params() else {"tol": 0.0}
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):
         # Not convex in the particles: rounding errors grow from step to step, a hundredfold in 60.
         n_steps = 2 if estimator.solver == "sliding-frank-wolfe" else 30

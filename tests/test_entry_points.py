@@ -47,16 +47,19 @@ DUPLICATES = {
     "deepcopy": copy.deepcopy,
     "pickle": lambda model: pickle.loads(pickle.dumps(model)),
 }
+NAMED = "X", "y", "classes", "sample_weight", "n_splits"  # the last is scikit-learn's for cv
 MOST_STEPS = 3
 N_OTHERS = 3
 
 # Instead of what their constraints allow.
 VALUES = {
     "beam_width": [2],  # predictions read it
+    "Cs": [1, 3],
     "class_weight": [None, "balanced"],
     "hidden_layer_sizes": [(), (3,), (2, 2)],
     "max_iter": range(1, MOST_STEPS + 1),
     "n_jobs": [None],
+    "scoring": [None, "accuracy"],
     "random_state": [0],
 }
 NUMBERS = [0, 1, 2, 3, 0.0, 1e-3, 0.1, 0.5, 1.0, 2.5, np.inf]
@@ -156,7 +159,7 @@ class EntryPoints(RuleBasedStateMachine):
             with meanwhile(self.others_predict):
                 method(X, *data, **arguments)
         except ValueError as error:
-            names = "|".join([r"X|y|classes|sample_weight", *self.model.get_params()])
+            names = "|".join([*NAMED, *self.model.get_params()])
             assert re.search(rf"\b({names})\b", str(error)), error  # noqa: PT017
             return False
         self.learned = X[:3], predictions(self.model, X[:3])
@@ -235,10 +238,11 @@ class EntryPoints(RuleBasedStateMachine):
 
 
 every_estimator = pytest.mark.parametrize("Estimator", [cls for _, cls in all_estimators()])
-X, Y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 3
+X, Y = np.random.default_rng(0).normal(size=(18, 2)), np.arange(18) % 3
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:The least populated class:UserWarning")
 @pytest.mark.filterwarnings("error")
 @every_estimator
 def test_entry_points_mix(Estimator):

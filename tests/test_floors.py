@@ -17,7 +17,12 @@ FLOORS = [
     ["_loss", "_optim"],
     ["_estimator"],
     ["_net"],
-    ["linear_model._scores", "tree._top_k", "tree._training_rows"],  # of several families
+    [
+        "linear_model._scores",
+        "linear_model._paths",
+        "tree._top_k",
+        "tree._training_rows",
+    ],  # of several families
     [
         "linear_model._logistic",
         "linear_model._finite_sum",

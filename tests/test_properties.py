@@ -21,7 +21,7 @@ ORDINARY = st.floats(-3, 3) | st.integers(-2, 2).map(float)
 EXTREME = st.sampled_from([1e300, -1e300, 1e150, -1e18, 1e-20, 1e-160, -5e-324])
 NOT_FINITE = st.sampled_from([np.nan, np.inf, -np.inf])
 VALUES = st.sampled_from([ORDINARY, ORDINARY | EXTREME, ORDINARY | EXTREME | NOT_FINITE])
-NAMES = r"\b(X|y|sample_weight|Sample weights|class|classes)\b"
+NAMES = r"\b(X|y|sample_weight|Sample weights|class|classes|n_splits)\b"
 WEIGHTS = st.sampled_from([st.just(0.0) | st.floats(0, 9), EXTREME | st.just(1.0), NOT_FINITE])
 
 

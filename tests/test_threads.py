@@ -71,6 +71,26 @@ def test_one_thread_in_a_joblib_job(backend):
         assert Parallel(n_jobs=2, backend=backend)(delayed(n_threads)() for _ in range(2)) == [1, 1]
 
 
+def test_blas_gets_its_threads_back_when_the_last_fit_ends():
+    class Blas:
+        n_threads = 4
+
+        def limit(self, limits, user_api):
+            found, self.n_threads = self.n_threads, limits
+            restore = lambda: setattr(self, "n_threads", found)  # noqa: E731
+            return SimpleNamespace(restore_original_limits=restore)
+
+    limit = threads.BlasLimit()
+    blas = limit.controller = Blas()
+    for _ in range(2):
+        limit.__enter__()
+        limit.__enter__()  # while the first fit runs
+        limit.__exit__()
+        assert blas.n_threads == 1
+        limit.__exit__()
+        assert blas.n_threads == 4
+
+
 # Passes
 
 

@@ -6,17 +6,16 @@ from functools import wraps
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_random_state
 
 from sklearn_optland._version import __version__
 
-COLUMNS = ("n_features_in_", "feature_names_in_")
-
 
 def fit_context(method):
-    """Decorate `fit` and `partial_fit`: if one raises, the estimator keeps the columns it had.
+    """Decorate `fit` and `partial_fit`: if one raises, the estimator is what it was before.
 
-    Validation stores those of new rows before anything can be found wrong with them. Around the
-    method is scikit-learn's context, which checks the parameters and opens that of callbacks.
+    Validation stores the columns of new rows before anything can be found wrong with them. Around
+    the method is scikit-learn's context, which checks the parameters and opens that of callbacks.
     """
     in_context = _fit_context(prefer_skip_nested_validation=True)(method)
     # An interrupted partial_fit keeps what it has learned.
@@ -24,17 +23,34 @@ def fit_context(method):
 
     @wraps(method)
     def call(estimator, *data, **options):
-        before = {name: vars(estimator)[name] for name in COLUMNS if name in vars(estimator)}
+        state = vars(estimator)
+        before = state.copy()
         try:
             return in_context(estimator, *data, **options)
         except undone:
-            vars(estimator).update(before)
-            for name in COLUMNS:
-                if name not in before:
-                    vars(estimator).pop(name, None)
+            state.update(before)
+            for name in state.keys() - before.keys():
+                del state[name]
             raise
 
     return call
+
+
+def goes_on(estimator, attribute, classes=None):
+    """Whether `fit` starts from the previous one: it is asked to, and the classes are the same.
+
+    Parameters
+    ----------
+    estimator : estimator with `warm_start`
+    attribute : str
+        What a previous fit has left. Whether its shape is that of the new problem, which follows
+        from columns, outputs and sizes, is left to the caller.
+    classes : ndarray, default=None
+        Sorted labels of the new data; None in a regression.
+    """
+    if not (estimator.warm_start and hasattr(estimator, attribute)):
+        return False
+    return classes is None or np.array_equal(estimator.classes_, classes)
 
 
 def check_start(estimator, *names):
@@ -54,6 +70,24 @@ def check_start(estimator, *names):
             raise ValueError(
                 f"{name}: found NaN or infinity, with warm_start=True; allowed are finite values."
             )
+
+
+def private_random_state(random_state, default=None):
+    """`check_random_state`, but None leaves NumPy's global generator alone.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+    default : int, default=None
+        What None stands for. Default: a seed of its own each time.
+
+    Returns
+    -------
+    rng : RandomState
+    """
+    if random_state is None:
+        return np.random.RandomState(default)
+    return check_random_state(random_state)
 
 
 class OptlandEstimator:

@@ -98,7 +98,7 @@ def fit_loop(estimator, iterations, *, max_iter, X, y, metadata=None, task_name=
     return {name: np.array([record[name] for record in records]) for name in records[0]}
 
 
-def advise(estimator, n_iter, dtype, certificate, counts, values):
+def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale the data"):
     """Say what to change, with its number, if a fit ended above its tolerance.
 
     Parameters
@@ -111,6 +111,8 @@ def advise(estimator, n_iter, dtype, certificate, counts, values):
     certificate : Certificate
     counts, values : ndarray
         What `max_iter` counts, and the certificate's value, at each iteration that measured it.
+    remedy : str, default="scale the data"
+        What helps where more iterations would not.
     """
     tol = f"tol to {2 * certificate.relative:.1g}"
     if n_iter < estimator.max_iter:
@@ -120,7 +122,7 @@ def advise(estimator, n_iter, dtype, certificate, counts, values):
         needed = predicted_count(counts, values, certificate.tolerance)
         if needed < MAX_ADVISED * estimator.max_iter:
             return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}{or_tol}."
-    return f"It hardly falls any more: scale the data{or_tol}."
+    return f"It hardly falls any more: {remedy}{or_tol}."
 
 
 def predicted_count(counts, values, tolerance):

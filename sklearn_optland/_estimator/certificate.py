@@ -7,6 +7,7 @@ from typing import Literal
 QUANTITIES = {
     "duality gap": "of the objective",
     "optimality gap": "of the objective",
+    "Newton decrement": "of the objective",
     "gradient norm": "of that at the start",
     "prox-gradient norm": "of that at the start",
     "KKT residual": "",
@@ -22,9 +23,10 @@ class Certificate:
 
     Parameters
     ----------
-    quantity : {"duality gap", "optimality gap", "gradient norm", "prox-gradient norm", \
-            "KKT residual", "margin gap", "leaf entropy", "mean loss"}
-        What was measured.
+    quantity : {"duality gap", "optimality gap", "Newton decrement", "gradient norm", \
+            "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss"}
+        What was measured. Of the Newton decrement, half its square: what a quadratic model of the
+        objective expects to be left.
     value : float
         Its value at the fitted parameters, in units of the estimator's objective.
     tolerance : float or None
@@ -34,10 +36,10 @@ class Certificate:
         "global": `value` is a proven upper bound on objective - optimum. "stationary": `value`
         measures how far the parameters are from a stationary point. "estimate": nothing is proven.
     relative : float
-        The value without units: of a gap, divided by the objective at the fit; of a norm, by that
-        at the start; of a margin's gap, by the bound on the margin; of a tree's entropy, by that
-        of the classes before any split; of a forest's mean loss, by that of the first pass. A KKT
-        residual is relative as it is.
+        The value without units: of a gap or a decrement, divided by the objective at the fit; of a
+        norm, by that at the start; of a margin's gap, by the bound on the margin; of a tree's
+        entropy, by that of the classes before any split; of a forest's mean loss, by that of the
+        first pass. A KKT residual is relative as it is.
 
     Examples
     --------

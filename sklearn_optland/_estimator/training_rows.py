@@ -1,11 +1,13 @@
 """From what the user gives to rows that train: validated, encoded, weighted."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
+from sklearn import config_context
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 FLOATS = [np.float64, np.float32]
@@ -42,6 +44,11 @@ class TrainingRows:
         is_used = self.weights > 0
         return every if is_used.all() else tuple(array[is_used] for array in every)
 
+    @cached_property
+    def has_weight(self):
+        """Which classes have rows with a weight."""
+        return np.bincount(self.codes, weights=self.weights, minlength=len(self.classes)) > 0
+
     @property
     def callback_data(self):
         """What callbacks are told of the data."""
@@ -52,7 +59,7 @@ class TrainingRows:
 def classification_rows(
     estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0, **validation
 ):
-    """Rows of a classifier, of at least two classes that have some weight each.
+    """Rows of a classifier, of at least two classes; one of them has to have a weight.
 
     Parameters
     ----------
@@ -73,33 +80,49 @@ def classification_rows(
     Raises
     ------
     ValueError
-        For what `validate_data` refuses, one class alone, or a class without weight.
+        For what `validate_data` refuses, one class alone, or weights without a sum.
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
     classes, codes = encode(y)
-    if y.dtype.kind in "fO" or 2 * len(classes) > len(y):
-        check_classification_targets(y)  # as slow as a pass over small data
+    check_labels(y, classes)
     check_classes(classes)
     weights = _sample_weights(X, sample_weight)
-    weights = times_class_weight(weights, estimator.class_weight, y, classes, codes)
-    if factor != 1.0:
-        weights = weights * factor
-    check_class_totals(weights, classes, codes, "class_weight" + " and C" * (factor != 1.0))
+    total_weight(weights)
+    if estimator.class_weight is not None or factor != 1.0:
+        weights = times_class_weight(weights, estimator.class_weight, y, classes, codes) * factor
+        total_weight(weights, "sample_weight, times class_weight and C")
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
 
 
-def labelled_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
+def labelled_rows(
+    estimator, X, y, sample_weight, *, is_part=False, accept_sparse=False, **validation
+):
     """Rows of a classifier that takes classes as they come: one alone too, or one without weight.
 
     The classes are left to it, since it may know more of them. "balanced" class weights count rows,
-    not weights. Parameters as in `classification_rows`.
+    not weights.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, accept_sparse, **validation
+        As in `classification_rows`.
+    is_part : bool, default=False
+        Whether these are a part of the data. Then it is no fault that labels of `class_weight` are
+        not among theirs, that most labels come once, or that no row has a weight.
+
+    Returns
+    -------
+    rows : TrainingRows
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
-    check_classification_targets(y)
-    weights = _sample_weights(X, sample_weight)
-    if estimator.class_weight is not None:
+    weights = _sample_weights(X, sample_weight, allow_all_zero_weights=is_part)
+    check_labels(y, is_part=is_part)
+    if is_part:
+        weights = weights * _weights_of_labels(estimator.class_weight, y)
+    elif estimator.class_weight is not None:
         weights = weights * compute_sample_weight(estimator.class_weight, y)
-    total_weight(weights)
+    if not is_part or weights.any():
+        total_weight(weights)
     return TrainingRows(X, y, sample_weight, weights)
 
 
@@ -128,15 +151,41 @@ def validate_rows(estimator, X, *, accept_sparse=False, **validation):
 
 def _validate(estimator, X, y, accept_sparse, **validation):
     accept_sparse = "csr" if accept_sparse else False
-    return validate_data(
-        estimator, X, y, accept_sparse=accept_sparse, dtype=FLOATS, order="C", **validation
+    with always_checked():
+        return validate_data(
+            estimator, X, y, accept_sparse=accept_sparse, dtype=FLOATS, order="C", **validation
+        )
+
+
+def always_checked():
+    """Context in which NaN and infinity are refused, whatever `assume_finite` says.
+
+    That saves a pass where a fit takes many, and nothing is proven of what is not a number.
+    """
+    return config_context(assume_finite=False)
+
+
+def _sample_weights(X, sample_weight, **validation):
+    if sample_weight is None:
+        return np.ones(X.shape[0])
+    return _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **validation
     )
 
 
-def _sample_weights(X, sample_weight):
-    if sample_weight is None:
-        return np.ones(X.shape[0])
-    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+def check_labels(y, classes=None, *, is_part=False):
+    """An error for what are no labels: bytes, numbers that are not whole.
+
+    scikit-learn's check is as slow as a pass over small data. Where the classes are known already,
+    it is left out for types that it cannot refuse, unless there are so many that it warns; of a
+    part of the data there is nothing to warn of.
+    """
+    if is_part:
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if not kind.startswith(("binary", "multiclass")):
+            raise ValueError(f"y: found an unknown label type, {kind}; allowed are class labels.")
+    elif classes is None or y.dtype.kind not in "biuU" or 2 * len(classes) > len(y):
+        check_classification_targets(y)
 
 
 def encode(y):
@@ -166,14 +215,12 @@ def check_magnitudes(X, largest):
 # Weights
 
 
-def total_weight(weights):
+def total_weight(weights, name="sample_weight"):
     """Sum of sample weights; an error if it is not positive and finite."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not 0 < total < np.inf:
-        raise ValueError(
-            f"sample_weight: found a sum of {total}; allowed is a positive, finite one."
-        )
+        raise ValueError(f"{name}: found a sum of {total}; allowed is a positive, finite one.")
     return total
 
 
@@ -188,11 +235,38 @@ def row_weights(X, sample_weight):
 
 
 def times_class_weight(weights, class_weight, y, classes, codes):
-    """Weights of the rows, times those of their classes."""
+    """Weights of the rows, times those of classes; "balanced" knows classes with weight only."""
     if class_weight is None:
         return weights
-    per_class = compute_class_weight(class_weight, classes=classes, y=y, sample_weight=weights)
+    if class_weight == "balanced":
+        per_class = balanced_weights(weights, codes)
+    else:
+        per_class = compute_class_weight(class_weight, classes=classes, y=y)
     return weights * per_class[codes]
+
+
+def balanced_weights(weights, codes):
+    """Weights of the classes that make the sums of their rows' weights equal."""
+    totals = np.bincount(codes, weights=weights)
+    return totals.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0))
+
+
+def _weights_of_labels(class_weight, y):
+    """The weight of each row's label by a dict, 1 without one."""
+    if not class_weight:
+        return 1.0
+    labels, codes = np.unique(y, return_inverse=True)
+    return np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)[codes]
+
+
+def check_weighted_labels(class_weight, classes):
+    """An error for a dict with weights of labels that are no classes, while others have none."""
+    known = set(classes.tolist())
+    strange = [label for label in class_weight or () if label not in known]
+    if strange and len(class_weight) - len(strange) < len(classes):
+        raise ValueError(
+            f"class_weight: found the labels {strange}; allowed are the classes {classes.tolist()}."
+        )
 
 
 def refuse_balanced(class_weight):
@@ -209,18 +283,6 @@ def check_classes(classes):
     if len(classes) < 2:
         raise ValueError(
             f"y: found the one class {classes.tolist()[0]!r}; allowed are at least two classes."
-        )
-
-
-def check_class_totals(weights, classes, codes, factors="class_weight"):
-    """An error for a class whose weights, with these factors in them, have no sum to work with."""
-    totals = np.bincount(codes, weights=weights)
-    is_good = (totals > 0) & np.isfinite(totals)
-    if not is_good.all():
-        first = int(np.argmin(is_good))
-        raise ValueError(
-            f"sample_weight: the weights of class {classes.tolist()[first]!r}, times {factors}, "
-            f"sum to {totals[first]:.3g} in all; allowed is a positive, finite sum for each class."
         )
 
 

@@ -1,27 +1,34 @@
-"""The best shift of all scores, an intercept without a penalty: there the residuals balance."""
+"""The best shift of all scores, an intercept without a penalty: there the residuals balance.
+
+A Newton iteration whose line search looks at slopes alone: of a convex loss they are monotone, so
+that a bracket always closes, also where scores of thousands make the loss a polyhedron and its
+values have lost the digits that matter.
+"""
 
 import numpy as np
 
-MAX_STEPS = 50
-# Where all rows are certain of their class the Hessian is next to nothing, and says as little.
-LONGEST_STEP = 30.0
-# A step is cut to a quarter so many times, then the arithmetic is at its end.
-MAX_TRIALS = 30
-# A rise of the loss, relative to it, that is no rise: on a flat that float64 does not resolve
-# Newton's step is right all the same.
-ROUNDING = 1e-12
+MAX_STEPS = 200
+# Where all rows are certain of their class the Hessian is next to nothing, and says as little:
+# curvature is added for which a step is about as long as the latest, and at least so long.
+LEAST_REACH = 30.0
+# A step must leave at most this share of the slope along it.
+SHARE = 0.4
+# On a flat a Newton step changes the imbalance e-fold; where steps are short, it squares it.
+SHORT = 1e-2
+# Brackets double until they hold the minimum, and are halved until no number is left in them.
+MAX_TRIALS = 100
+EPS, TINY = np.finfo(float).eps, 1e-300
 
 
-def best_shift(loss, balance, shift):
-    """Minimise a convex loss of scores over a shift of all of them, by a damped Newton iteration.
+def best_shift(balance, shift):
+    """Minimise a convex loss of scores over a shift of all of them.
 
     Parameters
     ----------
-    loss : callable
-        Takes a shift of shape (k,), returns a float.
     balance : callable
-        Takes a shift, and returns the imbalance of shape (k,), minus the gradient of the loss; the
-        Hessian of shape (k, k); and an imbalance that one more step takes to rounding.
+        Takes a shift of shape (k,), and returns the imbalance of shape (k,), minus the gradient of
+        the loss; the Hessian of shape (k, k); and an imbalance that one more step takes to
+        rounding. NaN means too far.
     shift : ndarray of shape (k,)
         The start.
 
@@ -29,30 +36,51 @@ def best_shift(loss, balance, shift):
     -------
     shift : ndarray of shape (k,)
     """
-    value = loss(shift)
+    at, reach = balance(shift), LEAST_REACH
     for _ in range(MAX_STEPS):
-        imbalance, hessian, balanced = balance(shift)
-        step = solve_semidefinite(hessian, imbalance)
-        longest = np.abs(step).max()
-        if longest > LONGEST_STEP:
-            step = step * (LONGEST_STEP / longest)
-        for _ in range(MAX_TRIALS):
-            new = loss(shift + step)
-            if new <= value * (1 + ROUNDING):
-                break
-            step = step / 4
-        else:
+        imbalance, hessian, balanced = at
+        size = np.abs(imbalance)
+        added = (size + EPS * size.max()) / reach
+        step = solve_semidefinite(hessian + np.diag(added), imbalance)
+        if not imbalance @ step > 0:  # rounding has left a Hessian that is not semi-definite
+            step = imbalance / np.maximum(added, TINY)
+        if len(step) > 1:
+            step -= step.mean()  # a constant shift of all classes changes nothing
+        if size.max() <= balanced and np.abs(step).max() <= SHORT:
+            return shift + step
+        slope = imbalance @ step
+        if not slope > 0:
             break
-        shift = shift + step
-        if np.abs(imbalance).max() <= balanced:
+        length, at = _search(balance, shift, step, slope)
+        if at is None:
             break
-        value = new
+        step *= length
+        shift, reach = shift + step, max(np.abs(step).max(), LEAST_REACH)
     return shift
+
+
+def _search(balance, shift, step, slope):
+    """A length at which little of the slope is left, and the balance there, None if none is."""
+    low, high, length = 0.0, np.inf, 1.0
+    resolution = EPS * (1 + np.abs(shift).max()) / np.abs(step).max()
+    for _ in range(MAX_TRIALS):
+        if not high - low > resolution:
+            break
+        at = balance(shift + length * step)
+        left = at[0] @ step
+        if abs(left) <= SHARE * slope:
+            return length, at
+        if left > 0:
+            low = length
+        else:
+            high = length
+        length = 2 * length if high == np.inf else 0.5 * (low + high)
+    return length, None
 
 
 def solve_semidefinite(A, rhs):
     """Solve A u = rhs for a semi-definite A: of several classes, up to a constant."""
-    scale = np.sqrt(np.maximum(np.diag(A), 1e-300))
+    scale = np.sqrt(np.maximum(np.diag(A), TINY))
     with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
         rhs = np.clip(rhs / scale, -1e300, 1e300)
         return np.linalg.lstsq(A / np.outer(scale, scale), rhs, rcond=None)[0] / scale

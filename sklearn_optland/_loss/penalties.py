@@ -23,6 +23,9 @@ class Penalty(Protocol):
     def largest_scale(self, v):
         """Return the largest t <= 1 for which the conjugate of the penalty is finite at t v."""
 
+    def subgradient(self, w, v):
+        """Return the subgradient at a feasible w that is nearest to v."""
+
     def fenchel_gap(self, w, v):
         """Return penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
 
@@ -62,6 +65,13 @@ class ElasticNet:
         if self.l2 > 0:
             return 1.0
         return dual_scale(np.max(v if self.positive else np.abs(v), initial=0.0), self.l1)
+
+    def subgradient(self, w, v):
+        """Return the subgradient at a feasible w that is nearest to v."""
+        at_zero = np.minimum(v, self.l1)
+        if not self.positive:
+            at_zero = np.maximum(at_zero, -self.l1)
+        return np.where(w == 0, at_zero, self.l2 * w + self.l1 * np.sign(w))
 
     def fenchel_gap(self, w, v):
         """Return penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""

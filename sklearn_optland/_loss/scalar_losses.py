@@ -22,6 +22,8 @@ class ScalarLoss:
         What kernels call it.
     curvature : float
         Its largest second derivative; infinity where it has a kink.
+    largest_pull : float or None
+        The largest |l'|: infinity, or None for `epsilon`.
     for_classes : bool
         Whether it is a loss of the margin y f, y = -1 or 1.
     rests : bool
@@ -35,6 +37,7 @@ class ScalarLoss:
     name: str
     kind: LossKind
     curvature: float
+    largest_pull: float | None
     for_classes: bool
     rests: bool = False
     independent: float = 1e-3
@@ -43,6 +46,17 @@ class ScalarLoss:
     def is_smooth(self):
         """Whether the second derivative is bounded."""
         return np.isfinite(self.curvature)
+
+    def room(self, theta, epsilon):
+        """How far pulls may move: 0 at 0 and where the conjugate's domain ends.
+
+        theta - room z stays in the domain for any |z| <= 1.
+        """
+        size = np.abs(theta)
+        if self.largest_pull == np.inf:
+            return size / (1 + size) if self.for_classes else np.ones_like(size)
+        largest = epsilon if self.largest_pull is None else self.largest_pull
+        return size * np.maximum(1 - size / largest, 0.0) if largest > 0 else np.zeros_like(size)
 
     def check_targets(self, y, c):
         """Raise an error for targets that the loss does not take, or whose squares overflow."""
@@ -62,13 +76,15 @@ class ScalarLoss:
 LOSSES = {
     loss.name: loss
     for loss in (
-        ScalarLoss("log_loss", LossKind.LOG, 0.25, True),
-        ScalarLoss("squared_hinge", LossKind.SQUARED_HINGE, 2.0, True, rests=True),
-        ScalarLoss("smooth_hinge", LossKind.SMOOTH_HINGE, 1.0, True, rests=True),
-        ScalarLoss("hinge", LossKind.HINGE, np.inf, True, rests=True),
-        ScalarLoss("squared_error", LossKind.SQUARED_ERROR, 1.0, False, independent=0.1),
-        ScalarLoss("huber", LossKind.HUBER, 1.0, False, independent=0.1),
-        ScalarLoss("epsilon_insensitive", LossKind.EPSILON_INSENSITIVE, np.inf, False, rests=True),
+        ScalarLoss("log_loss", LossKind.LOG, 0.25, 1.0, True),
+        ScalarLoss("squared_hinge", LossKind.SQUARED_HINGE, 2.0, np.inf, True, rests=True),
+        ScalarLoss("smooth_hinge", LossKind.SMOOTH_HINGE, 1.0, 1.0, True, rests=True),
+        ScalarLoss("hinge", LossKind.HINGE, np.inf, 1.0, True, rests=True),
+        ScalarLoss("squared_error", LossKind.SQUARED_ERROR, 1.0, np.inf, False, independent=0.1),
+        ScalarLoss("huber", LossKind.HUBER, 1.0, None, False, independent=0.1),
+        ScalarLoss(
+            "epsilon_insensitive", LossKind.EPSILON_INSENSITIVE, np.inf, 1.0, False, rests=True
+        ),
     )
 }
 CLASSIFICATION_LOSSES = tuple(name for name, loss in LOSSES.items() if loss.for_classes)

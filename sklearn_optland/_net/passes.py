@@ -17,6 +17,7 @@ from sklearn_optland._net.entrywise_fast import (
     times_slope,
     weighted_squares,
 )
+from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import Statistic, reduce
 
 # Activations of a block of rows: what a core's second-level cache holds, in values. Below the
@@ -45,7 +46,13 @@ class Passes:
         self.forward = Forward(network, units.shift, units.scale, self.dtype, source.n_rows)
         # Rows in standard units, if not those of the source.
         self.columns = None
-        standardise = partial(_standardised, mean=units.mean, size=units.size, dtype=self.dtype)
+        standardise = partial(
+            standardised,
+            mean=units.mean,
+            size=units.size,
+            rounding=units.rounding,
+            dtype=self.dtype,
+        )
         self.Y = source.map(standardise, source.Y)
         self.c_inverse = source.map(_reciprocal, source.c)
 
@@ -133,10 +140,6 @@ class Passes:
     def _reduce(self, statistic, theta, *arrays):
         layers = self.network.layers(theta)
         return reduce(statistic, self.source, (self.columns, layers, *arrays))
-
-
-def _standardised(Y, mean, size, dtype):
-    return np.ascontiguousarray((Y - mean) / size, dtype=dtype)
 
 
 def _reciprocal(c):

@@ -19,6 +19,8 @@ LARGEST_Y = 1e15
 class Units:
     """Columns and targets as the passes see them: (X - shift) / scale, (Y - mean) / size.
 
+    Targets no further than `rounding` from their mean are at it.
+
     The change is exact: `to_user` gives the parameters of the same net for the user's X and Y, and
     `penalty_factors` the weights that the user's squared parameters have in these units, where the
     loss is 1 / size² of the user's.
@@ -28,6 +30,12 @@ class Units:
     scale: np.ndarray | None
     mean: np.ndarray
     size: float
+    rounding: float = 0.0
+
+    @property
+    def is_constant(self):
+        """Whether the targets are."""
+        return self.rounding > 0
 
     def to_user(self, network, theta):
         """`coefs_` and `intercepts_`."""
@@ -88,17 +96,35 @@ def choose_units(source, n_outputs, is_log_loss):
         return Units(shift, scale, np.zeros(n_outputs), 1.0)
     mean, spread = column_moments(source, n_outputs, source.Y)
     spread = float(np.sqrt(np.mean(spread**2)))
-    size = target_size(spread, extremes(source, n_outputs, source.Y), mean)
-    return Units(shift, scale, mean, size)
+    ends = extremes(source, n_outputs, source.Y)
+    return Units(shift, scale, mean, *target_size(spread, ends, mean))
 
 
-def target_size(spread, extremes, mean, rounding=1e-12):
-    """The unit of targets of some spread: 1 if they are constant, but for rounding of the mean.
+def target_size(spread, extremes, mean, constant=1e-12):
+    """The unit of targets of some spread, and the distance from the mean that is none.
 
-    It is larger than the spread if rows of next to no weight are that far from the mean.
+    Targets that vary by no more than `constant` times their mean have the unit 1 and no residuals:
+    what is relative to their variation would be relative to rounding. For them alone the distance
+    is positive. The unit is larger than the spread if rows of next to no weight are that far from
+    the mean.
+
+    Returns
+    -------
+    size, rounding : float
     """
-    size = max(spread, float(np.abs(extremes - mean).max()) / LARGEST_Y)
-    return size if size > max(rounding * np.abs(mean).max(), SMALLEST_SPREAD) else 1.0
+    farthest = float(np.abs(extremes - mean).max())
+    size = max(spread, farthest / LARGEST_Y)
+    if farthest > 0 and size > max(constant * np.abs(mean).max(), SMALLEST_SPREAD):
+        return size, 0.0
+    return 1.0, max(farthest, SMALLEST_SPREAD)
+
+
+def standardised(Y, *, mean, size, rounding, dtype):
+    """Targets in units."""
+    centered = Y - mean
+    if rounding > 0:
+        centered[np.abs(centered) <= rounding] = 0.0
+    return np.ascontiguousarray(centered / size, dtype=dtype)
 
 
 def mean_and_deviation(A, c):

@@ -1,5 +1,7 @@
 """How far to go along a descent direction."""
 
+from math import isfinite
+
 import numpy as np
 
 # A step must bring this share of what the slope promises.
@@ -41,16 +43,16 @@ def backtrack(
     point : object
         What `evaluate` returned besides the value; None if size is 0.
     """
-    if not (slope < 0 and np.isfinite(slope)):
+    if not (slope < 0 and isfinite(slope)):
         return 0.0, None
     least, most = cuts
     for _ in range(max_trials):
         new, point = evaluate(size)
         change = new - value
-        if np.isfinite(change) and change <= share * size * slope + slack:
+        if isfinite(change) and change <= share * size * slope + slack:
             return size, point
         cut = least
-        if np.isfinite(change):
+        if isfinite(change):
             cut = min(most, max(least, -0.5 * size * slope / (change - size * slope)))
         size *= cut
     return 0.0, None

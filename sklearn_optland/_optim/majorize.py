@@ -23,6 +23,7 @@ class MetricStep:
     full: bool = True
     decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
     dual: np.ndarray | None = None  # logarithms of a dual point, an entry for each score
+    lower_bound: float | None = None  # on the optimum, if the step has proven one
 
     @property
     def expected_gap(self):

@@ -39,6 +39,22 @@ def cholesky(matrix):
         ridge *= 10
 
 
+def newton_decrement(gradient, solve):
+    """Half of gradient' H^-1 gradient: what the quadratic model of Newton's method has left.
+
+    Near an optimum that is what is left of the objective. Unlike the gradient's norm it depends
+    neither on the units of columns nor, where there is an intercept, on what is added to them.
+
+    Parameters
+    ----------
+    gradient : ndarray
+    solve : callable
+        Applies the inverse of the Hessian H, as what `cholesky` returns does.
+    """
+    decrement = 0.5 * float(np.vdot(gradient, solve(gradient)))
+    return 0.0 if decrement < 0 else decrement  # rounding
+
+
 def diagonal_of(matrix):
     """The diagonal of a square matrix in C order, writable."""
     return matrix.reshape(-1)[:: len(matrix) + 1]

@@ -38,9 +38,13 @@ class Stall:
     def __init__(self, tol, patience):
         self.tol, self.values = tol, deque(maxlen=patience + 1)
 
+    @property
+    def fall(self):
+        """What the latest steps have brought together; infinite before there are enough."""
+        is_full = len(self.values) == self.values.maxlen
+        return self.values[0] - self.values[-1] if is_full else np.inf
+
     def __call__(self, value):
         """Note a value; whether to stop."""
         self.values.append(value)
-        fall = self.values[0] - value
-        is_full = len(self.values) == self.values.maxlen
-        return is_full and self.tol > 0 and fall <= self.tol * abs(value)
+        return self.tol > 0 and self.fall <= self.tol * abs(value)

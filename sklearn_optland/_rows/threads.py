@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
+from threading import Lock
 
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
@@ -82,15 +83,45 @@ def share_rows(task, n_rows, n_jobs):
         Parallel(n_slices, prefer="threads")(delayed(task)(rows) for rows in slices)
 
 
+class BlasLimit:
+    """BLAS on one thread for as long as anyone in the process is in the context.
+
+    BLAS has one limit for the whole process. If each fit restored what it found, one that began
+    during another would find the other's limit, and leave it behind.
+    """
+
+    def __init__(self):
+        self.controller = None
+        self.begin()
+
+    def begin(self):
+        """Nobody is in the context."""
+        self.lock, self.n_users = Lock(), 0
+
+    def __enter__(self):
+        with self.lock:
+            if self.controller is None:  # finding the libraries takes longer than a small fit
+                self.controller = ThreadpoolController()
+            if not self.n_users:
+                self.limiter = self.controller.limit(limits=1, user_api="blas")
+            self.n_users += 1
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.n_users -= 1
+            if not self.n_users:
+                self.limiter.restore_original_limits()
+
+
+_blas_limit = BlasLimit()
+if hasattr(os, "register_at_fork"):
+    # Other threads, and a lock that they hold, do not follow into a forked process.
+    os.register_at_fork(after_in_child=_blas_limit.begin)
+
+
 def one_blas_thread():
     """Context in which BLAS runs on one thread: threads share passes over rows instead."""
-    return _controller().limit(limits=1, user_api="blas")
-
-
-@cache
-def _controller():
-    """BLAS' thread pools; finding them takes longer than a small fit."""
-    return ThreadpoolController()
+    return _blas_limit
 
 
 @cache

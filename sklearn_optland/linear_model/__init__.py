@@ -14,10 +14,15 @@ from sklearn_optland.linear_model._finite_sum.regressors import (
     SDCARegressor,
     SVRGRegressor,
 )
+from sklearn_optland.linear_model._logistic.cross_validation import (
+    BoundMajorizationLogisticRegressionCV,
+)
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._paths import regularization_path
 
 __all__ = [
     "BoundMajorizationLogisticRegression",
+    "BoundMajorizationLogisticRegressionCV",
     "FiniteSumClassifier",
     "FiniteSumRegressor",
     "SAGAClassifier",
@@ -28,4 +33,5 @@ __all__ = [
     "SVRGRegressor",
     "finite_sum",
     "partition_function_bound",
+    "regularization_path",
 ]

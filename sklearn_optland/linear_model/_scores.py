@@ -7,12 +7,43 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_optland._estimator.base import check_start
 from sklearn_optland._estimator.scores import ScoreClassifier
 
+# The score of a class that has no weight: beside the scores of the others, which are centred or 0,
+# its probability is 0 in float64.
+NEVER = -1000.0
+
+
+def has_part(rows, fit_intercept):
+    """Which classes a log-loss is minimised over.
+
+    The intercept of a class without weight has its optimum at minus infinity, which leaves the
+    problem of the other classes. Without an intercept such a class is one like the others.
+    """
+    return rows.has_weight if fit_intercept else np.ones(len(rows.classes), dtype=bool)
+
+
+def with_absent_classes(W, present):
+    """Parameters of all classes, a column each or one for two, from those of the classes present.
+
+    They have the intercepts last. One class alone has no parameters that matter.
+    """
+    if present.all():
+        return W
+    whole = np.zeros((len(W), len(present)))
+    whole[-1] = NEVER
+    whole[:, present] = W if np.count_nonzero(present) > 1 else 0.0
+    return whole if len(present) > 2 else whole[:, 1:] - whole[:, :1]
+
 
 def last_parameters(estimator):
-    """`coef_` and `intercept_`, a warm start, in one float64 array with the intercepts last."""
+    """`coef_` and `intercept_`, a warm start, in one float64 array with the intercepts last.
+
+    A class that was absent starts at 0.
+    """
     check_start(estimator, "coef_", "intercept_")
     W = np.vstack([np.atleast_2d(estimator.coef_).T, np.atleast_1d(estimator.intercept_)])
-    return np.ascontiguousarray(W, dtype=np.float64)
+    W = np.ascontiguousarray(W, dtype=np.float64)
+    W[:, (np.abs(W[-1]) == -NEVER) & ~W[:-1].any(axis=0)] = 0.0
+    return W
 
 
 def linear_scores(estimator, X):

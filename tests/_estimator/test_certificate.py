@@ -27,7 +27,8 @@ ESTIMATORS = [cls for _, cls in all_estimators()]
 MEASURES = {
     "duality gap": BoundMajorizationLogisticRegression(),
     "optimality gap": ADMMNetRegressor(()),
-    "gradient norm": BoundMajorizationLogisticRegression(C=np.inf, tol=0.1),
+    "Newton decrement": BoundMajorizationLogisticRegression(C=np.inf, tol=0.1),
+    "gradient norm": FiniteSumClassifier(alpha=0),
     "prox-gradient norm": FiniteSumClassifier(alpha=0, positive=True),
     "KKT residual": ADMMNetClassifier((3,)),
     "margin gap": MeanFieldTwoLayerNetClassifier(10, solver="margin-ascent"),
@@ -123,7 +124,8 @@ def test_early_stopping_asks_for_nothing(estimator):
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_every_quantity_is_measured(quantity):
-    certificate = fitted(MEASURES[quantity]).certificate_
+    n_columns = 130 if quantity.endswith("gradient norm") else 2  # fewer have a duality gap
+    certificate = fitted(MEASURES[quantity], n_columns=n_columns).certificate_
     assert certificate.quantity == quantity
 
 

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor, SDCARegressor
+from sklearn_optland.linear_model import FiniteSumClassifier, SDCARegressor
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import Descent
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
@@ -77,24 +77,6 @@ def test_where_losses_are_flat_a_fit_does_not_stop_early(
     assert model.certificate_.reached or model.n_iter_ >= 2000
     if solver == "point-saga" or (solver == "catalyst" and loss in SMOOTH):
         assert model.certificate_.reached
-
-
-@pytest.mark.parametrize("solver", ["auto", "sag", "saga", "svrg", "catalyst"])
-@pytest.mark.parametrize("positive", [False, True])
-def test_without_penalty_the_certificate_is_a_gradient(solver, positive, global_random_seed):
-    if solver == "sag" and positive:
-        pytest.skip("refused")
-    X, y = data("squared_error", global_random_seed, n=100)
-    model = FiniteSumRegressor(alpha=0.0, solver=solver, positive=positive, tol=1e-7, max_iter=5000)
-    model.fit(X, y)
-    assert model.certificate_.scope == "stationary"
-    assert model.certificate_.reached
-    if not positive:
-        A = np.column_stack([X, np.ones(len(y))])
-        exact = np.linalg.lstsq(A, y, rcond=None)[0]
-        np.testing.assert_allclose(model.coef_, exact[:-1], atol=1e-5)
-        gradient = A.T @ (A @ np.append(model.coef_, model.intercept_) - y) / len(y)
-        assert model.certificate_.value == pytest.approx(np.linalg.norm(gradient), rel=1e-3)
 
 
 def test_certificates_cost_less_than_a_tenth_of_the_passes():

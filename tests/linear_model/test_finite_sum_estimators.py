@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from helpers import fit_quietly
-from linear_model.finite_sum_helpers import data, objective
+from linear_model.finite_sum_helpers import PENALTIES, data, estimator, objective
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
@@ -71,6 +73,69 @@ def test_warm_start_takes_up_where_the_last_fit_ended(solver):
         assert model.certificate_.reached
 
 
+@pytest.mark.parametrize(("n", "d"), [(30, 60), (60, 5)])
+@pytest.mark.parametrize(("alpha", "next_alpha"), [(0.1, 1e-3), (1e-3, 0.1), (0.01, 0.01)])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "squared_error", "huber"])
+@pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "l1"])
+def test_dual_warm_start_along_alpha_is_no_slower_than_a_cold_one(
+    penalty, loss, alpha, next_alpha, n, d
+):
+    X, y = data(loss, 0, n=n, d=d)
+    l1_ratio, positive = PENALTIES[penalty]
+    settings = {"solver": "sdca", "l1_ratio": l1_ratio, "positive": positive, "max_iter": 300}
+    warm = fit_quietly(estimator(loss, alpha=alpha, warm_start=True, **settings), X, y)
+    fit_quietly(warm.set_params(alpha=next_alpha), X, y)
+    cold = fit_quietly(estimator(loss, alpha=next_alpha, **settings), X, y)
+    assert warm.n_iter_ <= 1.3 * cold.n_iter_ + 4
+    assert warm.certificate_.reached or warm.certificate_.value <= 2 * cold.certificate_.value
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_warm_start_that_is_worse_than_zero_is_a_cold_one(solver):
+    X, y = data("log_loss", 0, n=100)
+    model = FiniteSumClassifier(solver=solver, alpha=0.01, max_iter=5, random_state=0)
+    cold = fit_quietly(model, X, y).coef_
+    model.set_params(warm_start=True)
+    model.coef_, model.intercept_ = -1e3 * cold, -1e3 * model.intercept_
+    np.testing.assert_array_equal(fit_quietly(model, X, y).coef_, cold)
+
+
+def rare_class(n=4000):
+    X, y = np.random.RandomState(0).randn(n, 3), np.zeros(n, dtype=int)
+    y[:10], X[:10, 0] = 1, X[:10, 0] + 1
+    return X, y
+
+
+@pytest.mark.parametrize("parameters", [{}, {"l1_ratio": 1.0}, {"loss": "squared_hinge"}])
+def test_rare_class_that_is_balanced_takes_a_third_of_uniform_passes_or_less(parameters):
+    model = FiniteSumClassifier(class_weight="balanced", random_state=0, **parameters)
+    passes = model.fit(*rare_class()).n_iter_
+    assert model.certificate_.reached
+    assert passes < fit_quietly(model.set_params(sampling="uniform"), *rare_class()).n_iter_ / 3
+
+
+def test_rows_of_equal_weight_and_length_are_visited_in_turn():
+    X, y = StandardScaler().fit_transform(load_breast_cancer().data), load_breast_cancer().target
+    one, other = (
+        FiniteSumClassifier(alpha=0.01, sampling=sampling, random_state=0).fit(X, y)
+        for sampling in ("auto", "uniform")
+    )
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+def test_warning_names_what_is_to_blame():
+    model = FiniteSumClassifier(max_iter=20, random_state=0)
+    model.set_params(class_weight="balanced", sampling="uniform")
+    with pytest.warns(ConvergenceWarning, match="set sampling='lipschitz'"):
+        model.fit(*rare_class())
+    X, y = data("log_loss", 0, n=200)
+    model = FiniteSumClassifier("hinge", alpha=1e-9, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="set a larger alpha"):
+        model.fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="scale the data"):
+        model.fit(X * [1, 1, 1e5, 1e-5], y)
+
+
 def test_read_only_memory_map_and_float32(tmp_path):
     X, y = make_classification(200, 10, random_state=0)
     X32 = X.astype(np.float32)
@@ -108,3 +173,12 @@ def test_ctrl_c_says_how_far_the_fit_had_come(monkeypatch):
     monkeypatch.setattr(FiniteSum, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"FiniteSumClassifier\.fit was interrupted after"):
         FiniteSumClassifier(alpha=1e-5, tol=0).fit(X, y)
+
+
+@pytest.mark.parametrize("Model", [FiniteSumRegressor, SAGARegressor])
+def test_selection_by_an_l1_fit_keeps_exactly_the_columns_that_it_uses(Model):
+    X, y = load_diabetes(return_X_y=True)
+    selector = SelectFromModel(Model(alpha=0.05, l1_ratio=1.0, tol=1e-3, random_state=0)).fit(X, y)
+    used = selector.estimator_.coef_ != 0
+    assert 0 < used.sum() < X.shape[1]
+    np.testing.assert_array_equal(selector.get_support(), used)

@@ -185,18 +185,3 @@ def test_many_columns(kind, fit_intercept, global_random_seed):
     scale = np.abs(exact.coef_).max()
     np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-3 * scale)
     np.testing.assert_allclose(model.predict_proba(X), exact.predict_proba(X), atol=1e-4)
-
-
-def test_without_penalty(global_random_seed):
-    X, y = make_classification(300, 5, n_redundant=0, flip_y=0.3, random_state=global_random_seed)
-    model = BoundMajorizationLogisticRegression(C=np.inf, tol=1e-9).fit(X, y)
-    exact = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12).fit(X, y)
-    np.testing.assert_allclose(model.coef_, exact.coef_, atol=1e-5)
-    assert (model.certificate_.quantity, model.certificate_.scope) == (
-        "gradient norm",
-        "stationary",
-    )
-    p = model.predict_proba(X)[:, 1]
-    gradient = np.append(X.T @ (p - y), np.sum(p - y))
-    assert model.certificate_.value == pytest.approx(np.linalg.norm(gradient), abs=1e-9)
-    assert model.certificate_.reached

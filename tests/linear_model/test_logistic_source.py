@@ -32,7 +32,7 @@ def fit(source, n_classes, curvature, batch, l2):
     problem = log_loss_problem(source, n_classes=n_classes, l2=l2, fit_intercept=True)
     W = problem.zeros()
     rng = partial(np.random.RandomState, 0)
-    steps = start(problem, W, *plan(problem, curvature, batch), refresh=1, rng=rng)
+    steps = start(problem, W, *plan(problem, curvature, batch), tol=1e-8, refresh=1, rng=rng)
     descent = CertifiedDescent(problem, W, steps, tol=1e-8)
     objectives = [
         step.curves["objective"] for step, _ in zip(descent.steps(), range(12), strict=False)

@@ -183,14 +183,6 @@ def test_refusals(parameters, message):
         ADMMNetClassifier(**parameters).fit(X, y)
 
 
-def test_class_without_weight_is_refused():
-    X, y = scaled(load_iris)
-    with pytest.raises(
-        ValueError, match="sample_weight: the weights of class 2, times class_weight, sum to 0 "
-    ):
-        ADMMNetClassifier().fit(X, y, sample_weight=(y < 2).astype(float))
-
-
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 3.0, 2: 0.5}])
 def test_class_weights_are_sample_weights(class_weight):
     X, y = scaled(load_iris)
@@ -200,8 +192,6 @@ def test_class_weights_are_sample_weights(class_weight):
     expected = fit_quietly(model, X, y, sample_weight=weights).predict_proba(X)
     model.set_params(class_weight=class_weight)
     np.testing.assert_allclose(fit_quietly(model, X, y).predict_proba(X), expected, rtol=1e-9)
-    with pytest.raises(ValueError, match="the weights of class 1, times class_weight, sum to 0 "):
-        model.set_params(class_weight={0: 1.0, 1: 0.0, 2: 1.0}).fit(X, y)
 
 
 def test_warning_says_what_to_change():

@@ -1,6 +1,7 @@
 """Two-layer nets as measures: the dual bound."""
 
 import warnings
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland._optim import lbfgs
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
+from sklearn_optland.neural_network._mean_field.passes import divergences
 
 
 def grid_optimum(X, y, alpha, *, is_log_loss=False, fit_intercept=True, n_angles=400):
@@ -165,3 +167,27 @@ def test_a_large_penalty_leaves_the_mean():
         model = MeanFieldTwoLayerNet(solver=solver, alpha=100, tol=1e-6, random_state=0).fit(X, y)
         np.testing.assert_allclose(model.predict(X), y.mean(), rtol=1e-6)
         assert model.certificate_.scope == "global"
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@given(
+    scores=st.lists(st.floats(-1000, 1000), min_size=3, max_size=3),
+    label=st.integers(0, 2),
+    scale=st.floats(0, 1),
+)
+def test_divergences_are_exact_for_scores_of_any_size(k, scores, label, scale):
+    """They are terms of a proven gap: none may be cut off, or lost where p underflows."""
+    F = np.array([scores[:k]])
+    label = min(label, 1) if k == 1 else label
+    Y = np.array([[float(label)]]) if k == 1 else np.eye(3)[[label]]
+    with localcontext(prec=100):
+        logits = [Decimal(score) for score in ([0.0, scores[0]] if k == 1 else scores)]
+        total, exact = sum(logit.exp() for logit in logits), Decimal(0)
+        for i, logit in enumerate(logits):
+            p = logit.exp() / total
+            q = Decimal(scale) * p + (1 - Decimal(scale)) * (i == label)
+            exact += (q * (q / p).ln() if q > 0 else 0) - q + p
+        exact = float(exact)
+    found = divergences(F, Y, scale)[0]
+    # log p has the rounding of the scores
+    assert found == pytest.approx(exact, rel=1e-12, abs=4e-16 * (1 + np.abs(F).max()))

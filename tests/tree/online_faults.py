@@ -53,16 +53,18 @@ def _n_reached(nodes, root):
 
 def _fault_of_counts(slots, nodes, counters):
     """Counts of a node are the sums over its classes, and its majority is the largest of them."""
-    slots = slots[slots["key"] > 0]
+    table, places = slots, np.flatnonzero(slots["key"] > 0)
+    slots = slots[places]
     if len(slots) != counters["n_slots"]:
         return "slots are not counted"
     node_of = {int(name): node for node, name in enumerate(nodes["name"])}
     owner = np.array([node_of.get(int(key) >> 32, -1) for key in slots["key"]], dtype=int)
-    slots, owner = slots[owner >= 0], owner[owner >= 0]  # the others knew a node that is no more
     is_split = nodes["left"] >= 0
-    of_split = is_split[owner]
-    if not np.array_equal(slots["mean"][of_split], (slots["margins"] / slots["n"])[of_split]):
-        return "a mean is not that of its margins"
+    for node in range(len(nodes)):
+        own = [] if is_split[node] else list(places[owner == node])
+        if _chain(node, nodes, table) != own:
+            return "the chain of a leaf is not that of its slots"
+    slots, owner = slots[owner >= 0], owner[owner >= 0]  # the others knew a node that is no more
 
     def total(values):
         return np.bincount(owner, values, minlength=len(nodes))
@@ -83,3 +85,12 @@ def _fault_of_counts(slots, nodes, counters):
     if is_other[~is_split & (met > 0)].any():
         return "the majority of a leaf is another"
     return ""
+
+
+def _chain(node, nodes, table):
+    """The places of the slots in the chain of a node, sorted."""
+    found, place = [], int(nodes["first"][node])
+    while place and len(found) <= len(table):
+        found.append(place - 1)
+        place = int(table["next"][(place - 1) % len(table)])
+    return sorted(found)

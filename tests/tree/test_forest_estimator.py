@@ -1,5 +1,7 @@
 """What a fitted LOMForestClassifier promises."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -178,6 +180,13 @@ def test_hashed_weights_keep_to_their_bound(csr):
     assert np.isfinite(tiny.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize("leaf", ["rerank", "histogram"])
+def test_memory_follows_sparse_data(leaf):
+    X, y = sparse_classes(n_classes=10, n_features=100)
+    model = LOMForestClassifier(leaf=leaf, max_iter=2, random_state=0).fit(X, y)
+    assert len(pickle.dumps(model)) < 1e6  # 2^n_bits weights would be 64 MB
+
+
 def test_model_has_no_hyperplane_as_long_as_sparse_rows():
     X, y = sparse_classes(n_features=5000)
     arrays = LOMForestClassifier(n_bits=12, random_state=0).fit(X, y)._arrays
@@ -258,6 +267,23 @@ def test_values_of_any_size(size, global_random_seed):
     assert model.score(X * size, y) > 0.9
     far = model.predict_proba(np.full((2, X.shape[1]), 1e300) * [[1], [-1]])
     assert np.isfinite(far).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("loss", ["softmax", "squared_hinge"])
+@pytest.mark.parametrize("learning_rate", [1e20, 1e300, 10**400])
+def test_any_learning_rate_leaves_probabilities(loss, learning_rate):
+    X, y = load_iris(return_X_y=True)
+    wide = sparse.csr_array(np.hstack([X, np.zeros((150, 100))]))
+    settings = {"learning_rate": learning_rate, "max_iter": 3, "random_state": 0}
+    for data in (X, wide):
+        model = LOMForestClassifier(loss=loss, **settings).fit(data, y)
+        largest = clone(model).set_params(learning_rate=1e6).fit(data, y)
+        np.testing.assert_array_equal(model.predict_proba(data), largest.predict_proba(data))
+        assert np.isfinite(model.predict_proba(data)).all()
+        assert 0 < model.certificate_.value < np.inf
+    histogram = LOMForestClassifier(leaf="histogram", **settings).fit(X, y)
+    assert np.isfinite(histogram.predict_proba(X)).all()
 
 
 def test_one_huge_value_harms_nothing_else():

@@ -71,7 +71,7 @@ def test_threads_change_nothing(digits, n_jobs):
 
 
 @settings.get_profile("fits")
-@given(SEEDS, st.sampled_from(LOSSES), st.sampled_from([None, 18]), st.lists(st.integers(0, 200)))
+@given(SEEDS, st.sampled_from(LOSSES), st.sampled_from([None, 5]), st.lists(st.integers(0, 200)))
 def test_partial_fits_are_one_pass_of_fit(seed, loss, n_bits, cuts):
     X, y = blobs(seed, n=200, std=2.0)
     y = np.array(list("abcdefgh"))[y]
@@ -259,7 +259,7 @@ def test_unseen_labels_only_lower_the_score(digits):
     assert model.score(X_test[y_test >= 5], y_test[y_test >= 5]) == 0
 
 
-@pytest.mark.parametrize("n_bits", [None, 12])
+@pytest.mark.parametrize("n_bits", [None, 10])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_sparse_is_dense(digits, loss, n_bits, global_random_seed):
     X, X_test, y, _ = digits
@@ -289,7 +289,7 @@ def test_empty_rows(global_random_seed):
     X.data[:] = 1.0
     assert (np.diff(X.indptr) == 0).any()
     y = rng.integers(4, size=100)
-    for n_bits in (None, 10):
+    for n_bits in (None, 8):
         model = LOMTreeClassifier(n_bits=n_bits, random_state=0).fit(X, y)
         assert np.isfinite(model.predict_proba(X)).all()
     nothing = sparse.csr_array((5, 30))

@@ -18,7 +18,7 @@ def test_text_has_a_line_a_node(digits):
     short = export_text(model, max_depth=1, n_terms=0)
     assert len(short.splitlines()) <= 5
     assert "x" not in export_text(model, n_terms=0)
-    hashed = LOMTreeClassifier(n_bits=12, random_state=0).fit(X, y)
+    hashed = LOMTreeClassifier(n_bits=9, random_state=0).fit(X, y)
     assert "margin" not in export_text(hashed)
     with pytest.raises(ValueError, match="max_depth: found -1; allowed is an integer"):
         export_text(model, max_depth=-1)
@@ -45,3 +45,17 @@ def test_picture_has_a_box_a_node(digits):
     assert len(places) == len(boxes)
     assert len(plot_tree(model, max_depth=1)) == 3
     assert boxes[0].axes is ax
+
+
+def test_labels_and_names_are_drawn_as_they_are():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame({"$x^2$, m: n": [-1.0, 1.0] * 10})
+    model = LOMTreeClassifier(random_state=0).fit(X, ["$", "$$, a: b"] * 10)
+    ax = FigureCanvasAgg(Figure()).figure.add_subplot()
+    boxes = plot_tree(model, ax=ax)
+    ax.figure.canvas.draw()  # as mathtext, "$$" cannot be read
+    assert "$x^2$, m: n" in boxes[0].get_text()
+    assert boxes[2].get_text().splitlines()[0] == "class $$, a: b"

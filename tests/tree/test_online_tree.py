@@ -71,20 +71,23 @@ def test_budgets_are_kept(max_nodes, global_random_seed):
     assert shallow.get_n_leaves() <= 4
 
 
-def test_huge_settings_are_settings(global_random_seed):
+@pytest.mark.parametrize("huge", [10**15, 10**400])
+def test_huge_settings_are_settings(huge, global_random_seed):
     X, y = blobs(global_random_seed)
     for loss in LOSSES:
         model = LOMTreeClassifier(
             loss=loss,
-            max_depth=10**9,
-            swap_resistance=1e300,
-            learning_rate=1e300,
+            max_nodes=huge,
+            max_depth=huge,
+            swap_resistance=huge,
+            learning_rate=huge,
             max_iter=2,
             random_state=global_random_seed,
         ).fit(X, y)
         assert fault(model._arrays) == ""
         assert np.isfinite(model._arrays["weights"]).all()
         assert model.score(X, y) > 2 * np.bincount(y).max() / len(y)
+        assert model.predict_top_k(X, huge).nnz == model.predict_top_k(X, 8).nnz
 
 
 def test_resistance_stops_swaps(global_random_seed):
@@ -123,6 +126,9 @@ def test_memory_is_what_the_documentation_says(digits):
     assert arrays["slots"].nbytes == 32 * arrays["counters"]["n_slots"][0]
     hashed = LOMTreeClassifier(n_bits=10, random_state=0).fit(X, y)
     assert hashed._arrays["weights"].nbytes == 4 * 2**10
+    # What need not be shared takes what it needs.
+    bits = [LOMTreeClassifier(n_bits=n_bits, random_state=0).fit(X, y) for n_bits in (None, 30)]
+    assert_array_equal(bits[0]._arrays["weights"], bits[1]._arrays["weights"])
 
 
 # Measures

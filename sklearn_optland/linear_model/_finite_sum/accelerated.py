@@ -113,6 +113,7 @@ class Catalyst(Sdca):
     """
 
     returns = False
+    starts_from_pulls = False
 
     def start(self, W):
         problem, l2 = self.problem, self.problem.penalty.l2

@@ -114,6 +114,7 @@ cdef double katyusha(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps, const double* theta,
     const double* G, const double* s, double* here, double* v, double* z,
 ) noexcept nogil:
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef Py_ssize_t t, i, j, size, d = a.x.n_columns
@@ -121,7 +122,7 @@ cdef double katyusha(
     cdef double threshold = a.step * a.l1, shrink = 1 / (1 + a.step * a.l2)
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         change = loss_pull(
             a.loss, a.y[i], here[d] * a.unit + row_dot(row, index, size, here, 1)
         ) - theta[i]
@@ -185,6 +186,7 @@ cdef double point_saga(
     # w = scale u + lag G. After a step, with s = 1 / (1 + gamma l2) and change = new - old,
     #     w+ = s (w - gamma G + gamma n c change x),   G+ = G - c change x,
     # so scale+ = s scale, lag+ = s (lag - gamma), and u takes the rest.
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef Py_ssize_t t, i, j, size, d = a.x.n_columns, n = a.x.n_rows
@@ -192,7 +194,7 @@ cdef double point_saga(
     cdef double f, new, change, moved = 0, scale = 1, lag = 0
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         f = shrink * (
             scale * row_dot(row, index, size, u, 1)
             + (lag - gamma) * row_dot(row, index, size, G, 1)

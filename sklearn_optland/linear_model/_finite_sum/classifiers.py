@@ -9,10 +9,14 @@ from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
-from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
-from sklearn_optland.linear_model._scores import LinearClassifier
+from sklearn_optland.linear_model._scores import (
+    NEVER,
+    LinearClassifier,
+    has_part,
+    with_absent_classes,
+)
 
 
 def _is_probabilistic(estimator):
@@ -65,20 +69,21 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -87,9 +92,10 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -101,7 +107,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -183,7 +190,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -213,11 +220,14 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order, and CSR, are used without a copy.
+            Training data. float64 and float32 in C order, and CSR, are used without a copy, but
+            for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
+            units differ as much.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. With an intercept, a class without weight has the probability
+            0. Default: all 1.
 
         Returns
         -------
@@ -228,32 +238,42 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values so large
-            that their squares overflow, or a class without weight; or if the solver cannot take
-            the loss or the penalty.
+            that their squares overflow, or no weight at all; or if the solver cannot take the loss
+            or the penalty.
         """
         rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
         classes, dtype = rows.classes, rows.X.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
-        starts = self._starts((n_scores, rows.X.shape[1] + 1))
-        problems = self._problems(rows, n_scores)
-        if len(problems) < n_scores:
-            starts = [np.ascontiguousarray(starts.T)]
+        present = has_part(rows, self.fit_intercept)
+        problems = self._problems(rows, n_scores, present)
+        starts = self._starts((n_scores, rows.X.shape[1] + 1), classes)
+        is_softmax = isinstance(problems[0], SoftmaxSum)
+        if is_softmax:
+            starts = [np.ascontiguousarray(starts[present].T)]
+        elif self.fit_intercept:
+            for W, problem in zip(starts, problems, strict=True):
+                if (problem.y == problem.y[0]).all():  # then the intercept leaves no loss
+                    W[:] = 0.0
+                    W[-1] = problem.y[0] * (-NEVER if self.loss == "log_loss" else 1.0)
 
         def attributes(parameters):
-            W = np.vstack([W.T for W in parameters]).astype(dtype)
+            W = np.vstack([W.T for W in parameters])
+            if is_softmax:
+                W = with_absent_classes(W.T, present).T
+            W = W.astype(dtype)
             coef, intercept = np.ascontiguousarray(W[:, :-1]), W[:, -1].copy()
             return {"classes_": classes, "coef_": coef, "intercept_": intercept}
 
         self._solve(problems, starts, attributes, rows)
         return self
 
-    def _problems(self, rows, n_scores):
-        """One problem, or one a class against the rest."""
+    def _problems(self, rows, n_scores, present):
+        """One problem, or one a class against the rest, as of the log-loss if there is one only."""
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
-        source = ArraySource(X, in_order=False, c=c)
-        common = {"penalty": self._penalty(), "fit_intercept": self.fit_intercept}
-        if n_scores > 1 and self.loss == "log_loss":
-            return [SoftmaxSum(source, codes, n_classes=n_scores, **common)]
+        source, common = self._source(X, c)
+        if self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1:
+            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+            return [SoftmaxSum(source, codes, n_classes=np.count_nonzero(present), **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
         return [
             FiniteSum(source, np.where(positive, 1.0, -1.0), loss=self.loss, **common)
@@ -274,7 +294,7 @@ class _FixedSolverClassifier(FiniteSumClassifier):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -318,20 +338,21 @@ class SAGAClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -340,9 +361,10 @@ class SAGAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -354,7 +376,8 @@ class SAGAClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -439,20 +462,21 @@ class SVRGClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -461,9 +485,10 @@ class SVRGClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -475,7 +500,8 @@ class SVRGClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -560,20 +586,21 @@ class SDCAClassifier(_FixedSolverClassifier):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
@@ -582,9 +609,10 @@ class SDCAClassifier(_FixedSolverClassifier):
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -596,7 +624,8 @@ class SDCAClassifier(_FixedSolverClassifier):
         The intercepts b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.

@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from sklearn_optland._estimator.training_rows import row_weights
+from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.linear_model._finite_sum.coordinates import training_source
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import PARAMETER_CONSTRAINTS, solve
 
@@ -41,7 +41,7 @@ def finite_sum(
     sample_weight=None,
     fit_intercept=False,
     start=None,
-    sampling="uniform",
+    sampling="auto",
     step_size="auto",
     tol=1e-6,
     max_iter=1000,
@@ -61,7 +61,9 @@ def finite_sum(
         What `alpha` multiplies: half the squared norm, the L1 norm, their mean with weights
         1 - `l1_ratio` and `l1_ratio`, or nothing.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Data. float64 and float32 in C order, and CSR, are used without a copy.
+        Data. float64 and float32 in C order, and CSR, are used without a copy, but for arrays
+        whose columns' means are ten times their deviations, or with `alpha=0` whose units differ as
+        much.
     y : array-like of shape (n_samples,)
         Targets; -1 and 1 for the first four losses.
     solver : {"auto", "sag", "saga", "svrg", "sdca", "miso", "katyusha", "point-saga", \
@@ -81,7 +83,7 @@ def finite_sum(
         Whether to fit an intercept, which is not penalised.
     start : array-like of shape (n_features + 1,), default=None
         Coefficients and intercept to start from. Default: zeros.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         As in :class:`FiniteSumClassifier`.
     step_size : "auto" or float, default="auto"
         As in :class:`FiniteSumClassifier`.
@@ -90,7 +92,7 @@ def finite_sum(
     max_iter : int, default=1000
         The most passes over the data.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Returns
     -------
@@ -108,8 +110,9 @@ def finite_sum(
     >>> result.solver, result.certificate.reached
     ('sdca', True)
     """
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
-    y = check_array(y, dtype=np.float64, ensure_2d=False)
+    with always_checked():
+        X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
+        y = check_array(y, dtype=np.float64, order="C", ensure_2d=False)
     if y.shape != X.shape[:1]:
         raise ValueError(f"y: found shape {y.shape}; X asks for {X.shape[:1]}.")
     c = row_weights(X, sample_weight)
@@ -118,13 +121,13 @@ def finite_sum(
     LOSSES[loss].check_targets(targets, c)
     share = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
     alpha = 0.0 if penalty == "none" else alpha
+    terms = {
+        "penalty": ElasticNet(alpha * share, alpha * (1 - share), positive),
+        "fit_intercept": fit_intercept,
+    }
+    source, coordinates = training_source(rows, c, **terms)
     problem = FiniteSum(
-        ArraySource(rows, in_order=False, c=c),
-        targets,
-        loss=loss,
-        epsilon=epsilon,
-        penalty=ElasticNet(alpha * share, alpha * (1 - share), positive),
-        fit_intercept=fit_intercept,
+        source, targets, loss=loss, epsilon=epsilon, coordinates=coordinates, **terms
     )
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():

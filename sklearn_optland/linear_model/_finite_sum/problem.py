@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
@@ -12,10 +12,18 @@ from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
+from sklearn_optland.linear_model._finite_sum.coordinates import Coordinates
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps, SoftmaxSagaSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps, SoftmaxSdcaSteps
+from sklearn_optland.linear_model._finite_sum.unpenalized import (
+    MOST_ROOM,
+    NARROW,
+    UNFELT,
+    cancelling_pulls,
+)
 
 EPS = np.finfo(float).eps
+USERS_OWN = Coordinates()
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
 # An imbalance, relative to the rarest class, that is left to rounding's share.
@@ -50,16 +58,21 @@ class FiniteSum:
         Of the losses that have one.
     penalty : Penalty
     fit_intercept : bool
+    coordinates : Coordinates, default=Coordinates()
+        What the columns are made of.
     """
 
     k = 1
     sdca_steps = SdcaSteps
     saga_steps = SagaSteps
 
-    def __init__(self, source, y, *, loss, epsilon=0.0, penalty, fit_intercept):
+    def __init__(
+        self, source, y, *, loss, epsilon=0.0, penalty, fit_intercept, coordinates=USERS_OWN
+    ):
         self.source, self.y, self.c = source, y, source.c
         self.loss, self.epsilon = LOSSES[loss], epsilon
         self.penalty, self.fit_intercept = penalty, fit_intercept
+        self.coordinates = coordinates
         self.n_samples, self.n_features = source.n_rows, source.n_columns
         self.curvature = self.loss.curvature
         self.passes = 0.0
@@ -71,9 +84,14 @@ class FiniteSum:
         return self.source.rows[0]
 
     @property
-    def has_dual_bound(self):
-        """Whether duality bounds the optimum: not without any penalty."""
+    def is_penalized(self):
+        """Whether there is any penalty."""
         return self.penalty.l1 > 0 or self.penalty.l2 > 0
+
+    @property
+    def has_dual_bound(self):
+        """Whether duality bounds the optimum: without a penalty, if parameters are few."""
+        return self.is_penalized or (self.n_features + 1) * self.k <= NARROW
 
     @cached_property
     def row_squares(self):
@@ -88,9 +106,16 @@ class FiniteSum:
         return out
 
     @cached_property
-    def largest_column(self):
-        """The largest of the columns' mean squares."""
-        return self._reduce(passes.ColumnSquares(self.source)).max()
+    def column_squares(self):
+        """The columns' mean squares."""
+        return self._reduce(passes.ColumnSquares(self.source))
+
+    @cached_property
+    def column_means(self):
+        """The columns' means; 0 without an intercept, which alone could make up for them."""
+        if not self.fit_intercept:
+            return np.zeros(self.n_features)
+        return self._reduce(passes.Backward(self.source), self.c[:, None])[:-1, 0]
 
     @cached_property
     def mean_square(self):
@@ -203,16 +228,23 @@ class FiniteSum:
             gradient = -self.pull(pulls)
             return Point(W, objective, self.gradient_norm(W, gradient), pulls, gradient)
         dual = pulls if theta is None else self.in_domain(theta)
-        if self.fit_intercept:
-            dual = self.balanced(dual)
-        v = self.pull(dual)
-        gradient = -v if dual is pulls else None
-        scale = self.penalty.largest_scale(v[:-1])
-        if scale < 1:
-            dual, v = scale * dual, scale * v
         rounding = 8 * EPS * objective
-        gap = self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
-        if dual is not pulls:  # whose own part is 0
+        if self.is_penalized:
+            if self.fit_intercept:
+                dual = self.balanced(dual)
+            v = self.pull(dual)
+            gradient = -v if dual is pulls else None
+            scale = self.penalty.largest_scale(v[:-1])
+            if scale < 1:
+                dual, v = scale * dual, scale * v
+            gap = self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
+        else:
+            moved, v, pulled = cancelling_pulls(self, W, dual)
+            gradient = -pulled if dual is pulls else None
+            dual, gap = moved, self._felt(W, v) + rounding
+        if dual is None:
+            gap = np.inf
+        elif dual is not pulls:  # whose own part is 0
             gap += self.losses_gap(scores, dual)
         if self.fit_intercept:  # what rounding leaves of the balance
             gap += np.sum(np.abs(v[-1]) * (1.0 + np.abs(W[-1])))
@@ -221,16 +253,58 @@ class FiniteSum:
         self.lower_bound = max(self.lower_bound, objective - gap - rounding)
         return Point(W, objective, self.gap(objective, gap), pulls, gradient)
 
+    def _felt(self, W, v):
+        """What coefficients gain by what they feel: rounding, or 0 >= v where they are 0."""
+        lengths = np.sqrt(np.maximum(self.column_squares, TINY))
+        slack = np.abs(W[:-1].T) + (v[:-1].T > 0 if self.penalty.positive else 1.0) / lengths
+        return np.sum(np.abs(v[:-1].T) * slack)
+
+    def metric(self, theta):
+        """The matrix of `unpenalized.py` for all parameters, the rows' room at theta in it."""
+        return self._gram(self.c * self.loss.room(theta, self.epsilon))
+
+    def _gram(self, h):
+        """[X 1]' diag(h) [X 1]."""
+        lower = np.tril(self._reduce(passes.WeightedGram(self.source), h))
+        return lower + np.tril(lower, -1).T
+
+    def moved(self, theta, z):
+        """Return theta - room z, or a part of the way."""
+        step = self.loss.room(theta, self.epsilon) * z
+        if self.loss.largest_pull == np.inf and not self.loss.for_classes:
+            return theta - step
+        return self.in_domain(theta - step * min(1.0, MOST_ROOM / np.abs(z).max()))
+
     def gap(self, objective, own=np.inf):
         """How far an objective can be above the optimum, by its own dual point or the best."""
         return max(0.0, min(own, objective - self.lower_bound))
 
     def gradient_norm(self, W, gradient):
-        """Norm of the prox-gradient step of unit length: of the gradient, if w is free."""
-        G = gradient.copy()
+        """Norm of the gradient, or of the prox-gradient step of unit length under w >= 0.
+
+        Columns are taken from their means and in units of their deviations.
+        """
+        return float(np.linalg.norm(self._scaled_gradient(W, gradient)))
+
+    def gradient_norm_at_zero(self, pulls):
+        """That at zero but for the intercept, which may be of any size."""
+        G = self._scaled_gradient(self.zeros(), -self.pull(pulls))
+        own, all_in_all = np.linalg.norm(G[:-1]), np.linalg.norm(G)
+        return float(own if own > UNFELT * all_in_all else all_in_all)
+
+    def _scaled_gradient(self, W, gradient):
+        means, squares = self.column_means, self.column_squares
+        variances = squares - means**2
+        varies = variances > EPS * squares
+        deviations = np.sqrt(np.where(varies, variances, 1.0))
+        w, G = (W[:-1].T * deviations).T, gradient.copy()
+        G[:-1] -= np.multiply.outer(means, G[-1])
+        G[:-1] = (G[:-1].T * varies / deviations).T
         if self.penalty.positive:
-            G[:-1] = W[:-1] - np.maximum(W[:-1] - gradient[:-1], 0.0)
-        return float(np.linalg.norm(G if self.fit_intercept else G[:-1]))
+            G[:-1] = w - np.maximum(w - G[:-1], 0.0)
+        if not self.fit_intercept:
+            G[-1] = 0.0
+        return G
 
 
 class SoftmaxSum(FiniteSum):
@@ -238,7 +312,7 @@ class SoftmaxSum(FiniteSum):
 
     Parameters
     ----------
-    source, penalty, fit_intercept
+    source, **common
         As in `FiniteSum`.
     y : ndarray of int32 of shape (n_samples,)
         Class numbers.
@@ -248,8 +322,8 @@ class SoftmaxSum(FiniteSum):
     sdca_steps = SoftmaxSdcaSteps
     saga_steps = SoftmaxSagaSteps
 
-    def __init__(self, source, y, *, n_classes, penalty, fit_intercept):
-        super().__init__(source, y, loss="log_loss", penalty=penalty, fit_intercept=fit_intercept)
+    def __init__(self, source, y, *, n_classes, **common):
+        super().__init__(source, y, loss="log_loss", **common)
         self.k = n_classes
         self.curvature = 0.5
 
@@ -291,6 +365,21 @@ class SoftmaxSum(FiniteSum):
         P = np.maximum(P, 0.0)
         return -_less_own_class(P / P.sum(axis=1, keepdims=True), self.y)
 
+    def metric(self, theta):
+        P, d = self._probabilities(theta), self.n_features + 1
+        blocks = np.empty((d, self.k, d, self.k))
+        for a in range(self.k):
+            for b in range(a):
+                blocks[:, a, :, b] = blocks[:, b, :, a] = -self._gram(self.c * P[:, a] * P[:, b])
+            blocks[:, a, :, a] = self._gram(self.c * P[:, a] * (1.0 - P[:, a]))
+        return blocks.reshape(d * self.k, d * self.k)
+
+    def moved(self, theta, z):
+        P = self._probabilities(theta)
+        z = z - np.sum(P * z, axis=1, keepdims=True)
+        step = P * z * min(1.0, MOST_ROOM / np.abs(z).max())
+        return -_less_own_class(P + step, self.y)
+
     def balanced(self, theta):
         """Move the probabilities as a shift of all scores would, until the classes balance.
 
@@ -313,25 +402,18 @@ def _balanced_probabilities(P, c, target):
     if np.abs(target - c @ P).max() <= least:
         return P
 
-    def factors(shift):
-        return np.exp(shift - shift.max())
-
-    def loss(shift):
-        # from 1, not 0, so that a rise can be relative to it
-        total = 1.0 + c @ np.log(P @ factors(shift)) + shift.max() - target @ shift
-        return total if np.isfinite(total) else np.inf
+    with np.errstate(divide="ignore"):
+        scores = np.log(P)
 
     def shifted(shift):
-        Q = P * factors(shift)
-        Q /= Q.sum(axis=1, keepdims=True)
-        return Q
+        return softmax(scores + shift, axis=1)
 
     def balance(shift):
         Q = shifted(shift)
         mass = c @ Q
         return target - mass, np.diag(mass) - (Q * c[:, None]).T @ Q, least
 
-    return shifted(best_shift(loss, balance, np.zeros(len(target))))
+    return shifted(best_shift(balance, np.zeros(len(target))))
 
 
 def _less_own_class(R, y):

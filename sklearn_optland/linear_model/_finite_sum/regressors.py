@@ -9,7 +9,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
-from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
 from sklearn_optland.linear_model._scores import linear_scores
@@ -58,28 +57,30 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -89,7 +90,8 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         The intercept b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -169,7 +171,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -198,7 +200,9 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float64 and float32 in C order, and CSR, are used without a copy.
+            Training data. float64 and float32 in C order, and CSR, are used without a copy, but
+            for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
+            units differ as much.
         y : array-like of shape (n_samples,)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -218,14 +222,8 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         rows = regression_rows(self, X, y, sample_weight, accept_sparse=True)
         X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
         LOSSES[self.loss].check_targets(y, c)
-        problem = FiniteSum(
-            ArraySource(X, in_order=False, c=c),
-            y,
-            loss=self.loss,
-            epsilon=self.epsilon,
-            penalty=self._penalty(),
-            fit_intercept=self.fit_intercept,
-        )
+        source, common = self._source(X, c)
+        problem = FiniteSum(source, y, loss=self.loss, epsilon=self.epsilon, **common)
         starts = self._starts((1, X.shape[1] + 1))
 
         def attributes(parameters):
@@ -262,7 +260,7 @@ class _FixedSolverRegressor(FiniteSumRegressor):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
-        sampling="uniform",
+        sampling="auto",
         step_size="auto",
         tol=1e-6,
         max_iter=1000,
@@ -307,28 +305,30 @@ class SAGARegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -338,7 +338,8 @@ class SAGARegressor(_FixedSolverRegressor):
         The intercept b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -423,28 +424,30 @@ class SVRGRegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -454,7 +457,8 @@ class SVRGRegressor(_FixedSolverRegressor):
         The intercept b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.
@@ -539,28 +543,30 @@ class SDCARegressor(_FixedSolverRegressor):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
-    sampling : {"uniform", "lipschitz"}, default="uniform"
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
-        sample weights differ by orders of magnitude. Point-SAGA is always "uniform".
+        weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
+        takes it there. Point-SAGA is always "uniform".
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
         Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
         after which the objective is ten times that at zero is cut to a quarter, and the solver
         starts again from the best point.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0`,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until the
-        steps are below the precision of float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
+        more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
+        0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
         The most passes over the data.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows.
+        Draws the rows. None stands for 0: a fit is the same each time.
 
     Attributes
     ----------
@@ -570,7 +576,8 @@ class SDCARegressor(_FixedSolverRegressor):
         The intercept b; zero if `fit_intercept=False`.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
-        "global"; with `alpha=0` the norm of the gradient, scope "stationary".
+        "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop.

@@ -103,6 +103,7 @@ cdef double saga(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
     double* theta, double* state, double* bias,
 ) noexcept nogil:
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef double* column
@@ -111,7 +112,7 @@ cdef double saga(
     cdef bint thresholds = a.l1 > 0 or a.positive
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         new = loss_pull(
             a.loss, a.y[i], bias[0] * a.unit + row_dot(row, index, size, state, FIELDS)
         )
@@ -181,6 +182,7 @@ cdef double saga_softmax(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
     double* theta, double* state, double* bias, double* work,
 ) noexcept nogil:
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef double* column
@@ -191,7 +193,7 @@ cdef double saga_softmax(
     cdef double value, step, table, moved = 0
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         old = theta + i * k
         row_scores(row, index, size, state, fields, k, bias, a.unit, z)
         optland_softmax_pull(z, k, a.codes[i], new)

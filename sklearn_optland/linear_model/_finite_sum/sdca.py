@@ -25,6 +25,7 @@ class Sdca(Solver):
     """
 
     has_steps = False
+    starts_from_pulls = True
     returns = True  # to the rows that a pass has moved
     kappa = 0.0
 
@@ -40,11 +41,26 @@ class Sdca(Solver):
         self._weigh_rows()
         self.theta = problem.zeros_like_scores()
         if W.any():
-            _, self.theta = problem.losses(problem.scores(W))
+            self.theta = self._pulls_for(W, curvature)
         self.b, self.anchor = W[-1:].ravel(), W[-1:].ravel()
         self.center = W[:-1].copy()
         self.age = 0.0
         self._refresh()
+
+    def _pulls_for(self, W, curvature):
+        """The pulls at W, times the factor in [0, 1] at which the gap there is least.
+
+        Where W is the optimum of another penalty, v is that one's subgradient g' instead of g. At
+        t theta the gap is about (1 - t)^2 sum_i c_i theta_i^2 / (2 l'') + |t v - g|^2 / (2 l2).
+        """
+        problem = self.problem
+        theta = problem.losses(problem.scores(W))[1]
+        v = problem.pull(theta)[:-1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            g = problem.penalty.subgradient(W[:-1], v)
+            own = np.sum((problem.c * (theta * theta).T).T) * self.l2 / curvature
+            factor = (own + np.vdot(v, g)) / (own + np.vdot(v, v))
+        return theta * min(factor, 1.0) if factor > 0 else np.zeros_like(theta)
 
     def _weigh_rows(self):
         """Compute q, what a row's own score gains per unit of its theta, and make the steps."""

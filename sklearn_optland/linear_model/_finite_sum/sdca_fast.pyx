@@ -118,6 +118,7 @@ cdef double sdca(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
     double* theta, double* v, double* b,
 ) noexcept nogil:
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef DualPenalty g = a.penalty
@@ -125,7 +126,7 @@ cdef double sdca(
     cdef double f, new, change, moved = 0
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         if g.is_quadratic:
             f = row_dot(row, index, size, v, 1)
         else:
@@ -199,6 +200,7 @@ cdef double sdca_softmax(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
     double* theta, double* v, double* b, double* work,
 ) noexcept nogil:
+    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef DualPenalty g = a.penalty
@@ -210,7 +212,7 @@ cdef double sdca_softmax(
     cdef double* old
     for t in range(n_steps):
         i = order[t]
-        row = visit(&a.x, kind, order, t, n_steps, &index, &size)
+        row = visit(&x, kind, order, t, n_steps, &index, &size)
         old = theta + i * k
         for e in range(k):
             z[e] = b[e] * g.l2

@@ -6,17 +6,23 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland.linear_model._finite_sum.coordinates import are_uneven, training_source
+from sklearn_optland.linear_model._finite_sum.solver_specs import (
+    SOLVERS,
+    choose_sampling,
+    choose_solver,
+    has_uneven_rows,
+    rate,
+)
 from sklearn_optland.linear_model._scores import last_parameters
 
 # The most passes without a certificate.
@@ -27,13 +33,14 @@ DIVERGED = 10.0
 STILL = 100 * np.finfo(float).eps
 # A gap, relative to the objective at zero, that the rounding of residuals leaves.
 ROUNDING = (1000 * np.finfo(float).eps) ** 2
+UNEVEN_ADVICE = "Weights or lengths of the rows differ much: set sampling='lipschitz'."
 
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", *SOLVERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "positive": ["boolean"],
-    "sampling": [StrOptions({"uniform", "lipschitz"})],
+    "sampling": [StrOptions({"auto", "uniform", "lipschitz"})],
     "step_size": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "tol": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -67,17 +74,19 @@ class Descent:
         self.gap_per_move = 0.5 / (problem.curvature if problem.loss.is_smooth else 1.0)
         self.scale = None
         if not problem.has_dual_bound:
-            self.scale = problem.gradient_norm(self.zeros, -problem.pull(pulls))
+            self.scale = problem.gradient_norm_at_zero(pulls)
         # movement that is nothing but rounding
         self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
         self.resting = None  # the parameters, while the dual variables stand still
         self.still = False
+        if solver.point()[0].any() and not self._start_pays():
+            solver.start(self.zeros)
 
     @property
     def tolerance(self):
         """The certificate at which the fit stops."""
-        if self.scale is not None:
-            return self.tol * self.scale
+        if self.scale is not None:  # at a kink a gradient need not fall
+            return self.tol * self.scale * self.problem.loss.is_smooth
         return max(self.tol * self.best.objective, ROUNDING * self.at_zero)
 
     @property
@@ -121,16 +130,35 @@ class Descent:
 
     def keep_as(self, dtype):
         """Round the best parameters to a type, and certify what is left."""
-        W = self.best.W
+        W, coordinates = self.best.W, self.problem.coordinates
         if dtype != W.dtype:
-            largest = np.abs(W).max()
+            largest = np.abs(coordinates.to_user(W)).max()
             if largest > np.finfo(dtype).max:
                 raise ValueError(
                     f"X: with this y, coefficients up to {largest:.3g} overflow its {dtype}. "
                     "Rescale X or y, or pass X as float64."
                 )
             dual = self.solver.point()[1]
-            self.best = self.problem.evaluate(W.astype(dtype).astype(W.dtype), dual)
+            rounded = coordinates.to_user(W, dtype).astype(W.dtype)
+            self.best = self.problem.evaluate(coordinates.from_user(rounded), dual)
+
+    @property
+    def parameters(self):
+        """The best parameters, in the user's coordinates."""
+        return self.problem.coordinates.to_user(self.best.W)
+
+    def _start_pays(self):
+        """Whether the solver is better off where it starts than at zero.
+
+        It has a primal point, whose objective counts, or a dual one, whose gap does: at zero, where
+        the dual objective is 0, that is the objective.
+        """
+        point = self.problem.evaluate(*self.solver.point())
+        if point.certificate <= ROUNDING * self.at_zero:
+            return True
+        if self.solver.starts_from_pulls:
+            return self.problem.lower_bound > 0 and point.certificate <= self.at_zero
+        return point.objective <= self.at_zero
 
     def _stands_still(self, moved):
         """Whether neither the dual variables nor the parameters have moved in the last pass.
@@ -181,6 +209,8 @@ class Solution:
     n_iter : int
         Passes, those for certificates not counted.
     solver : str
+    sampling_is_to_blame : bool
+        Whether rows that differ much were drawn uniformly.
     rate : dict
     """
 
@@ -191,6 +221,7 @@ class Solution:
     history: dict
     n_iter: int
     solver: str
+    sampling_is_to_blame: bool
     rate: dict
 
 
@@ -225,14 +256,21 @@ def solve(
     -------
     solution : Solution
     """
-    rng = check_random_state(random_state)
+    rng = private_random_state(random_state, 0)
     step_size = None if step_size == "auto" else step_size
     with one_blas_thread():
         name = choose_solver(problems[0], solver)
+        sampling = choose_sampling(problems[0], sampling)
         descents = [
             Descent(
                 problem,
-                SOLVERS[name].solver(problem, W, rng=rng, sampling=sampling, step_size=step_size),
+                SOLVERS[name].solver(
+                    problem,
+                    problem.coordinates.from_user(W),
+                    rng=rng,
+                    sampling=sampling,
+                    step_size=step_size,
+                ),
                 tol,
                 max_iter,
             )
@@ -242,13 +280,16 @@ def solve(
         for descent in descents:
             descent.keep_as(dtype)
     return Solution(
-        parameters=[descent.best.W for descent in descents],
+        parameters=[descent.parameters for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
         certificate=_certificate(descents),
         certificate_at_zero=sum(descent.certificate_at_zero for descent in descents),
         history=history,
         n_iter=round(max(descent.n_passes for descent in descents)),
         solver=name,
+        sampling_is_to_blame=sampling == "uniform"
+        and SOLVERS[name].solver.weighs_draws
+        and has_uneven_rows(problems[0]),
         rate=rate(problems[0], name, sampling),
     )
 
@@ -261,7 +302,7 @@ def _steps(descents):
                 descent.advance()
         points = [descent.point for descent in descents]
         yield Step(
-            parameters=[descent.best.W for descent in descents],
+            parameters=[descent.parameters for descent in descents],
             curves={
                 "objective": sum(point.objective for point in points),
                 "certificate": sum(point.certificate for point in points),
@@ -280,8 +321,18 @@ def _certificate(descents):
         objective = sum(descent.best.objective for descent in descents)
         return Certificate("duality gap", value, tolerance, "global", ratio(value, objective))
     quantity = "prox-gradient norm" if first.problem.penalty.positive else "gradient norm"
-    at_zero = sum(descent.certificate_at_zero for descent in descents)
-    return Certificate(quantity, value, tolerance, "stationary", ratio(value, at_zero))
+    relative = ratio(value, sum(descent.certificate_at_zero for descent in descents))
+    if not first.problem.loss.is_smooth:
+        return Certificate(quantity, value, None, "estimate", relative)
+    return Certificate(quantity, value, tolerance, "stationary", relative)
+
+
+def remedy_of(problem):
+    """What helps where more passes would not: the columns' scale, or a stronger penalty."""
+    squares, squared_means = problem.column_squares, problem.column_means**2
+    if are_uneven(squared_means, squares - squared_means, is_penalized=False):
+        return "scale the data"
+    return "set a larger alpha"
 
 
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
@@ -294,9 +345,20 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _penalty(self):
+    @property
+    def penalty(self):
+        """The penalty's name as `finite_sum` has it: `SelectFromModel` asks whether it is "l1"."""
+        if self.alpha == 0:
+            return "none"
+        return {0.0: "l2", 1.0: "l1"}.get(self.l1_ratio, "elasticnet")
+
+    def _source(self, X, c):
+        """Rows to train on, and what all problems on them have in common."""
         l1 = self.alpha * self.l1_ratio
-        return ElasticNet(l1, self.alpha * (1 - self.l1_ratio), self.positive)
+        penalty = ElasticNet(l1, self.alpha * (1 - self.l1_ratio), self.positive)
+        terms = {"penalty": penalty, "fit_intercept": self.fit_intercept}
+        source, coordinates = training_source(X, c, **terms)
+        return source, {**terms, "coordinates": coordinates}
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""
@@ -326,15 +388,18 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             counts = history["passes"] * (n_iter / history["passes"][-1])
             curve = np.append(solution.certificate_at_zero, history["certificate"])
             counts = np.append(0.0, counts)
-            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve)
+            remedy = remedy_of(problems[0])
+            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
+            if n_iter >= self.max_iter and solution.sampling_is_to_blame:
+                what_to_change = UNEVEN_ADVICE
         fitted = attributes(solution.parameters)
         finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
-        if self.tol == 0 and n_iter >= self.max_iter:
+        if certificate.reached is None and n_iter >= self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
 
-    def _starts(self, shape):
+    def _starts(self, shape, classes=None):
         """Zeros, or where the last fit ended."""
-        if self.warm_start and hasattr(self, "coef_"):
+        if goes_on(self, "coef_", classes):
             W = last_parameters(self).T
             if W.shape == shape:
                 return np.ascontiguousarray(W)

@@ -25,6 +25,7 @@ class Solver:
     has_steps = True  # a step size, which might be too long
     needs_replacement = False  # rows must be drawn independently
     weighs_draws = True  # steps take account of the rows' chances
+    starts_from_pulls = False  # at W; W itself is forgotten
 
     def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
         self.problem, self.rng, self.sampling = problem, rng, sampling

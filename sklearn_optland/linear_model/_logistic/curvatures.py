@@ -12,11 +12,19 @@ from scipy.linalg import eigh, helmert
 
 from sklearn_optland._loss import partition_bound_fast as kernels
 from sklearn_optland._loss.linear_passes import LinearPass, WeightedGram
+from sklearn_optland._loss.log_loss import softmax
 from sklearn_optland._optim.metrics import check_side, cholesky, diagonal_of, reciprocal
 from sklearn_optland._rows.reduce import reduce
 
 # Up to so many columns float32 does not pay for the conversion.
 FEW_COLUMNS = 64
+# A Hessian of side d k is about d k / 8 passes, and conjugate gradients take some 50 a step.
+MAX_HESSIAN_SIDE = 500
+
+
+def has_small_hessian(problem):
+    """Whether the Hessian is so small a matrix that a factor costs few passes."""
+    return (problem.n_features + 1) * problem.k <= MAX_HESSIAN_SIDE
 
 
 class GramCurvature:
@@ -48,26 +56,34 @@ class GramCurvature:
         return columns
 
 
-class JC12Gram(LinearPass):
-    """sum_i c_i S_i kron x_i x_i' for the JC12 curvatures S_i at scores Z; a (d, k, d, k) array."""
+class ClassPairsGram(LinearPass):
+    """sum_i c_i S_i kron x_i x_i' for curvatures S_i of the rows' scores; a (d, k, d, k) array.
 
-    def __init__(self, source, k, fit_intercept):
+    Parameters
+    ----------
+    source : ArraySource or another source of rows
+    k : int
+    fit_intercept : bool
+    of_scores : callable
+        Picklable; takes scores, and returns S of shape (n_rows, k, k).
+    """
+
+    def __init__(self, source, k, fit_intercept, of_scores):
         super().__init__(source, k, work=0)
         self.values, self.fit_intercept = max(k * k, self.values), fit_intercept
+        self.of_scores = of_scores
 
     def zero(self, parameters):
         d, k = self.shape
         return np.zeros((d, k, d, k))
 
     def add(self, block, parameters, matrix):
-        Z = block.local(parameters[0])[block.slice]
-        S = np.empty((len(Z), Z.shape[1], Z.shape[1]))
-        # Descending scores give the tightest bound.
-        kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)
+        S = self.of_scores(block.local(parameters[0])[block.slice])
         part = block.source.take(block.slice)
         S *= part.c[:, None, None]
-        gram = WeightedGram(part, Z.shape[1])
-        for a in range(Z.shape[1]):
+        k = S.shape[1]
+        gram = WeightedGram(part, k)
+        for a in range(k):
             for b in range(a + 1):
                 C = reduce(gram, part, (np.ascontiguousarray(S[:, a, b]),))[1]
                 C += np.tril(C, -1).T
@@ -78,11 +94,27 @@ class JC12Gram(LinearPass):
                     matrix[:, b, :, a] += C
 
 
+def jc12_of_scores(Z):
+    """The JC12 curvature of each row."""
+    S = np.empty((*Z.shape, Z.shape[1]))
+    kernels.jc12_curvature(Z, np.argsort(-Z, axis=1), S)  # descending scores: the tightest bound
+    return S
+
+
+def hessian_of_scores(Z):
+    """diag p - pp' of each row."""
+    P = softmax(Z)
+    S = -P[:, :, None] * P[:, None, :]
+    np.einsum("iaa->ia", S)[:] += P
+    return S
+
+
 class JC12Curvature:
     """Multinomial JC12, sum_i S_i kron x_i x_i' + penalty, a (dk)^2 matrix: a majorizer."""
 
     follows = True  # whether a majorizer has to be renewed as the parameters move
     is_factored = True  # a matrix of the columns, not a diagonal
+    of_scores = staticmethod(jc12_of_scores)
 
     def __init__(self, problem, *, ridge=0.0):
         check_side((problem.n_features + 1) * problem.k)
@@ -91,7 +123,7 @@ class JC12Curvature:
     def refresh(self, point):
         problem = self.problem
         k, d = problem.k, problem.n_features + 1
-        statistic = JC12Gram(problem.source, k, problem.fit_intercept)
+        statistic = ClassPairsGram(problem.source, k, problem.fit_intercept, self.of_scores)
         matrix = reduce(statistic, problem.source, (point.Z,))[1]
         problem.count_pass(k * (k + 1) / 2)
         # S_i has no curvature along (1, ..., 1), and nothing moves along it. It gets the size of
@@ -107,6 +139,12 @@ class JC12Curvature:
         return out - out.mean(axis=1, keepdims=True)
 
     as_ridge = GramCurvature.as_ridge
+
+
+class NewtonCurvature(JC12Curvature):
+    """The multinomial Hessian, a (dk)^2 matrix in float64: no majorizer."""
+
+    of_scores = staticmethod(hessian_of_scores)
 
 
 class KroneckerCurvature:
@@ -162,10 +200,6 @@ class KroneckerCurvature:
             out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
         return out
 
-    def to_float64(self):
-        """Go on in float64."""
-        self.V = self.V.astype(float)
-
     @staticmethod
     def as_ridge(columns):
         """One ridge for all columns."""
@@ -215,9 +249,6 @@ class DiagonalCurvature:
     def refresh(self, point):
         problem = self.problem
         self._set(problem.column_squares, problem.class_variances(point.Z) / problem.total)
-
-    def to_float64(self):
-        """It is."""
 
     def _set(self, columns, h):
         self.inverse = reciprocal(np.outer(columns, h) + self.problem.penalty)

@@ -168,7 +168,7 @@ def _best_intercept(problem, Z):
         sums, size = _residual_sums(problem, _residuals(problem, here))
         return -sums, problem.class_curvature(here), BALANCED * size
 
-    return best_shift(lambda shift: problem.loss(at(shift)), balance, np.zeros(problem.k))
+    return best_shift(balance, np.zeros(problem.k))
 
 
 def _less_rounding(bound, objective, size=0.0):

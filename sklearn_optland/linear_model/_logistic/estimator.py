@@ -7,26 +7,42 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.base import (
+    OptlandEstimator,
+    fit_context,
+    goes_on,
+    private_random_state,
+)
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import classification_rows
+from sklearn_optland._estimator.training_rows import always_checked, classification_rows
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.linear_model._logistic.centring import centred_columns, less_shift
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
-from sklearn_optland.linear_model._scores import LinearClassifier, last_parameters
+from sklearn_optland.linear_model._scores import (
+    NEVER,
+    LinearClassifier,
+    has_part,
+    last_parameters,
+    with_absent_classes,
+)
 
 # Two classes: below this share of non-zeros a dense array is faster as a CSR copy.
 MOSTLY_ZEROS = 0.15
 # Of the weights times C: squares of such numbers, and float32, are far from overflow.
 LARGEST_WEIGHT = 1e30
+SEPARATED = (
+    "some rows can be separated from the others, and without a penalty their coefficients grow "
+    "without end: set C to a finite value."
+)
 # Scores of a warm start: float32 holds the sums of larger ones no more.
 LARGEST_SCORE = 1e30
 
@@ -55,11 +71,14 @@ class BoundMajorizationLogisticRegression(
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive. `np.inf` means no penalty: then the certificate
-        is the norm of the gradient and its scope "stationary", since no finite dual bound exists.
+        is half the squared Newton decrement and its scope "stationary", since no finite dual bound
+        exists; and "estimate", with a warning, if the classes are separated along some direction,
+        which leaves no optimum.
     curvature : {"auto", "jc12", "bohning", "bohning-nesterov"}, default="auto"
         The quadratic model.
 
-        - "auto": the fastest for the data. Two classes and up to 2000 columns: Newton's curvature,
+        - "auto": the fastest for the data. Small data: Newton's method with the exact Hessian, to
+          the last bits whatever `tol` is. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
           the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
           a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
@@ -79,9 +98,9 @@ class BoundMajorizationLogisticRegression(
         costs more than the gradient; if an old curvature fails to lower the objective, it is
         renewed at once.
     tol : float, default=1e-6
-        The fit stops when the duality gap is at most `tol` times the objective; without a penalty,
-        when the norm of the gradient is at most `tol` times that at zero. 0 goes on until no step
-        lowers the objective in float64, and does not warn there.
+        The fit stops when the duality gap, or without a penalty half the squared Newton decrement,
+        is at most `tol` times the objective. 0 goes on until no step lowers the objective in
+        float64, and does not warn there.
     max_iter : int, default=1000
         The most iterations.
     fit_intercept : bool, default=True
@@ -90,9 +109,10 @@ class BoundMajorizationLogisticRegression(
         Weights of the classes, multiplied with the sample weights; "balanced" is
         n_samples / (n_classes * class counts).
     warm_start : bool, default=False
-        Whether to start from the coefficients of the previous fit, if their shape is the same.
+        Whether to start from the coefficients of the previous fit, unless columns or classes have
+        changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the samples of rows for "auto" and "growing".
+        Draws the samples of rows for "auto" and "growing". None stands for 0.
 
     Attributes
     ----------
@@ -128,7 +148,9 @@ class BoundMajorizationLogisticRegression(
     float32 data are converted a block of rows at a time. With several classes the passes before,
     and the products of all Newton steps, run in float32 on a second copy of X (CSR with few columns
     excepted); objectives of those iterations are right to about 1e-8 of themselves. With two
-    classes a dense X that is mostly zeros is copied to CSR. BLAS runs on one thread during a fit.
+    classes a dense X that is mostly zeros is copied to CSR. If columns of a dense X are some 100
+    standard deviations from zero, the fit has a copy in which they are centred. BLAS runs on one
+    thread during a fit.
 
     Passes over larger data are shared by threads: as many as `OMP_NUM_THREADS`, threadpoolctl and
     the cores allow, one within a joblib job. Their number changes no bit of the result.
@@ -213,7 +235,8 @@ class BoundMajorizationLogisticRegression(
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. With an intercept, a class without weight has the probability
+            0. Default: all 1.
 
         Returns
         -------
@@ -224,8 +247,8 @@ class BoundMajorizationLogisticRegression(
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values so large
-            that their squares overflow, a class without weight or a weight, times `C`, above 1e30;
-            or if `curvature` needs a matrix that is too large.
+            that their squares overflow, no weight at all or a weight, times `C`, above 1e30; or if
+            `curvature` needs a matrix that is too large.
         """
         if self.batch == "growing" and self.curvature == "bohning-nesterov":
             raise ValueError(
@@ -247,39 +270,51 @@ class BoundMajorizationLogisticRegression(
                 f"sample_weight: a weight, times class_weight and C, is {rows.weights.max():.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
             )
+        present = has_part(rows, self.fit_intercept)
         used, c, codes = rows.used(rows.codes)
-        if len(classes) == 2 and _is_mostly_zeros(used):
+        if not present.all():
+            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+        shift = np.zeros(X.shape[1])
+        if self.fit_intercept:
+            used, shift = centred_columns(used)
+        n_classes = np.count_nonzero(present)
+        has_one_score = n_classes == 1 or len(classes) == n_classes == 2
+        if has_one_score and _is_mostly_zeros(used):
             used = sparse_copy(used)
         problem = log_loss_problem(
             ArraySource(used, y=codes, c=c),
-            n_classes=len(classes),
+            n_classes=n_classes,
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
+            has_one_score=has_one_score,
         )
         self._refuse_infinite(X, problem)
-        W = self._start(problem, classes)
+        W = self._start(problem, classes, present, shift)
 
         def attributes(W):
-            coef = W[:-1].T.astype(X.dtype)
-            return {"classes_": classes, "coef_": coef, "intercept_": W[-1].astype(X.dtype)}
+            W = with_absent_classes(less_shift(W, -shift), present).astype(X.dtype)
+            return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
         with one_blas_thread():
             algorithm, metric = plan(problem, self.curvature, self.batch)
-            rng = partial(check_random_state, self.random_state)
-            steps = start(problem, W, algorithm, metric, refresh=self.refresh, rng=rng)
+            rng = partial(private_random_state, self.random_state, 0)
+            settings = {"tol": self.tol, "refresh": self.refresh, "rng": rng}
+            steps = start(problem, W, algorithm, metric, **settings)
             descent = CertifiedDescent(problem, W, steps, self.tol)
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            fitted = attributes(kept.parameters)
-            W = np.vstack([fitted["coef_"].T, fitted["intercept_"]]).astype(np.float64)
-            certificate = descent.finish(np.ascontiguousarray(W), history)
+            W = less_shift(kept.parameters, -shift).astype(X.dtype).astype(np.float64)
+            W = less_shift(W, shift)  # as the coefficients are kept
+            certificate = descent.finish(W, history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
         curves = np.arange(1, n_iter + 1), history["certificate"]
         advice = advise(self, n_iter, X.dtype, certificate, *curves)
-        finish(self, fitted, history, certificate, advice=advice)
-        if self.tol == 0 and n_iter == self.max_iter:
+        finish(self, attributes(W), history, certificate, advice=advice)
+        if descent.is_separated:
+            warn_of_the_end(self, certificate, n_iter, SEPARATED)
+        elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
@@ -288,7 +323,11 @@ class BoundMajorizationLogisticRegression(
 
         The squares of the columns are needed anyway and show both: that saves a pass.
         """
-        check = partial(assert_all_finite, input_name="X", estimator_name=type(self).__name__)
+
+        def check(X):
+            with always_checked():
+                assert_all_finite(X, input_name="X", estimator_name=type(self).__name__)
+
         if problem.n_samples < X.shape[0]:
             check(X)  # rows without weight are not in the problem
         try:
@@ -297,14 +336,18 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, problem, classes):
+    def _start(self, problem, classes, present, shift):
         """Start at zero, or where the last fit ended, unless its scores exceed float32."""
         zeros = problem.zeros()
-        if self.warm_start and hasattr(self, "coef_"):
+        if problem.n_classes == 1:
+            zeros[-1] = NEVER  # the score of the others
+        elif goes_on(self, "coef_", classes):
             W = last_parameters(self)
-            if W.shape == zeros.shape and np.array_equal(self.classes_, classes):
+            W = W if problem.has_one_score else W[:, present]
+            if W.shape == zeros.shape:
                 if not self.fit_intercept:
                     W[-1] = 0.0
+                W = less_shift(W, shift)
                 W = np.ascontiguousarray(problem.centred(W))
                 with np.errstate(over="ignore"):
                     sizes = np.sqrt(problem.column_squares / problem.total) @ np.abs(W)

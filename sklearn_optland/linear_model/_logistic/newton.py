@@ -13,7 +13,12 @@ from sklearn_optland._loss.log_loss import moved
 from sklearn_optland._optim.lbfgs import Memory
 from sklearn_optland._optim.majorize import ROUNDING, MetricStep, majorize, on_samples
 from sklearn_optland._optim.metrics import deflated
-from sklearn_optland.linear_model._logistic.curvatures import DiagonalCurvature, GramCurvature
+from sklearn_optland.linear_model._logistic.curvatures import (
+    DiagonalCurvature,
+    GramCurvature,
+    NewtonCurvature,
+    has_small_hessian,
+)
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
 from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
 from sklearn_optland.linear_model._logistic.samples import (
@@ -248,26 +253,51 @@ def newton_cg(problem, point, metric):
     """Truncated Newton steps; the last resort is a step of Boehning's bound.
 
     First all of it is in float32, then the directions are, and at the end nothing: each stage
-    lasts as long as it serves.
+    lasts as long as it serves. A Hessian that is small is factored in the end: under a weak
+    penalty no simpler metric is near it.
     """
     fast = problem.in_float32
-    settled = fast is not problem
-    if settled:
+    in_stages = fast is not problem
+    if in_stages:
         curvature = choose_preconditioner(fast, metric)
         point = yield from _newton_steps(fast, fast, point, curvature, far=True)
         point = problem.evaluate(point.W)
         point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
-    metric.to_float64()
+    is_small = has_small_hessian(problem)
+    if is_small and not in_stages:
+        point = yield from _newton_steps(problem, problem, point, metric, stall=2)
+    # what float32 has made of the columns may be of no use
+    last = NewtonCurvature(problem) if is_small else type(metric)(problem) if in_stages else metric
     while point is not None:
-        metric.refresh(point)
-        point = yield from _newton_steps(problem, problem, point, metric, settled=settled)
+        if is_small:
+            point = yield from _factored_newton_steps(problem, point, last)
+        else:
+            last.refresh(point)
+            point = yield from _newton_steps(problem, problem, point, last, settled=in_stages)
         if point is not None:
             bound = type(metric)(problem)
             bound.bohning()
             new = problem.evaluate(point.W - bound.solve(point.gradient))
             point = new if new.objective < point.objective else None
             if point is not None:
-                yield MetricStep(point, metric)
+                yield MetricStep(point, last)
+
+
+def _factored_newton_steps(problem, point, curvature):
+    """Newton steps with the Hessian factored at each point; ends as `_newton_steps` does."""
+    previous = np.inf
+    while True:
+        curvature.refresh(point)
+        direction = -curvature.solve(point.gradient)
+        decrement = -np.vdot(point.gradient, direction)
+        if decrement <= ROUNDING * point.objective and not decrement < previous:
+            return None
+        previous = decrement
+        new, _ = problem.search(point, direction)
+        if new is None:
+            return point
+        point = new
+        yield MetricStep(point, curvature)
 
 
 def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):

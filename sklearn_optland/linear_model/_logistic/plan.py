@@ -1,6 +1,7 @@
 """Which algorithm of bound majorization a fit runs, in which metric."""
 
 from enum import Enum
+from functools import partial
 
 from sklearn_optland._optim.majorize import accelerated, majorize
 from sklearn_optland._optim.metrics import MAX_SIDE
@@ -10,6 +11,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     JC12Curvature,
     KroneckerCurvature,
 )
+from sklearn_optland.linear_model._logistic.exact_newton import exact_newton, is_small
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
     quasi_newton_from_samples,
@@ -20,6 +22,7 @@ from sklearn_optland.linear_model._logistic.newton import (
 class Algorithm(Enum):
     """What runs; the values are what the estimator shows as `plan_`."""
 
+    EXACT_NEWTON = "exact newton"
     QUASI_NEWTON_FROM_SAMPLES = "quasi-newton from samples"
     NEWTON_CG = "quasi-newton, newton-cg"
     MAJORIZATION = "majorization"
@@ -30,6 +33,7 @@ class Algorithm(Enum):
 class Metric(Enum):
     """In which metric; the values are what the estimator shows as `plan_`."""
 
+    HESSIAN = "hessian"
     GRAM = "gram"
     JC12 = "jc12"
     KRONECKER = "kronecker"
@@ -46,11 +50,10 @@ CURVATURES = {
 
 def plan(problem, curvature, batch):
     """Choose an algorithm and its metric for the parameters of the estimator."""
-    multinomial, small = problem.n_classes > 2, problem.has_few_columns
     if curvature == "auto" and batch == "full":
-        if small and not multinomial:
-            return Algorithm.QUASI_NEWTON_FROM_SAMPLES, Metric.GRAM
-        return Algorithm.NEWTON_CG, Metric.KRONECKER if small else Metric.DIAGONAL
+        if is_small(problem):
+            return Algorithm.EXACT_NEWTON, Metric.HESSIAN
+        return iterative_plan(problem)
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
         curvature = "jc12" if fits else "bohning"
@@ -59,16 +62,29 @@ def plan(problem, curvature, batch):
     algorithm = Algorithm.MAJORIZATION if batch == "full" else Algorithm.GROWING
     if curvature == "bohning":
         return algorithm, Metric.KRONECKER
-    return algorithm, Metric.JC12 if multinomial else Metric.GRAM
+    return algorithm, Metric.GRAM if problem.has_one_score else Metric.JC12
 
 
-def start(problem, W, algorithm, metric, *, refresh, rng):
+def iterative_plan(problem):
+    """What is fastest where the exact Hessian costs too much."""
+    if problem.has_few_columns and problem.has_one_score:
+        return Algorithm.QUASI_NEWTON_FROM_SAMPLES, Metric.GRAM
+    return Algorithm.NEWTON_CG, Metric.KRONECKER if problem.has_few_columns else Metric.DIAGONAL
+
+
+def start(problem, W, algorithm, metric, *, tol, refresh, rng):
     """Start the algorithm that `plan` chose: an iterator of steps.
 
     `rng` returns a random number generator; seeding one takes longer than a step on small data.
     """
-    curvature = CURVATURES[metric]
+    if problem.n_classes == 1:
+        return iter(())  # the intercept that it starts with leaves no loss
+    curvature = CURVATURES.get(metric)
     match algorithm:
+        case Algorithm.EXACT_NEWTON:
+            plan = iterative_plan(problem)
+            otherwise = partial(start, problem, tol=tol, refresh=refresh, rng=rng)
+            return exact_newton(problem, W, tol, lambda W: otherwise(W, *plan))
         case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
         case Algorithm.NEWTON_CG:

@@ -7,13 +7,13 @@ import numpy as np
 
 from sklearn_optland._loss.log_loss import softmax
 from sklearn_optland._optim.metrics import cholesky
+from sklearn_optland.linear_model._logistic.curvatures import has_small_hessian
 from sklearn_optland.linear_model._logistic.samples import draw
 
 # Rows of a class block, in units of the columns; pairs of a row and a direction of its classes, and
 # power steps that find them; rows of a sample for the Hessian, in units of its side, and the least
 # share of all rows.
 BLOCK_ROWS, MIN_BLOCK_ROWS = 3, 500
-MAX_HESSIAN_SIDE = 500
 SAMPLE_ROWS, SAMPLE_PASSES = 5, 8
 PAIRS = 1200
 POWER_STEPS = 12
@@ -24,7 +24,7 @@ def choose_preconditioner(problem, curvature):
     k, d = problem.k, problem.n_features + 1
     if problem.source.is_sparse or not curvature.is_factored or not problem.l2:
         return curvature
-    if k * d <= MAX_HESSIAN_SIDE:
+    if has_small_hessian(problem):
         return HessianCurvature(problem)
     blocks = k * d * d * (BLOCK_ROWS * d + d / 3)
     pairs = PAIRS * PAIRS * (d + PAIRS / 3)

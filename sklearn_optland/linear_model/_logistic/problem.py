@@ -32,7 +32,7 @@ from sklearn_optland.linear_model._logistic.products import (
     TileProducts,
 )
 
-# Of a row in the weights: with less, its values may overflow float32 in units of the other rows.
+# Of a row's weight: with less, its values may overflow float32 in units of the other rows.
 LEAST_SHARE = 1e-30
 EPS = np.finfo(float).eps
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
@@ -54,8 +54,8 @@ class Point:
     image: tuple | None = None
 
 
-def log_loss_problem(source, *, n_classes, l2, fit_intercept):
-    """The problem of two classes, which has one score a row, or of several, which has k.
+def log_loss_problem(source, *, n_classes, l2, fit_intercept, has_one_score=None):
+    """The problem of two classes with one score a row, or of k classes with k.
 
     Parameters
     ----------
@@ -65,8 +65,11 @@ def log_loss_problem(source, *, n_classes, l2, fit_intercept):
     l2 : float
         1, or 0 for no penalty.
     fit_intercept : bool
+    has_one_score : bool, default=None
+        Default: of two classes. The penalty of a score each is half of that of one.
     """
-    kind = BinaryProblem if n_classes == 2 else LogLossProblem
+    has_one_score = n_classes == 2 if has_one_score is None else has_one_score
+    kind = BinaryProblem if has_one_score else LogLossProblem
     return kind(source, n_classes, l2, fit_intercept)
 
 
@@ -78,6 +81,7 @@ class LogLossProblem:
     """
 
     largest_curvature = 0.5  # of a row's loss in its scores
+    has_one_score = False
 
     def __init__(self, source, n_classes, l2, fit_intercept):
         self.n_classes, self.l2, self.fit_intercept = n_classes, l2, fit_intercept
@@ -379,6 +383,7 @@ class BinaryProblem(LogLossProblem):
     """Two classes have one score, of class 1 against class 0; products are in float64."""
 
     largest_curvature = 0.25
+    has_one_score = True
 
     @property
     def k(self):

@@ -6,10 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
@@ -137,7 +136,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _solve(self, rows, Y, is_log_loss, fitted):
         """Run the solver, and store what came out; `fitted` is what predictions need besides."""
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         network = self._network(rows.X.shape[1], Y.shape[1], is_log_loss)
         weighted = replace(rows, weights=normalized(rows.weights))
         X, c, Y = weighted.used(Y)
@@ -146,6 +145,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             units = choose_units(source, Y.shape[1], is_log_loss)
             unit = units.size**2
             theta = self._start(network, units, rng, dtype)
+            if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
+                network.layers(theta)[-1][:] = 0.0
             if self.early_stopping:
                 codes = None if rows.codes is None else rows.codes[weighted.weights > 0]
                 index = hold_out(len(X), self.validation_fraction, rng, codes)
@@ -437,7 +438,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights s; each class needs a positive one. Default: all 1.
+            Non-negative weights s. Default: all 1.
 
         Returns
         -------
@@ -447,8 +448,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         Raises
         ------
         ValueError
-            If the data have fewer than two classes, a class without weight, or missing or infinite
-            values; or if parameters do not fit each other.
+            If the data have fewer than two classes, no weight, or missing or infinite values; or if
+            parameters do not fit each other.
         """
         rows = classification_rows(self, X, y, sample_weight)
         Y = as_columns(rows.codes, len(rows.classes))

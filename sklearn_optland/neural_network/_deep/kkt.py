@@ -45,7 +45,8 @@ class Point:
     residual : float
         The largest of all layers' |G_l| |D_L| / (|D_0| (|H_l| |D_l| + alpha |W_l|)): the norm of
         the W line, G = H'D + alpha W, relative to those of its terms, times the size of the output
-        residuals D_L relative to those of a constant prediction. The adjoints D_l of a deep net's
+        residuals D_L relative to those of a constant prediction; 0 for layers that the penalty has
+        taken to W = 0. The adjoints D_l of a deep net's
         first layers vanish on a plateau, and the gradient with them; this does not. Nor does it
         depend on the units of the targets, and it vanishes where the net interpolates.
     grams : dict of int to ndarray
@@ -92,11 +93,15 @@ class Objective:
         pull = self.penalty * theta
         squares[0, 0] = self.columns_square
         inputs, adjoints = np.sqrt(squares[0] + 1), np.sqrt(squares[1])  # 1 is that of the bias
-        terms = inputs * adjoints + _norms(self.network, pull)
+        pulls, pushes = _norms(self.network, pull), inputs * adjoints
+        terms = pushes + pulls
         lines = _norms(self.network, gradient + pull) / np.where(terms > 0, terms, 1.0)
-        misfit = float(adjoints[-1]) / self.constant_residual
-        residual = float(np.max(lines) * misfit)
         objective = loss + 0.5 * float(np.dot(theta, pull))
+        # Weights that the penalty takes to 0 are there if they are within the objective's rounding.
+        costs = np.array([part.sum() for part in self.network.layers(pull * theta)])
+        is_at_zero = (pulls >= pushes) & (costs <= np.finfo(self.dtype).eps * objective)
+        misfit = float(adjoints[-1]) / self.constant_residual
+        residual = float(np.max(np.where(is_at_zero, 0.0, lines)) * misfit)
         value = loss
         if self.is_penalized:
             value, gradient = objective, gradient + pull

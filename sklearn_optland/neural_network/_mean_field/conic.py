@@ -8,13 +8,11 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.step import Stall, Step
-from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, as_step
+from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, Settled, as_step
 
 # Share of what a tangent promises that a step must bring, what a step that is too long is cut to,
 # and how often.
-SHARE = 0.3
-CUTS = 0.3, 0.3
-MAX_CUTS = 25
+SEARCH = {"share": 0.3, "cuts": (0.3, 0.3), "max_trials": 25}
 # The most that a weight may change in a step, as a logarithm.
 MOST_LOG = 1.0
 
@@ -53,10 +51,11 @@ def conic(problem, theta, tol):
             positions[:, part] /= np.linalg.norm(positions[:, part], axis=1)[:, None]
         return positions
 
-    stall, positions = Stall(tol, PATIENCE), np.column_stack([B, A])
+    settled, positions = Settled(problem, tol), np.column_stack([B, A])
     for at in conic_steps(evaluate, retract, weights, positions, offset, problem.alpha):
-        done = at.done or stall(at.loss)
-        yield as_step(problem, to_theta(*at.parameters), at.loss, at.curves["passes"], done)
+        theta = to_theta(*at.parameters)
+        done = at.done or settled(theta, at.loss)
+        yield as_step(problem, theta, at.loss, at.curves["passes"], done)
 
 
 def conic_steps(evaluate, retract, weights, positions, free, alpha):
@@ -116,13 +115,12 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
     at, passes = evaluate(*state), 1
     moves = (move_weights, weights_slope), (move_positions, positions_slope)
     sizes = [1.0, 1.0]
-    settings = {"share": SHARE, "cuts": CUTS, "max_trials": MAX_CUTS}
     while True:
         moved = False
         for k in range(2):
             move, slope_of = moves[k]
             slope = float(slope_of(state, at))
-            size, found = backtrack(try_move, at[0], slope, size=sizes[k], **settings)
+            size, found = backtrack(try_move, at[0], slope, size=sizes[k], **SEARCH)
             if found is not None:  # else there is nothing to gain here before the other has moved
                 (state, at), moved, sizes[k] = found, True, 1.5 * size
         yield Step(state, {"objective": at[0], "passes": passes}, at[0], done=not moved)

@@ -9,8 +9,10 @@ from sklearn.utils.validation import validate_data
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
+    always_checked,
     as_columns,
     as_targets,
+    check_labels,
     classification_rows,
     normalized,
     refuse_balanced,
@@ -244,9 +246,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
             The fitted estimator.
         """
         is_first = getattr(self, "_flow", None) is None
-        X, y = validate_data(
-            self, X, y, dtype=FLOATS, order="C", multi_output=True, y_numeric=True, reset=is_first
-        )
+        numeric = {"multi_output": True, "y_numeric": True}
+        with always_checked():
+            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first, **numeric)
         Y = as_targets(y, X.dtype)
         if not is_first and Y.shape[1] != self.n_outputs_:
             raise ValueError(
@@ -488,7 +490,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights; some for each class. Default: all 1.
+            Non-negative weights. Default: all 1.
 
         Returns
         -------
@@ -536,7 +538,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         is_first = getattr(self, "_flow", None) is None
         if is_first and classes is None:
             raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
-        X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first)
+        with always_checked():
+            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first)
+        check_labels(y, classes=())  # how many they are says nothing in a batch
         if is_first:
             known = np.unique(classes)
             if len(known) < 2:

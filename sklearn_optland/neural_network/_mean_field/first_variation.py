@@ -23,8 +23,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
@@ -241,7 +241,7 @@ def maximum_over_sphere(
     if X_scale == 0 or R_scale == 0:
         return SphereMaximum(0.0, True, np.eye(1, d), np.zeros(1))
     starts = np.empty((0, d)) if starts is None else np.asarray(starts, dtype=np.float64)
-    rng = check_random_state(random_state)
+    rng = private_random_state(random_state)
     if _span_many_dimensions(inputs, X_scale):
         X = basis = None
     else:

@@ -5,13 +5,10 @@ from collections import deque
 import numpy as np
 
 from sklearn_optland._optim.line_search import backtrack
-from sklearn_optland._optim.step import Stall
-from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, as_step
+from sklearn_optland.neural_network._mean_field.solvers import Settled, as_step
 
 # A step must bring this share of what a tangent promises; half of it is tried next.
-SHARE = 0.5
-HALVES = 0.5, 0.5
-MAX_HALVINGS = 40
+SEARCH = {"share": 0.5, "cuts": (0.5, 0.5), "max_trials": 40}
 # A step is compared with the highest of so many values: at a kink, where a neuron switches at a
 # row, no step along the gradient goes down, and the flow must go across.
 RECENT = 5
@@ -25,7 +22,7 @@ def flow(problem, theta, tol, *, noise=0.0, rng=None):
     temperature tau is sqrt(2 tau dt) for each w_j. Steps need not go down one by one.
     """
     function, layout = problem.value_and_gradient, problem.layout
-    stall, passes, t = Stall(tol, PATIENCE), 1, 1.0
+    settled, passes, t = Settled(problem, tol), 1, 1.0
     recent = deque(maxlen=RECENT)
     value, gradient = function(theta)
     m, n_weights = layout.n_particles(theta), theta.size - problem.n_outputs
@@ -46,7 +43,7 @@ def flow(problem, theta, tol, *, noise=0.0, rng=None):
                 layout.parts(theta)[1][:] = 0
             value, gradient = function(theta)
             passes += 1
-        yield as_step(problem, theta, value, passes, done=not noise and stall(value))
+        yield as_step(problem, theta, value, passes, done=not noise and settled(theta, value))
         t *= 1.5
 
 
@@ -72,6 +69,5 @@ def descend(function, theta, value, gradient, t):
         return new, (trial, new, new_gradient)
 
     slope = -float(gradient @ gradient)
-    settings = {"share": SHARE, "cuts": HALVES, "max_trials": MAX_HALVINGS}
-    size, trial = backtrack(evaluate, value, slope, size=t, **settings)
+    size, trial = backtrack(evaluate, value, slope, size=t, **SEARCH)
     return size, trial, tries

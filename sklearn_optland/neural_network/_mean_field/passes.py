@@ -169,11 +169,6 @@ def divided(R, *, divisor, dtype):
     return (R / divisor).astype(dtype, copy=False)
 
 
-def in_units(Y, *, mean, size, dtype):
-    """Targets as passes see them."""
-    return np.ascontiguousarray((Y - mean) / size, dtype=dtype)
-
-
 class LossStatistic(Statistic):
     """Something of the loss at scores with some output intercept."""
 

@@ -18,6 +18,9 @@ from functools import partial
 
 import numpy as np
 
+from sklearn_optland._loss.gauge_dual import dual_scale
+from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._net.units import standardised
 from sklearn_optland._rows import source as sources
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.neural_network._mean_field import passes
@@ -30,8 +33,9 @@ from sklearn_optland.neural_network._mean_field.first_variation import (
 from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
 from sklearn_optland.neural_network._mean_field.units import Scales, choose_scales
 
-# Newton steps for the output intercept of the log-loss.
-MAX_NEWTON_STEPS = 50
+# A mean residual of the log-loss that one more Newton step for the output intercept takes to
+# rounding.
+BALANCED = 1e-8
 # A mean residual that the free intercept should have made zero: rounding and nothing else.
 ROUNDING = 1e-9
 # Inside units: above 1 no penalty leaves a particle; float32 holds the square of this.
@@ -97,15 +101,15 @@ class TwoLayerProblem:
             source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
         )
         self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
-        self.x_scale, _, y_scale = self.scales
+        self.x_scale, y_scale = self.scales.x_scale, self.scales.y_scale
         self.bias = float(fit_intercept) / self.x_scale
         self.units = y_scale**2  # of the objective
         self.alpha = min(alpha / self.x_scale / y_scale, LARGEST_ALPHA)
         self._see(source)
 
     def _see(self, source):
-        _, mean, size = self.scales
-        in_units = partial(passes.in_units, mean=mean, size=size, dtype=self.dtype)
+        _, mean, size, rounding = self.scales
+        in_units = partial(standardised, mean=mean, size=size, rounding=rounding, dtype=self.dtype)
         self.source, self.X = source, None
         self.Y = source.map(in_units, source.Y)
 
@@ -227,24 +231,11 @@ class TwoLayerProblem:
         if not self.is_log_loss:
             zero = np.zeros(self.n_outputs)
             return reduce(balance, self.source, (F, zero, self.Y))[1][0]
-        offset = np.array(offset, dtype=np.float64)
-        value = self.loss(F, offset)
-        for _ in range(MAX_NEWTON_STEPS):
-            gradient, hessian = reduce(balance, self.source, (F, offset, self.Y))[1]
-            if self.n_outputs > 1:
-                # Constant shifts of all classes change nothing: one more curvature for them.
-                hessian += 1 / self.n_outputs
-            step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-            t = 1.0
-            while t > 1e-3 and not self.loss(F + offset, t * step) <= value:
-                t /= 2
-            if t <= 1e-3:
-                break
-            offset += t * step
-            value = self.loss(F, offset)
-            if np.abs(step).max() <= 1e-12 * (1 + np.abs(offset).max()):
-                break
-        return offset
+
+        def newton(shift):
+            return *reduce(balance, self.source, (F, shift, self.Y))[1], BALANCED
+
+        return best_shift(newton, offset.astype(np.float64))
 
     def _of_loss(self, statistic, *sizes):
         return statistic(self.is_log_loss, self.n_outputs, *sizes)
@@ -322,22 +313,26 @@ class TwoLayerProblem:
         inner = np.einsum("jk,jk->j", inner, A)
         alive = sizes > 0
         largest = max(maximum.value, (inner[alive] / sizes[alive]).max(initial=0.0))
-        feasible = self.alpha / largest if largest > 0 else np.inf
         sums = passes.PullSums(self.n_outputs)
         balance, (square, cross) = reduce(sums, self.source, (R, weighted, self.Y))[1]
+        best = 1.0
+        if not self.is_log_loss:
+            best = cross / square if square > 0 else 0.0
+        scale = dual_scale(largest, self.alpha, best)
         if self.fit_intercept and np.abs(balance).max() > ROUNDING:
-            feasible = 0.0  # the intercept is not at its best: only u = 0 is known to be feasible
+            scale = 0.0  # the intercept is not at its best: only u = 0 is known to be feasible
         if self.is_log_loss:
-            scale = min(feasible, 1.0)
             divergence = self._of_loss(passes.Divergence)
             fenchel = reduce(divergence, self.source, (F, offset, self.Y, scale))[0]
         else:
-            scale = max(min(feasible, cross / square if square > 0 else 0.0), 0.0)
             fenchel = 0.5 * (1 - scale) ** 2 * square
         gap = fenchel + (self.alpha * sizes - scale * inner).sum()
+        # What rounding leaves of the balance.
+        gap += scale * np.abs(balance).sum() * (1 + np.abs(offset).max()) * self.fit_intercept
+        objective = self.loss(F, offset) + self.alpha * sizes.sum()
         return Bound(
-            objective=float(self.units * (self.loss(F, offset) + self.alpha * sizes.sum())),
-            gap=float(self.units * max(gap, 0.0)),
+            objective=float(self.units * objective),
+            gap=float(self.units * min(max(gap, 0.0), objective)),  # u = 0 is a dual point too
             first_variation_max=float(largest * self.x_scale * self.scales.y_scale),
             proven=maximum.proven,
             points=maximum.points,

@@ -13,6 +13,10 @@ from sklearn_optland.neural_network._mean_field.problem import Bound
 MEMORY = 20
 # A fit has converged when so many steps together bring less than tol times the objective.
 PATIENCE = 10
+# A net that has won less than this share of the loss without particles may be on a plateau.
+PLATEAU = 0.1
+# Starts of the bound's ascent there.
+PLATEAU_STARTS = 32
 # "particles" go on in float64 when PATIENCE steps in float32 bring less than this, or twice tol.
 FLOAT32_TOL = 1e-5
 # Length of the particles at the start of "particles", in units of data and targets: shorter ones
@@ -55,21 +59,62 @@ def as_step(problem, theta, value, passes, done=False, bound=None):
     return Step(theta, curves, value, done=done, bound=bound)
 
 
+class Settled:
+    """Whether a solver has settled: `PATIENCE` steps together bring next to nothing.
+
+    That is `tol` times the objective. Where data and bias feature differ much in size, particles
+    first lose their mass, and win next to nothing until they have turned: on this plateau, while
+    the bound leaves more than what has been won, it is `tol` times what has been won.
+
+    Parameters
+    ----------
+    problem : TwoLayerProblem
+    tol : float
+    """
+
+    def __init__(self, problem, tol):
+        self.problem, self.stall = problem, Stall(tol, PATIENCE)
+        self.without = self.inputs = None
+        # Steps since the latest look at the bound, and until the next one.
+        self.since, self.wait = 0, 0
+
+    def __call__(self, theta, value):
+        """Note a net and its objective; whether to stop."""
+        self.since += 1
+        if not self.stall(value):
+            return False
+        problem = self.problem
+        if self.without is None:
+            self.without = problem.null_loss() / problem.units
+        won = self.without - value
+        if won > PLATEAU * self.without or problem.alpha == 0:
+            return True
+        rounding = np.finfo(problem.dtype).eps * abs(value)
+        if self.stall.fall <= max(self.stall.tol * won, rounding):
+            return True
+        if self.since < self.wait:
+            return False
+        self.inputs = self.inputs or problem.inputs()
+        self.since, self.wait = 0, max(2 * self.wait, PATIENCE)
+        bound = problem.bound(theta, inputs=self.inputs, n_starts=PLATEAU_STARTS, random_state=0)
+        return bound.gap <= max(problem.units * won, self.stall.tol * bound.objective)
+
+
 def particles(problem, theta, tol):
     """L-BFGS on all particles, far from the end in float32."""
-    stall, memory, passes = Stall(tol, PATIENCE), Memory(MEMORY), 0
+    settled, memory, passes = Settled(problem, tol), Memory(MEMORY), 0
     if problem.begins_in_float32(theta.size):
         is_slow = Stall(max(2 * tol, FLOAT32_TOL), PATIENCE)
         rough = problem.in_float32()
         for at in minimize(rough.value_and_gradient, theta.astype(np.float32), memory):
             theta, passes = at.parameters.astype(problem.dtype), at.curves["passes"]
-            stall(at.loss)
+            settled.stall(at.loss)
             if at.done or is_slow(at.loss):
                 break
             yield as_step(problem, theta, at.loss, passes)
         memory = memory.astype(problem.dtype)
     for at in minimize(problem.value_and_gradient, theta, memory):
-        done = at.done or stall(at.loss)
+        done = at.done or settled(at.parameters, at.loss)
         yield as_step(problem, at.parameters, at.loss, passes + at.curves["passes"], done)
 
 

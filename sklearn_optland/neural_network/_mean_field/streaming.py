@@ -1,8 +1,8 @@
 """The stochastic flow: a step of gradient descent on each mini-batch that comes."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -15,9 +15,12 @@ SHORTEST_STEP = 1e-6
 BATCH_SIZE = 200
 
 
-def flow_state(theta, scales):
-    """The flow between two calls of `partial_fit`, in types that pickle anywhere."""
-    return {"theta": theta, "scales": tuple(scales), "step": 1.0, "n_steps": 0}
+def flow_state(scales):
+    """The flow between two calls of `partial_fit`, in types that pickle anywhere.
+
+    Without particles it goes on from those of the net.
+    """
+    return {"theta": None, "scales": tuple(scales), "step": 1.0, "n_steps": 0}
 
 
 def partial_fit(net, X, Y, c, extra):
@@ -44,17 +47,20 @@ def partial_fit(net, X, Y, c, extra):
     used, state = c > 0, getattr(net, "_flow", None)
     X, scales = X[used], None
     if state is not None:
-        X, scales = X.astype(state["theta"].dtype, copy=False), state["scales"]
+        X, scales = X.astype(net.coefs_[0].dtype, copy=False), state["scales"]
     with one_blas_thread():
         source = ArraySource(X, Y=Y[used], c=normalized(c[used]))
         problem = net._problem(source, Y.shape[1], X.dtype, scales)
-        if state is None:
-            rng, m = check_random_state(net.random_state), net.n_particles
-            theta = problem.layout.spread_start(m, 1 / np.sqrt(m), rng)
-            net._flow = state = flow_state(theta, problem.scales)
+        layout, is_first = problem.layout, state is None
+        state = flow_state(problem.scales) if is_first else dict(state)
+        if is_first:
+            rng, m = private_random_state(net.random_state), net.n_particles
+            state["theta"] = layout.spread_start(m, 1 / np.sqrt(m), rng)
+        elif state["theta"] is None:
+            state["theta"] = layout.to_inside(net.coefs_, net.intercepts_)
         _visit(state, problem, BATCH_SIZE if net.batch_size == "auto" else net.batch_size)
     columns = StandardColumns(X, c, False, False)
-    fitted = net_attributes(problem.layout, columns, state["theta"]) | extra
+    fitted = net_attributes(layout, columns, state["theta"]) | extra | {"_flow": state}
     for name, value in fitted.items():
         setattr(net, name, value)
     net.n_iter_ = state["n_steps"]

@@ -8,8 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_optland._net.units import mean_and_deviation, target_size
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._net.units import (
+    extremes,
+    mean_and_deviation,
+    root_mean_square,
+    target_size,
+    weighted_mean,
+)
 
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
@@ -18,7 +23,7 @@ CONSTANT_COLUMN = 1e-12
 
 
 class Scales(NamedTuple):
-    """Length of the rows, mean of the targets, size of the targets.
+    """Length of the rows, mean and size of the targets, rounding of them.
 
     Parameters
     ----------
@@ -28,56 +33,14 @@ class Scales(NamedTuple):
         0 without an intercept, and for classes.
     y_scale : float
         Root mean square of the targets' distance to it; 1 if they are constant, and for classes.
+    y_rounding : float, default=0.0
+        A distance to it that is none; positive if they are constant.
     """
 
     x_scale: float
     y_mean: np.ndarray
     y_scale: float
-
-
-class Extremes(Statistic):
-    """The largest modulus of X, and the largest and smallest entries of Y's columns."""
-
-    def __init__(self, n_columns, n_outputs):
-        self.values, self.n_outputs = n_columns, n_outputs
-
-    def zero(self, parameters):
-        k = self.n_outputs
-        return [np.zeros(1), np.vstack([np.full(k, -np.inf), np.full(k, np.inf)])]
-
-    def add(self, block, parameters, total):
-        X, Y = block.source.X[block.slice], block.source.Y[block.slice]
-        part = np.array([max(X.max(), -X.min())]), np.array([Y.max(axis=0), Y.min(axis=0)])
-        self.merge(total, part)
-
-    def merge(self, total, part):
-        np.maximum(total[0], part[0], out=total[0])
-        np.maximum(total[1][0], part[1][0], out=total[1][0])
-        np.minimum(total[1][1], part[1][1], out=total[1][1])
-
-
-class TargetMean(Statistic):
-    """sum_i c_i Y_i."""
-
-    def zero(self, parameters):
-        return np.zeros(parameters[0])
-
-    def add(self, block, parameters, total):
-        total += block.source.c[block.slice] @ block.source.Y[block.slice]
-
-
-class MeanSquare(Statistic):
-    """sum_i c_i |x_i / top|^2, or of targets and their distance to a mean."""
-
-    def __init__(self, n_columns, of_targets=False):
-        self.values, self.of_targets = n_columns, of_targets
-
-    def add(self, block, parameters, total):
-        top, mean = parameters
-        A = block.source.Y if self.of_targets else block.source.X
-        part = np.asarray(A[block.slice])
-        part = (part - mean if self.of_targets else part) / part.dtype.type(top)
-        return float(block.source.c[block.slice] @ np.einsum("ij,ij->i", part, part))
+    y_rounding: float = 0.0
 
 
 def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
@@ -87,23 +50,15 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     -------
     scales : Scales
     """
-    d, bias = source.n_columns, float(fit_intercept)
-    _, (x_top, y_extremes) = reduce(Extremes(d, n_outputs), source)
-    top = max(bias, float(x_top[0]))
-    x_scale = 1.0
-    if top > 0:
-        square, _ = reduce(MeanSquare(d), source, (top, None))
-        x_scale = float(top * np.sqrt((bias / top) ** 2 + square))
-    mean = np.zeros(n_outputs)
+    x_scale = root_mean_square(source, source.n_columns, bias=float(fit_intercept))
+    mean, Y = np.zeros(n_outputs), source.Y
     if is_log_loss:
         return Scales(x_scale, mean, 1.0)
     if fit_intercept:
-        _, mean = reduce(TargetMean(), source, (n_outputs,))
-    top, spread = float(np.abs(y_extremes - mean).max()), 1.0
-    if top > 0:
-        square, _ = reduce(MeanSquare(n_outputs, of_targets=True), source, (top, mean))
-        spread = float(top * np.sqrt(square))
-    return Scales(x_scale, mean, target_size(spread, y_extremes, mean, CONSTANT))
+        mean = weighted_mean(source, n_outputs, Y)
+    spread = root_mean_square(source, n_outputs, Y, center=mean)
+    ends = extremes(source, n_outputs, Y)
+    return Scales(x_scale, mean, *target_size(spread, ends, mean, CONSTANT))
 
 
 class StandardColumns:

@@ -6,10 +6,9 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import encode, validate_rows
@@ -58,7 +57,8 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
     max_iter : int, default=10
         Passes over the rows. The model is the mean of those after the later half.
     learning_rate : float, default=1.0
-        Size of the steps, relative to those that served well on all data tried.
+        Size of the steps, relative to those that served well on all data tried. Beyond 1e6 it is
+        1e6.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
         scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
@@ -231,7 +231,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         X, weights, y = rows.used(rows.y)
         classes, codes = encode(y)
         weights = weights / weights.mean()
-        rng = check_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
         fit(rows, X, codes, weights, classes, rng)
         return self

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_optland._optim.step import Step
+from sklearn_optland.tree._forest.training import LARGEST_LEARNING_RATE
 from sklearn_optland.tree._online.estimator import LOMTreeClassifier
 from sklearn_optland.tree._top_k import largest_of_rows
 
@@ -31,7 +32,7 @@ def grown_trees(forest, X, codes, weights, rng):
         tree = LOMTreeClassifier(
             max_nodes=forest.max_nodes,
             max_iter=forest.max_iter,
-            learning_rate=forest.learning_rate * TREE_RATE,
+            learning_rate=TREE_RATE * min(forest.learning_rate, LARGEST_LEARNING_RATE),
             n_bits=forest.n_bits if sparse.issparse(X) else None,
             random_state=rng.randint(np.iinfo(np.int32).max),
         )

@@ -30,6 +30,9 @@ LARGEST_WEIGHT = 1e18
 # How far the first step of a row moves the score of a class, on average.
 DENSE_RATE = 3.0
 SPARSE_RATE = 1.0
+# Of `learning_rate`: at larger ones each row undoes what others have taught, and the squares of
+# scores leave float32.
+LARGEST_LEARNING_RATE = 1e6
 # Rows that the mean length of a row is taken from.
 LENGTH_SAMPLE = 1000
 
@@ -112,7 +115,8 @@ def passes(X, codes, weights, n_classes, settings, rng):
     list_frequent_classes(arrays, leaves.reshape(-1, forest.n_trees, forest.beam), own, weights)
     forest = LabelForest(**arrays, beam=settings.beam_width)
     start, w = _weights(place, forest, settings, X.shape[1])
-    rate = settings.learning_rate * (SPARSE_RATE if forest.is_sparse else DENSE_RATE)
+    rate = min(settings.learning_rate, LARGEST_LEARNING_RATE)
+    rate *= SPARSE_RATE if forest.is_sparse else DENSE_RATE
     rate /= _mean_length(X, place) + 1
     squares, average = np.zeros_like(w), w
     averaged = 0

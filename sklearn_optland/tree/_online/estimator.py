@@ -1,5 +1,6 @@
 """The online multiclass tree."""
 
+from contextlib import contextmanager
 from numbers import Integral, Real
 from time import perf_counter
 
@@ -7,14 +8,18 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import run
-from sklearn_optland._estimator.training_rows import encode, refuse_balanced, validate_rows
+from sklearn_optland._estimator.training_rows import (
+    check_weighted_labels,
+    encode,
+    refuse_balanced,
+    validate_rows,
+)
 from sklearn_optland._optim.step import Step
 from sklearn_optland.tree._online.learn_fast import LOSSES
 from sklearn_optland.tree._online.measures import (
@@ -25,7 +30,8 @@ from sklearn_optland.tree._online.measures import (
     paths,
 )
 from sklearn_optland.tree._online.rows import OnlineRows
-from sklearn_optland.tree._online.tree import OnlineTree, join_classes, single_leaf, view
+from sklearn_optland.tree._online.shared_lock import SharedLock
+from sklearn_optland.tree._online.tree import OnlineTree, single_leaf, view
 from sklearn_optland.tree._top_k import check_k
 from sklearn_optland.tree._training_rows import training_rows
 
@@ -33,6 +39,8 @@ from sklearn_optland.tree._training_rows import training_rows
 # to lower the error on it.
 VALIDATION_SHARE = 0.1
 PATIENCE = 5
+# Integers may be beyond C's numbers; this does all that more would.
+LARGEST_SETTING = 1e300
 
 
 class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -70,8 +78,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         them to one side are removed. What leaves counted online was routed by regressors that have
         changed since. The error hardly changes; the tree has a third of the nodes.
     n_bits : int, default=None
-        If set, all regressors share 2^n_bits weights, where a hash finds that of a regressor and a
-        feature: for sparse data with many features. From 1 to 30.
+        If set, there are at most 2^n_bits weights: where the regressors would have more, a hash
+        finds that of a regressor and a feature in a table that all share. For sparse data with many
+        features. From 1 to 30.
     shuffle : bool, default=True
         Whether each pass visits the rows in a new random order. Online learning needs it: rows
         sorted by class make a poor tree.
@@ -122,7 +131,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
     The result depends on the order of the rows, as online learning does. Sample weights act as
     repetition does at one place of that order.
 
-    A model has 4 bytes for each pair of internal node and feature (4 * 2^n_bits in total if
+    A model has 4 bytes for each pair of internal node and feature (at most 4 * 2^n_bits in total if
     `n_bits` is set), and some 100 bytes for each node and for each class that a node has met.
     Steps need nothing else a weight; training holds up to twice that while arrays grow.
     float64 rows are converted to float32 one at a time.
@@ -231,21 +240,21 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             row has a positive weight.
         """
         again = self.warm_start and self.__sklearn_is_fitted__()
-        data = training_rows(self, X, y, sample_weight, reset=not again)
+        data = training_rows(self, X, y, sample_weight, is_part=again, reset=not again)
         if again:  # on a copy: the estimator keeps what it had until the fit has ended
-            tree = OnlineTree(self._arrays).copy()
-            classes, codes = join_classes(tree, self.classes_, data.y)
+            tree = OnlineTree(self._snapshot())
+            codes = tree.join_classes(data.y)
         else:
-            tree = self._new_tree()
             classes, codes = encode(data.y)
-        rng = check_random_state(self.random_state)
+            tree = OnlineTree(single_leaf(self.n_features_in_, classes))
+        rng = private_random_state(self.random_state)
         rows = OnlineRows(data.X, codes, data.weights)
         held_out = rows.hold_out(VALIDATION_SHARE, rng) if self.early_stopping else None
         is_judged = held_out is not None
         last, history = run(
             self,
-            self._passes(tree, rows, len(classes), rng, keep_trees=is_judged),
-            lambda tree: self._finished(tree.copy(), rows, classes),
+            self._passes(tree, rows, rng, keep_trees=is_judged),
+            lambda tree: self._finished(tree.copy(), rows),
             rows=data,
             max_iter=self.max_iter,
             held_out=(lambda tree: rows.error(tree, held_out)) if is_judged else None,
@@ -253,7 +262,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             curve="validation_error",
             task_name="pass",
         )
-        vars(self).update(self._finished(last.parameters, rows, classes))
+        vars(self).update(self._finished(last.parameters, rows))
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
@@ -276,7 +285,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             All labels that may ever appear, in the first call. If they are not given then, any
             later call may bring new labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`.
+            As in `fit`; all may be 0.
 
         Returns
         -------
@@ -291,25 +300,28 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         """
         refuse_balanced(self.class_weight)
         first = not self.__sklearn_is_fitted__()
-        data = training_rows(self, X, y, sample_weight, reset=first)
+        data = training_rows(self, X, y, sample_weight, is_part=True, reset=first)
         if first:
             known = np.unique(data.y if classes is None else classes)
-            is_closed = classes is not None
+            if classes is not None:
+                check_weighted_labels(self.class_weight, known)
+            lock, is_closed = SharedLock(), classes is not None
         else:
-            known, is_closed = self.classes_, self._is_closed
-            if classes is not None and not np.array_equal(np.unique(classes), known):
-                raise ValueError(
-                    f"classes: found {np.unique(classes)}; allowed are those known, {known}."
-                )
-        tree = self._new_tree() if first else OnlineTree(self._arrays)
-        merged, codes = join_classes(tree, known, data.y, is_closed)
-        rows = OnlineRows(data.X, codes, data.weights)
+            lock, is_closed = self._lock, self._is_closed
         start = perf_counter()
-        try:
-            curves = self._learn(tree, rows, rows.used, len(merged), measure=True)
-        finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
-            self.classes_, self._is_closed = merged, is_closed
-            self._arrays, self._leaf_counts = tree.arrays, None
+        with lock.writing():
+            arrays = single_leaf(self.n_features_in_, known) if first else self._arrays
+            if classes is not None and not np.array_equal(np.unique(classes), arrays["classes"]):
+                raise ValueError(
+                    f"classes: found {np.unique(classes)}; allowed are those known, "
+                    f"{arrays['classes']}."
+                )
+            tree = OnlineTree(arrays)
+            rows = OnlineRows(data.X, tree.join_classes(data.y, is_closed), data.weights)
+            try:
+                curves = self._learn(tree, rows, rows.used, measure=True)
+            finally:  # the tree is whole after every kernel call, also if Ctrl-C makes one the last
+                vars(self).update(self._attributes(tree), _lock=lock, _is_closed=is_closed)
         curves |= {"passes": 1, "seconds": perf_counter() - start}
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
@@ -328,8 +340,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         leaves : ndarray of shape (n_samples,), int32
             The number of each row's leaf.
         """
-        rows = OnlineRows(validate_rows(self, X, accept_sparse=True))
-        return rows.leaves(self._arrays, n_jobs=self.n_jobs)
+        X = validate_rows(self, X, accept_sparse=True)
+        with self._reading() as arrays:
+            return self._leaves(arrays, X)
 
     def predict(self, X):
         """Predict class labels, in logarithmic time.
@@ -344,8 +357,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         labels : ndarray of shape (n_samples,)
             The majority class of each row's leaf.
         """
-        leaves = self.apply(X)
-        return self.classes_[self._arrays["nodes"]["majority"][leaves]]
+        X = validate_rows(self, X, accept_sparse=True)
+        with self._reading() as arrays:
+            codes = arrays["nodes"]["majority"][self._leaves(arrays, X)]
+            return arrays["classes"][arrays["ranks"][codes]]
 
     def predict_proba(self, X):
         """Predict class probabilities, from the counts of the leaves.
@@ -364,8 +379,7 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             (n_y + 1/k) / (n + 1), where the leaf has counted n rows, n_y of the class y of k. A
             leaf without rows counts one of the class that it predicts.
         """
-        leaves, k = self.apply(X), len(self.classes_)
-        row, classes, probability, other = class_probabilities(self._counts(), leaves, k)
+        k, row, classes, probability, other = self._probabilities(X)
         probabilities = np.repeat(other, k).reshape(-1, k)
         probabilities[row, classes] = probability
         return probabilities
@@ -391,10 +405,9 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             If `k` is not a positive integer.
         """
         check_k(k)
-        leaves, n_classes = self.apply(X), len(self.classes_)
-        row, classes, probability, _ = class_probabilities(self._counts(), leaves, n_classes, k)
-        first = np.searchsorted(row, np.arange(len(leaves) + 1))
-        return sparse.csr_array((probability, classes, first), shape=(len(leaves), n_classes))
+        n_classes, row, classes, probability, other = self._probabilities(X, k)
+        first = np.searchsorted(row, np.arange(len(other) + 1))
+        return sparse.csr_array((probability, classes, first), shape=(len(other), n_classes))
 
     def decision_path(self, X):
         """Find the nodes that rows pass.
@@ -409,9 +422,10 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         indicator : csr_array of shape (n_samples, n_nodes)
             1 where the row passes the node, from the root to the leaf.
         """
-        leaves = self.apply(X)
-        above, _ = paths(view(self._arrays, "nodes"))
-        return above[leaves]
+        X = validate_rows(self, X, accept_sparse=True)
+        with self._reading() as arrays:
+            above, _ = paths(view(arrays, "nodes"))
+            return above[self._leaves(arrays, X)]
 
     def get_depth(self):
         """Get the depth of the tree.
@@ -421,8 +435,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         depth : int
             The most splits between the root and a leaf.
         """
-        check_is_fitted(self)
-        above, _ = paths(view(self._arrays, "nodes"))
+        with self._reading() as arrays:
+            above, _ = paths(view(arrays, "nodes"))
         return int(np.diff(above.indptr).max()) - 1
 
     def get_n_leaves(self):
@@ -433,8 +447,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         n_leaves : int
             One more than internal nodes.
         """
-        check_is_fitted(self)
-        return int(np.count_nonzero(view(self._arrays, "nodes")["left"] < 0))
+        with self._reading() as arrays:
+            return int(np.count_nonzero(view(arrays, "nodes")["left"] < 0))
 
     @property
     def node_stats_(self):
@@ -450,9 +464,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             "purity": sum over y of pi_y min(P(right | y), P(left | y)), 0 for a pure split; "J".
             The last three are NaN at leaves and at nodes without rows.
         """
-        check_is_fitted(self)
-        nodes = view(self._arrays, "nodes")
-        return node_measures(nodes, self._counts(), len(self.classes_))
+        with self._reading() as arrays:
+            return node_measures(arrays)
 
     @property
     def leaf_entropy_(self):
@@ -463,8 +476,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         entropy : float
             Sum over leaves of w_l sum_y pi_ly ln(1 / pi_ly), w_l the share of the rows.
         """
-        check_is_fitted(self)
-        return leaf_entropy(self._counts())[0]
+        with self._reading() as arrays:
+            return leaf_entropy(leaf_counts(arrays))[0]
 
     @property
     def certificate_(self):
@@ -476,8 +489,8 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             Its scope is "estimate": the objective is not convex, and nothing is proven. It has no
             tolerance.
         """
-        check_is_fitted(self)
-        entropy, prior = leaf_entropy(self._counts())
+        with self._reading() as arrays:
+            entropy, prior = leaf_entropy(leaf_counts(arrays))
         return Certificate("leaf entropy", entropy, None, "estimate", ratio(entropy, prior))
 
     def entropy_bound(self, gamma=None):
@@ -501,28 +514,45 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
         ValueError
             If `gamma` is not in [0, 1/2].
         """
-        stats = self.node_stats_
-        n_splits = int(np.count_nonzero(view(self._arrays, "nodes")["left"] >= 0))
+        with self._reading() as arrays:
+            stats, k = node_measures(arrays), len(arrays["classes"])
+        n_splits = len(stats["n"]) // 2
         if gamma is None:
             informative = stats["J"][(stats["n_classes"] > 1) & ~np.isnan(stats["J"])]
             gamma = min(informative.min(initial=1.0) / 2, 0.5)
         if not 0 <= gamma <= 0.5:
             raise ValueError(f"gamma: found {gamma}; allowed is a number in [0, 1/2].")
-        k = len(self.classes_)
         if k == 1 or n_splits < 2:
             return 0.0 if k == 1 else 1.0
         return float(n_splits ** (-(gamma**2) / (4 * (1 - gamma) ** 2 * np.log(k))))
 
-    def _counts(self):
-        """What the leaves have counted: `fit` has computed it, `partial_fit` has not."""
-        return leaf_counts(self._arrays) if self._leaf_counts is None else self._leaf_counts
+    @contextmanager
+    def _reading(self):
+        """The tree's arrays, in which `partial_fit` changes nothing meanwhile."""
+        check_is_fitted(self)
+        with self._lock.reading():
+            yield self._arrays
 
-    def _new_tree(self):
-        return OnlineTree(single_leaf(self.n_features_in_, self.n_bits))
+    def _snapshot(self):
+        """A copy of the arrays, which stays as it is."""
+        with self._reading() as arrays:
+            return {name: array.copy() for name, array in arrays.items()}
 
-    def _learn(self, tree, rows, order, n_classes, *, measure):
+    def _leaves(self, arrays, X):
+        return OnlineRows(X).leaves(arrays, n_jobs=self.n_jobs)
+
+    def _probabilities(self, X, most=None):
+        """The number of classes, and the `class_probabilities` of rows."""
+        X = validate_rows(self, X, accept_sparse=True)
+        with self._reading() as arrays:
+            leaves, place = np.unique(self._leaves(arrays, X), return_inverse=True)
+            counts, n_classes = leaf_counts(arrays, leaves), len(arrays["classes"])
+        most = n_classes if most is None else min(most, n_classes)
+        return n_classes, *class_probabilities(counts, place, n_classes, most)
+
+    def _learn(self, tree, rows, order, *, measure):
         """One pass over the rows of `order`; returns what the history says of it."""
-        max_nodes, max_depth = self.max_nodes, self.max_depth
+        max_nodes, max_depth, n_classes = self.max_nodes, self.max_depth, len(tree["classes"])
         mistakes = tree.learn(
             rows.rows[0],
             rows.codes,
@@ -530,11 +560,12 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             order,
             values_per_row=rows.n_values,
             measure=measure,
+            n_bits=self.n_bits,
             max_regressors=4 * n_classes - 1 if max_nodes is None else max_nodes,
             max_depth=int(2.5 * np.log2(n_classes) + 3) if max_depth is None else max_depth,
-            swap_resistance=self.swap_resistance,
+            swap_resistance=min(self.swap_resistance, LARGEST_SETTING),
             loss=LOSSES[self.loss],
-            learning_rate=self.learning_rate,
+            learning_rate=min(self.learning_rate, LARGEST_SETTING),
         )
         return {
             "objective": mistakes,
@@ -542,25 +573,37 @@ class LOMTreeClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin,
             "n_swaps": int(tree["counters"]["n_swaps"]),
         }
 
-    def _passes(self, tree, rows, n_classes, rng, *, keep_trees):
+    def _passes(self, tree, rows, rng, *, keep_trees):
         """Yield a step a pass, whose parameters are the tree; the next one may change it."""
         for number in range(1, self.max_iter + 1):
             if keep_trees and number > 1:
                 tree = tree.copy()
             order = rng.permutation(rows.used) if self.shuffle else rows.used
-            curves = self._learn(tree, rows, order, n_classes, measure=number == 1)
+            curves = self._learn(tree, rows, order, measure=number == 1)
             yield Step(tree, {**curves, "passes": number})
 
-    def _finished(self, tree, rows, classes):
+    def _finished(self, tree, rows):
         """The fitted attributes of a tree whose training has ended."""
         if self.refit_leaves:
             leaves = rows.leaves(tree.arrays, rows.used)
             tree.set_leaf_counts(leaves, rows.codes[rows.used], rows.weights[rows.used])
             tree.remove_idle_splits()
         tree.compact()
-        return {
-            "classes_": classes,
-            "_arrays": tree.arrays,
-            "_leaf_counts": leaf_counts(tree.arrays),
-            "_is_closed": False,
-        }
+        return {**self._attributes(tree), "_lock": SharedLock(), "_is_closed": False}
+
+    @staticmethod
+    def _attributes(tree):
+        """What the estimator keeps of a tree."""
+        return {"classes_": tree["classes"], "_arrays": tree.arrays}
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_lock" in state:  # locks are of one process, and arrays that learn of one estimator
+            del state["_lock"]
+            state["_arrays"] = self._snapshot()
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_arrays" in state:
+            self._lock = SharedLock()

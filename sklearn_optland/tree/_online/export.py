@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sklearn_optland.tree._online.measures import node_measures
 from sklearn_optland.tree._online.tree import view
 
 
@@ -50,7 +51,8 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
     while stack:
         node, depth = stack.pop()
         indent = "|   " * (depth - 1) + ("|--- " if depth else "")
-        lines.append(indent + describe(node))
+        head, details = describe(node)
+        lines.append(f"{indent}{head}: {', '.join(details)}")
         children = describe.children(node)
         if children and depth == max_depth:
             lines.append("|   " * depth + "|--- ...")
@@ -113,13 +115,12 @@ def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=Non
     ax.set_ylim(min(down.values()) - 0.5, 0.5)
     boxes = []
     for node, parent, depth, children in drawn:
-        text = describe(node).replace(": ", "\n", 1).replace(", ", "\n")
-        if depth == max_depth and describe.children(node):
-            text += "\n..."
+        head, details = describe(node)
+        cut = ["..."] if depth == max_depth and describe.children(node) else []
         place = (across[node], down[node])
         boxes.append(
             ax.annotate(
-                text,
+                "\n".join([head, *details, *cut]),
                 xy=place if parent is None else (across[parent], down[parent]),
                 xytext=place,
                 ha="center",
@@ -128,6 +129,7 @@ def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=Non
                 bbox={"boxstyle": "round", "facecolor": "white" if children else "lightgrey"},
                 arrowprops=None if parent is None else {"arrowstyle": "-", "color": "grey"},
                 zorder=3 - depth / 1000,  # parents hide the ends of the lines to their children
+                parse_math=False,  # labels and names of features are data: "$" is a dollar
             )
         )
     return boxes
@@ -141,12 +143,13 @@ def _check_numbers(tree, max_depth, n_terms, decimals):
 
 
 class _Description:
-    """What is said of a node."""
+    """What is said of a node: what it is, and a list of details."""
 
     def __init__(self, tree, n_terms, decimals):
-        self.arrays, self.nodes = tree._arrays, view(tree._arrays, "nodes")
-        self.root = int(view(tree._arrays, "counters")["root"])
-        self.stats, self.classes = tree.node_stats_, tree.classes_
+        self.arrays = tree._snapshot()
+        self.nodes = view(self.arrays, "nodes")
+        self.root = int(view(self.arrays, "counters")["root"])
+        self.stats = node_measures(self.arrays)
         self.n_terms, self.decimals = n_terms, decimals
         self.features = _check_feature_names_in(tree)
 
@@ -158,13 +161,13 @@ class _Description:
     def __call__(self, node):
         n = f"{self.stats['n'][node]:g} rows"
         if not self.children(node):
-            label = self.classes[self.nodes["majority"][node]]
+            label = self.arrays["classes"][self.arrays["ranks"][self.nodes["majority"][node]]]
             share = self.nodes["max_count"][node] / max(self.stats["n"][node], 1)
-            return f"class {label}: share {share:.{self.decimals}f}, {n}"
+            return f"class {label}", [f"share {share:.{self.decimals}f}", n]
         measures = [
             f"{name} {self.stats[name][node]:.{self.decimals}f}" for name in ("balance", "J")
         ]
-        return f"split: {', '.join([n, *measures, *self.terms(node)])}"
+        return "split", [n, *measures, *self.terms(node)]
 
     def terms(self, node):
         """The largest terms of the margin, as one text in a list, or none."""

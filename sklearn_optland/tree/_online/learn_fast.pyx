@@ -47,7 +47,8 @@ from sklearn_optland._rows.row_access cimport row_add
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 from sklearn_optland.tree._online.losses cimport ABSOLUTE, HINGE, LOG, Loss, rise
 from sklearn_optland.tree._online.tree cimport (
-    LARGEST_MARGIN, Counters, Node, Row, Slot, Tree, bounded, lend, load, locate, margin_at,
+    LARGEST_MARGIN, Counters, Node, Row, Slot, Tree, bounded, hashed_place, lend, load, locate,
+    margin_at,
 )
 
 cdef extern from "float_rows.h" nogil:
@@ -72,6 +73,7 @@ cdef double LARGEST_RATE = 1e36
 
 cdef struct Learner:
     Tree tree
+    const int* ranks  # of classes
     Py_ssize_t max_regressors, max_depth
     double swap_resistance, learning_rate
     Loss loss
@@ -90,7 +92,7 @@ def learn(
         The tree, as `OnlineTree` keeps it. Changed in place.
     rows : Rows
     y : ndarray of shape (n_rows,), int32
-        Class numbers.
+        Class numbers. "ranks" of the arrays has their order, by which ties of a majority go.
     weight : ndarray of shape (n_rows,)
         Positive weights.
     order : ndarray, int32
@@ -113,6 +115,7 @@ def learn(
     cdef float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
     cdef float[::1] largest = arrays["largest"], rates = arrays["rates"]
     cdef double[::1] squares = arrays["squares"]
+    cdef const int[::1] ranks = arrays["ranks"]
     cdef Counters[::1] counters = arrays["counters"]
     cdef Py_ssize_t d = rows.n_columns, t = start, i
     cdef float[::1] values = np.empty(d, np.float32), scaled = np.empty(d, np.float32)
@@ -122,6 +125,7 @@ def learn(
     cdef Row row
     lend(&learner.tree, nodes, slots, weights, intercepts, counters, places)
     learner.tree.n_features = d
+    learner.ranks = &ranks[0]
     learner.max_regressors, learner.max_depth = max_regressors, max_depth
     learner.swap_resistance, learner.loss = swap_resistance, <Loss>loss
     learner.learning_rate = learning_rate
@@ -150,6 +154,19 @@ def set_rates(arrays):
             rates[j] = rate(largest[j], squares[j], counters[0].rows)
 
 
+def link(Node[::1] nodes, Slot[::1] slots):
+    """Chain the slots of each leaf; nodes are called by their numbers, plus 1."""
+    cdef Py_ssize_t node, s
+    with nogil:
+        for node in range(nodes.shape[0]):
+            nodes[node].first = 0
+        for s in range(slots.shape[0]):
+            if slots[s].key:
+                node = (slots[s].key >> 32) - 1
+                if nodes[node].left < 0:
+                    append(&nodes[node], &slots[0], s)
+
+
 def insert(Slot[::1] table, const Slot[::1] slots):
     """Put slots with different keys into an empty table, whose size is a power of two."""
     cdef uint64_t mask = table.shape[0] - 1, place
@@ -160,6 +177,15 @@ def insert(Slot[::1] table, const Slot[::1] slots):
             while table[place].key:
                 place = (place + 1) & mask
             table[place] = slots[s]
+
+
+def hash_weights(const float[:, ::1] weights, int n_bits, float[::1] table):
+    """Add the weights of regressors, a row each, to a table of 2^n_bits that all share."""
+    cdef Py_ssize_t r, j
+    with nogil:
+        for r in range(weights.shape[0]):
+            for j in range(weights.shape[1]):
+                table[hashed_place(r, j, n_bits)] += weights[r, j]
 
 
 # Rows
@@ -205,6 +231,12 @@ cdef void scale(Row* row, const float* rates, float* scaled) noexcept nogil:
 # Learning
 
 
+cdef inline void append(Node* leaf, Slot* slots, Py_ssize_t place) noexcept nogil:
+    """Add a slot to the leaf's chain."""
+    slots[place].next = leaf.first
+    leaf.first = <uint32_t>(place + 1)
+
+
 cdef double train(
     Learner* learner, const Row* row, int node, const Slot* slot, double weight
 ) noexcept nogil:
@@ -215,7 +247,8 @@ cdef double train(
     cdef const int* places = locate(tree, row, here.regressor, &weights)
     cdef double margin = margin_at(row, weights, places, tree.intercepts[here.regressor])
     cdef double mean = here.margins / here.n if here.n > 0 else 0
-    cdef double target = -1 if mean > slot.mean else 1
+    cdef double mean_of_class = slot.margins / slot.n if slot.n > 0 else 0
+    cdef double target = -1 if mean > mean_of_class else 1
     cdef double mean_q = tree.counters.q / tree.counters.q_rows
     cdef double limit = min(weight * learner.learning_rate * row.q / mean_q, LARGEST_MARGIN)
     cdef double change = target * rise(learner.loss, target * margin, limit)
@@ -231,21 +264,16 @@ cdef double train(
     return margin
 
 
-cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth) noexcept nogil:
+cpdef inline Py_ssize_t slots_of_a_row(Py_ssize_t max_depth, Py_ssize_t n_splits) noexcept nogil:
     """The most slots that one row can take: one a node, and one more where a leaf splits."""
-    return max_depth + 2
-
-
-cdef inline bint slots_suffice(
-    const Counters* counters, Py_ssize_t n_slots, Py_ssize_t max_depth
-) noexcept nogil:
-    return counters.n_slots + slots_of_a_row(max_depth) <= _FILL * n_slots
+    return min(max_depth, n_splits + 1) + 2  # no tree is deeper than it has splits
 
 
 cdef inline bint has_room(const Learner* learner) noexcept nogil:
     """Whether one more row cannot overflow an array: it splits one leaf at most."""
     cdef const Tree* tree = &learner.tree
-    return slots_suffice(tree.counters, tree.mask + 1, learner.max_depth) and (
+    cdef Py_ssize_t room = slots_of_a_row(learner.max_depth, tree.counters.n_regressors)
+    return tree.counters.n_slots + room <= _FILL * (tree.mask + 1) and (
         tree.counters.n_regressors >= learner.max_regressors
         or (
             tree.counters.n_regressors < tree.max_regressors
@@ -285,9 +313,13 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
                 seen = True
                 counters.visits += weight
                 counters.mistakes += weight * (node.majority != c)
-            node.n_classes += slot.n == 0
+            if slot.n == 0:
+                node.n_classes += 1
+                append(node, tree.slots, slot - tree.slots)
             slot.n += weight
-            if slot.n > node.max_count or (slot.n == node.max_count and c < node.majority):
+            if slot.n > node.max_count or (
+                slot.n == node.max_count and learner.ranks[c] < learner.ranks[node.majority]
+            ):
                 node.max_count = slot.n
                 node.majority = c
             if node.n_classes < 2 or depth >= learner.max_depth or not split(learner, here):
@@ -300,7 +332,6 @@ cdef void learn_row(Learner* learner, const Row* row, int c, double weight) noex
         node.n += weight
         slot.margins += weight * margin
         slot.n += weight
-        slot.mean = slot.margins / slot.n
         here = node.left if margin < 0 else node.right
         depth += 1
 
@@ -329,6 +360,7 @@ cdef void make_leaf(Tree* tree, int node, int parent) noexcept nogil:
     leaf.left = leaf.right = leaf.regressor = -1
     leaf.margins = leaf.n = leaf.max_count = 0
     leaf.n_classes = 0
+    leaf.first = 0
     leaf.min_count = tree.nodes[parent].min_count / 2
     leaf.majority = tree.nodes[parent].majority
     rename(tree, leaf)
@@ -385,6 +417,7 @@ cdef bint split(Learner* learner, int leaf) noexcept nogil:
     make_leaf(tree, node.left, leaf)
     make_leaf(tree, node.right, leaf)
     node.margins = node.n = 0
+    node.first = 0
     rename(tree, node)
     update_min_counts(tree, leaf)
     return True

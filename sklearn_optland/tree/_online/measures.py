@@ -4,39 +4,38 @@ import numpy as np
 from scipy import sparse
 from scipy.special import entr
 
-from sklearn_optland.tree._online.tree import live_slots, view
+from sklearn_optland.tree._online.route_fast import read_counts
+from sklearn_optland.tree._online.tree import view
 
 
-def leaf_counts(arrays):
-    """The classes that each leaf has counted, the most frequent first, ties to the lower number.
+def leaf_counts(arrays, leaves=None):
+    """The classes that leaves have counted, the most frequent first, ties in their order.
 
     Parameters
     ----------
     arrays : dict of ndarray
         Those of a tree.
+    leaves : ndarray of int32, default=None
+        Of these nodes; None is all, in their order.
 
     Returns
     -------
     counts : dict of ndarray
-        Entries "first"[l] to "first"[l + 1] of "classes" and "n" are those of leaf l; "total" is
-        the sum of n for each node. A leaf that has counted nothing has an entry with n = 0 for the
-        class that it predicts. Nodes that are no leaves have none.
+        Entries "first"[l] to "first"[l + 1] of "classes" (ranks) and "n" are those of the l-th of
+        the nodes; "total" is the sum of n for each. A leaf that has counted nothing has an entry
+        with n = 0 for the class that it predicts. Nodes that are no leaves have none.
     """
     nodes = view(arrays, "nodes")
-    slots, leaf = live_slots(arrays)
-    at_leaf = nodes["left"][leaf] < 0
-    leaf, slots = leaf[at_leaf], slots[at_leaf]
-    empty = np.setdiff1d(np.flatnonzero(nodes["left"] < 0), leaf)
-    leaf = np.concatenate([leaf, empty])
-    classes = np.concatenate([slots["key"].astype(np.int32), nodes["majority"][empty]])
-    n = np.concatenate([slots["n"], np.zeros(len(empty))])
+    leaves = np.arange(len(nodes), dtype=np.int32) if leaves is None else leaves
+    length = np.where(nodes["left"][leaves] < 0, np.maximum(nodes["n_classes"][leaves], 1), 0)
+    first = np.concatenate([[0], np.cumsum(length)])
+    leaf = np.repeat(np.arange(len(leaves)), length)
+    classes, n = nodes["majority"][leaves[leaf]], np.zeros(len(leaf))
+    read_counts(arrays, leaves, first, classes, n)
+    classes = arrays["ranks"][classes]
     order = np.lexsort((classes, -n, leaf))
-    return {
-        "first": np.searchsorted(leaf[order], np.arange(len(nodes) + 1)),
-        "classes": classes[order],
-        "n": n[order],
-        "total": np.bincount(leaf, weights=n, minlength=len(nodes)),
-    }
+    total = np.bincount(leaf, weights=n, minlength=len(leaves))
+    return {"first": first, "classes": classes[order], "n": n[order], "total": total}
 
 
 def class_probabilities(counts, leaves, n_classes, most=None):
@@ -47,6 +46,7 @@ def class_probabilities(counts, leaves, n_classes, most=None):
     counts : dict of ndarray
         As `leaf_counts` returns them. A leaf without any is taken to have one row.
     leaves : ndarray of shape (n_rows,)
+        Places in `counts`.
     n_classes : int
         k.
     most : int, default=None
@@ -103,7 +103,7 @@ def paths(nodes):
     return indicator(pairs), indicator(right_pairs)
 
 
-def node_measures(nodes, counts, n_classes):
+def node_measures(arrays):
     """Measures of the splits, from what the leaves below have counted.
 
     Returns
@@ -112,9 +112,9 @@ def node_measures(nodes, counts, n_classes):
         "n"; "balance", P(right); "purity", sum_y pi_y min(P(right|y), P(left|y)); "J", 2 sum_y pi_y
         |P(right) - P(right|y)|; "n_classes". The middle three are NaN at leaves and where n = 0.
     """
-    at_leaf = sparse.csr_array(
-        (counts["n"], counts["classes"], counts["first"]), shape=(len(nodes), n_classes)
-    )
+    nodes, counts = view(arrays, "nodes"), leaf_counts(arrays)
+    shape = (len(nodes), len(arrays["classes"]))
+    at_leaf = sparse.csr_array((counts["n"], counts["classes"], counts["first"]), shape=shape)
     above, right_of = paths(nodes)
     n = above.T @ at_leaf  # node, class
     to_right = right_of.T @ at_leaf

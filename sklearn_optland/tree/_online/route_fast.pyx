@@ -1,4 +1,9 @@
-"""Route rows through a tree that learns no more; its arrays may be read-only."""
+"""Read a tree that does not learn meanwhile: where rows go, and what leaves have counted.
+
+The arrays may be read-only.
+"""
+from libc.stdint cimport uint32_t, uint64_t
+
 import numpy as np
 
 from sklearn_optland._rows.rows cimport RowPointers, Rows
@@ -11,7 +16,7 @@ def route(
     arrays, Rows rows, const int[::1] order, Py_ssize_t start, Py_ssize_t stop,
     int[::1] leaves,  # OUT
 ):
-    """Compute the leaves of the rows order[start:stop]; the arrays may be read-only."""
+    """Compute the leaves of the rows order[start:stop]."""
     cdef const Node[::1] nodes = arrays["nodes"]
     cdef const Slot[::1] slots = arrays["slots"]
     cdef const float[::1] weights = arrays["weights"], intercepts = arrays["intercepts"]
@@ -35,3 +40,21 @@ def route(
                 else:
                     node = tree.nodes[node].right
             leaves[i] = node
+
+
+def read_counts(
+    arrays, const int[::1] leaves, const long long[::1] first,
+    int[::1] classes, double[::1] n,  # OUT
+):
+    """Copy the classes and counts of leaf l to the places from first[l] on."""
+    cdef const Node[::1] nodes = arrays["nodes"]
+    cdef const Slot[::1] slots = arrays["slots"]
+    cdef Py_ssize_t i, entry
+    cdef uint64_t place
+    with nogil:
+        for i in range(leaves.shape[0]):
+            place, entry = nodes[leaves[i]].first, first[i]
+            while place:
+                classes[entry] = <int>(<uint32_t>slots[place - 1].key)
+                n[entry] = slots[place - 1].n
+                place, entry = slots[place - 1].next, entry + 1

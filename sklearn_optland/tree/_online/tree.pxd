@@ -26,13 +26,14 @@ cdef struct Node:
     int32_t majority  # the class predicted here, ties to the lower number
     int32_t n_classes  # classes met since the node became a leaf
     uint32_t name  # of the node in the table of (node, class)
-    int32_t unused
+    uint32_t first  # at a leaf, the place of one of its slots, plus 1; 0: none
 
-# What a node knows of a class. At an internal node the sum and the mean of its margins and their
-# number; at a leaf, n counts its rows.
+# What a node knows of a class. At an internal node the sum of its margins and their number; at a
+# leaf, n counts its rows, and its slots are a chain.
 cdef struct Slot:
     uint64_t key  # name << 32 | class; 0: empty
-    double margins, mean, n
+    double margins, n
+    uint64_t next  # at a leaf, the place of the next of its slots, plus 1; 0: none
 
 cdef struct Counters:
     double rows  # total weight of the rows that feature statistics have seen
@@ -101,19 +102,26 @@ cdef inline void load(
     row.x = values
 
 
+cdef inline int hashed_place(
+    Py_ssize_t regressor, Py_ssize_t column, int n_bits
+) noexcept nogil:
+    """Where the weight of a regressor and a feature is in a table of 2^n_bits."""
+    return <int>(mix((<uint64_t>regressor << 32) + <uint64_t>column) >> (64 - n_bits))
+
+
 cdef inline const int* locate(
     const Tree* tree, const Row* row, int regressor, float** weights
 ) noexcept nogil:
     """Where the regressor's weights of the row are: at `weights` + the returned places."""
     cdef Py_ssize_t p
-    cdef uint64_t column
     if tree.n_bits == 0:
         weights[0] = tree.weights + regressor * tree.n_features
         return row.index
     weights[0] = tree.weights
     for p in range(row.size):
-        column = p if row.index == NULL else row.index[p]
-        tree.places[p] = <int>(mix((<uint64_t>regressor << 32) + column) >> (64 - tree.n_bits))
+        tree.places[p] = hashed_place(
+            regressor, p if row.index == NULL else row.index[p], tree.n_bits
+        )
     return tree.places
 
 

@@ -9,48 +9,58 @@ from sklearn_optland.tree._online.learn_fast import (
     FILL,
     NODE,
     SLOT,
+    hash_weights,
     insert,
     learn,
+    link,
     set_rates,
     slots_of_a_row,
 )
 
 MIN_SLOTS = 64
 MIN_REGRESSORS = 16
+# Nodes have numbers of 32 bits.
+MAX_SPLITS = 2**30 - 1
 # A slot's key is the name of a node, shifted by these bits, and the number of a class.
 CLASS_BITS, CLASS_MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
-def single_leaf(n_features, n_bits=None):
+def single_leaf(n_features, classes):
     """The arrays of a tree that has learned nothing.
 
     Parameters
     ----------
     n_features : int
-    n_bits : int, default=None
-        None: every regressor has a row of weights. Else all share a table of 2^n_bits weights,
-        where a hash of regressor and feature finds its place.
+    classes : ndarray
+        Sorted labels. Their numbers are their places, while labels that come later have the next
+        numbers.
 
     Returns
     -------
     arrays : dict of ndarray
         "nodes", "slots" (statistics of classes) and "counters", of the kernel's structures;
-        "weights", flat, and "intercepts" of the regressors; "largest" and "squares" of the
-        features.
+        "weights" and "intercepts" of the regressors; "largest" and "squares" of the features.
+        "weights" is flat: a row for each regressor, or, if "counters" says `n_bits`, a table that
+        all share, where a hash of regressor and feature finds its place.
+        "classes", sorted, their numbers as "codes", and "ranks", the place of each number.
     """
+    codes = np.arange(len(classes), dtype=np.int32)
     nodes, counters = np.zeros(1, NODE), np.zeros(1, COUNTERS)
     for name in ("parent", "left", "right", "regressor"):
         nodes[name] = -1
     nodes["name"] = 1
-    counters["n_nodes"], counters["next_name"], counters["n_bits"] = 1, 2, n_bits or 0
+    counters["n_nodes"], counters["next_name"] = 1, 2
     return {
         "nodes": nodes,
         "slots": np.zeros(MIN_SLOTS, SLOT),
         "counters": counters,
-        "weights": np.zeros(1 << n_bits if n_bits else 0, np.float32),
+        "weights": np.zeros(0, np.float32),
         "intercepts": np.zeros(0, np.float32),
         "largest": np.zeros(n_features, np.float32),
         "squares": np.zeros(n_features),
+        "classes": classes,
+        "codes": codes,
+        "ranks": codes.copy(),
     }
 
 
@@ -82,26 +92,37 @@ class OnlineTree:
         """One of the arrays; of the nodes, those in use; the counters as a scalar."""
         return view(self._working, name)
 
-    def learn(self, rows, codes, weight, order, *, values_per_row, measure, **settings):
-        """Learn from the rows of `order`, once; the kernel says what the settings are.
+    def learn(
+        self, rows, codes, weight, order, *, values_per_row, measure, n_bits=None, **settings
+    ):
+        """Learn from the rows of `order`, once; the kernel says what the other settings are.
+
+        Parameters
+        ----------
+        rows, codes, weight, order, measure
+            As the kernel takes them.
+        values_per_row : float
+        n_bits : int, default=None
+            Where the regressors would have more than 2^n_bits weights, they begin to share so many.
 
         Returns
         -------
         mistakes : float
-            The share of the rows that came to a leaf with another majority class than theirs.
+            The share of the rows that came to a leaf with another majority class than theirs; NaN
+            without rows.
         """
         counters = self["counters"]
         counters["mistakes"] = counters["visits"] = 0
         if not measure:
             set_rates(self._working)
-        # No tree is deeper than it has splits, so that a larger bound is none; usual ones have a
-        # depth around log2 of them.
-        n_splits = int(max(settings["max_regressors"], counters["n_regressors"]))
-        settings["max_depth"] = min(settings["max_depth"], n_splits + 1)
+        settings["max_depth"] = min(settings["max_depth"], MAX_SPLITS)
+        settings["max_regressors"] = min(settings["max_regressors"], MAX_SPLITS)
+        # Usual trees have a depth around log2 of their splits.
+        n_splits = max(settings["max_regressors"], int(counters["n_regressors"]))
         depth = min(settings["max_depth"], 1 + 2 * np.log2(n_splits))
         for start, stop in row_blocks(len(order), values_per_row * depth):
             while start < stop:
-                self._make_room(settings["max_regressors"], settings["max_depth"])
+                self._make_room(settings["max_regressors"], settings["max_depth"], n_bits)
                 start = learn(
                     self._working,
                     rows,
@@ -113,7 +134,7 @@ class OnlineTree:
                     measure=measure,
                     **settings,
                 )
-        return float(counters["mistakes"] / counters["visits"])
+        return float(counters["mistakes"] / counters["visits"]) if len(order) else np.nan
 
     def set_leaf_counts(self, leaves, codes, weight):
         """Replace what the leaves have counted; a leaf without rows keeps its majority class.
@@ -121,14 +142,16 @@ class OnlineTree:
         Parameters
         ----------
         leaves, codes, weight : ndarray of shape (n_rows,)
-            The leaf of each row, its class and its positive weight.
+            The leaf of each row, the number of its class, and its positive weight.
         """
         nodes = self["nodes"]
         shape = (len(nodes), int(codes.max()) + 1)
         counts = sparse.coo_array((weight, (leaves, codes)), shape=shape)
         counts.sum_duplicates()
         leaf, code = counts.row, counts.col
-        order = np.lexsort((-code, counts.data, leaf))  # the majority is the last of its leaf
+        order = np.lexsort(
+            (-self["ranks"][code], counts.data, leaf)
+        )  # the majority is the last of its leaf
         leaf, code, n = leaf[order], code[order], counts.data[order]
 
         is_leaf = nodes["left"] < 0
@@ -144,12 +167,40 @@ class OnlineTree:
             np.concatenate([slots[internal], counted]), np.concatenate([owner[internal], leaf])
         )
 
-    def renumber_classes(self, numbers):
-        """Class c becomes numbers[c]; the order of the classes stays."""
-        self["nodes"]["majority"] = numbers[self["nodes"]["majority"]]
-        slots, owner = live_slots(self._working)
-        slots["key"] = numbers[slots["key"].astype(np.intp)]
-        self._rebuild(slots, owner)
+    def join_classes(self, labels, is_closed=False):
+        """The numbers of some labels, after those that are new have joined the classes.
+
+        Parameters
+        ----------
+        labels : ndarray
+        is_closed : bool, default=False
+            Whether new labels are an error.
+
+        Returns
+        -------
+        codes : ndarray of int32
+        """
+        known, codes = self["classes"], self["codes"]
+        if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+            raise ValueError(
+                f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
+                f"type {known.dtype}."
+            )
+        place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+        is_new = known[place] != labels
+        if not is_new.any():
+            return codes[place]
+        fresh = np.unique(labels[is_new])
+        if is_closed:
+            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+        # What nodes know is filed under a class's number, which stays: only its rank moves.
+        at = np.searchsorted(known, fresh)
+        merged = known.astype(np.result_type(known, fresh), copy=False)
+        codes = np.insert(codes, at, len(known) + np.arange(len(fresh)))
+        ranks = np.empty_like(codes)
+        ranks[codes] = np.arange(len(codes))
+        self._working |= {"classes": np.insert(merged, at, fresh), "codes": codes, "ranks": ranks}
+        return codes[np.searchsorted(self["classes"], labels)]
 
     def remove_idle_splits(self):
         """Put a child in the place of each split whose other side has no rows at its leaves.
@@ -214,21 +265,34 @@ class OnlineTree:
         slots, owner = live_slots(self._working)
         self._rename(slots, owner)
         self._working["slots"] = slots
+        link(nodes, slots)
 
-    def _make_room(self, max_regressors, max_depth):
+    def hash_weights(self, n_bits):
+        """Let all regressors share 2^n_bits weights from now on."""
+        rows = self["weights"].reshape(-1, len(self["largest"]))
+        self._working["weights"] = np.zeros(1 << n_bits, np.float32)
+        hash_weights(rows, n_bits, self["weights"])
+        self["counters"]["n_bits"] = n_bits
+
+    def _make_room(self, max_regressors, max_depth, n_bits):
         """Let each array that a row could overflow grow to twice its size."""
         arrays, counters = self._working, self["counters"]
-        if counters["n_regressors"] < max_regressors:
-            if counters["n_regressors"] == len(arrays["intercepts"]):
-                capacity = max(MIN_REGRESSORS, 2 * len(arrays["intercepts"]))
-                capacity = min(capacity, max_regressors)
+        n_regressors, n_features = int(counters["n_regressors"]), len(arrays["largest"])
+        if n_regressors < max_regressors:
+            if n_regressors == len(arrays["intercepts"]):
+                capacity = min(max(MIN_REGRESSORS, 2 * n_regressors), max_regressors)
+                if n_bits and not counters["n_bits"]:
+                    n_rows = (1 << n_bits) // n_features
+                    if n_regressors < n_rows:
+                        capacity = min(capacity, n_rows)
+                    else:
+                        self.hash_weights(n_bits)
                 arrays["intercepts"] = _longer(arrays["intercepts"], capacity)
                 if not counters["n_bits"]:
-                    size = capacity * len(arrays["largest"])
-                    arrays["weights"] = _longer(arrays["weights"], size)
+                    arrays["weights"] = _longer(arrays["weights"], capacity * n_features)
             if counters["n_nodes"] + 2 > len(arrays["nodes"]):
                 arrays["nodes"] = _longer(arrays["nodes"], 2 * len(arrays["intercepts"]) + 1)
-        room = slots_of_a_row(max_depth)
+        room = slots_of_a_row(max_depth, counters["n_regressors"])
         if counters["n_slots"] + room > FILL * len(arrays["slots"]):
             slots, owner = live_slots(self._working)
             self._rebuild(slots, owner, room + len(slots))
@@ -241,6 +305,7 @@ class OnlineTree:
             size *= 2
         self._working["slots"] = np.zeros(size, SLOT)
         insert(self._working["slots"], slots)
+        link(self["nodes"], self._working["slots"])
 
     def _rename(self, slots, owner):
         """Put names into keys that are bare classes: new names, so that they stay small."""
@@ -249,25 +314,6 @@ class OnlineTree:
         nodes["name"] = np.arange(1, len(nodes) + 1)
         counters["next_name"] = len(nodes) + 1
         counters["n_slots"] = len(slots)
-
-
-def join_classes(tree, known, labels, is_closed=False):
-    """The classes with those that are new, which the tree learns of, and the labels' numbers."""
-    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
-        raise ValueError(
-            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
-            f"type {known.dtype}."
-        )
-    codes = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-    is_new = known[codes] != labels
-    if not is_new.any():
-        return known, codes.astype(np.int32)
-    fresh = np.unique(labels[is_new])
-    if is_closed:
-        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
-    classes = np.union1d(known, fresh)
-    tree.renumber_classes(np.searchsorted(classes, known))
-    return classes, np.searchsorted(classes, labels).astype(np.int32)
 
 
 def view(arrays, name):

@@ -1,0 +1,273 @@
+"""Newton's method with the exact Hessian, for few parameters, in one call.
+
+    minimise  F(W) = l2/2 |w|^2 + sum_i c_i [logsumexp(z_i) - z_i,y_i],   z_i = W x_i,
+
+W of shape (classes, columns). With an intercept the last column of X is 1, and has no penalty. The
+Hessian is a Laplacian over pairs of classes a < b: M = sum_i c_i p_ia p_ib x_i x_i' is added to the
+blocks (a, a) and (b, b) and taken from (a, b). Gradients are centred over the classes, and so are
+steps: what is added in the direction of a shift of all classes changes no step, and makes the
+Hessian definite without a penalty too. It is the mean diagonal of each column, times 11'.
+
+The bound is that of `dual_bound.lower_bound` at p' = p + (diag p - pp') dz, dz the scores of the
+Newton step: with the exact step p' balances the intercept by itself.
+"""
+from libc.math cimport fabs, fmax, fmin, INFINITY
+from scipy.linalg.cython_blas cimport ddot
+from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
+
+import numpy as np
+
+from sklearn_optland._rows.blas cimport gemm
+
+
+cdef extern from "exact_newton.h" nogil:
+    double optland_class_major_loss(
+        long long n, long long k, const double* z, const int* y, const double* c, double* p,
+        double* work)
+    void optland_class_major_residuals(
+        long long n, long long k, const double* p, const int* y, const double* c, double* r,
+        double* others)
+    double optland_class_major_dual(
+        long long n, long long k, const double* p, const double* dz, const int* y,
+        const double* c, double* r, double* work)
+    void optland_pair_weights(
+        long long n, const double* c, const double* p_a, const double* p_b, double* h)
+    long long optland_panel_stride(long long d)
+    void optland_gram(
+        long long n, long long d, const double* x, const double* h, double* c, long long ldc,
+        double* plain, double* weighted)
+    enum:
+        OPTLAND_GRAM_ROWS
+
+# Armijo's share of the slope; what float64 leaves open of an objective; trials of a step.
+cdef double ARMIJO = 1e-4
+cdef double ROUNDING = 1e-15
+cdef int MAX_TRIALS = 30
+# Steps to the end of the arithmetic once the gap is within tol: quadratic convergence needs two.
+cdef int POLISHING_STEPS = 4
+# Of the Hessian's diagonal: keeps its factor definite.
+cdef double RIDGE = 1e-13
+
+
+cdef struct Problem:
+    int n, d, k, n_penalised
+    double l2
+    const double* x  # n x d
+    const double* xt  # d x n
+    const double* c
+    const int* y
+
+
+cdef struct Work:
+    double* z  # k x n; also scores of a step
+    double* p  # k x n
+    double* r  # k x n
+    double* panels  # two of optland_gram
+    double* by_row  # 3 n
+    double* pair  # d x d
+    double* hessian  # kd x kd
+
+
+cdef double dot(int n, const double* a, const double* b) noexcept nogil:
+    cdef int one = 1
+    return ddot(&n, <double*>a, &one, <double*>b, &one)
+
+
+cdef void scores(Problem q, const double* W, double* z) noexcept nogil:
+    cdef int i
+    for i in range(q.k * q.n):
+        z[i] = 0
+    gemm(False, q.k, q.n, q.d, W, q.xt, z)
+
+
+cdef double half_norm(Problem q, const double* W) noexcept nogil:
+    cdef double total = 0
+    cdef int a
+    for a in range(q.k):
+        total += dot(q.n_penalised, W + a * q.d, W + a * q.d)
+    return 0.5 * q.l2 * total
+
+
+cdef double evaluate(Problem q, Work w, const double* W) noexcept nogil:
+    """The objective; fills w.z and w.p."""
+    scores(q, W, w.z)
+    cdef double loss = optland_class_major_loss(q.n, q.k, w.z, q.y, q.c, w.p, w.by_row)
+    return loss + half_norm(q, W)
+
+
+cdef void add_penalty(Problem q, const double* W, double* G) noexcept nogil:
+    cdef int a, j
+    for a in range(q.k):
+        for j in range(q.n_penalised):
+            G[a * q.d + j] += q.l2 * W[a * q.d + j]
+
+
+cdef void penalty_plus_residuals(Problem q, Work w, const double* W, double* G) noexcept nogil:
+    """G = l2 w + R X, R in w.r, without the mean over the classes, which is rounding."""
+    cdef int a, j
+    cdef double mean
+    for j in range(q.k * q.d):
+        G[j] = 0
+    gemm(False, q.k, q.d, q.n, w.r, q.x, G)
+    add_penalty(q, W, G)
+    for j in range(q.d):
+        mean = 0
+        for a in range(q.k):
+            mean += G[a * q.d + j]
+        for a in range(q.k):
+            G[a * q.d + j] -= mean / q.k
+
+
+cdef int factor_hessian(Problem q, Work w) noexcept nogil:
+    """Cholesky factor of the Hessian at w.p; not 0 if it is not definite."""
+    cdef int a, b, i, j, side = q.k * q.d, info = 0
+    cdef Py_ssize_t panel = OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
+    cdef double* H = w.hessian
+    cdef double value, mean = 0
+    for i in range(side * side):
+        H[i] = 0
+    for a in range(q.k):
+        for b in range(a + 1, q.k):
+            optland_pair_weights(q.n, q.c, w.p + a * q.n, w.p + b * q.n, w.by_row)
+            for i in range(q.d * q.d):
+                w.pair[i] = 0
+            optland_gram(
+                q.n, q.d, q.x, w.by_row, w.pair, q.d, w.panels, w.panels + panel
+            )
+            for i in range(q.d):
+                for j in range(i + 1):
+                    value = w.pair[i * q.d + j]
+                    H[(a * q.d + i) * side + a * q.d + j] += value
+                    H[(b * q.d + i) * side + b * q.d + j] += value
+                    H[(b * q.d + i) * side + a * q.d + j] = -value
+                    H[(b * q.d + j) * side + a * q.d + i] = -value
+    for a in range(q.k):
+        for j in range(q.n_penalised):
+            i = a * q.d + j
+            H[i * side + i] += q.l2
+    for j in range(q.d):
+        mean = 0
+        for a in range(q.k):
+            i = a * q.d + j
+            mean += H[i * side + i] / q.k
+        for a in range(q.k):
+            for b in range(a + 1):
+                H[(a * q.d + j) * side + b * q.d + j] += mean
+    for i in range(side):
+        H[i * side + i] *= 1 + RIDGE
+    # The lower triangle of rows is the upper one in Fortran's order.
+    dpotrf(b"U", &side, H, &side, &info)
+    return info
+
+
+cdef double dual_gap(
+    Problem q, Work w, const double* W, const double* V, double* G
+) noexcept nogil:
+    """Objective minus the value of the Newton step's dual point; infinite if it has none."""
+    cdef double divergence, gap = 0, imbalance = 0, size = 0, largest = 0, total
+    cdef int a, i
+    scores(q, V, w.z)
+    divergence = optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
+    penalty_plus_residuals(q, w, W, G)
+    for a in range(q.k):
+        gap += 0.5 / q.l2 * dot(q.n_penalised, G + a * q.d, G + a * q.d)
+    if q.n_penalised < q.d:
+        for a in range(q.k):
+            total = 0
+            for i in range(q.n):
+                total += w.r[a * q.n + i]
+                size += fabs(w.r[a * q.n + i])
+            imbalance = fmax(imbalance, fabs(total))
+            largest = fmax(largest, fabs(W[a * q.d + q.d - 1]))
+        if not imbalance <= 1e-12 * size:
+            return INFINITY
+        gap += imbalance * q.k * (1 + largest)
+    return gap + divergence
+
+
+def exact_newton(
+    const double[:, ::1] X,
+    const double[:, ::1] X_transposed,
+    const int[::1] y,
+    const double[::1] c,
+    double[:, ::1] W,  # IN / OUT, of shape (classes, columns), centred over the classes
+    double l2,
+    bint fit_intercept,
+    double tol,
+    double[:, :, ::1] path,  # OUT, parameters after each step
+    double[:, ::1] curves,  # OUT, objectives and lower bounds after each step
+):
+    """Run Newton's method until the gap is within tol of the objective, then to the last bits.
+
+    The polishing steps belong to the last one; the Hessian hardly changes in them. Returns the
+    number of steps, and whether the method ended well, within tol or at the end of the arithmetic;
+    else `path` is full, or there is no Cholesky factor or no step that lowers the objective.
+    """
+    cdef Problem q
+    q.n, q.d, q.k = <int>X.shape[0], <int>X.shape[1], <int>W.shape[0]
+    q.n_penalised, q.l2 = q.d - fit_intercept, l2
+    q.x, q.xt, q.c, q.y = &X[0, 0], &X_transposed[0, 0], &c[0], &y[0]
+    cdef Py_ssize_t side = q.k * q.d, kn = q.k * q.n
+    cdef Py_ssize_t panels = 2 * OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
+    cdef double[::1] memory = np.zeros(
+        3 * kn + panels + 3 * q.n + q.d * q.d + side * side + 3 * side
+    )
+    cdef Work w
+    w.z = &memory[0]
+    w.p = w.z + kn
+    w.r = w.p + kn
+    w.panels = w.r + kn
+    w.by_row = w.panels + panels
+    w.pair = w.by_row + 3 * q.n
+    w.hessian = w.pair + q.d * q.d
+    cdef double* G = w.hessian + side * side
+    cdef double* V = G + side
+    cdef double* new = V + side
+    cdef double* at = &W[0, 0]
+    cdef double objective, value = 0, slope, previous = INFINITY, bound = 0, t, parabola
+    cdef int i, _trial, n_steps = 0, polishing = 0, one = 1, info, n_parameters = <int>side
+    cdef int max_steps = <int>path.shape[0]
+    cdef bint ended_well = False, within_tol
+    with nogil:
+        objective = evaluate(q, w, at)
+        while True:
+            optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
+            penalty_plus_residuals(q, w, at, G)
+            if polishing < 2 and factor_hessian(q, w) != 0:
+                break
+            for i in range(n_parameters):
+                V[i] = -G[i]
+            dpotrs(b"U", &n_parameters, &one, w.hessian, &n_parameters, V, &n_parameters, &info)
+            slope = dot(n_parameters, G, V)
+            if -slope <= 8 * tol * objective:
+                bound = fmax(bound, objective - dual_gap(q, w, at, V, new) - 2e-15 * objective)
+            if n_steps > 0:
+                curves[n_steps - 1, 1] = bound
+            ended_well = -slope <= ROUNDING * objective and not -slope < previous
+            within_tol = objective - bound <= tol * objective
+            ended_well |= polishing == POLISHING_STEPS
+            if ended_well or (n_steps == max_steps and not within_tol):
+                break
+            polishing += within_tol
+            previous = -slope
+            t = 1
+            for _trial in range(MAX_TRIALS):
+                for i in range(n_parameters):
+                    new[i] = at[i] + t * V[i]
+                value = evaluate(q, w, new)
+                if value <= objective + ARMIJO * t * slope + ROUNDING * objective:
+                    break
+                # Minimum of the parabola through both ends and the slope.
+                parabola = -slope * t * t / (2 * (value - objective - slope * t))
+                t = fmin(fmax(parabola, 0.1 * t), 0.5 * t)
+            else:
+                break
+            objective = value
+            for i in range(n_parameters):
+                at[i] = new[i]
+            if polishing == 0 or n_steps == 0:
+                n_steps += 1
+            for i in range(n_parameters):
+                (&path[n_steps - 1, 0, 0])[i] = at[i]
+            curves[n_steps - 1, 0], curves[n_steps - 1, 1] = objective, bound
+    return n_steps, ended_well

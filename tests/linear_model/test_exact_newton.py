@@ -1,0 +1,107 @@
+"""Newton's method with the exact Hessian against an independent one, and its bounds."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._logistic.exact_newton_fast import exact_newton
+
+pytestmark = pytest.mark.kernels
+
+
+def problem(n, d, k, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * rng.uniform(0.1, 10, size=d) + rng.normal(size=d)
+    y = (X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k))).argmax(axis=1)
+    y[:k] = np.arange(k)
+    return X, y.astype(np.int32), rng.uniform(0.1, 2, size=n)
+
+
+def objective(W, X, y, c, l2, n_penalised):
+    Z = X @ W.T
+    others = np.exp(Z - Z[np.arange(len(y)), y][:, None]) * (np.arange(len(W)) != y[:, None])
+    loss = c @ np.log1p(others.sum(axis=1))  # a small loss keeps its digits
+    return loss + 0.5 * l2 * (W[:, :n_penalised] ** 2).sum()
+
+
+def newton(X, y, c, k, l2, n_penalised):
+    """Damped Newton steps to the last bits."""
+    W, penalty = np.zeros((k, X.shape[1])), np.zeros(X.shape[1])
+    penalty[:n_penalised] = l2
+    for _ in range(100):
+        P = softmax(X @ W.T, axis=1)
+        G = (c[:, None] * (P - np.eye(k)[y])).T @ X + penalty * W
+        V = c[:, None, None] * (P[:, :, None] * np.eye(k) - P[:, :, None] * P[:, None, :])
+        H = np.einsum("iab,ij,il->ajbl", V, X, X).reshape(W.size, W.size)
+        H += np.diag(np.tile(penalty, k))
+        H += np.kron(np.ones((k, k)), np.diag(np.diag(H).reshape(k, -1).mean(axis=0)))
+        step = -np.linalg.solve(H, G.ravel()).reshape(W.shape)
+        t = 1.0
+        here = objective(W, X, y, c, l2, n_penalised)
+        while objective(W + t * step, X, y, c, l2, n_penalised) > here and t > 1e-10:
+            t /= 2
+        W = W + t * step
+    return W
+
+
+def run(X, y, c, k, l2, fit_intercept, tol, start=None):
+    W = np.zeros((k, X.shape[1])) if start is None else start.copy()
+    path, curves = np.full((50, *W.shape), np.nan), np.full((50, 2), np.nan)
+    n_steps, ended_well = exact_newton(
+        X, np.ascontiguousarray(X.T), y, c, W, l2, fit_intercept, tol, path, curves
+    )
+    return path[:n_steps], curves[:n_steps], ended_well
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l2", [1e-6, 1.0, 100.0])
+@pytest.mark.parametrize(("n", "d", "k"), [(30, 1, 2), (70, 4, 3), (65, 9, 5), (3, 12, 3)])
+def test_steps_reach_the_optimum_and_bounds_stay_below_it(
+    n, d, k, l2, fit_intercept, global_random_seed
+):
+    X, y, c = problem(n, d, k, global_random_seed)
+    X = np.column_stack([X, np.ones(n)]) if fit_intercept else X
+    best = newton(X, y, c, k, l2, d)
+    lowest = objective(best, X, y, c, l2, d)
+    path, curves, ended_well = run(X, y, c, k, l2, fit_intercept, 1e-6)
+    assert ended_well
+    for W, (value, bound) in zip(path, curves, strict=True):
+        assert value == pytest.approx(objective(W, X, y, c, l2, d), rel=1e-12)
+        assert bound <= lowest * (1 + 1e-12)
+    assert value - bound <= 1e-6 * value
+    np.testing.assert_allclose(path[-1], best, rtol=0, atol=1e-8 * np.abs(best).max())
+    np.testing.assert_allclose(path[-1].sum(axis=0), 0, atol=1e-9 * np.abs(best).max())
+
+
+def test_bounds_are_true_wherever_it_starts(global_random_seed):
+    X, y, c = problem(50, 3, 3, global_random_seed)
+    lowest = objective(newton(X, y, c, 3, 0.1, 3), X, y, c, 0.1, 3)
+    rng = np.random.default_rng(global_random_seed)
+    for size in (1.0, 30.0, 1000.0, 1e6):
+        start = rng.normal(size=(3, 3)) * size
+        _, curves, _ = run(X, y, c, 3, 0.1, False, 1e-6, start - start.mean(axis=0))
+        assert (curves[:, 1] <= lowest * (1 + 1e-12)).all()
+
+
+def test_data_that_no_newton_step_helps_go_on_otherwise():
+    # The intercept has hundreds of Newton steps to go.
+    X, y = np.array([[0.0], [0.0], [1.0]]), [2, 0, 1]
+    model = BoundMajorizationLogisticRegression().fit(X, y, sample_weight=[1.0, 1e-100, 1e-100])
+    assert model.plan_ == ("exact newton", "hessian")
+    assert model.certificate_.reached
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_tolerances_of_the_estimator_are_met_with_the_last_bits(k, dtype, global_random_seed):
+    X, y, c = problem(80, 4, k, global_random_seed)
+    fits = [
+        BoundMajorizationLogisticRegression(tol=tol).fit(X.astype(dtype), y, sample_weight=c)
+        for tol in (1e-2, 1e-10)
+    ]
+    assert {fit.plan_ for fit in fits} == {("exact newton", "hessian")}
+    assert fits[0].n_iter_ < fits[1].n_iter_
+    eps = 1e-6 if dtype == "float32" else 1e-10
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, rtol=0, atol=eps * 100)
+    assert all(fit.certificate_.reached for fit in fits)
