@@ -33,12 +33,12 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A property that finds an optimum is decorated with `@settings.get_profile("fits")`, which takes
-# fewer examples of it.
+# fewer examples of it; state machines run under "machines", so many times so many steps.
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
-EXAMPLES, EXAMPLES_OF_FITS = {
-    "ci": (200, 50),
-    "nightly": (10_000, 10_000),
-    "coverage": (10, 5),
+EXAMPLES, EXAMPLES_OF_FITS, EXAMPLES_OF_MACHINES, STEPS = {
+    "ci": (200, 50, 10, 12),
+    "nightly": (10_000, 10_000, 400, 25),
+    "coverage": (10, 5, 2, 5),
 }[PROFILE]
 settings.register_profile(
     PROFILE,
@@ -49,6 +49,7 @@ settings.register_profile(
 )
 settings.load_profile(PROFILE)
 settings.register_profile("fits", max_examples=EXAMPLES_OF_FITS)
+settings.register_profile("machines", max_examples=EXAMPLES_OF_MACHINES, stateful_step_count=STEPS)
 
 
 @pytest.hookimpl(tryfirst=True)

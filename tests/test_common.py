@@ -84,14 +84,14 @@ MODES = {
     ],
     "MeanFieldTwoLayerNet": [
         {"solver": "flow"},
-        {"solver": "conic"},
+        {"solver": "conic", "max_iter": 200},
         {"solver": "sliding-frank-wolfe", "tol": 1e-2},
         {"regime": "kernel"},
         {"scale_inputs": True},
     ],
     "MeanFieldTwoLayerNetClassifier": [
         {"solver": "flow"},
-        {"solver": "conic"},
+        {"solver": "conic", "max_iter": 200},
         {"solver": "sliding-frank-wolfe", "tol": 1e-2, "alpha": 1e-2},
         {"regime": "kernel"},
         {"scale_inputs": True},

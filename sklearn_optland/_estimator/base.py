@@ -1,12 +1,39 @@
 """What every estimator of the package has beyond scikit-learn's base classes."""
 
 import warnings
+from functools import wraps
 
 import numpy as np
+from sklearn.base import _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 
 from sklearn_optland._version import __version__
+
+
+def fit_context(method):
+    """Decorate `fit` and `partial_fit`: if one raises, the estimator is what it was before.
+
+    Validation stores the columns of new rows before anything can be found wrong with them. Around
+    the method is scikit-learn's context, which checks the parameters and opens that of callbacks.
+    """
+    in_context = _fit_context(prefer_skip_nested_validation=True)(method)
+    # An interrupted partial_fit keeps what it has learned.
+    undone = BaseException if method.__name__ == "fit" else Exception
+
+    @wraps(method)
+    def call(estimator, *data, **options):
+        state = vars(estimator)
+        before = state.copy()
+        try:
+            return in_context(estimator, *data, **options)
+        except undone:
+            state.update(before)
+            for name in state.keys() - before.keys():
+                del state[name]
+            raise
+
+    return call
 
 
 def goes_on(estimator, attribute, classes=None):

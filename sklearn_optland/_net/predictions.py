@@ -24,10 +24,11 @@ def scores_of(X, coefs, intercepts, activation):
     return np.nan_to_num(scores, copy=False)
 
 
-def network_scores(estimator, X, activation):
+def network_scores(estimator, X):
     """Output of a fitted net for X as the user gave it."""
     X = validate_rows(estimator, X)
-    return scores_of(X, estimator.coefs_, estimator.intercepts_, activation)
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    return scores_of(X, coefs, intercepts, estimator._hidden_activation)
 
 
 class NetworkRegressor:
@@ -46,7 +47,7 @@ class NetworkRegressor:
         targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predicted values, in the shape of the training targets.
         """
-        scores = network_scores(self, X, self._hidden_activation)
+        scores = network_scores(self, X)
         return scores.ravel() if self._y_is_1d else scores
 
 
@@ -66,5 +67,5 @@ class NetworkClassifier(LogLossClassifier):
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logits; with two classes, that of `classes_[1]`.
         """
-        scores = network_scores(self, X, self._hidden_activation)
+        scores = network_scores(self, X)
         return scores.ravel() if scores.shape[1] == 1 else scores

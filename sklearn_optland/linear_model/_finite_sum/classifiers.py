@@ -1,10 +1,11 @@
 """Linear classifiers by finite-sum solvers."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
@@ -212,7 +213,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

@@ -3,9 +3,10 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
@@ -192,7 +193,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

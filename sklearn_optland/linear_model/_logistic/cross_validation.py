@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, metadata_routing
@@ -12,9 +12,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
-from sklearn_optland._estimator.base import OptlandEstimator
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import balanced_weights, classification_rows
+from sklearn_optland._estimator.training_rows import (
+    balanced_weights,
+    classification_rows,
+    total_weight,
+)
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._paths import fits_along
 from sklearn_optland.linear_model._scores import LinearClassifier
@@ -146,7 +150,7 @@ class BoundMajorizationLogisticRegressionCV(
         tags.input_tags.sparse = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None, **params):
         """Choose `C`, then fit all rows.
 
@@ -268,6 +272,8 @@ def _path_of_fold(model, Cs, X, y, sample_weight, train, test, scorer, score_par
     weight = np.append(weight, np.zeros(len(missing)))  # of classes that the fold does not see
     train = np.append(train, missing).astype(int)
     score_params = _check_method_params(X, params=score_params, indices=test)
+    if score_params.get("sample_weight") is not None:
+        total_weight(score_params["sample_weight"], "sample_weight of a fold's test rows")
     order = np.argsort(Cs, kind="stable")  # from the strongest penalty on: near are near
     scores, coefs, n_iter = np.empty(len(Cs)), [None] * len(Cs), np.empty(len(Cs), dtype=int)
     certificates, X_test, y_test = [None] * len(Cs), X[test], y[test]

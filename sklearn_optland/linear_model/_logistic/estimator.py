@@ -5,12 +5,17 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
+from sklearn_optland._estimator.base import (
+    OptlandEstimator,
+    fit_context,
+    goes_on,
+    private_random_state,
+)
 from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
@@ -219,7 +224,7 @@ class BoundMajorizationLogisticRegression(
         tags.input_tags.sparse = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

@@ -4,13 +4,14 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import (
     OptlandEstimator,
     check_start,
+    fit_context,
     goes_on,
     private_random_state,
 )
@@ -92,10 +93,6 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    @property
-    def _hidden_activation(self):
-        return self.activation
-
     def _network(self, n_columns, n_outputs, is_log_loss):
         """The net's sizes; an error if they or the activation do not fit."""
         hidden = tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist())
@@ -169,7 +166,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
             def attributes(theta):
                 coefs, intercepts = units.to_user(network, theta)
-                return {"coefs_": coefs, "intercepts_": intercepts, **fitted}
+                net = {"coefs_": coefs, "intercepts_": intercepts}
+                return {**net, "_hidden_activation": self.activation, **fitted}
 
             kept, history = run(
                 self,
@@ -437,7 +435,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         )
         self.class_weight = class_weight
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 
@@ -625,7 +623,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         tags.target_tags.multi_output = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
 

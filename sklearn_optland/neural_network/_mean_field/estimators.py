@@ -1,11 +1,12 @@
 """Wide two-layer ReLU nets, trained as measures."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
@@ -196,7 +197,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         tags.target_tags.multi_output = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the net.
 
@@ -224,7 +225,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         return self._fit(rows, Y, extra)
 
     @available_if(_is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y, sample_weight=None):
         """Take steps of the stochastic flow, one for each mini-batch.
 
@@ -480,7 +481,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         )
         self.class_weight = class_weight
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the net.
 
@@ -512,7 +513,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         return self._fit(rows, as_columns(rows.codes, n_classes).astype(np.float64), extra)
 
     @available_if(_is_stochastic)
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Take steps of the stochastic flow, one for each mini-batch.
 

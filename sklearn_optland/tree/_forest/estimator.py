@@ -5,11 +5,11 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import encode, validate_rows
@@ -203,7 +203,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         tags.input_tags.sparse = True
         return tags
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the forest.
 
@@ -265,12 +265,13 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
             "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)
         )
         finish(self, attributes(last.parameters), history, certificate)
+        vars(self).pop("estimators_", None)
 
     def _fit_histograms(self, rows, X, codes, weights, labels, rng):
         """Fit online trees one after the other."""
 
         def attributes(trees):
-            return {**labels, "estimators_": trees}
+            return {**labels, "_arrays": None, "estimators_": trees}
 
         steps = grown_trees(self, X, codes, weights, rng)
         last, history = run(
@@ -381,7 +382,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
 
     def _model(self):
         """What predicts: label trees that name candidates, or online trees."""
-        if self.leaf == "histogram":
+        if self._arrays is None:
             return Histograms(self.estimators_, len(self._met), self.n_jobs)
         return Model(
             self._arrays,

@@ -4,11 +4,11 @@ from numbers import Integral, Real
 from time import perf_counter
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.training_rows import (
     check_weighted_labels,
@@ -204,7 +204,7 @@ class LOMTreeClassifier(FittedTree, CallbackSupportMixin, ClassifierMixin, BaseE
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_arrays")
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the tree by `max_iter` passes over the rows.
 
@@ -256,7 +256,7 @@ class LOMTreeClassifier(FittedTree, CallbackSupportMixin, ClassifierMixin, BaseE
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
 
