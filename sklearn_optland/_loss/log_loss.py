@@ -104,13 +104,20 @@ def uncertainty(P, c):
 
 
 def class_curvature(P, c):
-    """Sum over rows of c (diag p - pp'): the Hessian in a shift of the scores."""
-    return np.diag(c @ P) - (P * c[:, None]).T @ P
+    """Sum over rows of c (diag p - pp'): the Hessian in a shift of the scores.
+
+    Its rows sum to 0, which gives a diagonal without cancellation where a class is all but certain.
+    """
+    H = -(P * c[:, None]).T @ P
+    np.fill_diagonal(H, 0.0)
+    np.fill_diagonal(H, -H.sum(axis=1))
+    return H
 
 
 def curvature_along(P, c, dZ):
-    """Sum over rows of c (diag p - pp') dz."""
-    return c @ (P * (dZ - np.sum(P * dZ, axis=1, keepdims=True)))
+    """Sum over rows of c (diag p - pp') dz, dz less that of the largest p: nothing cancels."""
+    change = dZ - np.take_along_axis(dZ, P.argmax(axis=1)[:, None], axis=1)
+    return c @ (P * (change - np.sum(P * change, axis=1, keepdims=True)))
 
 
 def class_variances(P, c):

@@ -72,7 +72,9 @@ def _fault_of_counts(slots, nodes, counters):
     n, margins = total(slots["n"]), total(slots["margins"])
     if (np.abs(n - nodes["n"]) > 1e-9 * n)[is_split].any():
         return "rows of a split are lost"
-    if (np.abs(margins - nodes["margins"]) > 1e-9 * (1 + np.abs(margins)))[is_split].any():
+    # terms of both signs may cancel, and leave the rounding of each
+    sizes = 1 + total(np.abs(slots["margins"]))
+    if (np.abs(margins - nodes["margins"]) > 1e-9 * sizes)[is_split].any():
         return "margins of a split are lost"
     if (np.abs(n - nodes["n"]) > 1e-9 * n)[~is_split & (nodes["n"] > 0)].any():
         return "rows of a counted leaf are lost"

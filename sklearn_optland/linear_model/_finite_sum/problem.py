@@ -10,6 +10,7 @@ from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
 from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._loss.log_loss import class_curvature
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.linear_model._finite_sum.coordinates import USERS_OWN
@@ -410,7 +411,7 @@ def _balanced_probabilities(P, c, target):
     def balance(shift):
         Q = shifted(shift)
         mass = c @ Q
-        return target - mass, np.diag(mass) - (Q * c[:, None]).T @ Q, least
+        return target - mass, class_curvature(Q, c), least
 
     return shifted(best_shift(balance, np.zeros(len(target))))
 

@@ -8,6 +8,7 @@ the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units o
 import numpy as np
 from scipy.special import log_softmax, softmax
 
+from sklearn_optland._loss.log_loss import class_curvature
 from sklearn_optland._net.entrywise_fast import output_residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
@@ -207,7 +208,7 @@ class Balance(LossStatistic):
         if self.k == 1:
             total[1] += c @ (P * (1 - P))[:, 0]
         else:
-            total[1] += np.diag(c @ P) - (P * c[:, None]).T @ P
+            total[1] += class_curvature(P, c)
 
 
 class LeastMargin(Statistic):
@@ -321,7 +322,7 @@ class MassNewton(LossStatistic):
             - (mean * column).T @ mean
         )
         cross = (H.T @ (P * column)) * U - (mean * column).T @ P
-        return Q, cross, np.diag(c @ P) - (P * column).T @ P
+        return Q, cross, class_curvature(P, c)
 
 
 class NewParticles(Statistic):
