@@ -1,11 +1,19 @@
 """Newton's method with the exact Hessian against an independent one, and its bounds."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.special import softmax
+from sklearn.base import clone
 
+from sklearn_optland._rows import reduce
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._logistic import exact_newton as exact_newton_module
+from sklearn_optland.linear_model._logistic.exact_newton import newton_on_blocks
 from sklearn_optland.linear_model._logistic.exact_newton_fast import exact_newton
+from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 
 pytestmark = pytest.mark.kernels
 
@@ -82,6 +90,55 @@ def test_bounds_are_true_wherever_it_starts(global_random_seed):
         start = rng.normal(size=(3, 3)) * size
         _, curves, _ = run(X, y, c, 3, 0.1, False, 1e-6, start - start.mean(axis=0))
         assert (curves[:, 1] <= lowest * (1 + 1e-12)).all()
+
+
+def blocks(n, d, k, l2, fit_intercept, seed):
+    """A problem on blocks of rows, and its optimum with a row of parameters for each class."""
+    X, y, c = problem(n, d, k, seed)
+    of_rows = log_loss_problem(
+        ArraySource(X, y=y, c=c), n_classes=k, l2=l2, fit_intercept=fit_intercept
+    )
+    X = np.column_stack([X, np.ones(n)]) if fit_intercept else X
+    best = newton(X, y, c, k, l2, d)
+    return of_rows, best, objective(best, X, y, c, l2, d)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("n", "d", "k"), [(3000, 2, 3), (1500, 6, 4)])
+def test_blocks_reach_the_optimum_too(n, d, k, fit_intercept, global_random_seed, monkeypatch):
+    monkeypatch.setattr(exact_newton_module, "BLOCK", 700)
+    monkeypatch.setattr(reduce, "CHUNK_WORK", 1 << 12)  # threads share the rows
+    monkeypatch.setattr(exact_newton_module, "SAMPLE_ROWS", 20)
+    of_rows, best, lowest = blocks(n, d, k, 0.5, fit_intercept, global_random_seed)
+    rng = partial(np.random.RandomState, global_random_seed)
+    start, otherwise = of_rows.zeros(), pytest.fail
+    steps = list(newton_on_blocks(of_rows, start, 1e-6, rng, otherwise))
+    within = [step.point.objective - step.lower_bound <= 1e-6 * lowest for step in steps]
+    assert 1 <= within.index(True) <= 8
+    for step in steps:
+        assert step.lower_bound <= lowest * (1 + 1e-12)
+        assert step.point.objective >= lowest * (1 - 1e-12)
+    assert lowest - steps[-1].lower_bound <= 1e-12 * lowest
+    W = steps[-1].point.W
+    np.testing.assert_allclose(W[: best.shape[1]].T, best, atol=1e-8 * np.abs(best).max())
+    again = next(newton_on_blocks(of_rows, W, 1e-6, rng, otherwise))  # without a sample
+    assert again.point.objective - again.lower_bound <= 1e-12 * lowest
+
+
+def test_the_fit_of_many_rows_is_that_of_every_other_method(global_random_seed):
+    X, y, c = problem(30_000, 3, 3, global_random_seed)
+    fits = [
+        BoundMajorizationLogisticRegression(tol=1e-10, curvature=curvature)
+        for curvature in ("auto", "bohning-nesterov")
+    ]
+    fits = [fit.fit(X, y, sample_weight=c) for fit in fits]
+    assert fits[0].plan_ == ("exact newton", "hessian")
+    assert all(fit.certificate_.reached for fit in fits)
+    assert (np.diff(fits[0].history_["objective"]) <= 0).all()
+    np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, atol=1e-4)
+    sorted_rows = np.argsort(y, kind="stable")  # a sample sees all classes
+    fit = clone(fits[0]).fit(X[sorted_rows], y[sorted_rows], sample_weight=c[sorted_rows])
+    np.testing.assert_allclose(fit.coef_, fits[0].coef_, atol=1e-6)
 
 
 def test_data_that_no_newton_step_helps_go_on_otherwise():

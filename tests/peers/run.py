@@ -121,6 +121,7 @@ class Sag(LogisticParameters, FiniteSumClassifier):
     """In the place of LogisticRegression, by the solver of the same name."""
 
     loss, positive, sampling, step_size = "log_loss", False, "uniform", "auto"
+    penalty = None  # a parameter of theirs, which the property of ours must not hide
 
     def fit(self, X, y, sample_weight=None):
         if self.solver not in ("sag", "saga"):

@@ -118,14 +118,12 @@ cdef void penalty_plus_residuals(Problem q, Work w, const double* W, double* G) 
             G[a * q.d + j] -= mean / q.k
 
 
-cdef int factor_hessian(Problem q, Work w) noexcept nogil:
-    """Cholesky factor of the Hessian at w.p; not 0 if it is not definite."""
-    cdef int a, b, i, j, side = q.k * q.d, info = 0
+cdef void add_pairs(Problem q, Work w) noexcept nogil:
+    """Add the loss' part of the Hessian at w.p, the lower triangle of w.hessian."""
+    cdef int a, b, i, j, side = q.k * q.d
     cdef Py_ssize_t panel = OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
     cdef double* H = w.hessian
-    cdef double value, mean = 0
-    for i in range(side * side):
-        H[i] = 0
+    cdef double value
     for a in range(q.k):
         for b in range(a + 1, q.k):
             optland_pair_weights(q.n, q.c, w.p + a * q.n, w.p + b * q.n, w.by_row)
@@ -139,8 +137,15 @@ cdef int factor_hessian(Problem q, Work w) noexcept nogil:
                     value = w.pair[i * q.d + j]
                     H[(a * q.d + i) * side + a * q.d + j] += value
                     H[(b * q.d + i) * side + b * q.d + j] += value
-                    H[(b * q.d + i) * side + a * q.d + j] = -value
-                    H[(b * q.d + j) * side + a * q.d + i] = -value
+                    H[(b * q.d + i) * side + a * q.d + j] -= value
+                    if i > j:
+                        H[(b * q.d + j) * side + a * q.d + i] -= value
+
+
+cdef int factor(Problem q, double* H) noexcept nogil:
+    """Cholesky factor of the Hessian, of the loss' part of it; not 0 if it is not definite."""
+    cdef int a, b, i, j, side = q.k * q.d, info = 0
+    cdef double mean
     for a in range(q.k):
         for j in range(q.n_penalised):
             i = a * q.d + j
@@ -158,6 +163,14 @@ cdef int factor_hessian(Problem q, Work w) noexcept nogil:
     # The lower triangle of rows is the upper one in Fortran's order.
     dpotrf(b"U", &side, H, &side, &info)
     return info
+
+
+cdef int factor_hessian(Problem q, Work w) noexcept nogil:
+    cdef Py_ssize_t i, side = q.k * q.d
+    for i in range(side * side):
+        w.hessian[i] = 0
+    add_pairs(q, w)
+    return factor(q, w.hessian)
 
 
 cdef double dual_gap(
@@ -185,6 +198,36 @@ cdef double dual_gap(
     return gap + divergence
 
 
+cdef Problem problem_of(
+    const double[:, ::1] X, const double[:, ::1] X_transposed, const int[::1] y,
+    const double[::1] c, int k, double l2, bint fit_intercept,
+):
+    cdef Problem q
+    q.n, q.d, q.k = <int>X.shape[0], <int>X.shape[1], k
+    q.n_penalised, q.l2 = q.d - fit_intercept, l2
+    q.x, q.xt, q.c, q.y = &X[0, 0], &X_transposed[0, 0], &c[0], &y[0]
+    return q
+
+
+cdef Py_ssize_t room(Problem q):
+    """Doubles that `work_of` shares out."""
+    cdef Py_ssize_t panels = 2 * OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
+    return 3 * (q.k + 1) * <Py_ssize_t>q.n + panels + q.d * q.d
+
+
+cdef Work work_of(Problem q, double* memory):
+    """Scratch, but for the Hessian; zero at first."""
+    cdef Work w
+    cdef Py_ssize_t kn = q.k * <Py_ssize_t>q.n
+    w.z = memory
+    w.p = w.z + kn
+    w.r = w.p + kn
+    w.by_row = w.r + kn
+    w.pair = w.by_row + 3 * q.n
+    w.panels = w.pair + q.d * q.d
+    return w
+
+
 def exact_newton(
     const double[:, ::1] X,
     const double[:, ::1] X_transposed,
@@ -203,23 +246,11 @@ def exact_newton(
     number of steps, and whether the method ended well, within tol or at the end of the arithmetic;
     else `path` is full, or there is no Cholesky factor or no step that lowers the objective.
     """
-    cdef Problem q
-    q.n, q.d, q.k = <int>X.shape[0], <int>X.shape[1], <int>W.shape[0]
-    q.n_penalised, q.l2 = q.d - fit_intercept, l2
-    q.x, q.xt, q.c, q.y = &X[0, 0], &X_transposed[0, 0], &c[0], &y[0]
-    cdef Py_ssize_t side = q.k * q.d, kn = q.k * q.n
-    cdef Py_ssize_t panels = 2 * OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
-    cdef double[::1] memory = np.zeros(
-        3 * kn + panels + 3 * q.n + q.d * q.d + side * side + 3 * side
-    )
-    cdef Work w
-    w.z = &memory[0]
-    w.p = w.z + kn
-    w.r = w.p + kn
-    w.panels = w.r + kn
-    w.by_row = w.panels + panels
-    w.pair = w.by_row + 3 * q.n
-    w.hessian = w.pair + q.d * q.d
+    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], l2, fit_intercept)
+    cdef Py_ssize_t side = q.k * q.d
+    cdef double[::1] memory = np.zeros(room(q) + side * side + 3 * side)
+    cdef Work w = work_of(q, &memory[0])
+    w.hessian = &memory[0] + room(q)
     cdef double* G = w.hessian + side * side
     cdef double* V = G + side
     cdef double* new = V + side
@@ -271,3 +302,72 @@ def exact_newton(
                 (&path[n_steps - 1, 0, 0])[i] = at[i]
             curves[n_steps - 1, 0], curves[n_steps - 1, 1] = objective, bound
     return n_steps, ended_well
+
+
+# Many rows, a block a call
+
+
+def add_newton(
+    const double[:, ::1] X,
+    const double[:, ::1] X_transposed,
+    const int[::1] y,
+    const double[::1] c,
+    const double[:, ::1] W,
+    double[:, ::1] G,  # IN / OUT, gradient of the loss
+    double[:, ::1] H,  # IN / OUT, its Hessian, the lower triangle
+):
+    """Add the gradient and the Hessian of the loss of some rows; returns the loss."""
+    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
+    cdef double[::1] memory = np.zeros(room(q))
+    cdef Work w = work_of(q, &memory[0])
+    cdef double loss
+    w.hessian = &H[0, 0]
+    with nogil:
+        loss = evaluate(q, w, &W[0, 0])
+        optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
+        gemm(False, q.k, q.d, q.n, w.r, q.x, &G[0, 0])
+        add_pairs(q, w)
+    return loss
+
+
+def add_dual(
+    const double[:, ::1] X,
+    const double[:, ::1] X_transposed,
+    const int[::1] y,
+    const double[::1] c,
+    const double[:, ::1] W,
+    const double[:, ::1] V,
+    double[:, ::1] G,  # IN / OUT, R X
+    double[::1] sums,  # IN / OUT, of each class' residuals, and of all magnitudes
+):
+    """Add what the dual point of the Newton step V has; returns its divergence."""
+    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
+    cdef double[::1] memory = np.zeros(room(q))
+    cdef Work w = work_of(q, &memory[0])
+    cdef double divergence
+    cdef Py_ssize_t a, i
+    with nogil:
+        evaluate(q, w, &W[0, 0])
+        scores(q, &V[0, 0], w.z)
+        divergence = optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
+        gemm(False, q.k, q.d, q.n, w.r, q.x, &G[0, 0])
+        for a in range(q.k):
+            for i in range(q.n):
+                sums[a] += w.r[a * q.n + i]
+                sums[q.k] += fabs(w.r[a * q.n + i])
+    return divergence
+
+
+def newton_step(double[:, ::1] H, const double[:, ::1] G, double l2, bint fit_intercept):
+    """Solve for the step of gradient G, penalty included; H is destroyed. None if H is not definite.
+    """
+    cdef Problem q
+    q.n, q.d, q.k = 0, <int>G.shape[1], <int>G.shape[0]
+    q.n_penalised, q.l2 = q.d - fit_intercept, l2
+    step = -np.asarray(G)
+    cdef double[:, ::1] V = step
+    cdef int side = q.k * q.d, one = 1, info
+    if factor(q, &H[0, 0]) != 0:
+        return None
+    dpotrs(b"U", &side, &one, &H[0, 0], &side, &V[0, 0], &side, &info)
+    return step

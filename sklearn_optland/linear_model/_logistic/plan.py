@@ -11,7 +11,12 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     JC12Curvature,
     KroneckerCurvature,
 )
-from sklearn_optland.linear_model._logistic.exact_newton import exact_newton, is_small
+from sklearn_optland.linear_model._logistic.exact_newton import (
+    exact_newton,
+    has_many_rows,
+    is_small,
+    newton_on_blocks,
+)
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
     quasi_newton_from_samples,
@@ -51,7 +56,7 @@ CURVATURES = {
 def plan(problem, curvature, batch):
     """Choose an algorithm and its metric for the parameters of the estimator."""
     if curvature == "auto" and batch == "full":
-        if is_small(problem):
+        if is_small(problem) or has_many_rows(problem):
             return Algorithm.EXACT_NEWTON, Metric.HESSIAN
         return iterative_plan(problem)
     if curvature == "auto":
@@ -84,7 +89,9 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
         case Algorithm.EXACT_NEWTON:
             plan = iterative_plan(problem)
             otherwise = partial(start, problem, tol=tol, refresh=refresh, rng=rng)
-            return exact_newton(problem, W, tol, lambda W: otherwise(W, *plan))
+            if is_small(problem):
+                return exact_newton(problem, W, tol, lambda W: otherwise(W, *plan))
+            return newton_on_blocks(problem, W, tol, rng, lambda W: otherwise(W, *plan))
         case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
         case Algorithm.NEWTON_CG:
