@@ -252,9 +252,11 @@ def balanced_weights(weights, codes):
 
 
 def _weights_of_labels(class_weight, y):
-    """The weight of each row's label by a dict, 1 without one."""
+    """The weight of each row's label: by a dict, which may lack it, or "balanced" in these rows."""
     if not class_weight:
         return 1.0
+    if class_weight == "balanced":
+        return compute_sample_weight(class_weight, y)
     labels, codes = np.unique(y, return_inverse=True)
     return np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)[codes]
 

@@ -13,7 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
+from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.class_weight import compute_sample_weight
 from tree.online_faults import fault
 from tree.online_helpers import LOSSES, blobs, depth_bound
 
@@ -323,3 +325,13 @@ def test_callbacks_see_a_fitted_estimator_each_pass(digits):
     model.set_callbacks(monitor).fit(X, y)
     plain = LOMTreeClassifier(max_iter=4, random_state=0).fit(X, y)
     assert_array_equal(plain.apply(X_test), model.apply(X_test))
+
+
+def test_a_warm_fit_balances_its_own_rows():
+    X, y = load_iris(return_X_y=True)
+    few = np.r_[0:50, 60:70, 110:140]
+    model = LOMTreeClassifier(random_state=0, warm_start=True, class_weight="balanced").fit(X, y)
+    explicit = clone(model).set_params(class_weight=None).fit(X, y)
+    weight = compute_sample_weight("balanced", y[few])
+    again = model.fit(X[few], y[few]).predict_proba(X)
+    assert_array_equal(again, explicit.fit(X[few], y[few], weight).predict_proba(X))
