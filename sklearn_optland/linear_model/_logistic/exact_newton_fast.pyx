@@ -359,7 +359,9 @@ def add_dual(
 
 
 def newton_step(double[:, ::1] H, const double[:, ::1] G, double l2, bint fit_intercept):
-    """Solve for the step of gradient G, penalty included; H is destroyed. None if H is not definite.
+    """The step for a gradient G of loss and penalty, and the loss' Hessian, which is overwritten.
+
+    None if there is no Cholesky factor.
     """
     cdef Problem q
     q.n, q.d, q.k = 0, <int>G.shape[1], <int>G.shape[0]
