@@ -18,6 +18,7 @@ FLOORS = [
     ["_estimator"],
     ["_net"],
     [
+        "linear_model._coordinates",
         "linear_model._scores",
         "linear_model._paths",
         "tree._top_k",

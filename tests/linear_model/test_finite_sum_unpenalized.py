@@ -15,7 +15,7 @@ from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor
-from sklearn_optland.linear_model._finite_sum.coordinates import training_source
+from sklearn_optland.linear_model._coordinates import centred_columns, conditioned_columns
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 
 NO_PENALTY = ElasticNet(0.0, 0.0)
@@ -143,9 +143,31 @@ def test_data_are_copied_only_where_another_origin_or_unit_helps(tmp_path):
         (sparse.csr_array(X * [1, 1, 1, 1e6]), NO_PENALTY, True),
     ]
     for data_, penalty, fit_intercept in kept:
-        assert training_source(data_, c, penalty, fit_intercept)[0].X is data_
+        assert conditioned_columns(data_, c, penalty, fit_intercept)[0] is data_
     for data_ in (X + 1e6, X * [1, 1, 1, 1e6]):
-        assert training_source(data_, c, NO_PENALTY, True)[0].X is not data_
+        assert conditioned_columns(data_, c, NO_PENALTY, True)[0] is not data_
+
+
+def test_constant_columns_are_no_reason_for_a_copy():
+    X, y = data("squared_error", 0, n=1000)
+    X[:, 0] = 0.1  # its mean has a rounding error
+    assert conditioned_columns(X, np.full(len(y), 1e-3), NO_PENALTY, True)[0] is X
+    assert centred_columns(X)[0] is X
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copies_lose_nothing_to_rounding(dtype):
+    X = data("squared_error", 0, n=200)[0].astype(dtype)
+    X[:, 0] += 1e3
+    X[:, 1] -= 1e4
+    c = np.full(len(X), 1 / len(X))
+    for copy, own in (
+        centred_columns(X),
+        conditioned_columns(X, c, ElasticNet(0.0, 0.1), True),
+    ):
+        assert copy is not X
+        back = copy.astype(np.longdouble) + own.origin
+        np.testing.assert_allclose(back, X, rtol=0, atol=1e-11)
 
 
 def test_what_stays_uncentred_is_not_said_to_have_arrived(tmp_path):

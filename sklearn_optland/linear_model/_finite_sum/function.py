@@ -9,9 +9,12 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland.linear_model._finite_sum.coordinates import training_source
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
-from sklearn_optland.linear_model._finite_sum.solve import PARAMETER_CONSTRAINTS, solve
+from sklearn_optland.linear_model._finite_sum.solve import (
+    PARAMETER_CONSTRAINTS,
+    solve,
+    training_source,
+)
 
 
 @validate_params(

@@ -13,7 +13,7 @@ from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._loss.log_loss import class_curvature
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
-from sklearn_optland.linear_model._finite_sum.coordinates import USERS_OWN
+from sklearn_optland.linear_model._coordinates import USERS_OWN
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps, SoftmaxSagaSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps, SoftmaxSdcaSteps
 from sklearn_optland.linear_model._finite_sum.unpenalized import (

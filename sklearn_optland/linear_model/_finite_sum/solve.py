@@ -14,11 +14,12 @@ from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.coordinates import (
+from sklearn_optland.linear_model._coordinates import (
     USERS_OWN,
     are_uneven,
-    training_source,
+    conditioned_columns,
 )
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
@@ -332,10 +333,18 @@ def _certificate(descents):
     return Certificate(quantity, value, tolerance, "stationary", relative)
 
 
+def training_source(X, c, penalty, fit_intercept):
+    """Rows to train on, and the coordinates of their columns."""
+    X, coordinates = conditioned_columns(X, c, penalty, fit_intercept)
+    # without a penalty the certificate needs a Gram matrix, and that the order
+    in_order = not (penalty.l1 > 0 or penalty.l2 > 0)
+    return ArraySource(X, in_order=in_order, c=c), coordinates
+
+
 def remedy_of(problem):
     """What helps where more passes would not: the columns' scale, or a stronger penalty."""
-    squares, squared_means = problem.column_squares, problem.column_means**2
-    if are_uneven(squared_means, squares - squared_means, is_penalized=False):
+    means = problem.column_means
+    if are_uneven(means, problem.column_squares - means**2, is_penalized=False):
         return "scale the data"
     return "set a larger alpha"
 

@@ -23,7 +23,7 @@ from sklearn_optland._estimator.training_rows import always_checked, classificat
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._logistic.centring import centred_columns, less_shift
+from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
@@ -274,9 +274,9 @@ class BoundMajorizationLogisticRegression(
         used, c, codes = rows.used(rows.codes)
         if not present.all():
             codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
-        shift = np.zeros(X.shape[1])
+        coordinates = USERS_OWN
         if self.fit_intercept:
-            used, shift = centred_columns(used)
+            used, coordinates = centred_columns(used)
         n_classes = np.count_nonzero(present)
         has_one_score = n_classes == 1 or len(classes) == n_classes == 2
         if has_one_score and _is_mostly_zeros(used):
@@ -289,10 +289,10 @@ class BoundMajorizationLogisticRegression(
             has_one_score=has_one_score,
         )
         self._refuse_infinite(X, problem)
-        W = self._start(problem, classes, present, shift)
+        W = self._start(problem, classes, present, coordinates)
 
         def attributes(W):
-            W = with_absent_classes(less_shift(W, -shift), present).astype(X.dtype)
+            W = coordinates.to_user(with_absent_classes(W, present), X.dtype)
             return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
         with one_blas_thread():
@@ -304,8 +304,8 @@ class BoundMajorizationLogisticRegression(
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            W = less_shift(kept.parameters, -shift).astype(X.dtype).astype(np.float64)
-            W = less_shift(W, shift)  # as the coefficients are kept
+            W = coordinates.to_user(kept.parameters, X.dtype)  # as the coefficients are kept
+            W = coordinates.from_user(W.astype(np.float64))
             certificate = descent.finish(W, history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
@@ -336,7 +336,7 @@ class BoundMajorizationLogisticRegression(
             check(X)
             raise
 
-    def _start(self, problem, classes, present, shift):
+    def _start(self, problem, classes, present, coordinates):
         """Start at zero, or where the last fit ended, unless its scores exceed float32."""
         zeros = problem.zeros()
         if problem.n_classes == 1:
@@ -347,7 +347,7 @@ class BoundMajorizationLogisticRegression(
             if W.shape == zeros.shape:
                 if not self.fit_intercept:
                     W[-1] = 0.0
-                W = less_shift(W, shift)
+                W = coordinates.from_user(W)
                 W = np.ascontiguousarray(problem.centred(W))
                 with np.errstate(over="ignore"):
                     sizes = np.sqrt(problem.column_squares / problem.total) @ np.abs(W)

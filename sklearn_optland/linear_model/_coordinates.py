@@ -1,0 +1,150 @@
+"""Dense columns from another origin and in other units, where their own keep a fit from arriving.
+
+A free intercept makes any origin the same problem but for rounding and conditioning, and
+coefficients without a penalty any unit. The copy costs memory: sparse data, which it would fill,
+and memory maps stay as they are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sklearn_optland._rows.source import is_memory_mapped
+
+# Rows that say whether it is worth a copy.
+SAMPLE = 1000
+# Means, in deviations, that are far from zero. Of finite sums the square is a condition number;
+# logistic regression has a metric for that, and needs only the digits that float32 has left.
+FAR, FAR_FOR_FLOAT32 = 10.0, 100.0
+# A deviation, relative to the mean, that is nothing but rounding.
+CONSTANT = 1e-13
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Columns (x - origin) / unit: those of the problem, made of the user's x.
+
+    Parameters
+    ----------
+    origin, unit : ndarray of float64 of shape (n_columns,) or float
+    """
+
+    origin: np.ndarray | float = 0.0
+    unit: np.ndarray | float = 1.0
+
+    def from_user(self, W):
+        """Parameters of the problem for those of the user, the intercept last."""
+        w = W[:-1]
+        return self._joined((w.T * self.unit).T, W[-1] + self._at_origin(w))
+
+    def to_user(self, W, dtype=np.float64):
+        """Parameters of the user for those of the problem, rounded to a type."""
+        w = (W[:-1].T / self.unit).T.astype(dtype)
+        return self._joined(w, W[-1] - self._at_origin(w)).astype(dtype)
+
+    def _at_origin(self, w):
+        return np.sum(w.T * self.origin, axis=-1)
+
+    def _joined(self, w, b):
+        return np.concatenate([w, np.reshape(b, (1, *w.shape[1:]))])
+
+
+USERS_OWN = Coordinates()
+
+
+def centred_columns(X):
+    """Columns that are far from zero less their means, as digits need it; the others as they are.
+
+    Returns
+    -------
+    X : ndarray or CSR
+        The same if there are none, else a copy of its type: so far from zero what is subtracted,
+        if it has that type, leaves a difference without rounding.
+    coordinates : Coordinates
+    """
+    if _is_not_copied(X):
+        return X, USERS_OWN
+    means, variances = _sampled_moments(X)
+    is_far = _are_far(means, variances, FAR_FOR_FLOAT32)
+    if not is_far.any():
+        return X, USERS_OWN
+    origin = np.where(is_far, means, 0.0).astype(X.dtype)
+    return X - origin, Coordinates(origin.astype(np.float64))
+
+
+def conditioned_columns(X, c, penalty, fit_intercept):
+    """Columns less their means, without a penalty in units of their deviations, if that pays.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_columns)
+    c : ndarray of shape (n_rows,)
+        Weights that sum to 1.
+    penalty : Penalty
+    fit_intercept : bool
+
+    Returns
+    -------
+    X : ndarray or CSR
+        The same if not, else a copy in float64: near zero float32 would round the differences.
+    coordinates : Coordinates
+    """
+    if _is_not_copied(X):
+        return X, USERS_OWN
+    is_penalized = penalty.l1 > 0 or penalty.l2 > 0
+    means, variances = _sampled_moments(X, fit_intercept)
+    if not are_uneven(means, variances, is_penalized):
+        return X, USERS_OWN
+    # two steps: the deviations keep their digits
+    X = np.subtract(X, means)
+    rest = c @ X * fit_intercept
+    X -= rest
+    origin = means + rest
+    unit = np.sqrt(np.einsum("i,ij,ij->j", c, X, X))
+    is_constant = unit <= CONSTANT * np.abs(origin)
+    X[:, is_constant] = 0.0
+    if is_penalized:
+        return X, Coordinates(origin)
+    unit[is_constant] = 1.0
+    X /= unit
+    return X, Coordinates(origin, unit)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def are_uneven(means, variances, is_penalized):
+    """Whether columns want another origin, or without a penalty other units.
+
+    With a penalty what counts is the means' share in all columns together.
+    """
+    if is_penalized:
+        total = np.sum(means**2)
+        return bool(np.isfinite(total) and total > FAR**2 * variances.sum())
+    varies = _vary(means, variances)
+    means, variances = means[varies], variances[varies]
+    if not np.isfinite(means**2).all() or not len(variances):
+        return False
+    is_far = _are_far(means, variances, FAR)
+    return bool(is_far.any() or variances.max() > FAR**2 * variances.min())
+
+
+def _is_not_copied(X):
+    return issparse(X) or is_memory_mapped(X)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what is too large is refused later
+def _sampled_moments(X, fit_intercept=True):
+    """Means of the columns, 0 without an intercept, and variances, as some rows have them."""
+    some = X[:: -(-len(X) // SAMPLE)].astype(np.float64)
+    means = some.mean(axis=0) * fit_intercept
+    some -= means
+    return means, np.einsum("ij,ij->j", some, some) / len(some)
+
+
+def _vary(means, variances):
+    return variances > (CONSTANT * means) ** 2
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _are_far(means, variances, deviations):
+    return _vary(means, variances) & (means**2 > deviations**2 * variances)
