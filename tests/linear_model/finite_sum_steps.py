@@ -15,10 +15,17 @@ NONE = ElasticNet(0.0, 0.0)
 by_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
-def terms(X, y, c, loss="log_loss", *, penalty=NONE, unit=0.0):
+def terms(X, y, c, loss="log_loss", *, k=1, penalty=NONE, unit=0.0):
     """What steps ask of a problem."""
     return SimpleNamespace(
-        rows=as_rows(X), y=y, c=c, loss=LOSSES[loss], epsilon=EPSILON, penalty=penalty, unit=unit
+        rows=as_rows(X),
+        y=y,
+        c=c,
+        k=k,
+        loss=LOSSES[loss],
+        epsilon=EPSILON,
+        penalty=penalty,
+        unit=unit,
     )
 
 

@@ -129,7 +129,7 @@ def test_saga_and_sag_iterate_as_scikit_learns_oracle(is_saga, fit_intercept, lo
         c = weights / len(seen)
         rows = terms(X, y, c, loss, unit=float(fit_intercept))
         steps = SagaSteps(rows, weights if is_saga else c, step, False)
-        steps.take(np.array([i], np.int32), theta, state, bias)
+        steps.take(np.array([i], np.int32), theta, state.reshape(-1), bias)
     assert_allclose(state[:, 0], expected, rtol=1e-6)
     assert_allclose(bias[0], intercept, rtol=1e-6, atol=1e-12)
 
@@ -166,7 +166,7 @@ def test_sparse_saga(loss, frozen, positive, storage, global_random_seed):
             e_bias[1] -= c[i] * change * unit
     penalty = ElasticNet(l1, l2, positive)
     rows = terms(STORAGES[storage](X), y, c, loss, penalty=penalty, unit=unit)
-    SagaSteps(rows, c / chances, gamma, frozen).take(order, theta, state, bias)
+    SagaSteps(rows, c / chances, gamma, frozen).take(order, theta, state.reshape(-1), bias)
     assert_allclose(state[:, 0], w, atol=1e-12)
     assert_allclose(state[:, 1], G, atol=1e-12)
     assert_allclose(theta, e_theta, atol=1e-12)

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from scipy.special import log_softmax, softmax, xlogy
 
 from sklearn_optland._loss.penalties import ElasticNet
-from sklearn_optland.linear_model._finite_sum.saga_fast import SoftmaxSagaSteps
-from sklearn_optland.linear_model._finite_sum.sdca_fast import SoftmaxSdcaSteps
+from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
+from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 
 pytestmark = pytest.mark.kernels
 
@@ -39,12 +39,11 @@ def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
     l1, n = 0.01, len(y)
     q = c * np.sum(X**2, axis=1) / l2
     v, b = X.T @ (c[:, None] * theta), np.zeros(k)
-    rows = terms(STORAGES[storage](X), y, c, penalty=ElasticNet(l1, l2))
-    rows.k = k
-    steps = SoftmaxSdcaSteps(rows, q, np.empty(0), l2, 0.0)
+    rows = terms(STORAGES[storage](X), y, c, k=k, penalty=ElasticNet(l1, l2))
+    steps = SdcaSteps(rows, q, np.empty(0), l2, 0.0)
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
         before = entropy_dual(theta, y, c, v, l1, l2)
-        steps.take(np.array([i], np.int32), theta, v, b)
+        steps.take(np.array([i], np.int32), theta.reshape(-1), v.reshape(-1), b)
         assert entropy_dual(theta, y, c, v, l1, l2) >= before - 1e-12 * (1 + abs(before))
         P = np.eye(k)[y] - theta
         assert P.min() >= 0
@@ -76,9 +75,10 @@ def test_saga_softmax(frozen, storage, global_random_seed):
             e_theta[i] += change
             G = G - c[i] * np.outer(X[i], change)
             GB = GB - c[i] * unit * change
-    rows = terms(STORAGES[storage](X), y, c, penalty=ElasticNet(l1, l2), unit=unit)
-    rows.k = k
-    SoftmaxSagaSteps(rows, correction, gamma, frozen).take(order, theta, state, bias)
+    rows = terms(STORAGES[storage](X), y, c, k=k, penalty=ElasticNet(l1, l2), unit=unit)
+    SagaSteps(rows, correction, gamma, frozen).take(
+        order, theta.reshape(-1), state.reshape(-1), bias
+    )
     assert_allclose(state[:, :k], W, atol=1e-12)
     assert_allclose(state[:, k : 2 * k], G, atol=1e-12)
     assert_allclose(bias, np.concatenate([B, GB]), atol=1e-12)

@@ -14,8 +14,6 @@ from sklearn_optland._loss.log_loss import class_curvature
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.linear_model._coordinates import USERS_OWN
-from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps, SoftmaxSagaSteps
-from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps, SoftmaxSdcaSteps
 from sklearn_optland.linear_model._finite_sum.unpenalized import (
     MOST_ROOM,
     NARROW,
@@ -63,8 +61,6 @@ class FiniteSum:
     """
 
     k = 1
-    sdca_steps = SdcaSteps
-    saga_steps = SagaSteps
 
     def __init__(
         self, source, y, *, loss, epsilon=0.0, penalty, fit_intercept, coordinates=USERS_OWN
@@ -318,9 +314,6 @@ class SoftmaxSum(FiniteSum):
         Class numbers.
     n_classes : int
     """
-
-    sdca_steps = SoftmaxSdcaSteps
-    saga_steps = SoftmaxSagaSteps
 
     def __init__(self, source, y, *, n_classes, **common):
         super().__init__(source, y, loss="log_loss", **common)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_optland.linear_model._finite_sum.problem import TINY
+from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
 from sklearn_optland.linear_model._finite_sum.solver import Solver
 
 
@@ -29,7 +30,7 @@ class Saga(Solver):
         self.bias = np.zeros(2 * k)
         if problem.unit:
             self.bias[:k] = columns[-1] / problem.unit
-        self.steps = problem.saga_steps(problem, self.correction(), self.step_size, self.frozen)
+        self.steps = SagaSteps(problem, self.correction(), self.step_size, self.frozen)
         self.set_table(problem.evaluate(self.parameters()))
 
     def _column_chances(self):

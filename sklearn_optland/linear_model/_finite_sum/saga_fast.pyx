@@ -42,10 +42,11 @@ cdef struct Constants:
     const double* correction
     double gamma, l1, unit
     bint positive, frozen
+    double* work  # 2 k
 
 
 cdef class SagaSteps:
-    """SAG, SAGA or SVRG: what is the same in all steps.
+    """SAG, SAGA or SVRG, of one score a row or of k: what is the same in all steps.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ cdef class SagaSteps:
     cdef Constants constants
     cdef Rows rows
     cdef const double[::1] y, c, correction
+    cdef const int[::1] codes
+    cdef double[::1] work
 
     def __init__(self, problem, correction, double gamma, bint frozen):
         penalty = problem.penalty
@@ -69,34 +72,44 @@ cdef class SagaSteps:
         self.constants.gamma, self.constants.l1 = gamma, penalty.l1
         self.constants.unit = problem.unit  # 0: no intercept
         self.constants.positive, self.constants.frozen = penalty.positive, frozen
-        self.set_targets(problem)
-
-    def set_targets(self, problem):
-        self.y = problem.y
-        self.constants.y = &self.y[0]
-        self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+        self.constants.k = problem.k
+        if problem.k > 1:
+            self.codes, self.work = problem.y, np.empty(2 * problem.k)
+            self.constants.codes, self.constants.work = &self.codes[0], &self.work[0]
+        else:
+            self.y = problem.y
+            self.constants.y = &self.y[0]
+            self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
 
     def take(
         self,
         const int[::1] order,
-        double[::1] theta,  # IN / OUT
-        double[:, ::1] state,  # IN / OUT: w, G, gamma D, 1 / (1 + gamma D l2) of each column
-        double[::1] bias,  # IN / OUT: b / unit and its G
+        double[::1] theta,  # IN / OUT: k of each row
+        double[::1] state,  # IN / OUT: k of w, k of G, gamma D, 1 / (1 + gamma D l2) of each column
+        double[::1] bias,  # IN / OUT: k of b / unit, k of their G
     ):
-        """Visit the rows in `order`; returns the sum of c_i (change of theta_i)^2."""
+        """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
         cdef double moved
+        cdef Py_ssize_t n_steps = order.shape[0]
         with nogil:
             if self.constants.x.values32 != NULL:
-                moved = saga(
-                    self.constants, <float>0, &order[0], order.shape[0],
-                    &theta[0], &state[0, 0], &bias[0],
+                moved = take(
+                    self.constants, <float>0, &order[0], n_steps, &theta[0], &state[0], &bias[0]
                 )
             else:
-                moved = saga(
-                    self.constants, <double>0, &order[0], order.shape[0],
-                    &theta[0], &state[0, 0], &bias[0],
+                moved = take(
+                    self.constants, <double>0, &order[0], n_steps, &theta[0], &state[0], &bias[0]
                 )
         return moved
+
+
+cdef double take(
+    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
+    double* theta, double* state, double* bias,
+) noexcept nogil:
+    if a.k > 1:
+        return saga_softmax(a, kind, order, n_steps, theta, state, bias)
+    return saga(a, kind, order, n_steps, theta, state, bias)
 
 
 cdef double saga(
@@ -143,51 +156,16 @@ cdef double saga(
     return moved
 
 
-# Several classes
-
-
-cdef class SoftmaxSagaSteps(SagaSteps):
-    """`SagaSteps` with the multinomial log-loss."""
-    cdef const int[::1] codes
-    cdef double[::1] work
-
-    def set_targets(self, problem):
-        self.codes, self.work = problem.y, np.empty(2 * problem.k)
-        self.constants.codes, self.constants.k = &self.codes[0], problem.k
-
-    def take(
-        self,
-        const int[::1] order,
-        double[:, ::1] theta,  # IN / OUT
-        double[:, ::1] state,  # IN / OUT: k of w, k of G, gamma D, 1 / (1 + gamma D l2)
-        double[::1] bias,  # IN / OUT: k of b / unit, k of their G
-    ):
-        """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
-        cdef double moved
-        with nogil:
-            if self.constants.x.values32 != NULL:
-                moved = saga_softmax(
-                    self.constants, <float>0, &order[0], order.shape[0],
-                    &theta[0, 0], &state[0, 0], &bias[0], &self.work[0],
-                )
-            else:
-                moved = saga_softmax(
-                    self.constants, <double>0, &order[0], order.shape[0],
-                    &theta[0, 0], &state[0, 0], &bias[0], &self.work[0],
-                )
-        return moved
-
-
 cdef double saga_softmax(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
-    double* theta, double* state, double* bias, double* work,
+    double* theta, double* state, double* bias,
 ) noexcept nogil:
     cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
     cdef const int* index = NULL
     cdef double* column
-    cdef double* z = work
-    cdef double* new = work + a.k
+    cdef double* z = a.work
+    cdef double* new = a.work + a.k
     cdef double* old
     cdef Py_ssize_t t, i, p, e, size, k = a.k, fields = 2 * a.k + 2
     cdef double value, step, table, moved = 0

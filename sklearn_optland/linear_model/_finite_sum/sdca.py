@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklearn_optland._rows import row_orders_fast as orders
+from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 from sklearn_optland.linear_model._finite_sum.solver import Solver
 
 # Steps add into v; after so many passes it is computed anew.
@@ -67,7 +68,7 @@ class Sdca(Solver):
         problem = self.problem
         lengths = problem.row_squares / self.l2
         q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
-        self.steps = problem.sdca_steps(problem, q, self.step_sizes(q), self.l2, self.rho)
+        self.steps = SdcaSteps(problem, q, self.step_sizes(q), self.l2, self.rho)
 
     def step_sizes(self, q):
         """Return the step sizes of MISO; none of SDCA."""

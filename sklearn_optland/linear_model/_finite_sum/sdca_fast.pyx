@@ -57,10 +57,11 @@ cdef struct Constants:
     const double* c
     const double* q
     const double* delta  # NULL: SDCA
+    double* work  # 7 k
 
 
 cdef class SdcaSteps:
-    """SDCA or MISO: what is the same in all steps.
+    """SDCA or MISO, of one score a row or of k: what is the same in all steps.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ cdef class SdcaSteps:
     cdef Constants constants
     cdef Rows rows
     cdef const double[::1] y, c, q, delta
+    cdef const int[::1] codes
+    cdef double[::1] work
 
     def __init__(self, problem, q, delta, double l2, double rho):
         penalty = problem.penalty
@@ -86,32 +89,44 @@ cdef class SdcaSteps:
         )
         self.constants.c, self.constants.q = &self.c[0], &self.q[0]
         self.constants.delta = &self.delta[0] if self.delta.shape[0] else NULL
-        self.set_targets(problem)
-
-    def set_targets(self, problem):
-        self.y = problem.y
-        self.constants.y = &self.y[0]
-        self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+        self.constants.k = problem.k
+        if problem.k > 1:
+            self.codes, self.work = problem.y, np.empty(7 * problem.k)
+            self.constants.codes, self.constants.work = &self.codes[0], &self.work[0]
+        else:
+            self.y = problem.y
+            self.constants.y = &self.y[0]
+            self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
 
     def take(
         self,
         const int[::1] order,
-        double[::1] theta,  # IN / OUT
-        double[::1] v,  # IN / OUT, l2 w before the threshold
-        double[::1] b,  # IN / OUT, one entry
+        double[::1] theta,  # IN / OUT: k of each row
+        double[::1] v,  # IN / OUT: k of each column, l2 w before the threshold
+        double[::1] b,  # IN / OUT: k
     ):
-        """Visit the rows in `order`; returns the sum of c_i (change of theta_i)^2."""
+        """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
         cdef double moved
+        cdef Py_ssize_t n_steps = order.shape[0]
         with nogil:
             if self.constants.x.values32 != NULL:
-                moved = sdca(
-                    self.constants, <float>0, &order[0], order.shape[0], &theta[0], &v[0], &b[0]
+                moved = take(
+                    self.constants, <float>0, &order[0], n_steps, &theta[0], &v[0], &b[0]
                 )
             else:
-                moved = sdca(
-                    self.constants, <double>0, &order[0], order.shape[0], &theta[0], &v[0], &b[0]
+                moved = take(
+                    self.constants, <double>0, &order[0], n_steps, &theta[0], &v[0], &b[0]
                 )
         return moved
+
+
+cdef double take(
+    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
+    double* theta, double* v, double* b,
+) noexcept nogil:
+    if a.k > 1:
+        return sdca_softmax(a, kind, order, n_steps, theta, v, b)
+    return sdca(a, kind, order, n_steps, theta, v, b)
 
 
 cdef double sdca(
@@ -161,44 +176,9 @@ cdef inline double thresholded_dot(
     return a + b
 
 
-# Several classes
-
-
-cdef class SoftmaxSdcaSteps(SdcaSteps):
-    """`SdcaSteps` with the multinomial log-loss."""
-    cdef const int[::1] codes
-    cdef double[::1] work
-
-    def set_targets(self, problem):
-        self.codes, self.work = problem.y, np.empty(7 * problem.k)
-        self.constants.codes, self.constants.k = &self.codes[0], problem.k
-
-    def take(
-        self,
-        const int[::1] order,
-        double[:, ::1] theta,  # IN / OUT
-        double[:, ::1] v,  # IN / OUT
-        double[::1] b,  # IN / OUT
-    ):
-        """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
-        cdef double moved
-        with nogil:
-            if self.constants.x.values32 != NULL:
-                moved = sdca_softmax(
-                    self.constants, <float>0, &order[0], order.shape[0],
-                    &theta[0, 0], &v[0, 0], &b[0], &self.work[0],
-                )
-            else:
-                moved = sdca_softmax(
-                    self.constants, <double>0, &order[0], order.shape[0],
-                    &theta[0, 0], &v[0, 0], &b[0], &self.work[0],
-                )
-        return moved
-
-
 cdef double sdca_softmax(
     Constants a, floating kind, const int* order, Py_ssize_t n_steps,
-    double* theta, double* v, double* b, double* work,
+    double* theta, double* v, double* b,
 ) noexcept nogil:
     cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
     cdef const floating* row
@@ -207,8 +187,8 @@ cdef double sdca_softmax(
     cdef Py_ssize_t t, i, p, e, size, k = a.k
     cdef double moved = 0, value
     cdef double* column
-    cdef double* z = work
-    cdef double* new = work + k
+    cdef double* z = a.work
+    cdef double* new = a.work + k
     cdef double* old
     for t in range(n_steps):
         i = order[t]
@@ -228,7 +208,7 @@ cdef double sdca_softmax(
         for e in range(k):
             z[e] /= g.l2
         if a.delta == NULL:
-            softmax_implicit(z, k, a.codes[i], a.q[i], old, new, work + 2 * k)
+            softmax_implicit(z, k, a.codes[i], a.q[i], old, new, a.work + 2 * k)
         else:
             optland_softmax_pull(z, k, a.codes[i], new)
             for e in range(k):

@@ -68,7 +68,7 @@ class Solver:
         order : ndarray of int32
             Row numbers.
         *state : ndarray
-            What the steps change, as `self.steps` has it.
+            What the steps change, as `self.steps` has it; C-contiguous.
 
         Returns
         -------
@@ -76,6 +76,7 @@ class Solver:
             Sum of c_i (change of theta_i)^2.
         """
         self.problem.passes += len(order) / self.problem.n_samples
+        state = [array.reshape(-1) for array in state]
         return sum(
             self.steps.take(order[first:last], *state)
             for first, last in row_blocks(len(order), self.values_per_step())
