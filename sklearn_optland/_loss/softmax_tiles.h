@@ -130,6 +130,36 @@ static void optland_tile_gradient(
         }
 }
 
+/* out = h x for each feature, in the layout of residuals with d classes. */
+OPTLAND_CLONES
+static void optland_tile_weighted(
+    int64_t tiles, int64_t stride, int64_t d, const float *x, const float *h, float *out)
+{
+    for (int64_t t = 0; t < tiles; t++)
+        for (int64_t f = 0; f < d; f++)
+            for (int i = 0; i < OPTLAND_TILE; i++)
+                out[(t * d + f) * OPTLAND_TILE + i] =
+                    h[t * OPTLAND_TILE + i] * x[t * stride + f * OPTLAND_TILE + i];
+}
+
+/* g (d, d), d a multiple of 4, from the first column to the diagonal: the sum over tiles of
+ * x_f r_j. */
+OPTLAND_CLONES
+static void optland_tile_gram(
+    int64_t tiles, int64_t stride, int64_t d, const float *x, const float *r, float *g)
+{
+    for (int64_t f = 0; f < d; f += 4)
+        for (int64_t j = 0; j < f + 4; j += 3) {
+            const float *values = x + f * OPTLAND_TILE, *some = r + j * OPTLAND_TILE;
+            float *out = g + f * d + j;
+            switch (d - j) {
+            case 1: optland_tile_gradient_some(1, tiles, stride, d, values, some, out); break;
+            case 2: optland_tile_gradient_some(2, tiles, stride, d, values, some, out); break;
+            default: optland_tile_gradient_some(3, tiles, stride, d, values, some, out);
+            }
+        }
+}
+
 /* A tile of scores becomes exp(z - top). */
 OPTLAND_INLINE void optland_tile_exp(int64_t k, float *z, float *top)
 {

@@ -11,6 +11,7 @@ from sklearn_optland._rows import reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._logistic import exact_newton as exact_newton_module
+from sklearn_optland.linear_model._logistic import samples
 from sklearn_optland.linear_model._logistic.exact_newton import newton_on_blocks
 from sklearn_optland.linear_model._logistic.exact_newton_fast import exact_newton
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
@@ -55,11 +56,11 @@ def newton(X, y, c, k, l2, n_penalised):
 
 def run(X, y, c, k, l2, fit_intercept, tol, start=None):
     W = np.zeros((k, X.shape[1])) if start is None else start.copy()
-    path, curves = np.full((50, *W.shape), np.nan), np.full((50, 2), np.nan)
+    path, curves = np.full((50, *W.shape), np.nan), np.full((50, 3), np.nan)
     n_steps, ended_well = exact_newton(
         X, np.ascontiguousarray(X.T), y, c, W, l2, fit_intercept, tol, path, curves
     )
-    return path[:n_steps], curves[:n_steps], ended_well
+    return path[:n_steps], curves[:n_steps, :2], ended_well
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -108,7 +109,7 @@ def blocks(n, d, k, l2, fit_intercept, seed):
 def test_blocks_reach_the_optimum_too(n, d, k, fit_intercept, global_random_seed, monkeypatch):
     monkeypatch.setattr(exact_newton_module, "BLOCK", 700)
     monkeypatch.setattr(reduce, "CHUNK_WORK", 1 << 12)  # threads share the rows
-    monkeypatch.setattr(exact_newton_module, "SAMPLE_ROWS", 20)
+    monkeypatch.setattr(samples, "SAMPLE_ROWS", 20)
     of_rows, best, lowest = blocks(n, d, k, 0.5, fit_intercept, global_random_seed)
     rng = partial(np.random.RandomState, global_random_seed)
     start, otherwise = of_rows.zeros(), pytest.fail

@@ -1,33 +1,41 @@
-"""Newton's method with the exact Hessian: what `curvature="auto"` runs on few parameters.
+"""Newton's method in compiled code: what `curvature="auto"` runs on dense rows with few columns.
 
-Small data take one call of the kernel. Many rows of several classes start where a sample of them
-ends, then take a pass over blocks of rows for each step: loss, gradient and Hessian together.
+Small data take one call of a kernel, with the exact Hessian where that costs little, else with
+conjugate gradients. Many rows of several classes start where a sample of them ends, then take a
+pass over blocks of rows for each step: loss, gradient and Hessian together.
 """
 
 import numpy as np
 
-from sklearn_optland._optim.line_search import ARMIJO
+from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.majorize import ROUNDING, MetricStep
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import BLOCK_VALUES, Statistic, reduce
 from sklearn_optland.linear_model._logistic import exact_newton_fast as kernels
+from sklearn_optland.linear_model._logistic.dual_bound import gap_of, less_rounding
 from sklearn_optland.linear_model._logistic.problem import Point
-from sklearn_optland.linear_model._logistic.samples import uniform_sample
+from sklearn_optland.linear_model._logistic.samples import sample_of_many
+from sklearn_optland.linear_model._logistic.truncated_newton_fast import truncated_newton
 
-# Of a Hessian: rows, and products in it; of two classes L-BFGS on one Gram matrix is hard to beat.
+# Of an exact Hessian: its side, and products in it; of two classes L-BFGS on one Gram matrix is
+# hard to beat.
 MAX_PARAMETERS = 200
 MAX_PRODUCTS, MAX_BINARY_PRODUCTS = 1.5e7, 1e6
+# By conjugate gradients: columns, since a class' block of the Hessian costs d / 10 products or so,
+# and multiply-adds of a product in one thread.
+MAX_COLUMNS, MAX_WORK = 128, 1e7
 # Newton's method takes 5 to 15 steps; far more where hardly anything holds the parameters.
 MAX_STEPS = 50
 # Many rows: a Hessian costs (k - 1) d / 8 gradients or so, d at least a register's 8, and two or
-# three of them replace twenty.
+# three of them replace twenty. Rows of a kernel's call.
 MAX_COLUMN_PAIRS = 80
-# A sample's rows, in parts of the data and in units of the parameters; rows of a kernel's call.
-SAMPLE_PART, SAMPLE_ROWS = 32, 50
 BLOCK = 4096
-MAX_CUTS = 10
+# The gap on a sample, relative to its objective.
+SAMPLE_TOLERANCE = 1e-3
+CUTS = 0.25, 0.25
+MAX_TRIALS = 10
 
 
-def is_small(problem):
+def has_cheap_hessian(problem):
     """Whether the exact Hessian costs so little that nothing else is as fast."""
     n, d, k = problem.n_samples, problem.n_features + 1, problem.n_classes
     return (
@@ -38,8 +46,8 @@ def is_small(problem):
     )
 
 
-def has_many_rows(problem):
-    """Whether a Hessian of all rows is worth the passes that it replaces."""
+def has_few_scores(problem):
+    """Whether the exact Hessian of all rows is worth the passes that it replaces."""
     d, k = problem.n_features + 1, problem.n_classes
     return (
         problem.l2 > 0
@@ -50,10 +58,98 @@ def has_many_rows(problem):
     )
 
 
+def has_short_products(problem):
+    """Whether truncated Newton steps in one thread are fastest."""
+    n, d, k = problem.n_samples, problem.n_features + 1, problem.n_classes
+    return has_short_dense_rows(problem) and n * d * k <= MAX_WORK
+
+
+def has_short_dense_rows(problem):
+    """Whether blocks of the Hessian cost few of its products."""
+    return (
+        problem.l2 > 0
+        and not problem.has_one_score
+        and problem.source.may_be_copied
+        and not problem.source.is_sparse
+        and problem.n_features < MAX_COLUMNS
+    )
+
+
 def with_ones(X, fit_intercept):
     """Dense rows in float64, and their intercept."""
     X = X.toarray() if hasattr(X, "toarray") else X
     return np.column_stack([X, np.ones(len(X))] if fit_intercept else [X]).astype(float, copy=False)
+
+
+def dense_rows(source, part, fit_intercept):
+    """Some rows of a source, as kernels take them."""
+    X = with_ones(source.X[part], fit_intercept)
+    return X, np.ascontiguousarray(X.T), source.y[part], source.c[part]
+
+
+def as_rows(W, problem):
+    """A row of parameters for each class; two classes are two opposite rows."""
+    W = np.hstack([-W / 2, W / 2]) if problem.has_one_score else W
+    return np.ascontiguousarray(W.T[:, : problem.n_features + problem.fit_intercept])
+
+
+def as_parameters(rows, problem):
+    """W of the problem, with a row for the intercept."""
+    rows = rows[1:] - rows[:1] if problem.has_one_score else rows
+    W = np.zeros((problem.n_features + 1, problem.k))
+    W[: rows.shape[1]] = rows.T
+    return W
+
+
+def in_one_call(problem, W, tol, otherwise):
+    """Yield the steps of one call of a kernel, each with the bound that it proves.
+
+    Where Newton's method does not arrive, `otherwise(W)` runs in its place.
+    """
+    path, curves, ended_well = run_kernel(problem, W, tol)
+    if not ended_well:
+        yield from otherwise(W)
+        return
+    passes = np.diff(curves[:, 2], prepend=0.0)
+    for W, (objective, lower_bound, _), taken in zip(path, curves, passes, strict=True):
+        problem.count_pass(taken)
+        yield MetricStep(Point(W, None, objective, None), None, lower_bound=lower_bound)
+
+
+def run_kernel(problem, W, tol):
+    """Run Newton's method from W.
+
+    Returns
+    -------
+    path : iterator of ndarray
+        Parameters after each step.
+    curves : ndarray of shape (n_steps, 3)
+        Objectives, lower bounds and passes after each step.
+    ended_well : bool
+    """
+    kernel = kernels.exact_newton if has_cheap_hessian(problem) else truncated_newton
+    rows = as_rows(W, problem)
+    path, curves = np.empty((MAX_STEPS, *rows.shape)), np.empty((MAX_STEPS, 3))
+    n_steps, ended_well = kernel(
+        *dense_rows(problem.source, slice(None), problem.fit_intercept),
+        rows,
+        # half the squares of two opposite rows are a quarter of their difference's
+        (1 + problem.has_one_score) * problem.l2,
+        problem.fit_intercept,
+        tol,
+        path,
+        curves,
+    )
+    path = (as_parameters(rows, problem) for rows in path[:n_steps])
+    return path, curves[:n_steps], ended_well
+
+
+def optimum_of_sample(sample, W):
+    """The optimum on a sample, about, from W."""
+    path, _, _ = run_kernel(sample, W, SAMPLE_TOLERANCE)
+    for W in path:
+        pass
+    return W
 
 
 class BlockStatistic(Statistic):
@@ -62,16 +158,11 @@ class BlockStatistic(Statistic):
     def __init__(self, source, k, fit_intercept):
         self.k, self.fit_intercept = k, fit_intercept
         self.d = source.n_columns + fit_intercept
-        self.values = max(source.n_columns, 3 * k)
+        self.values = BLOCK_VALUES / BLOCK
 
     def add(self, block, parameters, total):
-        source, value = block.source, 0.0
-        for first in range(block.first, block.last, BLOCK):
-            rows = slice(first, min(first + BLOCK, block.last))
-            X = with_ones(source.X[rows], self.fit_intercept)
-            rows = X, np.ascontiguousarray(X.T), source.y[rows], source.c[rows]
-            value += self.kernel(*rows, *parameters, *total)
-        return value
+        rows = dense_rows(block.source, block.slice, self.fit_intercept)
+        return self.kernel(*rows, *parameters, *total)
 
 
 class NewtonStatistic(BlockStatistic):
@@ -105,110 +196,46 @@ def newton_on_blocks(problem, W, tol, rng, otherwise):
 
     Where no step helps, `otherwise(W)` goes on.
     """
-    l2, k, n = problem.l2, problem.k, problem.n_samples
-    d = problem.n_features + problem.fit_intercept
-    statistic = NewtonStatistic(problem.source, k, problem.fit_intercept)
-    dual = DualStatistic(problem.source, k, problem.fit_intercept)
+    rows = problem.source, problem.k, problem.fit_intercept
+    newton, dual = NewtonStatistic(*rows), DualStatistic(*rows)
 
-    def evaluate(rows):
+    def evaluate(W):
         problem.count_pass()
-        loss, (G, H) = reduce(statistic, problem.source, (rows,))
-        w = rows[:, : problem.n_features]
-        G[:, : problem.n_features] += l2 * w
-        return loss + 0.5 * l2 * np.vdot(w, w), G - G.mean(axis=0), H
+        loss, (G, H) = reduce(newton, problem.source, (as_rows(W, problem),))
+        G = problem.project(as_parameters(G, problem) + problem.penalty * W)
+        value = loss + problem.half_norm(W)
+        return value, (W, value, G, H)
 
-    rows, lower_bound, previous = np.ascontiguousarray(W.T[:, :d]), 0.0, np.inf
-    value = None
-    size = max(n // SAMPLE_PART, SAMPLE_ROWS * k * d)
-    if 2 * size < n and not rows.any():
-        index = np.flatnonzero(rng().random_sample(n) * n < size)
-        start = _on_sample(uniform_sample(problem, index), rows)
-        value, G, H = evaluate(start)
-        rows, value = (start, value) if value <= problem.at_zero else (rows, None)
-    if value is None:
-        value, G, H = evaluate(rows)
-    while True:
-        V = kernels.newton_step(H, G, l2, problem.fit_intercept)
+    def gap(W, V):
+        problem.count_pass()
+        parameters = as_rows(W, problem), as_rows(V, problem)
+        divergence, (G, sums) = reduce(dual, problem.source, parameters)
+        G = problem.project(as_parameters(G, problem) + problem.penalty * W)
+        return gap_of(problem, W, G, divergence, sums[:-1], sums[-1])
+
+    sample, point = sample_of_many(problem, rng), None
+    if sample is not None and not W.any():
+        value, point = evaluate(optimum_of_sample(sample, W))
+        point = point if value <= problem.at_zero else None
+    point = point or evaluate(W)[1]
+    lower_bound, previous = 0.0, np.inf
+    while point:
+        W, value, G, H = point
+        step = kernels.newton_step(H, as_rows(G, problem), problem.l2, problem.fit_intercept)
+        V = None if step is None else as_parameters(step, problem)
         decrement = np.inf if V is None else -np.vdot(G, V)
         if decrement <= 8 * tol * value:
-            gap = _dual_gap(problem, dual, rows, V)
-            lower_bound = max(lower_bound, value - gap - 2e-15 * value)
-        W = _as_parameters(rows, problem)
+            lower_bound = max(lower_bound, less_rounding(value - gap(W, V), value))
         yield MetricStep(Point(W, None, value, None), None, lower_bound=lower_bound)
         if decrement <= ROUNDING * value and not decrement < previous:
             return
-        previous, t = decrement, 1.0
-        for _ in range(MAX_CUTS * np.isfinite(decrement)):
-            new, G, H = evaluate(rows + t * V)
-            if new <= value - ARMIJO * t * decrement + ROUNDING * value:
-                break
-            t /= 4
-        else:
-            yield from otherwise(W)
-            return
-        rows, value = rows + t * V, new
-
-
-def _on_sample(problem, rows):
-    """The optimum on a sample, about."""
-    source, rows = problem.source, rows.copy()
-    X = with_ones(source.X, problem.fit_intercept)
-    path, curves = np.empty((MAX_STEPS, *rows.shape)), np.empty((MAX_STEPS, 2))
-    columns = X, np.ascontiguousarray(X.T), source.y, source.c
-    kernels.exact_newton(*columns, rows, problem.l2, problem.fit_intercept, 1e-3, path, curves)
-    return rows
-
-
-def _dual_gap(problem, statistic, rows, V):
-    """Objective minus the value of the Newton step's dual point; infinite if it has none."""
-    problem.count_pass()
-    divergence, (G, sums) = reduce(statistic, problem.source, (rows, V))
-    G, n_penalised = G.copy(), problem.n_features
-    G[:, :n_penalised] += problem.l2 * rows[:, :n_penalised]
-    G -= G.mean(axis=0)
-    gap = divergence + 0.5 / problem.l2 * np.vdot(G[:, :n_penalised], G[:, :n_penalised])
-    if problem.fit_intercept:
-        imbalance = np.abs(sums[:-1]).max()
-        if not imbalance <= 1e-12 * sums[-1]:
-            return np.inf
-        gap += imbalance * problem.k * (1.0 + np.abs(rows[:, -1]).max())
-    return gap
-
-
-def _as_parameters(rows, problem):
-    """W of the problem, with a row for the intercept."""
-    W = np.zeros((problem.n_features + 1, problem.k))
-    W[: rows.shape[1]] = rows.T
-    return W
-
-
-def exact_newton(problem, W, tol, otherwise):
-    """Yield the steps of one call of the kernel, each with the bound that it proves.
-
-    Where Newton's method does not arrive, `otherwise(W)` runs in its place. Two classes are two
-    opposite rows of parameters, with twice the penalty.
-    """
-    source, is_binary = problem.source, problem.has_one_score
-    X = with_ones(source.X, problem.fit_intercept)
-    rows = np.hstack([-W / 2, W / 2]) if is_binary else W
-    rows = np.ascontiguousarray(rows.T[:, : X.shape[1]])
-    path, curves = np.empty((MAX_STEPS, *rows.shape)), np.empty((MAX_STEPS, 2))
-    n_steps, ended_well = kernels.exact_newton(
-        X,
-        np.ascontiguousarray(X.T),
-        source.y,
-        source.c,
-        rows,
-        (1 + is_binary) * problem.l2,
-        problem.fit_intercept,
-        tol,
-        path,
-        curves,
-    )
-    if not ended_well:
-        yield from otherwise(W)
-        return
-    for rows, (objective, lower_bound) in zip(path[:n_steps], curves, strict=False):
-        W = _as_parameters(rows[1:] - rows[:1] if is_binary else rows, problem)
-        problem.count_pass(2)  # the evaluation, and the Hessian
-        yield MetricStep(Point(W, None, objective, None), None, lower_bound=lower_bound)
+        previous = decrement
+        _, point = backtrack(
+            lambda t, W=W, V=V: evaluate(W + t * V),
+            value,
+            -decrement,
+            slack=ROUNDING * value,
+            max_trials=MAX_TRIALS,
+            cuts=CUTS,
+        )
+    yield from otherwise(W)
