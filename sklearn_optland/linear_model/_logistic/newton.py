@@ -21,7 +21,10 @@ from sklearn_optland.linear_model._logistic.curvatures import (
 )
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
 from sklearn_optland.linear_model._logistic.exact_newton import optimum_of_sample
-from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
+from sklearn_optland.linear_model._logistic.preconditioners import (
+    ClassBlocksCurvature,
+    choose_preconditioner,
+)
 from sklearn_optland.linear_model._logistic.samples import (
     IMPORTANCE_RIDGE,
     after_samples,
@@ -252,13 +255,13 @@ def _lbfgs_steps(problem, point, curvature):
 
 
 def newton_cg_from_sample(problem, W, rng, otherwise):
-    """Truncated Newton steps from the optimum of a sample, whose Hessian preconditions them.
+    """Truncated Newton steps from the optimum of a sample, whose curvature preconditions them.
 
     Where they end, `otherwise(W)` goes on.
     """
     sample = sample_of_many(problem, rng)
     W = W if W.any() else optimum_of_sample(sample, W)
-    curvature = NewtonCurvature(sample)
+    curvature = (NewtonCurvature if has_small_hessian(problem) else ClassBlocksCurvature)(sample)
     curvature.refresh(sample.evaluate(W))
     point = after_samples(problem, W)
     fast = problem.in_float32

@@ -9,7 +9,7 @@ from sklearn_optland._rows.row_orders_fast import draw_rows
 IMPORTANCE_RIDGE = 0.01
 # Many rows: the sample that Newton's method starts on, in parts of the data and in rows for each
 # parameter.
-SAMPLE_PART, SAMPLE_ROWS = 32, 50
+SAMPLE_PART, SAMPLE_ROWS = 32, 10
 
 
 def uniform_sample(problem, index):
