@@ -25,10 +25,8 @@ cdef Work work_of(Problem q, double* memory)
 cdef double dot(int n, const double* a, const double* b) noexcept nogil
 cdef void scores(Problem q, const double* W, double* z) noexcept nogil
 cdef double evaluate(Problem q, Work w, const double* W) noexcept nogil
-cdef void add_residuals(Problem q, Work w, double* G) noexcept nogil
 cdef void centre(Problem q, double* G) noexcept nogil
 cdef void gradient(Problem q, Work w, const double* W, double* G) noexcept nogil
 cdef void class_product(Problem q, Work w, const double* V) noexcept nogil
 cdef void weighted_gram(Problem q, Work w) noexcept nogil
-cdef double divergence_of_step(Problem q, Work w, const double* V) noexcept nogil
 cdef double dual_gap(Problem q, Work w, const double* W, const double* V, double* G) noexcept nogil

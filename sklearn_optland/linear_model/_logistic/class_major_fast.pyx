@@ -111,12 +111,6 @@ cdef void penalty_plus_rows(Problem q, Work w, const double* W, double* G) noexc
     centre(q, G)
 
 
-cdef void add_residuals(Problem q, Work w, double* G) noexcept nogil:
-    """Add the gradient of the loss at w.p."""
-    optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
-    gemm(False, q.k, q.d, q.n, w.r, q.x, G)
-
-
 cdef void gradient(Problem q, Work w, const double* W, double* G) noexcept nogil:
     """The gradient of the objective at W and w.p."""
     optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
@@ -140,18 +134,14 @@ cdef void weighted_gram(Problem q, Work w) noexcept nogil:
     )
 
 
-cdef double divergence_of_step(Problem q, Work w, const double* V) noexcept nogil:
-    """sum c KL(p' || p) at the dual point p' of the step V, whose residuals go to w.r."""
-    scores(q, V, w.z)
-    return optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
-
-
 cdef double dual_gap(
     Problem q, Work w, const double* W, const double* V, double* G
 ) noexcept nogil:
     """Objective minus the value of the dual point of the step V; infinite if it has none."""
-    cdef double gap = divergence_of_step(q, w, V), imbalance = 0, size = 0, largest = 0, total
+    cdef double gap, imbalance = 0, size = 0, largest = 0, total
     cdef int a, i
+    scores(q, V, w.z)
+    gap = optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
     penalty_plus_rows(q, w, W, G)
     for a in range(q.k):
         gap += 0.5 / q.l2 * dot(q.n_penalised, G + a * q.d, G + a * q.d)

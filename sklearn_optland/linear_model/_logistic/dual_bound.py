@@ -50,7 +50,7 @@ def _bound_of_full_step(problem, point, dZ):
         dZ = _balanced_step(problem, point.Z, dZ, point.gradient[-1])
     cut, R, divergence = _newton_dual(problem, point.Z, dZ)
     gap = _dual_gap(problem, point, R, divergence) if cut == 1.0 else np.inf
-    return less_rounding(point.objective - gap, point.objective) if gap < np.inf else None
+    return _less_rounding(point.objective - gap, point.objective) if gap < np.inf else None
 
 
 def _bound_of_cut_step(problem, point, dZ):
@@ -61,7 +61,7 @@ def _bound_of_cut_step(problem, point, dZ):
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
     gap = _dual_gap(problem, point, R, divergence)
-    bound = less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, R))
+    bound = _less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, R))
     if cut < 1.0:
         scores = problem.source.map(np.add, Z, dZ)
         bound = max(bound, _softmax_bound(problem, point, Z, loss, scores))
@@ -105,7 +105,7 @@ def _softmax_bound(problem, point, Z, loss, scores):
     gap = _dual_gap(problem, point, R, divergence)
     objective = loss + problem.half_norm(point.W)
     size = new_loss + terms + _lost_digits(problem, point, Z, R)
-    return less_rounding(objective - gap, objective, size)
+    return _less_rounding(objective - gap, objective, size)
 
 
 def _lost_digits(problem, point, Z, R):
@@ -134,7 +134,7 @@ def _bound_from_image(problem, point):
     if cut < 1.0:
         return None
     gap = _dual_gap(problem, point, R, divergence, problem.l2 * direction + residual)
-    return less_rounding(point.objective - gap, point.objective)
+    return _less_rounding(point.objective - gap, point.objective)
 
 
 def _as_column(h):
@@ -171,22 +171,13 @@ def _dual_gap(problem, point, R, divergence, G=None):
     G is the penalty's gradient plus X'R, 0 at the optimum; unless it is known, a pass computes it.
     """
     G = problem.l2 * point.W + problem.backward(R) if G is None else G
-    sums, size = _residual_sums(problem, R) if problem.fit_intercept else (None, None)
-    return gap_of(problem, point.W, G, divergence, sums, size)
-
-
-def gap_of(problem, W, G, divergence, sums, size):
-    """Objective at W minus the dual objective of a point, from what its residuals R leave.
-
-    G is the penalty's gradient plus X'R; sums and size are the sums of R for each class and of all
-    magnitudes. Infinite if the classes do not balance.
-    """
     gap = 0.5 / problem.l2 * np.vdot(G[:-1], G[:-1]) + divergence
     if problem.fit_intercept:
+        sums, size = _residual_sums(problem, R)
         imbalance = np.abs(sums).max()
         if not imbalance <= 1e-12 * size:
             return np.inf  # no dual point: the intercept could not be balanced
-        gap += imbalance * problem.k * (1.0 + np.abs(W[-1]).max())  # rounding
+        gap += imbalance * problem.k * (1.0 + np.abs(point.W[-1]).max())  # rounding
     return gap
 
 
@@ -204,7 +195,7 @@ def _best_intercept(problem, Z):
     return best_shift(balance, np.zeros(problem.k))
 
 
-def less_rounding(bound, objective, size=0.0):
+def _less_rounding(bound, objective, size=0.0):
     """A lower bound on the optimum less what float64 leaves open; 0 if it is not a number.
 
     That is a few ulp of the objective, or of the size of terms that nearly cancel.

@@ -5,17 +5,14 @@ x_i' is added to the blocks (a, a) and (b, b) and taken from (a, b). Steps are c
 classes: what is added in the direction of a shift of all classes changes no step, and makes the
 Hessian definite without a penalty too. It is the mean diagonal of each column, times 11'.
 """
-from libc.math cimport fabs, fmax, fmin, INFINITY
+from libc.math cimport fmax, fmin, INFINITY
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
 import numpy as np
 
-from sklearn_optland._rows.blas cimport gemm
 from sklearn_optland.linear_model._logistic.class_major_fast cimport (
     Problem,
     Work,
-    add_residuals,
-    divergence_of_step,
     dot,
     dual_gap,
     evaluate,
@@ -164,71 +161,3 @@ def exact_newton(
             curves[n_steps - 1, 0], curves[n_steps - 1, 1] = objective, bound
             curves[n_steps - 1, 2] = 2 * n_steps  # the evaluation, and the Hessian
     return n_steps, ended_well
-
-
-# Many rows, a block a call
-
-
-def add_newton(
-    const double[:, ::1] X,
-    const double[:, ::1] X_transposed,
-    const int[::1] y,
-    const double[::1] c,
-    const double[:, ::1] W,
-    double[:, ::1] G,  # IN / OUT, gradient of the loss
-    double[:, ::1] H,  # IN / OUT, its Hessian, the lower triangle
-):
-    """Add the gradient and the Hessian of the loss of some rows; returns the loss."""
-    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
-    cdef double[::1] memory = np.zeros(room(q))
-    cdef Work w = work_of(q, &memory[0])
-    cdef double loss
-    with nogil:
-        loss = evaluate(q, w, &W[0, 0])
-        add_residuals(q, w, &G[0, 0])
-        add_pairs(q, w, &H[0, 0])
-    return loss
-
-
-def add_dual(
-    const double[:, ::1] X,
-    const double[:, ::1] X_transposed,
-    const int[::1] y,
-    const double[::1] c,
-    const double[:, ::1] W,
-    const double[:, ::1] V,
-    double[:, ::1] G,  # IN / OUT, R X
-    double[::1] sums,  # IN / OUT, of each class' residuals, and of all magnitudes
-):
-    """Add what the dual point of the Newton step V has; returns its divergence."""
-    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
-    cdef double[::1] memory = np.zeros(room(q))
-    cdef Work w = work_of(q, &memory[0])
-    cdef double divergence
-    cdef Py_ssize_t a, i
-    with nogil:
-        evaluate(q, w, &W[0, 0])
-        divergence = divergence_of_step(q, w, &V[0, 0])
-        gemm(False, q.k, q.d, q.n, w.r, q.x, &G[0, 0])
-        for a in range(q.k):
-            for i in range(q.n):
-                sums[a] += w.r[a * q.n + i]
-                sums[q.k] += fabs(w.r[a * q.n + i])
-    return divergence
-
-
-def newton_step(double[:, ::1] H, const double[:, ::1] G, double l2, bint fit_intercept):
-    """The step for a gradient G of loss and penalty, and the loss' Hessian, which is overwritten.
-
-    None if there is no Cholesky factor.
-    """
-    cdef Problem q
-    q.n, q.d, q.k = 0, <int>G.shape[1], <int>G.shape[0]
-    q.n_penalised, q.l2 = q.d - fit_intercept, l2
-    step = -np.asarray(G)
-    cdef double[:, ::1] V = step
-    cdef int side = q.k * q.d, one = 1, info
-    if factor(q, &H[0, 0]) != 0:
-        return None
-    dpotrs(b"U", &side, &one, &H[0, 0], &side, &V[0, 0], &side, &info)
-    return step

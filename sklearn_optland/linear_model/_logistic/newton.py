@@ -20,7 +20,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     has_small_hessian,
 )
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
-from sklearn_optland.linear_model._logistic.exact_newton import optimum_of_sample
+from sklearn_optland.linear_model._logistic.newton_kernels import optimum_of_sample
 from sklearn_optland.linear_model._logistic.preconditioners import (
     ClassBlocksCurvature,
     choose_preconditioner,
@@ -265,7 +265,7 @@ def newton_cg_from_sample(problem, W, rng, otherwise):
     curvature.refresh(sample.evaluate(W))
     point = after_samples(problem, W)
     fast = problem.in_float32
-    point = yield from _newton_steps(problem, fast, point, curvature, settled=True)
+    point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
     if point is not None:
         yield from otherwise(point.W)
 

@@ -10,21 +10,23 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     JC12Curvature,
     KroneckerCurvature,
 )
-from sklearn_optland.linear_model._logistic.exact_newton import (
-    has_cheap_hessian,
-    has_few_scores,
-    has_short_dense_rows,
-    has_short_products,
-    in_one_call,
-    newton_on_blocks,
-)
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
     newton_cg_from_sample,
     quasi_newton_from_samples,
     quasi_newton_then_newton_cg,
 )
+from sklearn_optland.linear_model._logistic.newton_kernels import (
+    has_cheap_hessian,
+    has_short_products,
+    has_short_rows,
+    in_one_call,
+)
 from sklearn_optland.linear_model._logistic.samples import sample_size
+
+# Multiply-adds of a Hessian product up to which one call in one thread is fastest: where a sample
+# would give a start, and where the rows are too few for one.
+WORK, MAX_WORK = 3e6, 2e7
 
 
 class Algorithm(Enum):
@@ -62,11 +64,12 @@ CURVATURES = {
 def plan(problem, curvature, batch):
     """Choose an algorithm and its metric for the parameters of the estimator."""
     if curvature == "auto" and batch == "full":
-        if has_cheap_hessian(problem) or has_few_scores(problem):
+        if has_cheap_hessian(problem):
             return Algorithm.EXACT_NEWTON, Metric.HESSIAN
-        if has_short_products(problem):
+        from_sample = has_short_rows(problem) and sample_size(problem)
+        if has_short_products(problem, WORK if from_sample else MAX_WORK):
             return Algorithm.TRUNCATED_NEWTON, Metric.CLASS_BLOCKS
-        if has_short_dense_rows(problem) and sample_size(problem):
+        if from_sample:
             return Algorithm.NEWTON_CG_FROM_SAMPLE, Metric.HESSIAN
         return iterative_plan(problem)
     if curvature == "auto":
@@ -100,8 +103,6 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
         return start(problem, W, *iterative_plan(problem), tol=tol, refresh=refresh, rng=rng)
 
     match algorithm:
-        case Algorithm.EXACT_NEWTON if not has_cheap_hessian(problem):
-            return newton_on_blocks(problem, W, tol, rng, otherwise)
         case Algorithm.EXACT_NEWTON | Algorithm.TRUNCATED_NEWTON:
             return in_one_call(problem, W, tol, otherwise)
         case Algorithm.NEWTON_CG_FROM_SAMPLE:

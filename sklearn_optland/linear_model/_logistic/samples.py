@@ -27,12 +27,14 @@ def sample_size(problem):
 
 
 def sample_of_many(problem, rng):
-    """The problem on a small part of its rows; None if there is none that tells enough."""
-    size = sample_size(problem)
-    if not size:
-        return None
-    n = problem.n_samples
-    return uniform_sample(problem, np.flatnonzero(rng().random_sample(n) * n < size))
+    """The problem on a small part of its rows, weighted back; rare classes have a larger part."""
+    source, n = problem.source, problem.n_samples
+    y, c = source.gather(source.y), source.gather(source.c)
+    n_rows = np.maximum(np.bincount(y, minlength=problem.k), 1)
+    part = sample_size(problem) / n * np.maximum(1.0, n / (problem.k * n_rows))
+    probability = np.minimum(part, 1.0)[y]
+    index = np.flatnonzero(rng().random_sample(n) < probability)
+    return problem.restrict(index, c[index] / probability[index])
 
 
 def draw(problem, weights, size, seed):
