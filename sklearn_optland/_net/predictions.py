@@ -34,6 +34,11 @@ def network_scores(estimator, X):
 class NetworkRegressor:
     """Predictions from `coefs_` and `intercepts_`; `_hidden_activation` says which."""
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def predict(self, X):
         """Predict targets.
 

@@ -352,12 +352,8 @@ def remedy_of(problem):
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifiers and regressors by finite-sum solvers share."""
 
+    _takes_sparse = True
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     @property
     def penalty(self):

@@ -617,12 +617,6 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     True
     """
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        tags.target_tags.multi_output = True
-        return tags
-
     @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the model.
