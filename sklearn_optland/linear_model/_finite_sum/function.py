@@ -150,17 +150,8 @@ def finite_sum(
         random_state=random_state,
     )
     (x,) = solution.parameters
-    return Bunch(
-        x=x,
-        coef=x[:-1],
-        intercept=x[-1],
-        objective=solution.objective,
-        certificate=solution.certificate,
-        history=solution.history,
-        n_iter=solution.n_iter,
-        solver=solution.solver,
-        rate=solution.rate,
-    )
+    shared = ("objective", "certificate", "history", "n_iter", "solver", "rate")
+    return Bunch(x=x, coef=x[:-1], intercept=x[-1], **{name: solution[name] for name in shared})
 
 
 def _history(steps):

@@ -1,11 +1,11 @@
 """Run a solver until its certificate is within the tolerance: for estimators, for the function."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
@@ -199,38 +199,6 @@ class Descent:
             best.certificate = self.problem.gap(best.objective, best.certificate)
 
 
-@dataclass
-class Solution:
-    """What `solve` has found.
-
-    Parameters
-    ----------
-    parameters : list of ndarray
-        The best parameters of each problem.
-    objective : float
-    certificate : Certificate
-    certificate_at_zero : float
-        Of parameters that are zero, or more.
-    history : dict of ndarray
-    n_iter : int
-        Passes, those for certificates not counted.
-    solver : str
-    sampling_is_to_blame : bool
-        Whether rows that differ much were drawn uniformly.
-    rate : dict
-    """
-
-    parameters: list
-    objective: float
-    certificate: Certificate
-    certificate_at_zero: float
-    history: dict
-    n_iter: int
-    solver: str
-    sampling_is_to_blame: bool
-    rate: dict
-
-
 def solve(
     problems,
     starts,
@@ -260,7 +228,11 @@ def solve(
 
     Returns
     -------
-    solution : Solution
+    solution : Bunch
+        "parameters", a list, the best of each problem; "objective"; "certificate";
+        "certificate_at_zero", of parameters that are zero, or more; "history"; "n_iter", passes,
+        those for certificates not counted; "solver"; "sampling_is_to_blame", whether rows that
+        differ much were drawn uniformly; "rate".
     """
     rng = private_random_state(random_state, 0)
     step_size = None if step_size == "auto" else step_size
@@ -285,7 +257,7 @@ def solve(
         history = drive(_steps(descents))
         for descent in descents:
             descent.keep_as(dtype)
-    return Solution(
+    return Bunch(
         parameters=[descent.parameters for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
         certificate=_certificate(descents),
