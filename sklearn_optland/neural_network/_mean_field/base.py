@@ -139,7 +139,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = _HeldOut(problem, _source(columns, X, Y, c, held))
+                held_out = problem.on(_source(columns, X, Y, c, held)).loss_of
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -303,17 +303,6 @@ def _advice(net, dtype):
         needed = float(f"{needed:.2g}")
         return f"Set max_iter to about {needed:.0f}, or tol to {1.1 * falls[-1]:.1g}."
     return "Increase max_iter or tol, or scale the data."
-
-
-class _HeldOut:
-    """The loss of a net on rows that it has not seen, in the user's units."""
-
-    def __init__(self, problem, source):
-        self.problem = problem.on(source)
-
-    def __call__(self, theta):
-        offset = self.problem.layout.parts(theta)[3]
-        return self.problem.units * self.problem.loss(self.problem.scores(theta), offset)
 
 
 def _source(columns, X, Y, c, index):

@@ -247,6 +247,10 @@ class TwoLayerProblem:
         offset[:] = self.best_intercept(self.scores(theta), offset)
         return theta
 
+    def loss_of(self, theta):
+        """Mean loss of a net, in the user's units."""
+        return self.units * self.loss(self.scores(theta), self.layout.parts(theta)[3])
+
     def null_loss(self):
         """Mean loss of the best intercept alone, in the user's units."""
         F = self.source.zeros(self.n_outputs)
