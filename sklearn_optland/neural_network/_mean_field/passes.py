@@ -6,9 +6,9 @@ the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units o
 """
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
-from sklearn_optland._loss.log_loss import class_curvature
+from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._net.entrywise_fast import output_residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
@@ -242,27 +242,14 @@ class PullSums(Statistic):
 
 
 class Divergence(LossStatistic):
-    """Mean of `divergences`."""
+    """Mean KL(q || p): q - y = scale (p - y), p a row's probabilities and y its label."""
 
     def add(self, block, parameters, _):
         *scores, scale = parameters
         F, Y, c = self.local(block, *scores)
-        return float(c @ divergences(F, Y, scale))
-
-
-def divergences(F, Y, scale):
-    """KL(q || p) of each row: q - y = scale (p - y), p its probabilities and y its label.
-
-    Every term q log(q/p) - q + p is at least 0, so that what rounding leaves below may be cut off:
-    the sum only grows. p may underflow; log p does not.
-    """
-    if F.shape[1] == 1:
-        F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
-    log_p, p = log_softmax(F, axis=1), softmax(F, axis=1)
-    q = scale * p + (1 - scale) * Y
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(q > 0, q * (np.log(q) - log_p) - q + p, p)
-    return np.maximum(terms, 0.0).sum(axis=1)
+        if self.k == 1:
+            F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
+        return float(c @ divergences(scale * softmax(F, axis=1) + (1 - scale) * Y, F))
 
 
 # Masses of particles that stay where they are: f = sum_j w_j H_j u_j + o, u_j rows of U
