@@ -6,7 +6,7 @@ the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units o
 """
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals, times_slope
@@ -271,7 +271,7 @@ class MassNewton(LossStatistic):
     """What Newton's method needs of the loss in masses w and intercept o.
 
     The total is H'R, the pulls R having the weights of their rows, the sum of R, and the Hessian:
-    its block of w, the one of w and o, and the one of o, which of the squared error is known.
+    its block of w, the one of w and o, and the one of o.
     """
 
     def __init__(self, is_log_loss, k, m):
@@ -292,15 +292,11 @@ class MassNewton(LossStatistic):
             sums += terms
 
     def _curvature(self, F, H, U, c):
+        if not self.is_log_loss or self.k == 1:
+            h = c * expit(F[:, 0]) * expit(-F[:, 0]) if self.is_log_loss else c
+            Q = ((H * h[:, None]).T @ H) * (U @ U.T)
+            return Q, (h @ H)[:, None] * U, h.sum() * np.eye(self.k)
         column = c[:, None]
-        if not self.is_log_loss:
-            Q = ((H * column).T @ H) * (U @ U.T)
-            return Q, (c @ H)[:, None] * U, 0.0
-        if self.k == 1:
-            p = softmax(np.column_stack([F, np.zeros(len(F))]), axis=1)
-            h = p.prod(axis=1)[:, None] * column
-            Q = ((H * h).T @ H) * (U @ U.T)
-            return Q, (h[:, 0] @ H)[:, None] * U, h.sum(axis=0)[:, None]
         P = softmax(F, axis=1)
         mean = H * (P @ U.T)  # sum_k p_k H u_k
         Q = (
