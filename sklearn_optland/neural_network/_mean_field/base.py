@@ -23,7 +23,6 @@ from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._net.units import root_mean_square
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
@@ -164,8 +163,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         fitted = attributes(theta) | certified
         scales = problem.scales
         if self.scale_inputs:  # those of the columns as they are
-            x_scale = root_mean_square(ArraySource(X, c=c), X.shape[1], bias=problem.fit_intercept)
-            scales = scales._replace(x_scale=x_scale)
+            scales = scales._replace(x_scale=columns.length)
         fitted["_flow"] = flow_state(scales)
         finish(self, fitted, history, certificate)
         self._warn(problem, kept.done, X.dtype)
