@@ -193,24 +193,18 @@ class Loss(LossStatistic):
 
 
 class Balance(LossStatistic):
-    """The mean of the pulls, and the loss' Hessian in the output intercept."""
+    """The mean of the pulls, and the log-loss' Hessian in the output intercept."""
 
     def zero(self, parameters):
         return [np.zeros(self.k), np.zeros((self.k, self.k))]
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
-        R = F.copy()
-        output_residuals(R, Y, np.ones(len(R)), self.is_log_loss)
-        total[0] -= c @ R
-        if not self.is_log_loss:
-            total[1][np.diag_indices(self.k)] += c.sum()
-            return
-        P = Y + R
-        if self.k == 1:
-            total[1] += c @ (P * (1 - P))[:, 0]
-        else:
-            total[1] += class_curvature(P, c)
+        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss)
+        total[0] += c @ R
+        if self.is_log_loss:
+            P = Y - R
+            total[1] += class_curvature(P, c) if self.k > 1 else c @ (P * (1 - P))
 
 
 class LeastMargin(Statistic):
