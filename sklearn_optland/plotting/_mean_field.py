@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.callback import FitCallback
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, axes_of
@@ -14,20 +15,14 @@ def _particles(coefs, intercepts):
     return np.column_stack([coefs[0].T, intercepts[0]]).astype(np.float64), coefs[1]
 
 
-class _Recorder:
+class _Recorder(FitCallback):
     """A callback that keeps the parameters after each step of a fit."""
 
     def __init__(self):
         self.nets = []
 
-    def setup(self, estimator, context):
-        """Nothing to set up."""
-
-    def teardown(self, estimator, context):
-        """Nothing to tear down."""
-
     def on_fit_task_begin(self, estimator, context, **_):
-        """Nothing to note yet."""
+        """Nothing to note yet: no net is made."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **_):
         """Note the parameters."""
