@@ -305,12 +305,14 @@ def _certificate(descents):
     return Certificate(quantity, value, tolerance, "stationary", relative)
 
 
-def training_source(X, c, penalty, fit_intercept):
-    """Rows to train on, and the coordinates of their columns."""
+def training_source(X, c, alpha, l1_ratio, positive, fit_intercept):
+    """Rows to train on, and what all problems on them have in common."""
+    penalty = ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio), positive)
     X, coordinates = conditioned_columns(X, c, penalty, fit_intercept)
     # without a penalty the certificate needs a Gram matrix, and that the order
-    in_order = not (penalty.l1 > 0 or penalty.l2 > 0)
-    return ArraySource(X, in_order=in_order, c=c), coordinates
+    source = ArraySource(X, in_order=not (penalty.l1 > 0 or penalty.l2 > 0), c=c)
+    common = {"penalty": penalty, "fit_intercept": fit_intercept, "coordinates": coordinates}
+    return source, common
 
 
 def remedy_of(problem):
@@ -336,11 +338,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _source(self, X, c):
         """Rows to train on, and what all problems on them have in common."""
-        l1 = self.alpha * self.l1_ratio
-        penalty = ElasticNet(l1, self.alpha * (1 - self.l1_ratio), self.positive)
-        terms = {"penalty": penalty, "fit_intercept": self.fit_intercept}
-        source, coordinates = training_source(X, c, **terms)
-        return source, {**terms, "coordinates": coordinates}
+        return training_source(X, c, self.alpha, self.l1_ratio, self.positive, self.fit_intercept)
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""
