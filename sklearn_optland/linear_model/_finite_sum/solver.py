@@ -32,7 +32,7 @@ class Solver:
     starts_from_pulls = False  # at W; W itself is forgotten
 
     def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
-        self.problem, self.rng, self.sampling = problem, rng, sampling
+        self.problem, self.rng = problem, rng
         self.order = np.arange(problem.n_samples, dtype=np.int32)
         L = problem.lipschitz
         self.chances = np.full(problem.n_samples, 1 / problem.n_samples)

@@ -98,26 +98,16 @@ class LossGradient(Statistic):
         return buffers
 
 
-class Scores(Statistic):
-    """F takes the scores."""
+class Outputs(Statistic):
+    """`out` takes the scores, or for A = None the outputs of the hidden layer."""
 
     def __init__(self, m):
         self.values = HIDDEN_COST * (m + 1)
 
     def add(self, block, parameters, _):
-        X, W, bias, A, F = parameters
-        block.local(F)[block.slice] = hidden_layer(block, X, W, bias) @ A
-
-
-class Hidden(Statistic):
-    """H takes the outputs of the hidden layer."""
-
-    def __init__(self, m):
-        self.values = HIDDEN_COST * (m + 1)
-
-    def add(self, block, parameters, _):
-        X, W, bias, H = parameters
-        block.local(H)[block.slice] = hidden_layer(block, X, W, bias)
+        *layer, A, out = parameters
+        H = hidden_layer(block, *layer)
+        block.local(out)[block.slice] = H if A is None else H @ A
 
 
 class Products(Statistic):
