@@ -28,7 +28,7 @@ from sklearn_optland._estimator.training_rows import (
 )
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor
+from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._rows.source import ArraySource, float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
@@ -461,11 +461,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         rows = classification_rows(self, X, y, sample_weight)
         Y = as_columns(rows.codes, len(rows.classes))
-        fitted = {
-            "classes_": rows.classes,
-            "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
-        }
-        self._solve(rows, Y, True, fitted)
+        self._solve(rows, Y, True, class_attributes(rows.classes))
         return self
 
 
