@@ -5,9 +5,13 @@ k = 1 score is that of class 1 of two. Here nothing passes over X.
 """
 
 import numpy as np
+from scipy.special import xlogy
 
 from sklearn_optland._loss import log_loss_fast as kernels
 from sklearn_optland._rows.reduce import Statistic
+
+# Scores this far below the row's largest: soon after the kernels hold probabilities up.
+FAR = -700.0
 
 
 class LossAlong(Statistic):
@@ -145,3 +149,19 @@ def shifted(shift, Z):
 def moved(factor, Z_new, Z):
     """How far the one score of each row has moved, times a factor."""
     return np.abs(Z_new - Z)[:, 0] * factor
+
+
+def divergences(Q, Z):
+    """KL(q || softmax(z)) of each row: a sum of terms that are not negative, and keep digits."""
+    S = softmax(Z)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        x = np.maximum((Q - S) / S, -1.0)
+        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
+        series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
+        terms = S * np.where(np.abs(x) < 1e-3, series, direct)
+    lead = Z - Z.max(axis=1, keepdims=True)
+    far = lead < FAR
+    if far.any():  # there S is too large, or Q / S overflows: by true logarithms
+        log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
+        terms[far] = (xlogy(Q, Q) - Q * log_S - Q + S)[far]
+    return terms.sum(axis=1)
