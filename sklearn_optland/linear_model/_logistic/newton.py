@@ -68,12 +68,13 @@ FLOAT32_GAP = 1e-11
 # decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
 # in float64, the latter for scores up to a size (of larger ones float32 knows less); the residual
 # of a step in the preconditioner's norm; and how many of a system's directions the next ones know,
-# at least.
+# at least; and the passes of a step from which on its preconditioner is renewed.
 HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
 SETTLED = 1e-3
 FLOAT64_GRADIENTS, FLOAT32_SCORES = 1e-4, 30.0
 CG_TOLERANCE = 0.2
 MAX_DIRECTIONS = 30
+PASSES_OF_OLD_CURVATURE = 4
 
 
 def quasi_newton_from_samples(problem, W, rng):
@@ -331,12 +332,14 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, far=Fal
     """
     last = len(HESSIAN_SHARES) - 1
     previous, level, directions = np.inf, last if settled else 0, []
+    spent = np.inf
     while True:
         direction = point.newton
         if direction is None:
-            if not settled:
+            if spent > PASSES_OF_OLD_CURVATURE and not settled:
                 curvature.refresh(point)
             same = settled and level == last
+            before = problem.whole.passes
             direction = products.newton_direction(
                 point,
                 deflated(curvature.solve, directions) if same else curvature.solve,
@@ -344,6 +347,7 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, far=Fal
                 tolerance=CG_TOLERANCE,
                 directions=directions if same and len(directions) < MAX_DIRECTIONS else None,
             )
+            spent = problem.whole.passes - before
         decrement = -np.vdot(point.gradient, direction)
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return point if stall else None
