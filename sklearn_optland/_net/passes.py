@@ -257,17 +257,10 @@ class _LossGradient(_NetStatistic):
 
     def __init__(self, forward, with_squares=False, levels=()):
         super().__init__(forward)
-        self.with_squares, self.levels = with_squares, levels
-
-    def zero(self, parameters):
-        network, dtype = self.forward.network, self.forward.dtype
-        n_layers = len(network.sizes) - 1
-        widths = [network.sizes[level] + 1 for level in self.levels]
-        return [
-            np.zeros(network.n_parameters, dtype=dtype),
-            np.zeros((2 * self.with_squares, n_layers), dtype=dtype),
-            *(np.zeros((width, width), dtype=dtype) for width in widths),
-        ]
+        self.with_squares, self.levels, network = with_squares, levels, forward.network
+        squares = 2 * with_squares, len(network.shapes)
+        self.shape = [network.n_parameters, squares, *network.gram_shapes(levels)]
+        self.dtype = forward.dtype
 
     def add(self, block, parameters, total):
         columns, layers, Y, c_inverse = parameters
@@ -306,11 +299,7 @@ class _Grams(_NetStatistic):
 
     def __init__(self, forward, levels):
         super().__init__(forward)
-        self.levels = levels
-
-    def zero(self, parameters):
-        widths = [self.forward.network.sizes[level] + 1 for level in self.levels]
-        return [np.zeros((width, width)) for width in widths]
+        self.levels, self.shape = levels, forward.network.gram_shapes(levels)
 
     def add(self, block, parameters, total):
         columns, layers = parameters

@@ -37,14 +37,22 @@ class Statistic:
         Values that `add` touches in a row, on average: they decide the size of a block.
     work : float
         Multiply-adds in a row; 0 if threads do not pay.
+    shape : int, tuple of int, list of these, or None
+        Of what blocks add into: an array, a list of arrays, or nothing.
+    dtype : dtype
+        Of these arrays.
     """
 
     values = 1.0
     work = 0.0
+    shape = None
+    dtype = np.float64
 
     def zero(self, parameters):
-        """Return where blocks add into: an array, a list of arrays, or None."""
-        return None
+        """Return where blocks add into, as it is before the first."""
+        if isinstance(self.shape, list):
+            return [np.zeros(shape, self.dtype) for shape in self.shape]
+        return None if self.shape is None else np.zeros(self.shape, self.dtype)
 
     def add(self, block, parameters, total):
         """Add a block into `total`, in place; return a number to sum, or None."""
@@ -74,9 +82,6 @@ class SumOf(Statistic):
 
     def __init__(self, function, shape=()):
         self.function, self.shape = function, shape
-
-    def zero(self, parameters):
-        return np.zeros(self.shape)
 
     def add(self, block, parameters, total):
         rows = block.slice

@@ -127,9 +127,6 @@ class Values(Statistic):
         self.shape, self.dtype, self.scale = shape, dtype, dtype.type(scale)
         self.values = max(shape[0], n_columns)
 
-    def zero(self, parameters):
-        return np.zeros(self.shape, dtype=self.dtype)
-
     def add(self, block, parameters, total):
         X, R, points = parameters
         activity = self.inputs(block, X) @ points.T

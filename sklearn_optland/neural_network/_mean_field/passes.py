@@ -48,10 +48,7 @@ class LossGradient(Statistic):
         d, k = layout.n_features, layout.n_outputs
         self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
         self.values, self.work = d, m * (2 * d + 4 * k)
-
-    def zero(self, parameters):
-        d, k = self.layout.n_features, self.layout.n_outputs
-        return np.zeros((d + 1 + k) * self.m + k, dtype=self.layout.dtype)
+        self.shape, self.dtype = (d + 1 + k) * m + k, layout.dtype
 
     def add(self, block, parameters, total):
         X, Y, W, bias, A, offset = parameters
@@ -124,9 +121,6 @@ class Products(Statistic):
     def __init__(self, m, k):
         self.shape, self.values = (m, k), m
 
-    def zero(self, parameters):
-        return np.zeros(self.shape)
-
     def add(self, block, parameters, total):
         H, R = (block.local(array)[block.slice] for array in parameters)
         total += H.T @ R
@@ -193,8 +187,9 @@ class Loss(LossStatistic):
 class Balance(LossStatistic):
     """The mean of the pulls, and the loss' Hessian in the output intercept."""
 
-    def zero(self, parameters):
-        return [np.zeros(self.k), np.zeros((self.k, self.k))]
+    def __init__(self, is_log_loss, k):
+        super().__init__(is_log_loss, k)
+        self.shape = [k, (k, k)]
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
@@ -229,10 +224,7 @@ class PullSums(Statistic):
     """sum_i c_i R_i, and sum_i c_i |R_i|^2, sum_i c_i Y_i'R_i."""
 
     def __init__(self, k):
-        self.k, self.values = k, 8 * k
-
-    def zero(self, parameters):
-        return [np.zeros(self.k), np.zeros(2)]
+        self.shape, self.values = [k, 2], 8 * k
 
     def add(self, block, parameters, total):
         R, weighted, Y = (block.local(array)[block.slice] for array in parameters)
@@ -287,11 +279,7 @@ class MassNewton(LossStatistic):
 
     def __init__(self, is_log_loss, k, m):
         super().__init__(is_log_loss, k)
-        self.m, self.values = m, 8 * (m + k)
-
-    def zero(self, parameters):
-        m, k = self.m, self.k
-        return [np.zeros(shape) for shape in ((m, k), k, (m, m), (m, k), (k, k))]
+        self.shape, self.values = [(m, k), k, (m, m), (m, k), (k, k)], 8 * (m + k)
 
     def add(self, block, parameters, total):
         H, U, F, offset, Y = parameters
@@ -329,10 +317,7 @@ class NewParticles(Statistic):
     """H'R and the curvature sum_i c_i H_ij^2 of neurons at some points of the sphere."""
 
     def __init__(self, n_points, n_columns, k):
-        self.shape, self.values = (n_points, k), max(n_points, n_columns)
-
-    def zero(self, parameters):
-        return [np.zeros(self.shape), np.zeros(self.shape[0])]
+        self.shape, self.values = [(n_points, k), n_points], max(n_points, n_columns)
 
     def add(self, block, parameters, total):
         rows, points, weighted = parameters
