@@ -98,10 +98,10 @@ def smallest_change(const double[:, ::1] Z, const double[:, ::1] dZ):
 def newton_dual(
     const double[:, ::1] Z,
     const double[:, ::1] dZ,
-    double cut,
     const int[::1] y,
     const double[::1] c,
     double[:, ::1] R,  # OUT
+    double cut,
 ):
     """Dual point of the Newton step dZ, p' = p + cut (diag p - pp') dz.
 

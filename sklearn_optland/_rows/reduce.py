@@ -78,14 +78,39 @@ class SumOf(Statistic):
         Picklable; takes the arrays' parts, and returns an array.
     shape : tuple of int, default=()
         Of that array.
+    values : float, default=1.0
     """
 
-    def __init__(self, function, shape=()):
-        self.function, self.shape = function, shape
+    def __init__(self, function, shape=(), values=1.0):
+        self.function, self.shape, self.values = function, shape, values
 
     def add(self, block, parameters, total):
         rows = block.slice
-        total += self.function(*[block.local(array)[rows] for array in parameters])
+        self.merge(total, self.function(*[block.local(array)[rows] for array in parameters]))
+
+
+class ExtremeOf(SumOf):
+    """The least or the largest of the numbers that a function returns of blocks.
+
+    Parameters
+    ----------
+    function : callable
+        As `SumOf` takes it.
+    extreme : ufunc
+        np.minimum or np.maximum.
+    start : float, default=0.0
+        Of no rows.
+    """
+
+    def __init__(self, function, extreme, start=0.0):
+        super().__init__(function)
+        self.extreme, self.start = extreme, start
+
+    def zero(self, parameters):
+        return np.full(self.shape, self.start)
+
+    def merge(self, total, part):
+        self.extreme(total, part, out=total)
 
 
 def reduce(statistic, source, parameters=()):

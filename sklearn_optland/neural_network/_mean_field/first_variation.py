@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._net.units import extremes
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
@@ -90,23 +91,6 @@ class Inputs(NamedTuple):
 def some_of(n_rows):
     """Which rows `Inputs.some` has."""
     return slice(None, None, max(1, n_rows // RANK_ROWS))
-
-
-class Largest(Statistic):
-    """The largest modulus of an array of the source."""
-
-    def __init__(self, n_columns):
-        self.values = n_columns
-
-    def zero(self, parameters):
-        return np.zeros(1)
-
-    def add(self, block, parameters, total):
-        A = block.local(parameters[0])[block.slice]
-        self.merge(total, np.array([max(A.max(), -A.min())]))
-
-    def merge(self, total, part):
-        np.maximum(total, part, out=total)
 
 
 class Values(Statistic):
@@ -232,7 +216,7 @@ def maximum_over_sphere(
     """
     source, (_, d), dtype = inputs.source, inputs.some.shape, inputs.some.dtype
     X_scale, R_scale = (
-        float(reduce(Largest(n_columns), source, (array,))[1][0])
+        float(np.abs(extremes(source, n_columns, array)).max())
         for array, n_columns in ((inputs.X, d), (R, n_outputs))
     )
     if X_scale == 0 or R_scale == 0:

@@ -115,17 +115,6 @@ class Hidden(Statistic):
         block.local(H)[block.slice] = hidden_layer(block, X, W, bias)
 
 
-class Products(Statistic):
-    """H'R."""
-
-    def __init__(self, m, k):
-        self.shape, self.values = (m, k), m
-
-    def add(self, block, parameters, total):
-        H, R = (block.local(array)[block.slice] for array in parameters)
-        total += H.T @ R
-
-
 class Augmented(Statistic):
     """`rows` takes the inputs in units, and the bias feature if there is one."""
 
@@ -136,6 +125,11 @@ class Augmented(Statistic):
         rows, x_scale, bias = parameters
         X = block.source.X[block.slice]
         block.local(rows)[block.slice] = augmented(X, x_scale, bias)
+
+
+def product(H, R):
+    """H'R."""
+    return H.T @ R
 
 
 def augmented(X, x_scale, bias):
@@ -206,18 +200,9 @@ class Balance(LossStatistic):
             total[1] += class_curvature(P, c)
 
 
-class LeastMargin(Statistic):
+def least_margin(F, Y):
     """The least y f for labels 0 and 1."""
-
-    def zero(self, parameters):
-        return np.full(1, np.inf)
-
-    def add(self, block, parameters, total):
-        F, Y = (block.local(array)[block.slice] for array in parameters)
-        self.merge(total, np.array([((2.0 * Y - 1.0) * F).min()]))
-
-    def merge(self, total, part):
-        np.minimum(total, part, out=total)
+    return ((2.0 * Y - 1.0) * F).min()
 
 
 class PullSums(Statistic):

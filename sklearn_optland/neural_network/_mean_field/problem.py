@@ -22,7 +22,7 @@ from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows import source as sources
-from sklearn_optland._rows.reduce import reduce
+from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
 from sklearn_optland.neural_network._mean_field.first_variation import (
     Inputs,
@@ -216,8 +216,8 @@ class TwoLayerProblem:
 
     def least_margin(self, theta):
         """The least y f of a net without output intercept, y = -1 or 1."""
-        margins = passes.LeastMargin()
-        return float(reduce(margins, self.source, (self.scores(theta), self.Y))[1][0])
+        margins = ExtremeOf(passes.least_margin, np.minimum, np.inf)
+        return float(reduce(margins, self.source, (self.scores(theta), self.Y))[1])
 
     def weighted(self, R):
         """Each row times its weight."""
