@@ -47,7 +47,7 @@ class Block:
         return self.source.rows[self.thread]
 
     def local(self, array):
-        """The whole array behind one that the source has lent."""
+        """The whole array behind one that the source has lent; what else there is as it is."""
         return self.source.local(array)
 
     def scratch(self, key, make):
@@ -126,7 +126,7 @@ class ArraySource:
         return [run(0, 0)] if n_chunks == 1 else run_tasks(run, n_chunks)
 
     def local(self, array):
-        """The array behind one that this source has lent: itself."""
+        """The array behind one that this source has lent, and other parameters: itself."""
         return array
 
     def gather(self, array):

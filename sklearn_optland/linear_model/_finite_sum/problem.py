@@ -104,7 +104,7 @@ class FiniteSum:
     @cached_property
     def column_squares(self):
         """The columns' mean squares."""
-        return self._reduce(passes.ColumnSquares(self.source))
+        return self._reduce(passes.ColumnSquares(self.source), self.source.c)
 
     @cached_property
     def column_means(self):

@@ -156,7 +156,7 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         self.count_pass()
-        squares = reduce(ColumnSquares(self.source, self.k), self.source)[1]
+        squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
         return finite(np.append(squares, self.total))
 
     @cached_property
