@@ -9,10 +9,11 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 
 from sklearn_optland._loss.log_loss import class_curvature
-from sklearn_optland._net.entrywise_fast import output_residuals
+from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
+RELU = KINDS["relu"]
 # Values of the hidden layer in a block of rows: with its adjoint they stay in the second-level
 # cache. Products with fewer rows are slow.
 HIDDEN_VALUES = 1 << 16
@@ -29,7 +30,7 @@ def inputs(block, X):
 def hidden_layer(block, X, W, bias):
     """Outputs of the hidden layer at the rows of a block."""
     H = np.asarray(inputs(block, X)[block.slice]) @ W
-    fast.relu(H, bias)
+    activate(H, bias, RELU)
     return H
 
 
@@ -66,7 +67,7 @@ class LossGradient(Statistic):
             if k == 1:
                 fast.relu_scores(H, bias, a, F[:, 0])
             else:
-                fast.relu(H, bias)
+                activate(H, bias, RELU)
                 np.matmul(H, A, out=F)
             F += offset
             loss += output_residuals(F, Y[part], c[part], self.is_log_loss)

@@ -2,7 +2,7 @@
  *
  * z (n x m, C order) are the inputs of the layer without its biases b, h = max(z + b, 0) its
  * outputs. One output of the net (a, of length m) is by far the most frequent case and is fused;
- * several go through BLAS, which leaves the three loops at the end.
+ * several go through BLAS, between `activate` of entrywise.h and the last loop.
  */
 #ifndef OPTLAND_RELU_TILES_H
 #define OPTLAND_RELU_TILES_H
@@ -50,18 +50,6 @@ static void optland_relu_pull_##real(                                           
             ga[j] += ri * row[j];                                                                  \
             row[j] = g;                                                                            \
             gb[j] += g;                                                                            \
-        }                                                                                          \
-    }                                                                                              \
-}                                                                                                  \
-/* z <- h. */                                                                                      \
-OPTLAND_CLONES                                                                                     \
-static void optland_relu_##real(int64_t n, int64_t m, real *z, const real *b)                      \
-{                                                                                                  \
-    for (int64_t i = 0; i < n; i++) {                                                              \
-        real *row = z + i * m;                                                                     \
-        for (int64_t j = 0; j < m; j++) {                                                          \
-            real h = row[j] + b[j];                                                                \
-            row[j] = h > 0 ? h : 0;                                                                \
         }                                                                                          \
     }                                                                                              \
 }                                                                                                  \

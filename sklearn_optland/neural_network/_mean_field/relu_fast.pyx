@@ -17,8 +17,6 @@ cdef extern from "relu.h" nogil:
         int64_t n, int64_t m, float* h, const float* a, const float* r, float* ga, float* gb)
     void optland_relu_pull_double(
         int64_t n, int64_t m, double* h, const double* a, const double* r, double* ga, double* gb)
-    void optland_relu_float(int64_t n, int64_t m, float* z, const float* b)
-    void optland_relu_double(int64_t n, int64_t m, double* z, const double* b)
     void optland_relu_mask_float(int64_t n, int64_t m, const float* h, float* p, float* gb)
     void optland_relu_mask_double(int64_t n, int64_t m, const double* h, double* p, double* gb)
 
@@ -57,17 +55,6 @@ def relu_pull(
         else:
             optland_relu_pull_double(
                 H.shape[0], H.shape[1], &H[0, 0], &a[0], &r[0], &ga[0], &gb[0])
-
-
-def relu(floating[:, ::1] Z, const floating[::1] b):
-    """Z <- relu(Z + b)."""
-    if Z.shape[0] == 0 or Z.shape[1] == 0:
-        return
-    with nogil:
-        if floating is float:
-            optland_relu_float(Z.shape[0], Z.shape[1], &Z[0, 0], &b[0])
-        else:
-            optland_relu_double(Z.shape[0], Z.shape[1], &Z[0, 0], &b[0])
 
 
 def relu_mask(
