@@ -70,22 +70,6 @@ class Passes:
         """Mean loss."""
         return self._reduce(_Loss(self.forward), theta, self.Y)[0]
 
-    def gradient(self, theta):
-        """Mean loss and its gradient, by the exact adjoint.
-
-        Parameters
-        ----------
-        theta : ndarray
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray of the shape and dtype of theta
-        """
-        statistic = _LossGradient(self.forward)
-        loss, (gradient, *_) = self._reduce(statistic, theta, self.Y, self.c_inverse)
-        return loss, gradient
-
     def gradient_and_squares(self, theta, levels=()):
         """Mean loss and its gradient, and the layers' mean squares.
 
@@ -105,7 +89,7 @@ class Passes:
         grams : dict of int to ndarray of shape (n_in + 1, n_in + 1)
             As `grams` has them.
         """
-        statistic = _LossGradient(self.forward, with_squares=True, levels=levels)
+        statistic = _LossGradient(self.forward, levels)
         loss, totals = self._reduce(statistic, theta, self.Y, self.c_inverse)
         gradient, squares, *grams = totals
         grams = {level: gram.astype(np.float64) for level, gram in zip(levels, grams, strict=True)}
@@ -255,12 +239,11 @@ class _Loss(_NetStatistic):
 class _LossGradient(_NetStatistic):
     """Mean loss; its gradient, the layers' mean squares and Gram matrices of their inputs."""
 
-    def __init__(self, forward, with_squares=False, levels=()):
+    def __init__(self, forward, levels):
         super().__init__(forward)
-        self.with_squares, self.levels, network = with_squares, levels, forward.network
-        squares = 2 * with_squares, len(network.shapes)
+        self.levels, self.dtype, network = levels, forward.dtype, forward.network
+        squares = 2, len(network.shapes)
         self.shape = [network.n_parameters, squares, *network.gram_shapes(levels)]
-        self.dtype = forward.dtype
 
     def add(self, block, parameters, total):
         columns, layers, Y, c_inverse = parameters
@@ -281,12 +264,10 @@ class _LossGradient(_NetStatistic):
                 np.matmul(V[level].T, D, out=part)
                 gradient[level][:-1] += part
                 gradient[level][-1] += D.sum(axis=0)
-                if self.with_squares:
-                    # D has the factor c already.
-                    squares[1, level] += weighted_squares(D, c_inverse[rows])
-                    if level:
-                        squares[0, level] += weighted_squares(V[level], c[rows])
+                # D has the factor c already.
+                squares[1, level] += weighted_squares(D, c_inverse[rows])
                 if level:
+                    squares[0, level] += weighted_squares(V[level], c[rows])
                     below = buffers["adjoints"][level - 1][: len(D)]
                     np.matmul(D, layers[level][:-1].T, out=below)
                     times_slope(below, V[level], kind)
