@@ -54,7 +54,6 @@ class Passes:
             dtype=self.dtype,
         )
         self.Y = source.map(standardise, source.Y)
-        self.c_inverse = source.map(_reciprocal, source.c)
 
     def in_float32(self):
         """The same passes on a copy of the rows in float32, in standard units."""
@@ -90,7 +89,7 @@ class Passes:
             As `grams` has them.
         """
         statistic = _LossGradient(self.forward, levels)
-        loss, totals = self._reduce(statistic, theta, self.Y, self.c_inverse)
+        loss, totals = self._reduce(statistic, theta, self.Y)
         gradient, squares, *grams = totals
         grams = {level: gram.astype(np.float64) for level, gram in zip(levels, grams, strict=True)}
         return loss, gradient, squares.astype(np.float64), grams
@@ -124,10 +123,6 @@ class Passes:
     def _reduce(self, statistic, theta, *arrays):
         layers = self.network.layers(theta)
         return reduce(statistic, self.source, (self.columns, layers, *arrays))
-
-
-def _reciprocal(c):
-    return 1.0 / np.maximum(c, np.finfo(float).tiny)
 
 
 def _in_float32(Y):
@@ -246,26 +241,25 @@ class _LossGradient(_NetStatistic):
         self.shape = [network.n_parameters, squares, *network.gram_shapes(levels)]
 
     def add(self, block, parameters, total):
-        columns, layers, Y, c_inverse = parameters
+        columns, layers, Y = parameters
         gradient, squares, *grams = total
         forward, loss = self.forward, 0.0
         is_log_loss, kind = forward.network.is_log_loss, forward.kinds[0]
         gradient, buffers = forward.network.layers(gradient), forward.buffers(block)
-        X, c = _columns_of(block, columns), block.source.c
-        Y, c_inverse = block.local(Y), block.local(c_inverse)
+        X, Y, c = _columns_of(block, columns), block.local(Y), block.source.c
         for rows in forward.blocks(block):
             V = forward(layers, X, rows, buffers)
             for level, G in zip(self.levels, grams, strict=True):
                 self.add_gram(G, V[level], c[rows])
             D = V[-1]
+            c_inverse = 1.0 / np.maximum(c[rows], np.finfo(float).tiny)  # D gets the factor c
             loss += output_residuals(D, Y[rows], c[rows], is_log_loss)
             for level in range(len(layers) - 1, -1, -1):
                 part = buffers["parts"][level]
                 np.matmul(V[level].T, D, out=part)
                 gradient[level][:-1] += part
                 gradient[level][-1] += D.sum(axis=0)
-                # D has the factor c already.
-                squares[1, level] += weighted_squares(D, c_inverse[rows])
+                squares[1, level] += weighted_squares(D, c_inverse)
                 if level:
                     squares[0, level] += weighted_squares(V[level], c[rows])
                     below = buffers["adjoints"][level - 1][: len(D)]
