@@ -54,7 +54,7 @@ class FiniteSum:
         A key of `LOSSES`.
     epsilon : float
         Of the losses that have one.
-    penalty : Penalty
+    penalty : ElasticNet
     fit_intercept : bool
     coordinates : Coordinates, default=USERS_OWN
         What the columns are made of.
