@@ -159,10 +159,10 @@ class ArraySource:
         return ArraySource(self.X[index], in_order=self.in_order, **(columns | replaced))
 
 
-def float32_pays(X, n_parameters):
+def float32_pays(source, dtype, n_parameters):
     """Whether float64 rows should begin in float32: not few ones, and no memory map."""
-    work = len(X) * n_parameters
-    return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
+    is_large = source.n_rows * n_parameters >= FLOAT32_PAYS
+    return dtype == np.float64 and is_large and not is_memory_mapped(getattr(source, "X", None))
 
 
 def is_memory_mapped(X):

@@ -192,7 +192,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _solver(self, objective, theta, rows):
         """The algorithm: an iterable of steps."""
         if self.solver == "feasible":
-            pays = float32_pays(objective.passes.source.X, objective.network.n_parameters)
+            pays = float32_pays(objective.passes.source, objective.dtype, theta.size)
             return FeasibleDescent(objective, theta, self.metric, self.tol, pays)
         arguments = objective, theta, self._rho(objective.network)
         if self.solver == "bcd":

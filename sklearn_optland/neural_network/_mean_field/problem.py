@@ -21,7 +21,6 @@ import numpy as np
 from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._net.units import standardised
-from sklearn_optland._rows import source as sources
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
 from sklearn_optland.neural_network._mean_field.first_variation import (
@@ -128,15 +127,6 @@ class TwoLayerProblem:
         other = copy(self)
         other._see(source)
         return other
-
-    def begins_in_float32(self, n_parameters):
-        """Whether first steps in float32 pay: for many rows in memory, and float64."""
-        work = self.source.n_rows * n_parameters
-        return (
-            self.dtype == np.float64
-            and work >= sources.FLOAT32_PAYS
-            and not sources.is_memory_mapped(getattr(self.source, "X", None))
-        )
 
     def in_float32(self):
         """The same objective, in the same units, on a copy of the rows in float32."""
