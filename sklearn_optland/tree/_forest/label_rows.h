@@ -192,26 +192,19 @@ static void optland_adagrad(
 }
 
 /* (x - shift) scale, held within limit; of float32 and float64 rows. */
-OPTLAND_CLONES
-static void optland_standardise_float32(
-    int64_t n, const float *x, const float *shift, const float *scale, float limit, float *out)
-{
-    for (int64_t j = 0; j < n; j++) {
-        float value = (x[j] - shift[j]) * scale[j];
-        value = value < limit ? value : limit;
-        out[j] = value > -limit ? value : -limit;
-    }
+#define OPTLAND_STANDARDISE(NAME, REAL)                                                            \
+OPTLAND_CLONES                                                                                     \
+static void NAME(                                                                                  \
+    int64_t n, const REAL *x, const REAL *shift, const REAL *scale, float limit, float *out)       \
+{                                                                                                  \
+    for (int64_t j = 0; j < n; j++) {                                                              \
+        REAL value = (x[j] - shift[j]) * scale[j];                                                 \
+        value = value < limit ? value : limit;                                                     \
+        out[j] = (float)(value > -limit ? value : -limit);                                         \
+    }                                                                                              \
 }
 
-OPTLAND_CLONES
-static void optland_standardise_float64(
-    int64_t n, const double *x, const double *shift, const double *scale, float limit, float *out)
-{
-    for (int64_t j = 0; j < n; j++) {
-        double value = (x[j] - shift[j]) * scale[j];
-        value = value < limit ? value : limit;
-        out[j] = (float)(value > -limit ? value : -limit);
-    }
-}
+OPTLAND_STANDARDISE(optland_standardise_float32, float)
+OPTLAND_STANDARDISE(optland_standardise_float64, double)
 
 #endif
