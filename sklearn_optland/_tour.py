@@ -50,7 +50,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
-from sklearn_optland.plotting._style import styles
+from sklearn_optland.plotting import ConvergenceDisplay
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -68,8 +68,6 @@ class Entry:
 
     Parameters
     ----------
-    name : str
-        What the table and the figures call the estimator.
     estimator : estimator
         The estimator. It is cloned, never fitted.
     counterpart : estimator
@@ -82,7 +80,6 @@ class Entry:
         Settings of the estimator whose convergence ``--plots`` compares, a figure a data set.
     """
 
-    name: str
     estimator: BaseEstimator
     counterpart: BaseEstimator
     grid: dict
@@ -92,14 +89,12 @@ class Entry:
 
 ENTRIES = [
     Entry(
-        name="ADMMNetClassifier",
         estimator=ADMMNetClassifier((50,), "tanh", random_state=0),
         counterpart=MLPClassifier((50,), "tanh", solver="lbfgs", max_iter=1000, random_state=0),
         grid={"alpha": [1e-4, 1e-3, 1e-2]},
         data=("iris", "wine", "breast_cancer", "digits"),
     ),
     Entry(
-        name="ADMMNetRegressor",
         estimator=ADMMNetRegressor((10,), "tanh", random_state=0),
         counterpart=MLPRegressor(
             hidden_layer_sizes=(10,),
@@ -112,7 +107,6 @@ ENTRIES = [
         data=("diabetes",),
     ),
     Entry(
-        name="BoundMajorizationLogisticRegression",
         estimator=BoundMajorizationLogisticRegression(random_state=0),
         counterpart=LogisticRegression(max_iter=1000),
         grid={"C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]},
@@ -124,7 +118,6 @@ ENTRIES = [
         ),
     ),
     Entry(
-        name="BoundMajorizationLogisticRegressionCV",
         estimator=BoundMajorizationLogisticRegressionCV(Cs=6),
         counterpart=LogisticRegressionCV(
             Cs=6, l1_ratios=(0.0,), max_iter=1000, scoring=None, use_legacy_attributes=False
@@ -133,7 +126,6 @@ ENTRIES = [
         data=("iris", "wine"),
     ),
     Entry(
-        name="FiniteSumClassifier",
         estimator=FiniteSumClassifier(random_state=0),
         counterpart=SGDClassifier("log_loss", random_state=0),
         grid={"alpha": [0.0001, 0.001, 0.01, 0.1]},
@@ -145,7 +137,6 @@ ENTRIES = [
         ),
     ),
     Entry(
-        name="FiniteSumRegressor",
         estimator=FiniteSumRegressor("huber", epsilon=50.0, random_state=0),
         counterpart=SGDRegressor("huber", epsilon=50.0, random_state=0),
         grid={"alpha": [0.0001, 0.001, 0.01, 0.1]},
@@ -158,7 +149,6 @@ ENTRIES = [
     ),
     *(
         Entry(
-            name=named.__name__,
             estimator=named(random_state=0),
             counterpart=SGDClassifier("log_loss", random_state=0),
             grid={"alpha": [0.01, 0.1, 1.0]},
@@ -168,7 +158,6 @@ ENTRIES = [
     ),
     *(
         Entry(
-            name=named.__name__,
             estimator=named(random_state=0),
             counterpart=SGDRegressor(random_state=0),
             grid={"alpha": [0.01, 0.1, 1.0]},
@@ -177,28 +166,24 @@ ENTRIES = [
         for named in (SAGARegressor, SDCARegressor, SVRGRegressor)
     ),
     Entry(
-        name="LOMForestClassifier",
         estimator=LOMForestClassifier(random_state=0),
         counterpart=RandomForestClassifier(random_state=0),
         grid={"n_estimators": [3, 10, 30]},
         data=("iris", "wine", "breast_cancer", "digits"),
     ),
     Entry(
-        name="LOMTreeClassifier",
         estimator=LOMTreeClassifier(random_state=0),
         counterpart=DecisionTreeClassifier(random_state=0),
         grid={"max_depth": [2, 4, 6, 8, 10]},
         data=("iris", "wine", "breast_cancer", "digits"),
     ),
     Entry(
-        name="MeanFieldTwoLayerNet",
         estimator=MeanFieldTwoLayerNet(max_iter=5000, random_state=0),
         counterpart=MLPRegressor(learning_rate_init=0.01, max_iter=5000, random_state=0),
         grid={"alpha": [1.0, 3.0, 10.0, 30.0]},
         data=("diabetes",),
     ),
     Entry(
-        name="MeanFieldTwoLayerNetClassifier",
         estimator=MeanFieldTwoLayerNetClassifier(max_iter=5000, random_state=0),
         counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
         grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
@@ -245,12 +230,9 @@ def main(argv=None):
     # One thread each is fair and, with data so small, much the fastest for both.
     with threadpool_limits(limits=1):
         rows = [
-            _search(data, name, estimator, entry.grid, progress)
+            _search(data, estimator, entry.grid, progress)
             for data, entry in stops
-            for name, estimator in (
-                (entry.name, entry.estimator),
-                (type(entry.counterpart).__name__, entry.counterpart),
-            )
+            for estimator in (entry.estimator, entry.counterpart)
         ]
         _print_table(rows)
         if arguments.plots:
@@ -282,8 +264,9 @@ def _split(data):
     return train_test_split(*DATA[data](return_X_y=True), test_size=0.25, random_state=0)
 
 
-def _search(data, name, estimator, grid, progress):
+def _search(data, estimator, grid, progress):
     """Tune, score, pickle and reload one estimator: a row of the table."""
+    name = type(estimator).__name__
     X_train, X_test, y_train, y_test = _split(data)
     search = GridSearchCV(
         Pipeline([("scale", StandardScaler()), ("model", clone(estimator))]),
@@ -337,31 +320,25 @@ def _write_figure(data, entry, directory):
 
     X_train, _, y_train, _ = _split(data)
     X_train = StandardScaler().fit_transform(X_train)
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for variant, (colour, marker) in zip(entry.variants, styles(), strict=False):
-        model = clone(entry.estimator).set_params(max_iter=FIGURE_ITERATIONS, **variant)
-        with warnings.catch_warnings():
-            # A curve that ends above the others says it.
-            warnings.simplefilter("ignore", ConvergenceWarning)
+    models = [
+        clone(entry.estimator).set_params(max_iter=FIGURE_ITERATIONS, **variant)
+        for variant in entry.variants
+    ]
+    with warnings.catch_warnings():
+        # A curve that ends above the others says it.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for model in models:
             model.fit(X_train, y_train)
-        gap = model.history_["certificate"] / model.history_["objective"]
-        axes.plot(
-            model.history_["passes"],
-            gap,
-            color=colour,
-            marker=marker,
-            markevery=0.1,
-            label=", ".join(f"{parameter}={value!r}" for parameter, value in variant.items()),
-        )
+    labels = [
+        ", ".join(f"{parameter}={value!r}" for parameter, value in variant.items())
+        for variant in entry.variants
+    ]
+    axes = Figure(figsize=(7, 4.5), layout="constrained").add_subplot()
+    ConvergenceDisplay.from_estimators(models, names=labels, slopes=False, ax=axes)
     axes.set_xscale("log")  # variants differ by orders of magnitude
-    axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("passes over the data")
-    axes.set_ylabel("(objective − best lower bound) / objective")
-    axes.set_title(f"{entry.name} on {data}")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    path = directory / f"{data}_{entry.name}.png"
-    figure.savefig(path, dpi=150)
+    name = type(entry.estimator).__name__
+    axes.set_title(f"{name} on {data}")
+    path = directory / f"{data}_{name}.png"
+    axes.figure.savefig(path, dpi=150)
     return path

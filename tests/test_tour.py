@@ -31,7 +31,7 @@ def test_table_has_a_row_for_each_estimator_and_its_counterpart(capsys, recwarn)
     rows = iter(row.findall(output.out))
     for entry in ON_SMALL:
         name, score, _, certificate = next(rows)
-        assert name == entry.name
+        assert name == type(entry.estimator).__name__
         assert 0.9 < float(score) <= 1.0
         assert re.fullmatch(r"[\w -]+ \d\.\de[+-]\d+ [\w' ]*\(\w+\)", certificate)
         name, score, _, certificate = next(rows)
@@ -59,7 +59,8 @@ def test_progress_bars_are_for_terminals(capsys, monkeypatch, terminal, options,
 def test_plots_are_written(capsys, tmp_path):
     directory = tmp_path / "new" / "figures"
     assert _tour.main(["--data", SMALL, "--plots", str(directory)]) == 0
-    expected = [directory / f"{SMALL}_{entry.name}.png" for entry in ON_SMALL if entry.variants]
+    names = [type(entry.estimator).__name__ for entry in ON_SMALL if entry.variants]
+    expected = [directory / f"{SMALL}_{name}.png" for name in names]
     assert expected
     assert sorted(directory.iterdir()) == sorted(expected)
     output = capsys.readouterr().out
@@ -80,5 +81,6 @@ def test_missing_library_is_named_with_the_command_that_brings_it(monkeypatch, l
 def test_model_that_changes_in_a_pickle_is_an_error(monkeypatch):
     changed = SimpleNamespace(predict=lambda X: None)
     monkeypatch.setattr(_tour.pickle, "loads", lambda dump: changed)
-    with pytest.raises(RuntimeError, match=f"{SMALL}: {ON_SMALL[0].name} predicts something else"):
+    name = type(ON_SMALL[0].estimator).__name__
+    with pytest.raises(RuntimeError, match=f"{SMALL}: {name} predicts something else"):
         _tour.main(["--data", SMALL])

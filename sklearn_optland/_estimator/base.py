@@ -100,6 +100,13 @@ class OptlandEstimator:
     # The documentation has no address yet. Until `_doc_link_module` and `_doc_link_template` are
     # set here, scikit-learn's HTML display links to nothing.
 
+    _takes_sparse = False
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self._takes_sparse
+        return tags
+
     def __getstate__(self):
         return {**super().__getstate__(), "_sklearn_optland_version": __version__}
 

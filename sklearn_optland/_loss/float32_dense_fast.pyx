@@ -123,14 +123,16 @@ def as_tiles(X, scale, k):
 
 def fill(Tiles tiles not None, const floating[:, ::1] X, const double[::1] inverse_scale):
     """Copy rows into tiles."""
-    cdef Py_ssize_t i, f, d = X.shape[1]
-    cdef float* row
+    cdef Py_ssize_t tile, first, i, f, count, d = X.shape[1]
+    cdef float* column
     with nogil:
-        for i in range(X.shape[0]):
-            row = &tiles.values[i // OPTLAND_TILE * tiles.stride + i % OPTLAND_TILE]
-            for f in range(d):
-                row[f * OPTLAND_TILE] = <float>(X[i, f] * inverse_scale[f])
-            row[d * OPTLAND_TILE] = 1
+        for tile in range(tiles.n_tiles):
+            first = tile * OPTLAND_TILE
+            count = min(OPTLAND_TILE, tiles.n_rows - first)
+            for f in range(d + 1):
+                column = &tiles.values[tile * tiles.stride + f * OPTLAND_TILE]
+                for i in range(count):
+                    column[i] = <float>(X[first + i, f] * inverse_scale[f]) if f < d else 1
 
 
 def scaled_rows(

@@ -67,6 +67,26 @@ def binary_curvature(
         optland_logistic_curvature(z.shape[0], &z[0, 0], &c[0], &radius[0], &h[0])
 
 
+def curvature_along(
+    const double[:, ::1] P,
+    const double[::1] c,
+    const double[:, ::1] dZ,
+    double[::1] total,  # IN / OUT
+):
+    """Add sum_i c_i (diag p_i - p_i p_i') dz_i, dz less that of the largest p."""
+    cdef Py_ssize_t i, a, top, k = P.shape[1]
+    cdef double mean
+    with nogil:
+        for i in range(P.shape[0]):
+            top, mean = 0, 0
+            for a in range(1, k):
+                top = a if P[i, a] > P[i, top] else top
+            for a in range(k):
+                mean += P[i, a] * (dZ[i, a] - dZ[i, top])
+            for a in range(k):
+                total[a] += c[i] * P[i, a] * (dZ[i, a] - dZ[i, top] - mean)
+
+
 def smallest_change(const double[:, ::1] Z, const double[:, ::1] dZ):
     """The smallest relative change of a probability, -1 if it vanishes, by the Newton step dZ.
 

@@ -8,10 +8,7 @@ from libc.math cimport INFINITY, exp, fabs, log1p, tanh
 
 import numpy as np
 
-
-cdef inline double sigmoid(double r) noexcept nogil:
-    cdef double e = exp(-fabs(r))
-    return e / (1 + e) if r < 0 else 1 / (1 + e)
+from sklearn_optland._loss.scalar_losses_fast cimport sigmoid
 
 
 cdef inline double tightest_curvature(double r) noexcept nogil:

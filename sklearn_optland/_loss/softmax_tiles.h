@@ -18,42 +18,34 @@
 #define OPTLAND_LANES 8
 #define OPTLAND_VECTORS (OPTLAND_TILE / OPTLAND_LANES)
 
+/* Macros on values: through pointers compilers keep the sums on the stack. */
 #if defined(__GNUC__)
 typedef float optland_lanes __attribute__((vector_size(4 * OPTLAND_LANES)));
-OPTLAND_INLINE void optland_fma(optland_lanes *sum, const optland_lanes *a, const optland_lanes *b)
-{
-    *sum += *a * *b;
-}
+typedef float optland_some_lanes
+    __attribute__((vector_size(4 * OPTLAND_LANES), aligned(4), may_alias));
+#define OPTLAND_ZERO(x) (x) = (optland_lanes){0}
+#define OPTLAND_LOAD(x, from) (x) = *(const optland_some_lanes *)(from)
+#define OPTLAND_STORE(x, to) *(optland_some_lanes *)(to) = (x)
+#define OPTLAND_FMA(sum, a, b) (sum) += (a) * (b)
+#define OPTLAND_FMA_NUMBER OPTLAND_FMA
 #else
 typedef struct { float lane[OPTLAND_LANES]; } optland_lanes;
-OPTLAND_INLINE void optland_fma(optland_lanes *sum, const optland_lanes *a, const optland_lanes *b)
-{
-    for (int i = 0; i < OPTLAND_LANES; i++)
-        sum->lane[i] += a->lane[i] * b->lane[i];
-}
+#define OPTLAND_EACH for (int lane_ = 0; lane_ < OPTLAND_LANES; lane_++)
+#define OPTLAND_ZERO(x) OPTLAND_EACH (x).lane[lane_] = 0
+#define OPTLAND_LOAD(x, from) OPTLAND_EACH (x).lane[lane_] = (from)[lane_]
+#define OPTLAND_STORE(x, to) OPTLAND_EACH (to)[lane_] = (x).lane[lane_]
+#define OPTLAND_FMA(sum, a, b) OPTLAND_EACH (sum).lane[lane_] += (a).lane[lane_] * (b).lane[lane_]
+#define OPTLAND_FMA_NUMBER(sum, a, b) OPTLAND_EACH (sum).lane[lane_] += (a).lane[lane_] * (b)
 #endif
 
-OPTLAND_INLINE void optland_load(optland_lanes *out, const float *x)
+OPTLAND_INLINE float optland_reduce(const float *lane)
 {
-    memcpy(out, x, sizeof *out);
-}
-
-OPTLAND_INLINE void optland_splat(optland_lanes *out, float x)
-{
-    float copies[OPTLAND_LANES];
-    for (int i = 0; i < OPTLAND_LANES; i++)
-        copies[i] = x;
-    memcpy(out, copies, sizeof *out);
-}
-
-OPTLAND_INLINE float optland_reduce(const optland_lanes *x)
-{
-    float lane[OPTLAND_LANES];
-    memcpy(lane, x, sizeof lane);
+    float sum[OPTLAND_LANES];
+    memcpy(sum, lane, sizeof sum);
     for (int width = OPTLAND_LANES / 2; width > 0; width /= 2)
         for (int i = 0; i < width; i++)
-            lane[i] += lane[i + width];
-    return lane[0];
+            sum[i] += sum[i + width];
+    return sum[0];
 }
 
 /* z_j = sum_f w[f][j] x_f for `count` classes; w begins at the first of them. */
@@ -61,19 +53,19 @@ OPTLAND_INLINE void optland_tile_scores_some(
     int count, int64_t d, int64_t k, const float *x, const float *w, float *z)
 {
     optland_lanes sum[3][OPTLAND_VECTORS], row[OPTLAND_VECTORS];
-    memset(sum, 0, sizeof sum);
+    for (int j = 0; j < count; j++)
+        for (int v = 0; v < OPTLAND_VECTORS; v++)
+            OPTLAND_ZERO(sum[j][v]);
     for (int64_t f = 0; f < d; f++) {
         for (int v = 0; v < OPTLAND_VECTORS; v++)
-            optland_load(&row[v], x + f * OPTLAND_TILE + v * OPTLAND_LANES);
-        for (int j = 0; j < count; j++) {
-            optland_lanes weight;
-            optland_splat(&weight, w[f * k + j]);
+            OPTLAND_LOAD(row[v], x + f * OPTLAND_TILE + v * OPTLAND_LANES);
+        for (int j = 0; j < count; j++)
             for (int v = 0; v < OPTLAND_VECTORS; v++)
-                optland_fma(&sum[j][v], &row[v], &weight);
-        }
+                OPTLAND_FMA_NUMBER(sum[j][v], row[v], w[f * k + j]);
     }
     for (int j = 0; j < count; j++)
-        memcpy(z + j * OPTLAND_TILE, sum[j], sizeof sum[j]);
+        for (int v = 0; v < OPTLAND_VECTORS; v++)
+            OPTLAND_STORE(sum[j][v], z + j * OPTLAND_TILE + v * OPTLAND_LANES);
 }
 
 /* Scores of tiles, with w (d, k). */
@@ -98,22 +90,27 @@ OPTLAND_INLINE void optland_tile_gradient_some(
     int count, int64_t tiles, int64_t stride, int64_t k, const float *x, const float *r, float *g)
 {
     optland_lanes sum[4][3], row[3];
-    memset(sum, 0, sizeof sum);
+    for (int f = 0; f < 4; f++)
+        for (int j = 0; j < count; j++)
+            OPTLAND_ZERO(sum[f][j]);
     for (int64_t t = 0; t < tiles; t++)
         for (int v = 0; v < OPTLAND_VECTORS; v++) {
             const float *values = x + t * stride + v * OPTLAND_LANES;
             for (int j = 0; j < count; j++)
-                optland_load(&row[j], r + (t * k + j) * OPTLAND_TILE + v * OPTLAND_LANES);
+                OPTLAND_LOAD(row[j], r + (t * k + j) * OPTLAND_TILE + v * OPTLAND_LANES);
             for (int f = 0; f < 4; f++) {
                 optland_lanes value;
-                optland_load(&value, values + f * OPTLAND_TILE);
+                OPTLAND_LOAD(value, values + f * OPTLAND_TILE);
                 for (int j = 0; j < count; j++)
-                    optland_fma(&sum[f][j], &row[j], &value);
+                    OPTLAND_FMA(sum[f][j], row[j], value);
             }
         }
     for (int f = 0; f < 4; f++)
-        for (int j = 0; j < count; j++)
-            g[f * k + j] = optland_reduce(&sum[f][j]);
+        for (int j = 0; j < count; j++) {
+            float lane[OPTLAND_LANES];
+            OPTLAND_STORE(sum[f][j], lane);
+            g[f * k + j] = optland_reduce(lane);
+        }
 }
 
 /* g (d, k), d a multiple of 4: the sum over tiles of x_f r_j. */
@@ -129,6 +126,36 @@ static void optland_tile_gradient(
             case 1: optland_tile_gradient_some(1, tiles, stride, k, values, some, out); break;
             case 2: optland_tile_gradient_some(2, tiles, stride, k, values, some, out); break;
             default: optland_tile_gradient_some(3, tiles, stride, k, values, some, out);
+            }
+        }
+}
+
+/* out = h x for each feature, in the layout of residuals with d classes. */
+OPTLAND_CLONES
+static void optland_tile_weighted(
+    int64_t tiles, int64_t stride, int64_t d, const float *x, const float *h, float *out)
+{
+    for (int64_t t = 0; t < tiles; t++)
+        for (int64_t f = 0; f < d; f++)
+            for (int i = 0; i < OPTLAND_TILE; i++)
+                out[(t * d + f) * OPTLAND_TILE + i] =
+                    h[t * OPTLAND_TILE + i] * x[t * stride + f * OPTLAND_TILE + i];
+}
+
+/* g (d, d), d a multiple of 4, from the first column to the diagonal: the sum over tiles of
+ * x_f r_j. */
+OPTLAND_CLONES
+static void optland_tile_gram(
+    int64_t tiles, int64_t stride, int64_t d, const float *x, const float *r, float *g)
+{
+    for (int64_t f = 0; f < d; f += 4)
+        for (int64_t j = 0; j < f + 4; j += 3) {
+            const float *values = x + f * OPTLAND_TILE, *some = r + j * OPTLAND_TILE;
+            float *out = g + f * d + j;
+            switch (d - j) {
+            case 1: optland_tile_gradient_some(1, tiles, stride, d, values, some, out); break;
+            case 2: optland_tile_gradient_some(2, tiles, stride, d, values, some, out); break;
+            default: optland_tile_gradient_some(3, tiles, stride, d, values, some, out);
             }
         }
 }

@@ -31,8 +31,19 @@ def network_scores(estimator, X):
     return scores_of(X, coefs, intercepts, estimator._hidden_activation)
 
 
+def class_attributes(classes):
+    """What predictions need to know of the classes, as fitted attributes."""
+    activation = "logistic" if len(classes) == 2 else "softmax"
+    return {"classes_": classes, "out_activation_": activation}
+
+
 class NetworkRegressor:
     """Predictions from `coefs_` and `intercepts_`; `_hidden_activation` says which."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict(self, X):
         """Predict targets.

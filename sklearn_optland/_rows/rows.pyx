@@ -22,6 +22,12 @@ cdef extern from "dense_rows.h" nogil:
     void optland_backward(
         Py_ssize_t n, Py_ssize_t d, const double* x, const double* r, double* g
     )
+    void optland_forward_many(
+        Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, const double* x, const double* w, double* z
+    )
+    void optland_backward_many(
+        Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, const double* x, const double* r, double* g
+    )
     void optland_gram(
         Py_ssize_t n, Py_ssize_t d, const double* x, const double* h, double* c, Py_ssize_t ldc,
         double* plain, double* weighted
@@ -31,6 +37,7 @@ cdef enum:
     BLOCK_VALUES = 1 << 16  # 512 KiB of float64: half of a common L2 cache
     MIN_BLOCK_ROWS = 64
     MAX_BLOCK_ROWS = 2048
+    FEW_SCORES = 24  # BLAS packs the rows, which so few products do not pay for
     MAX_TILED_COLUMNS = 128  # BLAS needs longer rows than that to be faster
 
 
@@ -198,6 +205,8 @@ cdef class DenseRows(Rows):
         cdef const double* X = self.rows(start, stop)
         if k == 1:
             optland_forward(stop - start, self.n_columns, X, W, Z)
+        elif k <= FEW_SCORES:
+            optland_forward_many(stop - start, self.n_columns, k, X, W, Z)
         else:
             gemm(False, stop - start, k, self.n_columns, X, W, Z)
 
@@ -207,6 +216,8 @@ cdef class DenseRows(Rows):
         cdef const double* X = self.rows(start, stop)
         if k == 1:
             optland_backward(stop - start, self.n_columns, X, R, G)
+        elif k <= FEW_SCORES:
+            optland_backward_many(stop - start, self.n_columns, k, X, R, G)
         else:
             gemm(True, self.n_columns, k, stop - start, X, R, G)
 

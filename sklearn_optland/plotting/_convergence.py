@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import draw_curve, new_axes, styles
+from sklearn_optland.plotting._style import axes_of, draw_curve, styles
 
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
@@ -113,7 +113,7 @@ class ConvergenceDisplay:
         """
         if x not in XLABELS:
             raise ValueError(f"x must be one of {list(XLABELS)}, got {x!r}.")
-        ax = new_axes() if ax is None else ax
+        ax = axes_of(self, ax, XLABELS[x], "(objective − optimum) / optimum")
         optimum = self._optimum()
         self.lines_, self.slopes_ = [], []
         gaps = {
@@ -133,12 +133,9 @@ class ConvergenceDisplay:
                     )
                     self.slopes_.append(slope)
         ax.set_yscale("log")
-        ax.set_xlabel(XLABELS[x])
-        ax.set_ylabel("(objective − optimum) / optimum")
         ax.grid(alpha=0.3)
         title = "dotted: by the rate table, without its constants" if self.slopes_ else None
         ax.legend(title=title, title_fontsize="small")
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _optimum(self):

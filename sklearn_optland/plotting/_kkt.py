@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import draw_curve, new_axes, styles
+from sklearn_optland.plotting._style import axes_of, draw_curve, styles
 
 LABELS = {
     "W_1": "W, first layer",
@@ -88,7 +88,7 @@ class KKTDisplay:
         display : KKTDisplay
             This object.
         """
-        ax = new_axes() if ax is None else ax
+        ax = axes_of(self, ax, "iterations", "KKT residual")
         self.lines_ = []
         for (name, values), (colour, marker) in zip(self.residuals.items(), styles(), strict=False):
             if not np.any(values):
@@ -98,9 +98,6 @@ class KKTDisplay:
             label = LABELS.get(name, name)
             self.lines_.append(draw_curve(ax, steps, shown, label, colour, marker))
         ax.set_yscale("log")
-        ax.set_xlabel("iterations")
-        ax.set_ylabel("KKT residual")
         ax.grid(alpha=0.3)
         ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
         return self

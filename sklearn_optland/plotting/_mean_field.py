@@ -2,9 +2,10 @@
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.callback import FitCallback
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, new_axes
+from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, axes_of
 
 ANGLES = 2000
 
@@ -14,20 +15,14 @@ def _particles(coefs, intercepts):
     return np.column_stack([coefs[0].T, intercepts[0]]).astype(np.float64), coefs[1]
 
 
-class _Recorder:
+class _Recorder(FitCallback):
     """A callback that keeps the parameters after each step of a fit."""
 
     def __init__(self):
         self.nets = []
 
-    def setup(self, estimator, context):
-        """Nothing to set up."""
-
-    def teardown(self, estimator, context):
-        """Nothing to tear down."""
-
     def on_fit_task_begin(self, estimator, context, **_):
-        """Nothing to note yet."""
+        """Nothing to note yet: no net is made."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, **_):
         """Note the parameters."""
@@ -145,7 +140,6 @@ class ParticlesDisplay:
                 f"nets: found output layers of shapes {sorted(sizes)}; allowed are nets of one "
                 "size."
             )
-        ax = new_axes() if ax is None else ax
         points = []
         for net in self.nets:
             B, A = _particles(*net)
@@ -162,6 +156,7 @@ class ParticlesDisplay:
             points = points @ directions.T
             labels = ["first principal direction", "second principal direction"]
         colours = np.where(self.nets[-1][0][1][:, self.output] > 0, POSITIVE, NEGATIVE)
+        ax = axes_of(self, ax, *labels)
         if len(points) > 1:
             for j in range(points.shape[1]):
                 ax.plot(*points[:, j].T, color=FAINT, linewidth=0.5, zorder=1)
@@ -169,10 +164,8 @@ class ParticlesDisplay:
         ax.scatter(*points[-1].T, marker="o", s=24, c=colours, zorder=3)
         ax.axhline(0, color="0.8", linewidth=0.5, zorder=0)
         ax.axvline(0, color="0.8", linewidth=0.5, zorder=0)
-        ax.set_xlabel(labels[0])
-        ax.set_ylabel(labels[1])
         ax.set_title("|a| b of each neuron; colour: sign of a", fontsize="medium")
-        self.points_, self.ax_, self.figure_ = points, ax, ax.figure
+        self.points_ = points
         return self
 
 
@@ -289,14 +282,11 @@ class CertificateDisplay:
         display : CertificateDisplay
             This object.
         """
-        ax = new_axes() if ax is None else ax
+        ax = axes_of(self, ax, "angle of the direction", "norm of the first variation")
         (self.line_,) = ax.plot(self.angles, self.first_variation, color=NEGATIVE, label="|η|")
         ax.axhline(self.alpha, color=POSITIVE, linestyle="--", linewidth=1, label="alpha")
         at = np.interp(self.particles, self.angles, self.first_variation)
         ax.plot(self.particles, at, "o", color="black", markersize=4, label="neurons")
-        ax.set_xlabel("angle of the direction")
-        ax.set_ylabel("norm of the first variation")
         ax.grid(alpha=0.3)
         ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
         return self

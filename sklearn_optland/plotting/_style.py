@@ -44,8 +44,13 @@ def draw_curve(ax, x, y, name, colour, marker):
     return line
 
 
-def new_axes():
-    """Axes of a new figure. Matplotlib is imported here, when something is to be drawn."""
-    from matplotlib import pyplot
+def axes_of(display, ax, xlabel, ylabel):
+    """The axes that a display draws on and keeps: those given, or of a new figure."""
+    if ax is None:
+        from matplotlib import pyplot  # nobody needs it before something is drawn
 
-    return pyplot.subplots(layout="constrained")[1]
+        ax = pyplot.subplots(layout="constrained")[1]
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax

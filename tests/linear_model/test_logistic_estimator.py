@@ -58,7 +58,7 @@ def test_plan_is_shown(mode):
     )
     if not mode:
         assert binary == ("quasi-newton from samples", "gram")
-        assert several == ("quasi-newton, newton-cg", "kronecker")
+        assert several == ("truncated newton", "class blocks")
     if mode.get("curvature") == "jc12":
         assert (binary[1], several[1]) == ("gram", "jc12")
     assert ("growing" in binary[0]) == ("batch" in mode)

@@ -14,8 +14,10 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland._optim import lbfgs
+from sklearn_optland._rows.reduce import reduce
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
-from sklearn_optland.neural_network._mean_field.passes import divergences
+from sklearn_optland.neural_network._mean_field.passes import Divergence
 
 
 def grid_optimum(X, y, alpha, *, is_log_loss=False, fit_intercept=True, n_angles=400):
@@ -188,6 +190,7 @@ def test_divergences_are_exact_for_scores_of_any_size(k, scores, label, scale):
             q = Decimal(scale) * p + (1 - Decimal(scale)) * (i == label)
             exact += (q * (q / p).ln() if q > 0 else 0) - q + p
         exact = float(exact)
-    found = divergences(F, Y, scale)[0]
+    source = ArraySource(np.zeros((1, 1)), c=np.ones(1))
+    found = reduce(Divergence(True, k), source, (F, 0.0, Y, scale))[0]
     # log p has the rounding of the scores
     assert found == pytest.approx(exact, rel=1e-12, abs=4e-16 * (1 + np.abs(F).max()))

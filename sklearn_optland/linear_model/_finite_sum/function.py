@@ -7,7 +7,6 @@ from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
-from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import (
@@ -122,16 +121,10 @@ def finite_sum(
     used = c > 0
     rows, targets, c = (X, y, c) if used.all() else (X[used], y[used], c[used])
     LOSSES[loss].check_targets(targets, c)
-    share = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
+    l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
     alpha = 0.0 if penalty == "none" else alpha
-    terms = {
-        "penalty": ElasticNet(alpha * share, alpha * (1 - share), positive),
-        "fit_intercept": fit_intercept,
-    }
-    source, coordinates = training_source(rows, c, **terms)
-    problem = FiniteSum(
-        source, targets, loss=loss, epsilon=epsilon, coordinates=coordinates, **terms
-    )
+    source, common = training_source(rows, c, alpha, l1_ratio, positive, fit_intercept)
+    problem = FiniteSum(source, targets, loss=loss, epsilon=epsilon, **common)
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():
         raise ValueError(
@@ -150,17 +143,8 @@ def finite_sum(
         random_state=random_state,
     )
     (x,) = solution.parameters
-    return Bunch(
-        x=x,
-        coef=x[:-1],
-        intercept=x[-1],
-        objective=solution.objective,
-        certificate=solution.certificate,
-        history=solution.history,
-        n_iter=solution.n_iter,
-        solver=solution.solver,
-        rate=solution.rate,
-    )
+    shared = ("objective", "certificate", "history", "n_iter", "solver", "rate")
+    return Bunch(x=x, coef=x[:-1], intercept=x[-1], **{name: solution[name] for name in shared})
 
 
 def _history(steps):

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import softmax, xlogy
+from scipy.special import softmax
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
 from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._loss.intercept import best_shift
-from sklearn_optland._loss.log_loss import class_curvature
+from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.linear_model._coordinates import USERS_OWN
@@ -26,8 +26,6 @@ EPS = np.finfo(float).eps
 TINY = 1e-250
 # An imbalance, relative to the rarest class, that is left to rounding's share.
 BALANCED = 1e-13
-# Scores this far below the row's largest: soon after the kernels hold probabilities up.
-FAR = -700.0
 
 
 @dataclass
@@ -339,17 +337,7 @@ class SoftmaxSum(FiniteSum):
 
     def losses_gap(self, scores, theta):
         """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
-        S = np.empty_like(scores)
-        log_loss.softmax(scores, S)
-        P = self._probabilities(theta)
-        with np.errstate(over="ignore"):
-            divergence = S * _xlogx_minus(np.maximum((P - S) / S, -1.0))
-        lead = scores - scores.max(axis=1, keepdims=True)
-        far = lead < FAR
-        if far.any():  # there S is too large, or P / S overflows: by true logarithms
-            log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
-            divergence[far] = (xlogy(P, P) - P * log_S - P + S)[far]
-        return self.c @ divergence.sum(axis=1)
+        return self.c @ divergences(self._probabilities(theta), scores)
 
     def in_domain(self, theta):
         P = self._probabilities(theta)
@@ -415,11 +403,3 @@ def _less_own_class(R, y):
     R[own] = 0.0
     R[own] = -R.sum(axis=1)
     return R
-
-
-def _xlogx_minus(x):
-    """(1 + x) log(1 + x) - x for x >= -1, without cancellation near 0."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
-        series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
-    return np.where(np.abs(x) < 1e-3, series, direct)

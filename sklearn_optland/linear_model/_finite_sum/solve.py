@@ -1,11 +1,11 @@
 """Run a solver until its certificate is within the tolerance: for estimators, for the function."""
 
-from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
@@ -199,38 +199,6 @@ class Descent:
             best.certificate = self.problem.gap(best.objective, best.certificate)
 
 
-@dataclass
-class Solution:
-    """What `solve` has found.
-
-    Parameters
-    ----------
-    parameters : list of ndarray
-        The best parameters of each problem.
-    objective : float
-    certificate : Certificate
-    certificate_at_zero : float
-        Of parameters that are zero, or more.
-    history : dict of ndarray
-    n_iter : int
-        Passes, those for certificates not counted.
-    solver : str
-    sampling_is_to_blame : bool
-        Whether rows that differ much were drawn uniformly.
-    rate : dict
-    """
-
-    parameters: list
-    objective: float
-    certificate: Certificate
-    certificate_at_zero: float
-    history: dict
-    n_iter: int
-    solver: str
-    sampling_is_to_blame: bool
-    rate: dict
-
-
 def solve(
     problems,
     starts,
@@ -260,7 +228,11 @@ def solve(
 
     Returns
     -------
-    solution : Solution
+    solution : Bunch
+        "parameters", a list, the best of each problem; "objective"; "certificate";
+        "certificate_at_zero", of parameters that are zero, or more; "history"; "n_iter", passes,
+        those for certificates not counted; "solver"; "sampling_is_to_blame", whether rows that
+        differ much were drawn uniformly; "rate".
     """
     rng = private_random_state(random_state, 0)
     step_size = None if step_size == "auto" else step_size
@@ -285,7 +257,7 @@ def solve(
         history = drive(_steps(descents))
         for descent in descents:
             descent.keep_as(dtype)
-    return Solution(
+    return Bunch(
         parameters=[descent.parameters for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
         certificate=_certificate(descents),
@@ -333,12 +305,14 @@ def _certificate(descents):
     return Certificate(quantity, value, tolerance, "stationary", relative)
 
 
-def training_source(X, c, penalty, fit_intercept):
-    """Rows to train on, and the coordinates of their columns."""
+def training_source(X, c, alpha, l1_ratio, positive, fit_intercept):
+    """Rows to train on, and what all problems on them have in common."""
+    penalty = ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio), positive)
     X, coordinates = conditioned_columns(X, c, penalty, fit_intercept)
     # without a penalty the certificate needs a Gram matrix, and that the order
-    in_order = not (penalty.l1 > 0 or penalty.l2 > 0)
-    return ArraySource(X, in_order=in_order, c=c), coordinates
+    source = ArraySource(X, in_order=not (penalty.l1 > 0 or penalty.l2 > 0), c=c)
+    common = {"penalty": penalty, "fit_intercept": fit_intercept, "coordinates": coordinates}
+    return source, common
 
 
 def remedy_of(problem):
@@ -352,12 +326,8 @@ def remedy_of(problem):
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifiers and regressors by finite-sum solvers share."""
 
+    _takes_sparse = True
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     @property
     def penalty(self):
@@ -368,11 +338,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _source(self, X, c):
         """Rows to train on, and what all problems on them have in common."""
-        l1 = self.alpha * self.l1_ratio
-        penalty = ElasticNet(l1, self.alpha * (1 - self.l1_ratio), self.positive)
-        terms = {"penalty": penalty, "fit_intercept": self.fit_intercept}
-        source, coordinates = training_source(X, c, **terms)
-        return source, {**terms, "coordinates": coordinates}
+        return training_source(X, c, self.alpha, self.l1_ratio, self.positive, self.fit_intercept)
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""

@@ -9,6 +9,10 @@ from sklearn_optland._rows.reduce import row_blocks
 class Solver:
     """A solver on one problem, from a start.
 
+    Each has a `start(W)`, to begin or begin anew at W; a `run()`, which goes over the data about
+    once and returns the sum of c_i (change of theta_i)^2, which falls in proportion to the gap; and
+    a `point()`, the current parameters and a dual point or None.
+
     Parameters
     ----------
     problem : FiniteSum
@@ -28,7 +32,7 @@ class Solver:
     starts_from_pulls = False  # at W; W itself is forgotten
 
     def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
-        self.problem, self.rng, self.sampling = problem, rng, sampling
+        self.problem, self.rng = problem, rng
         self.order = np.arange(problem.n_samples, dtype=np.int32)
         L = problem.lipschitz
         self.chances = np.full(problem.n_samples, 1 / problem.n_samples)
@@ -81,21 +85,6 @@ class Solver:
             self.steps.take(order[first:last], *state)
             for first, last in row_blocks(len(order), self.values_per_step())
         )
-
-    def start(self, W):
-        """Begin, or begin anew, at W."""
-        raise NotImplementedError
-
-    def run(self):
-        """Go over the data about once; return how much the dual variables moved.
-
-        That is the sum of c_i (change of theta_i)^2, which falls in proportion to the gap.
-        """
-        raise NotImplementedError
-
-    def point(self):
-        """Return the current parameters and, if the solver has one, a dual point."""
-        raise NotImplementedError
 
     def measured(self):
         """Return the current parameters' evaluation, if the algorithm itself needed it."""

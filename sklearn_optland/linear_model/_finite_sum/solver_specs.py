@@ -98,13 +98,6 @@ def has_uneven_rows(problem):
     return largest > UNEVEN * L.mean() and largest > problem.n_samples * problem.penalty.l2
 
 
-# Columns of the rate table: passes for each factor e in the gap, from n and kappa.
-RATES = {
-    "n + kappa": lambda n, kappa: 1 + kappa / n,
-    "n + sqrt(n kappa)": lambda n, kappa: 1 + np.sqrt(kappa / n),
-}
-
-
 def rate(problem, name, sampling):
     """Return the row of the rate table that a solver belongs to, with the problem's numbers.
 
@@ -115,12 +108,14 @@ def rate(problem, name, sampling):
         of a row (the mean for `sampling="lipschitz"`) by the L2 penalty; "passes_per_e", passes
         for a factor e in the gap by the row's expression, without its constant.
     """
-    row = "n + sqrt(n kappa)" if SOLVERS[name].accelerated else "n + kappa"
     L = np.mean(problem.lipschitz) if sampling == "lipschitz" else np.max(problem.lipschitz)
     l2 = problem.penalty.l2
     kappa = float(L / l2) if l2 > 0 else np.inf
-    passes = float(RATES[row](problem.n_samples, kappa))
-    return {"row": row, "n": problem.n_samples, "kappa": kappa, "passes_per_e": passes}
+    n = problem.n_samples
+    row, passes = "n + kappa", 1 + kappa / n
+    if SOLVERS[name].accelerated:
+        row, passes = "n + sqrt(n kappa)", 1 + float(np.sqrt(kappa / n))
+    return {"row": row, "n": n, "kappa": kappa, "passes_per_e": passes}
 
 
 def _is_ill_conditioned(problem):

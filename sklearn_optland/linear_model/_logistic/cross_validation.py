@@ -107,6 +107,7 @@ class BoundMajorizationLogisticRegressionCV(
     True
     """
 
+    _takes_sparse = True
     _parameter_constraints = {
         "Cs": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "fit_intercept": ["boolean"],
@@ -144,11 +145,6 @@ class BoundMajorizationLogisticRegressionCV(
         self.n_jobs = n_jobs
         self.refit = refit
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     @fit_context
     def fit(self, X, y, sample_weight=None, **params):

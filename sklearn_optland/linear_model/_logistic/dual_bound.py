@@ -37,10 +37,27 @@ def lower_bound(problem, point, direction):
         if bound is not None:
             return bound
     dZ = problem.forward(direction)
+    bound = _bound_of_full_step(problem, point, dZ)
+    return _bound_of_cut_step(problem, point, dZ) if bound is None else bound
+
+
+def _bound_of_full_step(problem, point, dZ):
+    """`lower_bound` where the step stays in the simplex; None where it does not.
+
+    A shift of the step balances the classes: p' is linear in it.
+    """
+    if problem.fit_intercept:
+        dZ = _balanced_step(problem, point.Z, dZ, point.gradient[-1])
+    cut, R, divergence = _newton_dual(problem, point.Z, dZ)
+    gap = _dual_gap(problem, point, R, divergence) if cut == 1.0 else np.inf
+    return _less_rounding(point.objective - gap, point.objective) if gap < np.inf else None
+
+
+def _bound_of_cut_step(problem, point, dZ):
+    """`lower_bound` from the best intercept on, with which a part of a step balances too."""
     Z, loss = _balanced_scores(problem, point)
     if problem.fit_intercept:
-        shift = solve_semidefinite(problem.class_curvature(Z), -problem.curvature_along(Z, dZ))
-        dZ = problem.source.map(partial(shifted, shift), dZ)
+        dZ = _balanced_step(problem, Z, dZ, 0.0)
     objective = loss + problem.half_norm(point.W)
     cut, R, divergence = _newton_dual(problem, Z, dZ)
     gap = _dual_gap(problem, point, R, divergence)
@@ -49,6 +66,13 @@ def lower_bound(problem, point, direction):
         scores = problem.source.map(np.add, Z, dZ)
         bound = max(bound, _softmax_bound(problem, point, Z, loss, scores))
     return bound
+
+
+def _balanced_step(problem, Z, dZ, sums):
+    """The scores dZ of a step with the shift that takes the residuals' sums to 0, from `sums`."""
+    sums = sums + problem.curvature_along(Z, dZ)
+    shift = solve_semidefinite(problem.class_curvature(Z), -sums)
+    return problem.source.map(partial(shifted, shift), dZ)
 
 
 def dual_bound(problem, point, scores):
@@ -146,7 +170,7 @@ def _dual_gap(problem, point, R, divergence, G=None):
     G is the penalty's gradient plus X'R, 0 at the optimum; unless it is known, a pass computes it.
     """
     G = problem.l2 * point.W + problem.backward(R) if G is None else G
-    gap = 0.5 * np.vdot(G[:-1], G[:-1]) + divergence
+    gap = 0.5 / problem.l2 * np.vdot(G[:-1], G[:-1]) + divergence
     if problem.fit_intercept:
         sums, size = _residual_sums(problem, R)
         imbalance = np.abs(sums).max()

@@ -181,6 +181,7 @@ class BoundMajorizationLogisticRegression(
     ('global', True)
     """
 
+    _takes_sparse = True
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="right")],
         "curvature": [StrOptions({"auto", "jc12", "bohning", "bohning-nesterov"})],
@@ -218,11 +219,6 @@ class BoundMajorizationLogisticRegression(
         self.class_weight = class_weight
         self.warm_start = warm_start
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     @fit_context
     def fit(self, X, y, sample_weight=None):

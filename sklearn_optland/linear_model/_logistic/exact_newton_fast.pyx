@@ -1,43 +1,32 @@
 """Newton's method with the exact Hessian, for few parameters, in one call.
 
-    minimise  F(W) = l2/2 |w|^2 + sum_i c_i [logsumexp(z_i) - z_i,y_i],   z_i = W x_i,
-
-W of shape (classes, columns). With an intercept the last column of X is 1, and has no penalty. The
-Hessian is a Laplacian over pairs of classes a < b: M = sum_i c_i p_ia p_ib x_i x_i' is added to the
-blocks (a, a) and (b, b) and taken from (a, b). Gradients are centred over the classes, and so are
-steps: what is added in the direction of a shift of all classes changes no step, and makes the
+The Hessian of the log-loss is a Laplacian over pairs of classes a < b: M = sum_i c_i p_ia p_ib x_i
+x_i' is added to the blocks (a, a) and (b, b) and taken from (a, b). Steps are centred over the
+classes: what is added in the direction of a shift of all classes changes no step, and makes the
 Hessian definite without a penalty too. It is the mean diagonal of each column, times 11'.
-
-The bound is that of `dual_bound.lower_bound` at p' = p + (diag p - pp') dz, dz the scores of the
-Newton step: with the exact step p' balances the intercept by itself.
 """
-from libc.math cimport fabs, fmax, fmin, INFINITY
-from scipy.linalg.cython_blas cimport ddot
+from libc.math cimport fmax, fmin, INFINITY
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
 import numpy as np
 
-from sklearn_optland._rows.blas cimport gemm
+from sklearn_optland.linear_model._logistic.class_major_fast cimport (
+    Problem,
+    Work,
+    dot,
+    dual_gap,
+    evaluate,
+    gradient,
+    problem_of,
+    room,
+    weighted_gram,
+    work_of,
+)
 
 
-cdef extern from "exact_newton.h" nogil:
-    double optland_class_major_loss(
-        long long n, long long k, const double* z, const int* y, const double* c, double* p,
-        double* work)
-    void optland_class_major_residuals(
-        long long n, long long k, const double* p, const int* y, const double* c, double* r,
-        double* others)
-    double optland_class_major_dual(
-        long long n, long long k, const double* p, const double* dz, const int* y,
-        const double* c, double* r, double* work)
+cdef extern from "class_major.h" nogil:
     void optland_pair_weights(
         long long n, const double* c, const double* p_a, const double* p_b, double* h)
-    long long optland_panel_stride(long long d)
-    void optland_gram(
-        long long n, long long d, const double* x, const double* h, double* c, long long ldc,
-        double* plain, double* weighted)
-    enum:
-        OPTLAND_GRAM_ROWS
 
 # Armijo's share of the slope; what float64 leaves open of an objective; trials of a step.
 cdef double ARMIJO = 1e-4
@@ -49,92 +38,17 @@ cdef int POLISHING_STEPS = 4
 cdef double RIDGE = 1e-13
 
 
-cdef struct Problem:
-    int n, d, k, n_penalised
-    double l2
-    const double* x  # n x d
-    const double* xt  # d x n
-    const double* c
-    const int* y
-
-
-cdef struct Work:
-    double* z  # k x n; also scores of a step
-    double* p  # k x n
-    double* r  # k x n
-    double* panels  # two of optland_gram
-    double* by_row  # 3 n
-    double* pair  # d x d
-    double* hessian  # kd x kd
-
-
-cdef double dot(int n, const double* a, const double* b) noexcept nogil:
-    cdef int one = 1
-    return ddot(&n, <double*>a, &one, <double*>b, &one)
-
-
-cdef void scores(Problem q, const double* W, double* z) noexcept nogil:
-    cdef int i
-    for i in range(q.k * q.n):
-        z[i] = 0
-    gemm(False, q.k, q.n, q.d, W, q.xt, z)
-
-
-cdef double half_norm(Problem q, const double* W) noexcept nogil:
-    cdef double total = 0
-    cdef int a
-    for a in range(q.k):
-        total += dot(q.n_penalised, W + a * q.d, W + a * q.d)
-    return 0.5 * q.l2 * total
-
-
-cdef double evaluate(Problem q, Work w, const double* W) noexcept nogil:
-    """The objective; fills w.z and w.p."""
-    scores(q, W, w.z)
-    cdef double loss = optland_class_major_loss(q.n, q.k, w.z, q.y, q.c, w.p, w.by_row)
-    return loss + half_norm(q, W)
-
-
-cdef void add_penalty(Problem q, const double* W, double* G) noexcept nogil:
-    cdef int a, j
-    for a in range(q.k):
-        for j in range(q.n_penalised):
-            G[a * q.d + j] += q.l2 * W[a * q.d + j]
-
-
-cdef void penalty_plus_residuals(Problem q, Work w, const double* W, double* G) noexcept nogil:
-    """G = l2 w + R X, R in w.r, without the mean over the classes, which is rounding."""
-    cdef int a, j
-    cdef double mean
-    for j in range(q.k * q.d):
-        G[j] = 0
-    gemm(False, q.k, q.d, q.n, w.r, q.x, G)
-    add_penalty(q, W, G)
-    for j in range(q.d):
-        mean = 0
-        for a in range(q.k):
-            mean += G[a * q.d + j]
-        for a in range(q.k):
-            G[a * q.d + j] -= mean / q.k
-
-
-cdef void add_pairs(Problem q, Work w) noexcept nogil:
-    """Add the loss' part of the Hessian at w.p, the lower triangle of w.hessian."""
+cdef void add_pairs(Problem q, Work w, double* H) noexcept nogil:
+    """Add the loss' part of the Hessian at w.p, the lower triangle of H."""
     cdef int a, b, i, j, side = q.k * q.d
-    cdef Py_ssize_t panel = OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
-    cdef double* H = w.hessian
     cdef double value
     for a in range(q.k):
         for b in range(a + 1, q.k):
             optland_pair_weights(q.n, q.c, w.p + a * q.n, w.p + b * q.n, w.by_row)
-            for i in range(q.d * q.d):
-                w.pair[i] = 0
-            optland_gram(
-                q.n, q.d, q.x, w.by_row, w.pair, q.d, w.panels, w.panels + panel
-            )
+            weighted_gram(q, w)
             for i in range(q.d):
                 for j in range(i + 1):
-                    value = w.pair[i * q.d + j]
+                    value = w.matrix[i * q.d + j]
                     H[(a * q.d + i) * side + a * q.d + j] += value
                     H[(b * q.d + i) * side + b * q.d + j] += value
                     H[(b * q.d + i) * side + a * q.d + j] -= value
@@ -165,67 +79,12 @@ cdef int factor(Problem q, double* H) noexcept nogil:
     return info
 
 
-cdef int factor_hessian(Problem q, Work w) noexcept nogil:
+cdef int factor_hessian(Problem q, Work w, double* H) noexcept nogil:
     cdef Py_ssize_t i, side = q.k * q.d
     for i in range(side * side):
-        w.hessian[i] = 0
-    add_pairs(q, w)
-    return factor(q, w.hessian)
-
-
-cdef double dual_gap(
-    Problem q, Work w, const double* W, const double* V, double* G
-) noexcept nogil:
-    """Objective minus the value of the Newton step's dual point; infinite if it has none."""
-    cdef double divergence, gap = 0, imbalance = 0, size = 0, largest = 0, total
-    cdef int a, i
-    scores(q, V, w.z)
-    divergence = optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
-    penalty_plus_residuals(q, w, W, G)
-    for a in range(q.k):
-        gap += 0.5 / q.l2 * dot(q.n_penalised, G + a * q.d, G + a * q.d)
-    if q.n_penalised < q.d:
-        for a in range(q.k):
-            total = 0
-            for i in range(q.n):
-                total += w.r[a * q.n + i]
-                size += fabs(w.r[a * q.n + i])
-            imbalance = fmax(imbalance, fabs(total))
-            largest = fmax(largest, fabs(W[a * q.d + q.d - 1]))
-        if not imbalance <= 1e-12 * size:
-            return INFINITY
-        gap += imbalance * q.k * (1 + largest)
-    return gap + divergence
-
-
-cdef Problem problem_of(
-    const double[:, ::1] X, const double[:, ::1] X_transposed, const int[::1] y,
-    const double[::1] c, int k, double l2, bint fit_intercept,
-):
-    cdef Problem q
-    q.n, q.d, q.k = <int>X.shape[0], <int>X.shape[1], k
-    q.n_penalised, q.l2 = q.d - fit_intercept, l2
-    q.x, q.xt, q.c, q.y = &X[0, 0], &X_transposed[0, 0], &c[0], &y[0]
-    return q
-
-
-cdef Py_ssize_t room(Problem q):
-    """Doubles that `work_of` shares out."""
-    cdef Py_ssize_t panels = 2 * OPTLAND_GRAM_ROWS * optland_panel_stride(q.d)
-    return 3 * (q.k + 1) * <Py_ssize_t>q.n + panels + q.d * q.d
-
-
-cdef Work work_of(Problem q, double* memory):
-    """Scratch, but for the Hessian; zero at first."""
-    cdef Work w
-    cdef Py_ssize_t kn = q.k * <Py_ssize_t>q.n
-    w.z = memory
-    w.p = w.z + kn
-    w.r = w.p + kn
-    w.by_row = w.r + kn
-    w.pair = w.by_row + 3 * q.n
-    w.panels = w.pair + q.d * q.d
-    return w
+        H[i] = 0
+    add_pairs(q, w, H)
+    return factor(q, H)
 
 
 def exact_newton(
@@ -238,7 +97,7 @@ def exact_newton(
     bint fit_intercept,
     double tol,
     double[:, :, ::1] path,  # OUT, parameters after each step
-    double[:, ::1] curves,  # OUT, objectives and lower bounds after each step
+    double[:, ::1] curves,  # OUT, objectives, lower bounds and passes after each step
 ):
     """Run Newton's method until the gap is within tol of the objective, then to the last bits.
 
@@ -250,8 +109,8 @@ def exact_newton(
     cdef Py_ssize_t side = q.k * q.d
     cdef double[::1] memory = np.zeros(room(q) + side * side + 3 * side)
     cdef Work w = work_of(q, &memory[0])
-    w.hessian = &memory[0] + room(q)
-    cdef double* G = w.hessian + side * side
+    cdef double* H = &memory[0] + room(q)
+    cdef double* G = H + side * side
     cdef double* V = G + side
     cdef double* new = V + side
     cdef double* at = &W[0, 0]
@@ -262,13 +121,12 @@ def exact_newton(
     with nogil:
         objective = evaluate(q, w, at)
         while True:
-            optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
-            penalty_plus_residuals(q, w, at, G)
-            if polishing < 2 and factor_hessian(q, w) != 0:
+            gradient(q, w, at, G)
+            if polishing < 2 and factor_hessian(q, w, H) != 0:
                 break
             for i in range(n_parameters):
                 V[i] = -G[i]
-            dpotrs(b"U", &n_parameters, &one, w.hessian, &n_parameters, V, &n_parameters, &info)
+            dpotrs(b"U", &n_parameters, &one, H, &n_parameters, V, &n_parameters, &info)
             slope = dot(n_parameters, G, V)
             if -slope <= 8 * tol * objective:
                 bound = fmax(bound, objective - dual_gap(q, w, at, V, new) - 2e-15 * objective)
@@ -301,75 +159,5 @@ def exact_newton(
             for i in range(n_parameters):
                 (&path[n_steps - 1, 0, 0])[i] = at[i]
             curves[n_steps - 1, 0], curves[n_steps - 1, 1] = objective, bound
+            curves[n_steps - 1, 2] = 2 * n_steps  # the evaluation, and the Hessian
     return n_steps, ended_well
-
-
-# Many rows, a block a call
-
-
-def add_newton(
-    const double[:, ::1] X,
-    const double[:, ::1] X_transposed,
-    const int[::1] y,
-    const double[::1] c,
-    const double[:, ::1] W,
-    double[:, ::1] G,  # IN / OUT, gradient of the loss
-    double[:, ::1] H,  # IN / OUT, its Hessian, the lower triangle
-):
-    """Add the gradient and the Hessian of the loss of some rows; returns the loss."""
-    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
-    cdef double[::1] memory = np.zeros(room(q))
-    cdef Work w = work_of(q, &memory[0])
-    cdef double loss
-    w.hessian = &H[0, 0]
-    with nogil:
-        loss = evaluate(q, w, &W[0, 0])
-        optland_class_major_residuals(q.n, q.k, w.p, q.y, q.c, w.r, w.by_row)
-        gemm(False, q.k, q.d, q.n, w.r, q.x, &G[0, 0])
-        add_pairs(q, w)
-    return loss
-
-
-def add_dual(
-    const double[:, ::1] X,
-    const double[:, ::1] X_transposed,
-    const int[::1] y,
-    const double[::1] c,
-    const double[:, ::1] W,
-    const double[:, ::1] V,
-    double[:, ::1] G,  # IN / OUT, R X
-    double[::1] sums,  # IN / OUT, of each class' residuals, and of all magnitudes
-):
-    """Add what the dual point of the Newton step V has; returns its divergence."""
-    cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], 0.0, False)
-    cdef double[::1] memory = np.zeros(room(q))
-    cdef Work w = work_of(q, &memory[0])
-    cdef double divergence
-    cdef Py_ssize_t a, i
-    with nogil:
-        evaluate(q, w, &W[0, 0])
-        scores(q, &V[0, 0], w.z)
-        divergence = optland_class_major_dual(q.n, q.k, w.p, w.z, q.y, q.c, w.r, w.by_row)
-        gemm(False, q.k, q.d, q.n, w.r, q.x, &G[0, 0])
-        for a in range(q.k):
-            for i in range(q.n):
-                sums[a] += w.r[a * q.n + i]
-                sums[q.k] += fabs(w.r[a * q.n + i])
-    return divergence
-
-
-def newton_step(double[:, ::1] H, const double[:, ::1] G, double l2, bint fit_intercept):
-    """The step for a gradient G of loss and penalty, and the loss' Hessian, which is overwritten.
-
-    None if there is no Cholesky factor.
-    """
-    cdef Problem q
-    q.n, q.d, q.k = 0, <int>G.shape[1], <int>G.shape[0]
-    q.n_penalised, q.l2 = q.d - fit_intercept, l2
-    step = -np.asarray(G)
-    cdef double[:, ::1] V = step
-    cdef int side = q.k * q.d, one = 1, info
-    if factor(q, &H[0, 0]) != 0:
-        return None
-    dpotrs(b"U", &side, &one, &H[0, 0], &side, &V[0, 0], &side, &info)
-    return step

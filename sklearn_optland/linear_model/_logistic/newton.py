@@ -20,12 +20,17 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     has_small_hessian,
 )
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
-from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
+from sklearn_optland.linear_model._logistic.newton_kernels import optimum_of_sample
+from sklearn_optland.linear_model._logistic.preconditioners import (
+    ClassBlocksCurvature,
+    choose_preconditioner,
+)
 from sklearn_optland.linear_model._logistic.samples import (
     IMPORTANCE_RIDGE,
     after_samples,
     importance_sample,
     rows_of_batches,
+    sample_of_many,
     sampling_ridge,
     uniform_sample,
 )
@@ -247,6 +252,22 @@ def _lbfgs_steps(problem, point, curvature):
         point = new
         yield MetricStep(point, curvature)
     return point
+
+
+def newton_cg_from_sample(problem, W, rng, otherwise):
+    """Truncated Newton steps from the optimum of a sample, whose curvature preconditions them.
+
+    Where they end, `otherwise(W)` goes on.
+    """
+    sample = sample_of_many(problem, rng)
+    W = W if W.any() else optimum_of_sample(sample, W)
+    curvature = (NewtonCurvature if has_small_hessian(problem) else ClassBlocksCurvature)(sample)
+    curvature.refresh(sample.evaluate(W))
+    point = after_samples(problem, W)
+    fast = problem.in_float32
+    point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
+    if point is not None:
+        yield from otherwise(point.W)
 
 
 def newton_cg(problem, point, metric):

@@ -1,7 +1,6 @@
 """Which algorithm of bound majorization a fit runs, in which metric."""
 
 from enum import Enum
-from functools import partial
 
 from sklearn_optland._optim.majorize import accelerated, majorize
 from sklearn_optland._optim.metrics import MAX_SIDE
@@ -11,23 +10,31 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     JC12Curvature,
     KroneckerCurvature,
 )
-from sklearn_optland.linear_model._logistic.exact_newton import (
-    exact_newton,
-    has_many_rows,
-    is_small,
-    newton_on_blocks,
-)
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
+    newton_cg_from_sample,
     quasi_newton_from_samples,
     quasi_newton_then_newton_cg,
 )
+from sklearn_optland.linear_model._logistic.newton_kernels import (
+    has_cheap_hessian,
+    has_short_products,
+    has_short_rows,
+    in_one_call,
+)
+from sklearn_optland.linear_model._logistic.samples import sample_size
+
+# Multiply-adds of a Hessian product up to which one call in one thread is fastest: where a sample
+# would give a start, and where the rows are too few for one.
+WORK, MAX_WORK = 3e6, 2e7
 
 
 class Algorithm(Enum):
     """What runs; the values are what the estimator shows as `plan_`."""
 
     EXACT_NEWTON = "exact newton"
+    TRUNCATED_NEWTON = "truncated newton"
+    NEWTON_CG_FROM_SAMPLE = "newton-cg from a sample"
     QUASI_NEWTON_FROM_SAMPLES = "quasi-newton from samples"
     NEWTON_CG = "quasi-newton, newton-cg"
     MAJORIZATION = "majorization"
@@ -39,6 +46,7 @@ class Metric(Enum):
     """In which metric; the values are what the estimator shows as `plan_`."""
 
     HESSIAN = "hessian"
+    CLASS_BLOCKS = "class blocks"
     GRAM = "gram"
     JC12 = "jc12"
     KRONECKER = "kronecker"
@@ -56,8 +64,13 @@ CURVATURES = {
 def plan(problem, curvature, batch):
     """Choose an algorithm and its metric for the parameters of the estimator."""
     if curvature == "auto" and batch == "full":
-        if is_small(problem) or has_many_rows(problem):
+        if has_cheap_hessian(problem):
             return Algorithm.EXACT_NEWTON, Metric.HESSIAN
+        from_sample = has_short_rows(problem) and sample_size(problem)
+        if has_short_products(problem, WORK if from_sample else MAX_WORK):
+            return Algorithm.TRUNCATED_NEWTON, Metric.CLASS_BLOCKS
+        if from_sample:
+            return Algorithm.NEWTON_CG_FROM_SAMPLE, Metric.HESSIAN
         return iterative_plan(problem)
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE
@@ -85,13 +98,15 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
     if problem.n_classes == 1:
         return iter(())  # the intercept that it starts with leaves no loss
     curvature = CURVATURES.get(metric)
+
+    def otherwise(W):
+        return start(problem, W, *iterative_plan(problem), tol=tol, refresh=refresh, rng=rng)
+
     match algorithm:
-        case Algorithm.EXACT_NEWTON:
-            plan = iterative_plan(problem)
-            otherwise = partial(start, problem, tol=tol, refresh=refresh, rng=rng)
-            if is_small(problem):
-                return exact_newton(problem, W, tol, lambda W: otherwise(W, *plan))
-            return newton_on_blocks(problem, W, tol, rng, lambda W: otherwise(W, *plan))
+        case Algorithm.EXACT_NEWTON | Algorithm.TRUNCATED_NEWTON:
+            return in_one_call(problem, W, tol, otherwise)
+        case Algorithm.NEWTON_CG_FROM_SAMPLE:
+            return newton_cg_from_sample(problem, W, rng, otherwise)
         case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
         case Algorithm.NEWTON_CG:

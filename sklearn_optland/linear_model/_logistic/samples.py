@@ -7,6 +7,9 @@ from sklearn_optland._rows.row_orders_fast import draw_rows
 # Of the ridge: "growing" takes all of it. An importance sample has seen every direction;
 # a larger ridge would hold up the directions of little curvature.
 IMPORTANCE_RIDGE = 0.01
+# Many rows: the sample that Newton's method starts on, in parts of the data and in rows for each
+# parameter.
+SAMPLE_PART, SAMPLE_ROWS = 32, 10
 
 
 def uniform_sample(problem, index):
@@ -14,6 +17,24 @@ def uniform_sample(problem, index):
     c = problem.source.gather(problem.source.c)
     part = c[index]
     return problem.restrict(index, part * (c.sum() / part.sum()))
+
+
+def sample_size(problem):
+    """Rows of a sample for Newton's method; 0 if that is not a small part of the data."""
+    n = problem.n_samples
+    size = max(n // SAMPLE_PART, SAMPLE_ROWS * problem.k * (problem.n_features + 1))
+    return size if 2 * size < n else 0
+
+
+def sample_of_many(problem, rng):
+    """The problem on a small part of its rows, weighted back; rare classes have a larger part."""
+    source, n = problem.source, problem.n_samples
+    y, c = source.gather(source.y), source.gather(source.c)
+    n_rows = np.maximum(np.bincount(y, minlength=problem.k), 1)
+    part = sample_size(problem) / n * np.maximum(1.0, n / (problem.k * n_rows))
+    probability = np.minimum(part, 1.0)[y]
+    index = np.flatnonzero(rng().random_sample(n) < probability)
+    return problem.restrict(index, c[index] / probability[index])
 
 
 def draw(problem, weights, size, seed):

@@ -28,7 +28,7 @@ from sklearn_optland._estimator.training_rows import (
 )
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor
+from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._rows.source import ArraySource, float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
@@ -461,11 +461,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         """
         rows = classification_rows(self, X, y, sample_weight)
         Y = as_columns(rows.codes, len(rows.classes))
-        fitted = {
-            "classes_": rows.classes,
-            "out_activation_": "logistic" if Y.shape[1] == 1 else "softmax",
-        }
-        self._solve(rows, Y, True, fitted)
+        self._solve(rows, Y, True, class_attributes(rows.classes))
         return self
 
 
@@ -616,12 +612,6 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     >>> net.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.4
     True
     """
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        tags.target_tags.multi_output = True
-        return tags
 
     @fit_context
     def fit(self, X, y, sample_weight=None):

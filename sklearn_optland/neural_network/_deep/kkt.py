@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_optland._net.entrywise_fast import weighted_squares
-from sklearn_optland._net.units import weighted_mean
+from sklearn_optland._net.units import root_mean_square, weighted_mean
 from sklearn_optland._optim.step import Step
-from sklearn_optland._rows.reduce import Statistic, reduce
 
 # The lines of the KKT system, on the seed's page, in its order.
 KKT_LINES = ("W_1", "W_i", "W_l", "V_i", "V_l-1", "V_l", "constraint_i", "constraint_l")
@@ -82,9 +80,8 @@ class Objective:
         self.n_hidden = len(passes.network.sizes) - 2
         self.n_passes = 0.0
         self.columns_square = passes.columns_square()
-        mean = weighted_mean(passes.source, passes.network.sizes[-1], passes.Y)
-        spread, _ = reduce(_Spread(mean.astype(passes.dtype)), passes.source, (passes.Y,))
-        self.constant_residual = float(np.sqrt(spread)) if spread > 0 else 1.0
+        targets = passes.source, passes.network.sizes[-1], passes.Y
+        self.constant_residual = root_mean_square(*targets, center=weighted_mean(*targets))
 
     def at(self, theta, levels=()):
         """Objective, gradient and KKT residual, Grams of some layers, by one pass over the data."""
@@ -126,18 +123,6 @@ class Objective:
         return Objective(self.passes.in_float32(), 1.0, penalty, self.unit)
 
 
-class _Spread(Statistic):
-    """Weighted mean square of the targets' distances from their means."""
-
-    def __init__(self, mean):
-        self.mean, self.values = mean, len(mean)
-
-    def add(self, block, parameters, total):
-        (Y,) = parameters
-        centered = block.local(Y)[block.slice] - self.mean
-        return float(weighted_squares(centered, block.source.c[block.slice]))
-
-
 def _norms(network, theta):
     """Norm of each layer's part of a flat array."""
     return np.array([np.linalg.norm(part) for part in network.layers(theta)], dtype=np.float64)
@@ -145,8 +130,7 @@ def _norms(network, theta):
 
 def feasible_lines(network, gradient):
     """Norms of the eight lines on the feasible set: all but the first three, those of W, are 0."""
-    norms = _norms(network, gradient)
-    return (norms[0], np.linalg.norm(norms[1:-1]), norms[-1], *[0.0] * 5)
+    return lines_of(_norms(network, gradient) ** 2, (), ())
 
 
 def lines_of(squares_w, squares_v, squares_constraint):

@@ -23,7 +23,6 @@ from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._net.units import root_mean_square
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
@@ -139,7 +138,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = _HeldOut(problem, _source(columns, X, Y, c, held))
+                held_out = problem.on(_source(columns, X, Y, c, held)).loss_of
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -164,8 +163,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         fitted = attributes(theta) | certified
         scales = problem.scales
         if self.scale_inputs:  # those of the columns as they are
-            x_scale = root_mean_square(ArraySource(X, c=c), X.shape[1], bias=problem.fit_intercept)
-            scales = scales._replace(x_scale=x_scale)
+            scales = scales._replace(x_scale=columns.length)
         fitted["_flow"] = flow_state(scales)
         finish(self, fitted, history, certificate)
         self._warn(problem, kept.done, X.dtype)
@@ -303,17 +301,6 @@ def _advice(net, dtype):
         needed = float(f"{needed:.2g}")
         return f"Set max_iter to about {needed:.0f}, or tol to {1.1 * falls[-1]:.1g}."
     return "Increase max_iter or tol, or scale the data."
-
-
-class _HeldOut:
-    """The loss of a net on rows that it has not seen, in the user's units."""
-
-    def __init__(self, problem, source):
-        self.problem = problem.on(source)
-
-    def __call__(self, theta):
-        offset = self.problem.layout.parts(theta)[3]
-        return self.problem.units * self.problem.loss(self.problem.scores(theta), offset)
 
 
 def _source(columns, X, Y, c, index):

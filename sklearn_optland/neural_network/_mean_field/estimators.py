@@ -20,7 +20,7 @@ from sklearn_optland._estimator.training_rows import (
     row_weights,
     times_class_weight,
 )
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor
+from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland.neural_network._mean_field import streaming
 from sklearn_optland.neural_network._mean_field.base import MARGIN_ASCENT, MeanFieldNet
 
@@ -191,12 +191,6 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     _is_log_loss = False
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.single_output = True
-        tags.target_tags.multi_output = True
-        return tags
-
     @fit_context
     def fit(self, X, y, sample_weight=None):
         """Fit the net.
@@ -217,11 +211,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         """
         rows = regression_rows(self, X, y, sample_weight, multi_output=True)
         Y = as_targets(rows.y, rows.X.dtype)
-        extra = {
-            "_y_is_1d": rows.y.ndim == 1,
-            "out_activation_": "identity",
-            "n_features_in_": self.n_features_in_,
-        }
+        extra = {"_y_is_1d": rows.y.ndim == 1, "out_activation_": "identity"}
         return self._fit(rows, Y, extra)
 
     @available_if(_is_stochastic)
@@ -505,12 +495,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
             raise ValueError(
                 f"y: found {n_classes} classes; allowed with solver={MARGIN_ASCENT!r} are two."
             )
-        extra = {
-            "classes_": rows.classes,
-            "out_activation_": "logistic" if n_classes == 2 else "softmax",
-            "n_features_in_": self.n_features_in_,
-        }
-        return self._fit(rows, as_columns(rows.codes, n_classes).astype(np.float64), extra)
+        Y = as_columns(rows.codes, n_classes).astype(np.float64)
+        return self._fit(rows, Y, class_attributes(rows.classes))
 
     @available_if(_is_stochastic)
     @fit_context
@@ -560,12 +546,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         if len(strange):
             raise ValueError(f"y: found labels {strange.tolist()}; allowed are {known.tolist()}.")
         codes = np.searchsorted(known, y)
-        extra = {
-            "classes_": known,
-            "out_activation_": "logistic" if len(known) == 2 else "softmax",
-        }
         c = row_weights(X, sample_weight)
         if self.class_weight is not None:
             c = normalized(times_class_weight(c, self.class_weight, y, known, codes))
         Y = as_columns(codes, len(known)).astype(np.float64)
-        return streaming.partial_fit(self, X, Y, c, extra)
+        return streaming.partial_fit(self, X, Y, c, class_attributes(known))

@@ -6,10 +6,10 @@ the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units o
 """
 
 import numpy as np
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, softmax
 
-from sklearn_optland._loss.log_loss import class_curvature
-from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals
+from sklearn_optland._loss.log_loss import class_curvature, divergences
+from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals, times_slope
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
@@ -78,7 +78,8 @@ class LossGradient(Statistic):
                 gA += H.T @ F
                 P = pull[:n]
                 np.matmul(F, A.T, out=P)
-                fast.relu_mask(H, P, gbias)
+                times_slope(P, H, RELU)
+                gbias += P.sum(axis=0)
             gW += x.T @ P
             if self.layout.fit_intercept:
                 goffset += F.sum(axis=0)
@@ -94,26 +95,16 @@ class LossGradient(Statistic):
         return buffers
 
 
-class Scores(Statistic):
-    """F takes the scores."""
+class Outputs(Statistic):
+    """`out` takes the scores, or for A = None the outputs of the hidden layer."""
 
     def __init__(self, m):
         self.values = HIDDEN_COST * (m + 1)
 
     def add(self, block, parameters, _):
-        X, W, bias, A, F = parameters
-        block.local(F)[block.slice] = hidden_layer(block, X, W, bias) @ A
-
-
-class Hidden(Statistic):
-    """H takes the outputs of the hidden layer."""
-
-    def __init__(self, m):
-        self.values = HIDDEN_COST * (m + 1)
-
-    def add(self, block, parameters, _):
-        X, W, bias, H = parameters
-        block.local(H)[block.slice] = hidden_layer(block, X, W, bias)
+        *layer, A, out = parameters
+        H = hidden_layer(block, *layer)
+        block.local(out)[block.slice] = H if A is None else H @ A
 
 
 class Augmented(Statistic):
@@ -180,7 +171,7 @@ class Loss(LossStatistic):
 
 
 class Balance(LossStatistic):
-    """The mean of the pulls, and the loss' Hessian in the output intercept."""
+    """The mean of the pulls, and the log-loss' Hessian in the output intercept."""
 
     def __init__(self, is_log_loss, k):
         super().__init__(is_log_loss, k)
@@ -188,17 +179,11 @@ class Balance(LossStatistic):
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
-        R = F.copy()
-        output_residuals(R, Y, np.ones(len(R)), self.is_log_loss)
-        total[0] -= c @ R
-        if not self.is_log_loss:
-            total[1][np.diag_indices(self.k)] += c.sum()
-            return
-        P = Y + R
-        if self.k == 1:
-            total[1] += c @ (P * (1 - P))[:, 0]
-        else:
-            total[1] += class_curvature(P, c)
+        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss)
+        total[0] += c @ R
+        if self.is_log_loss:
+            P = Y - R
+            total[1] += class_curvature(P, c) if self.k > 1 else c @ (P * (1 - P))
 
 
 def least_margin(F, Y):
@@ -220,27 +205,14 @@ class PullSums(Statistic):
 
 
 class Divergence(LossStatistic):
-    """Mean of `divergences`."""
+    """Mean KL(q || p): q - y = scale (p - y), p a row's probabilities and y its label."""
 
     def add(self, block, parameters, _):
         *scores, scale = parameters
         F, Y, c = self.local(block, *scores)
-        return float(c @ divergences(F, Y, scale))
-
-
-def divergences(F, Y, scale):
-    """KL(q || p) of each row: q - y = scale (p - y), p its probabilities and y its label.
-
-    Every term q log(q/p) - q + p is at least 0, so that what rounding leaves below may be cut off:
-    the sum only grows. p may underflow; log p does not.
-    """
-    if F.shape[1] == 1:
-        F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
-    log_p, p = log_softmax(F, axis=1), softmax(F, axis=1)
-    q = scale * p + (1 - scale) * Y
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(q > 0, q * (np.log(q) - log_p) - q + p, p)
-    return np.maximum(terms, 0.0).sum(axis=1)
+        if self.k == 1:
+            F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
+        return float(c @ divergences(scale * softmax(F, axis=1) + (1 - scale) * Y, F))
 
 
 # Masses of particles that stay where they are: f = sum_j w_j H_j u_j + o, u_j rows of U
@@ -260,7 +232,7 @@ class MassNewton(LossStatistic):
     """What Newton's method needs of the loss in masses w and intercept o.
 
     The total is H'R, the pulls R having the weights of their rows, the sum of R, and the Hessian:
-    its block of w, the one of w and o, and the one of o, which of the squared error is known.
+    its block of w, the one of w and o, and the one of o.
     """
 
     def __init__(self, is_log_loss, k, m):
@@ -277,15 +249,11 @@ class MassNewton(LossStatistic):
             sums += terms
 
     def _curvature(self, F, H, U, c):
+        if not self.is_log_loss or self.k == 1:
+            h = c * expit(F[:, 0]) * expit(-F[:, 0]) if self.is_log_loss else c
+            Q = ((H * h[:, None]).T @ H) * (U @ U.T)
+            return Q, (h @ H)[:, None] * U, h.sum() * np.eye(self.k)
         column = c[:, None]
-        if not self.is_log_loss:
-            Q = ((H * column).T @ H) * (U @ U.T)
-            return Q, (c @ H)[:, None] * U, 0.0
-        if self.k == 1:
-            p = softmax(np.column_stack([F, np.zeros(len(F))]), axis=1)
-            h = p.prod(axis=1)[:, None] * column
-            Q = ((H * h).T @ H) * (U @ U.T)
-            return Q, (h[:, 0] @ H)[:, None] * U, h.sum(axis=0)[:, None]
         P = softmax(F, axis=1)
         mean = H * (P @ U.T)  # sum_k p_k H u_k
         Q = (

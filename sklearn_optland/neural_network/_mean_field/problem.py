@@ -183,14 +183,14 @@ class TwoLayerProblem:
         """f at the rows, without the output intercept; float64."""
         F = self.source.empty(self.n_outputs)
         W, bias, A, _ = self._net(theta)
-        reduce(passes.Scores(len(A)), self.source, (self.X, W, bias, A, F))
+        reduce(passes.Outputs(len(A)), self.source, (self.X, W, bias, A, F))
         return F
 
     def hidden(self, theta, dtype=np.float64):
         """Outputs of the hidden layer, an array of the source."""
         m = self.layout.n_particles(theta)
         H = self.source.empty(m, dtype=dtype)
-        reduce(passes.Hidden(m), self.source, (*self.hidden_layer(theta), H))
+        reduce(passes.Outputs(m), self.source, (*self.hidden_layer(theta), None, H))
         return H
 
     # Over scores
@@ -236,6 +236,10 @@ class TwoLayerProblem:
         offset = self.layout.parts(theta)[3]
         offset[:] = self.best_intercept(self.scores(theta), offset)
         return theta
+
+    def loss_of(self, theta):
+        """Mean loss of a net, in the user's units."""
+        return self.units * self.loss(self.scores(theta), self.layout.parts(theta)[3])
 
     def null_loss(self):
         """Mean loss of the best intercept alone, in the user's units."""

@@ -2,7 +2,7 @@
  *
  * z (n x m, C order) are the inputs of the layer without its biases b, h = max(z + b, 0) its
  * outputs. One output of the net (a, of length m) is by far the most frequent case and is fused;
- * several go through BLAS, between `activate` of entrywise.h and the last loop.
+ * several go through BLAS, with `_net/entrywise.h` between the products.
  */
 #ifndef OPTLAND_RELU_TILES_H
 #define OPTLAND_RELU_TILES_H
@@ -48,21 +48,6 @@ static void optland_relu_pull_##real(                                           
         for (int64_t j = 0; j < m; j++) {                                                          \
             real g = row[j] > 0 ? ri * a[j] : 0;                                                   \
             ga[j] += ri * row[j];                                                                  \
-            row[j] = g;                                                                            \
-            gb[j] += g;                                                                            \
-        }                                                                                          \
-    }                                                                                              \
-}                                                                                                  \
-/* p <- p where h > 0, else 0; gb_j += sum_i p_ij. */                                              \
-OPTLAND_CLONES                                                                                     \
-static void optland_relu_mask_##real(                                                              \
-    int64_t n, int64_t m, const real *h, real *p, real *gb)                                        \
-{                                                                                                  \
-    for (int64_t i = 0; i < n; i++) {                                                              \
-        const real *above = h + i * m;                                                             \
-        real *row = p + i * m;                                                                     \
-        for (int64_t j = 0; j < m; j++) {                                                          \
-            real g = above[j] > 0 ? row[j] : 0;                                                    \
             row[j] = g;                                                                            \
             gb[j] += g;                                                                            \
         }                                                                                          \

@@ -1,7 +1,7 @@
-"""Entrywise work of two-layer ReLU nets on a block of rows.
+"""Entrywise work of two-layer ReLU nets with one output on a block of rows.
 
-f(x) = A' relu(W' x + b): BLAS makes Z = X W; what comes between the products is here, fused for
-nets with one output. The loops are in relu.h, where the compiler vectorises them.
+f(x) = a' relu(W' x + b): BLAS makes Z = X W; what comes between the products is here, fused. The
+loops are in relu.h, where the compiler vectorises them.
 """
 
 from cython cimport floating
@@ -17,8 +17,6 @@ cdef extern from "relu.h" nogil:
         int64_t n, int64_t m, float* h, const float* a, const float* r, float* ga, float* gb)
     void optland_relu_pull_double(
         int64_t n, int64_t m, double* h, const double* a, const double* r, double* ga, double* gb)
-    void optland_relu_mask_float(int64_t n, int64_t m, const float* h, float* p, float* gb)
-    void optland_relu_mask_double(int64_t n, int64_t m, const double* h, double* p, double* gb)
 
 
 def relu_scores(
@@ -55,18 +53,3 @@ def relu_pull(
         else:
             optland_relu_pull_double(
                 H.shape[0], H.shape[1], &H[0, 0], &a[0], &r[0], &ga[0], &gb[0])
-
-
-def relu_mask(
-    const floating[:, ::1] H,
-    floating[:, ::1] P,  # IN / OUT
-    floating[::1] gb,  # IN / OUT: += column sums of what is left
-):
-    """P <- P where H > 0."""
-    if H.shape[0] == 0 or H.shape[1] == 0:
-        return
-    with nogil:
-        if floating is float:
-            optland_relu_mask_float(H.shape[0], H.shape[1], &H[0, 0], &P[0, 0], &gb[0])
-        else:
-            optland_relu_mask_double(H.shape[0], H.shape[1], &H[0, 0], &P[0, 0], &gb[0])

@@ -83,9 +83,7 @@ def _best_masses(problem, theta):
         n_steps += 1
         parameters = H, U, F, offset, problem.Y
         products, balance, Q, cross, free = reduce(newton, problem.source, parameters)[1]
-        if not problem.is_log_loss:
-            free = np.eye(k)  # the weights sum to 1
-        elif k > 1:
+        if problem.is_log_loss and k > 1:
             free += 1 / k  # a constant shift of all classes changes nothing: none is made
         if not problem.fit_intercept:
             cross, free = 0.0 * cross, 0.0 * free

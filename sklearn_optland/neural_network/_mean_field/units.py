@@ -79,6 +79,8 @@ class StandardColumns:
         self.center = None
         if is_on:
             center, spread = mean_and_deviation(X, c)
+            # root mean square of the user's rows, with the bias feature
+            self.length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
             self.spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
             self.center = center if is_centered else np.zeros_like(center)
 

@@ -146,6 +146,7 @@ class LOMTreeClassifier(FittedTree, CallbackSupportMixin, ClassifierMixin, BaseE
     True
     """
 
+    _takes_sparse = True
     _parameter_constraints = {
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "swap_resistance": [Interval(Real, 0, None, closed="left")],
@@ -195,11 +196,6 @@ class LOMTreeClassifier(FittedTree, CallbackSupportMixin, ClassifierMixin, BaseE
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_arrays")

@@ -4,8 +4,8 @@
  * z, p, dz are k x n, y class numbers, c non-negative weights. A loss or a residual near 0 keeps
  * its relative accuracy.
  */
-#ifndef OPTLAND_EXACT_NEWTON_H
-#define OPTLAND_EXACT_NEWTON_H
+#ifndef OPTLAND_CLASS_MAJOR_H
+#define OPTLAND_CLASS_MAJOR_H
 
 #include "dense_rows.h"
 #include "log_loss.h"
@@ -87,6 +87,22 @@ static double optland_class_major_dual(
         smallest = least[i] < smallest ? least[i] : smallest;
     optland_class_major_residuals(n, k, r, y, c, r, mean);
     return smallest < -1.0 ? INFINITY : optland_sum(n, terms);
+}
+
+/* r = c (diag p - pp') dz of each row. */
+OPTLAND_CLONES
+static void optland_class_major_product(
+    int64_t n, int64_t k, const double *p, const double *dz, const double *c, double *r,
+    double *mean)
+{
+    for (int64_t i = 0; i < n; i++)
+        mean[i] = 0;
+    for (int64_t a = 0; a < k; a++)
+        for (int64_t i = 0; i < n; i++)
+            mean[i] += p[a * n + i] * dz[a * n + i];
+    for (int64_t a = 0; a < k; a++)
+        for (int64_t i = 0; i < n; i++)
+            r[a * n + i] = c[i] * p[a * n + i] * (dz[a * n + i] - mean[i]);
 }
 
 /* A pair of classes' share in the curvature of each row, h = c p_a p_b. */

@@ -1,4 +1,4 @@
-"""Newton's method with the exact Hessian against an independent one, and its bounds."""
+"""Newton's method in compiled code against an independent one, and its bounds."""
 
 from functools import partial
 
@@ -7,13 +7,17 @@ import pytest
 from scipy.special import softmax
 from sklearn.base import clone
 
-from sklearn_optland._rows import reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
-from sklearn_optland.linear_model._logistic import exact_newton as exact_newton_module
-from sklearn_optland.linear_model._logistic.exact_newton import newton_on_blocks
+from sklearn_optland.linear_model._logistic import plan
+from sklearn_optland.linear_model._logistic.curvatures import KroneckerCurvature
 from sklearn_optland.linear_model._logistic.exact_newton_fast import exact_newton
+from sklearn_optland.linear_model._logistic.newton import (
+    newton_cg_from_sample,
+    quasi_newton_then_newton_cg,
+)
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
+from sklearn_optland.linear_model._logistic.truncated_newton_fast import truncated_newton
 
 pytestmark = pytest.mark.kernels
 
@@ -53,13 +57,13 @@ def newton(X, y, c, k, l2, n_penalised):
     return W
 
 
-def run(X, y, c, k, l2, fit_intercept, tol, start=None):
+def run(X, y, c, k, l2, fit_intercept, tol, start=None, kernel=exact_newton):
     W = np.zeros((k, X.shape[1])) if start is None else start.copy()
-    path, curves = np.full((50, *W.shape), np.nan), np.full((50, 2), np.nan)
-    n_steps, ended_well = exact_newton(
+    path, curves = np.full((50, *W.shape), np.nan), np.full((50, 3), np.nan)
+    n_steps, ended_well = kernel(
         X, np.ascontiguousarray(X.T), y, c, W, l2, fit_intercept, tol, path, curves
     )
-    return path[:n_steps], curves[:n_steps], ended_well
+    return path[:n_steps], curves[:n_steps, :2], ended_well
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -82,63 +86,100 @@ def test_steps_reach_the_optimum_and_bounds_stay_below_it(
     np.testing.assert_allclose(path[-1].sum(axis=0), 0, atol=1e-9 * np.abs(best).max())
 
 
-def test_bounds_are_true_wherever_it_starts(global_random_seed):
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l2", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize(("n", "d", "k"), [(70, 4, 3), (700, 9, 5), (40, 33, 3), (150, 5, 17)])
+def test_truncated_steps_come_within_the_tolerance(n, d, k, l2, fit_intercept, global_random_seed):
+    X, y, c = problem(n, d, k, global_random_seed)
+    X = np.column_stack([X, np.ones(n)]) if fit_intercept else X
+    lowest = objective(newton(X, y, c, k, l2, d), X, y, c, l2, d)
+    for tol in (1e-3, 1e-6, 1e-10):
+        data = X, y, c, k, l2, fit_intercept, tol
+        path, curves, ended_well = run(*data, kernel=truncated_newton)
+        assert ended_well
+        assert (np.diff(curves[:, 0]) <= 1e-14 * lowest).all()
+        for W, (value, bound) in zip(path, curves, strict=True):
+            assert value == pytest.approx(objective(W, X, y, c, l2, d), rel=1e-12)
+            assert bound <= lowest * (1 + 1e-12)
+        assert value - bound <= tol * value
+        np.testing.assert_allclose(W.sum(axis=0), 0, atol=1e-9 * np.abs(W).max())
+        # from there on it is done
+        path, curves, ended_well = run(*data, start=W, kernel=truncated_newton)
+        assert ended_well
+        assert len(path) == 1
+        assert curves[0, 0] - curves[0, 1] <= tol * value
+
+
+def test_truncated_steps_end_at_the_end_of_the_arithmetic(global_random_seed):
+    X, y, c = problem(200, 6, 4, global_random_seed)
+    lowest = objective(newton(X, y, c, 4, 1.0, 6), X, y, c, 1.0, 6)
+    _, curves, ended_well = run(X, y, c, 4, 1.0, False, 0.0, kernel=truncated_newton)
+    assert ended_well
+    assert curves[-1, 0] == pytest.approx(lowest, rel=1e-14)
+
+
+def test_truncated_steps_on_columns_of_any_size(global_random_seed):
+    """Rows without weight, constant columns, and columns far apart in size."""
+    X, y, c = problem(300, 6, 3, global_random_seed)
+    c[::7] = 0.0
+    X[:, 0], X[:, 1] = 0.0, 3.0
+    X[:, 2:] *= [1e-150, 1e-3, 1e3, 1e5]
+    X = np.column_stack([X, np.ones(300)])
+    lowest = objective(newton(X, y, c, 3, 1.0, 6), X, y, c, 1.0, 6)
+    path, curves, ended_well = run(X, y, c, 3, 1.0, True, 1e-6, kernel=truncated_newton)
+    if ended_well:  # else another method takes over
+        assert curves[-1, 0] <= lowest * (1 + 1e-6)
+    assert (curves[:, 1] <= lowest * (1 + 1e-12)).all()
+    assert np.isfinite(path).all()
+
+
+@pytest.mark.parametrize("kernel", [exact_newton, truncated_newton])
+def test_bounds_are_true_wherever_it_starts(kernel, global_random_seed):
     X, y, c = problem(50, 3, 3, global_random_seed)
     lowest = objective(newton(X, y, c, 3, 0.1, 3), X, y, c, 0.1, 3)
     rng = np.random.default_rng(global_random_seed)
     for size in (1.0, 30.0, 1000.0, 1e6):
         start = rng.normal(size=(3, 3)) * size
-        _, curves, _ = run(X, y, c, 3, 0.1, False, 1e-6, start - start.mean(axis=0))
+        start -= start.mean(axis=0)
+        _, curves, _ = run(X, y, c, 3, 0.1, False, 1e-6, start, kernel)
         assert (curves[:, 1] <= lowest * (1 + 1e-12)).all()
 
 
-def blocks(n, d, k, l2, fit_intercept, seed):
-    """A problem on blocks of rows, and its optimum with a row of parameters for each class."""
-    X, y, c = problem(n, d, k, seed)
-    of_rows = log_loss_problem(
-        ArraySource(X, y=y, c=c), n_classes=k, l2=l2, fit_intercept=fit_intercept
-    )
-    X = np.column_stack([X, np.ones(n)]) if fit_intercept else X
-    best = newton(X, y, c, k, l2, d)
-    return of_rows, best, objective(best, X, y, c, l2, d)
-
-
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize(("n", "d", "k"), [(3000, 2, 3), (1500, 6, 4)])
-def test_blocks_reach_the_optimum_too(n, d, k, fit_intercept, global_random_seed, monkeypatch):
-    monkeypatch.setattr(exact_newton_module, "BLOCK", 700)
-    monkeypatch.setattr(reduce, "CHUNK_WORK", 1 << 12)  # threads share the rows
-    monkeypatch.setattr(exact_newton_module, "SAMPLE_ROWS", 20)
-    of_rows, best, lowest = blocks(n, d, k, 0.5, fit_intercept, global_random_seed)
+@pytest.mark.parametrize("d", [4, 120])
+def test_steps_from_a_sample_reach_the_optimum(d, fit_intercept, global_random_seed):
+    n, k = 40 * d * 5, 5
+    X, y, c = problem(n, d, k, global_random_seed)
+    of_rows = log_loss_problem(
+        ArraySource(X, y=y, c=c), n_classes=k, l2=1.0, fit_intercept=fit_intercept
+    )
     rng = partial(np.random.RandomState, global_random_seed)
-    start, otherwise = of_rows.zeros(), pytest.fail
-    steps = list(newton_on_blocks(of_rows, start, 1e-6, rng, otherwise))
-    within = [step.point.objective - step.lower_bound <= 1e-6 * lowest for step in steps]
-    assert 1 <= within.index(True) <= 8
-    for step in steps:
-        assert step.lower_bound <= lowest * (1 + 1e-12)
-        assert step.point.objective >= lowest * (1 - 1e-12)
-    assert lowest - steps[-1].lower_bound <= 1e-12 * lowest
-    W = steps[-1].point.W
-    np.testing.assert_allclose(W[: best.shape[1]].T, best, atol=1e-8 * np.abs(best).max())
-    again = next(newton_on_blocks(of_rows, W, 1e-6, rng, otherwise))  # without a sample
-    assert again.point.objective - again.lower_bound <= 1e-12 * lowest
+
+    def otherwise(W):
+        return quasi_newton_then_newton_cg(of_rows, W, KroneckerCurvature, rng)
+
+    *_, last = newton_cg_from_sample(of_rows, of_rows.zeros(), rng, otherwise)
+    scale = np.abs(of_rows.evaluate(of_rows.zeros()).gradient).max()
+    assert np.abs(of_rows.evaluate(last.point.W).gradient).max() <= 1e-8 * scale
+    again = next(newton_cg_from_sample(of_rows, last.point.W, rng, otherwise), last)
+    assert again.point.objective <= last.point.objective * (1 + 1e-14)
 
 
-def test_the_fit_of_many_rows_is_that_of_every_other_method(global_random_seed):
+def test_the_fit_of_many_rows_is_that_of_every_other_method(global_random_seed, monkeypatch):
+    monkeypatch.setattr(plan, "WORK", 0.0)
     X, y, c = problem(30_000, 3, 3, global_random_seed)
     fits = [
         BoundMajorizationLogisticRegression(tol=1e-10, curvature=curvature)
         for curvature in ("auto", "bohning-nesterov")
     ]
     fits = [fit.fit(X, y, sample_weight=c) for fit in fits]
-    assert fits[0].plan_ == ("exact newton", "hessian")
+    assert fits[0].plan_ == ("newton-cg from a sample", "hessian")
     assert all(fit.certificate_.reached for fit in fits)
     assert (np.diff(fits[0].history_["objective"]) <= 0).all()
     np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, atol=1e-4)
     sorted_rows = np.argsort(y, kind="stable")  # a sample sees all classes
     fit = clone(fits[0]).fit(X[sorted_rows], y[sorted_rows], sample_weight=c[sorted_rows])
-    np.testing.assert_allclose(fit.coef_, fits[0].coef_, atol=1e-6)
+    np.testing.assert_allclose(fit.coef_, fits[0].coef_, atol=1e-5)
 
 
 def test_data_that_no_newton_step_helps_go_on_otherwise():
