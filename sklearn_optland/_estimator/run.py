@@ -1,10 +1,11 @@
-"""Run an algorithm: callbacks, early stopping, the step that is kept, what is stored."""
+"""The one loop that runs an algorithm: callbacks, early stopping, history, Ctrl-C."""
 
 from functools import partial
+from time import perf_counter
 
 import numpy as np
 
-from sklearn_optland._estimator.callbacks import Iteration, fit_loop, warn_unless_reached
+from sklearn_optland._estimator.advice import warn_unless_reached
 from sklearn_optland._estimator.early_stopping import BestSoFar
 
 
@@ -22,7 +23,7 @@ def run(
     curve="validation_loss",
     task_name="iteration",
 ):
-    """Ask an algorithm for steps until it is done, and say which one is kept.
+    """Ask an algorithm for steps under scikit-learn's callbacks, and say which one is kept.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def run(
     steps : iterator of Step
         The algorithm, a generator that computes a step each time it is asked.
     attributes : callable
-        Makes the fitted attributes that `predict` needs of a step's parameters.
+        Makes the fitted attributes that `predict` needs of a step's parameters; called only if a
+        callback asks for a fitted estimator.
     rows : TrainingRows
     max_iter : int
         The most steps.
@@ -51,31 +53,55 @@ def run(
     Returns
     -------
     kept : Step
-    history : dict of ndarray
-        As `fit_loop` returns it.
-    """
-    best, kept = BestSoFar(patience), None
+    history : dict of str to ndarray
+        The curves, an entry a step, and "seconds" since the start of the loop.
 
-    def iterations():
-        nonlocal kept
-        for number, step in enumerate(steps):
-            stop, is_kept = False, held_out is None and (not keeps_best or step.reached)
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, with a message that says how far the fit had come.
+    """
+    best, kept, records, reconstruct = BestSoFar(patience), None, [], None
+    context, data = estimator._init_callback_context(max_subtasks=max_iter), rows.callback_data
+    context.call_on_fit_task_begin(estimator=estimator, **data)
+    # Building a context for each step costs a few microseconds: only if someone listens.
+    listening = hasattr(estimator, "_skl_callbacks")
+    start = perf_counter()
+    try:
+        for number in range(max_iter):
+            if listening:
+                task = context.subcontext(task_name=task_name)
+                task.call_on_fit_task_begin(
+                    estimator=estimator, reconstruction_attributes=reconstruct, **data
+                )
+            step = next(steps)
+            stop, is_kept = step.done, held_out is None and (not keeps_best or step.reached)
             if held_out is not None:
                 step.curves[curve] = np.nan
                 if step.done or number % every == 0:
                     step.curves[curve] = loss = held_out(step.parameters)
-                    stop = best.update(loss)
+                    stop |= best.update(loss)
                     is_kept = best.age == 0
             elif keeps_best:
                 best.update(step.loss)
                 is_kept |= best.age == 0
             if is_kept or kept is None:
-                kept = step
-            yield Iteration(step.curves, partial(attributes, kept.parameters), step.done or stop)
-
-    history = fit_loop(
-        estimator, iterations(), max_iter=max_iter, task_name=task_name, **rows.callback_data
-    )
+                kept, reconstruct = step, partial(attributes, step.parameters)
+            records.append({**step.curves, "seconds": perf_counter() - start})
+            if listening:
+                stop |= task.call_on_fit_task_end(
+                    estimator=estimator, reconstruction_attributes=reconstruct, **data
+                )
+            if stop:
+                break
+    except KeyboardInterrupt:
+        last = ", ".join(f"{name} {value:.6g}" for name, value in (records or [{}])[-1].items())
+        raise KeyboardInterrupt(
+            f"{type(estimator).__name__}.fit was interrupted after {len(records)} iterations"
+            f"{' (' + last + ')' if last else ''}; the estimator keeps what it had before the fit."
+        ) from None
+    context.call_on_fit_task_end(estimator=estimator, reconstruction_attributes=reconstruct, **data)
+    history = {name: np.array([record[name] for record in records]) for name in records[0]}
     return kept, history
 
 

@@ -33,9 +33,3 @@ def dual_scale(polar, alpha, best=1.0):
         return max(best, 0.0)
     # the last ulp must not leave the set
     return max(min(best, alpha / polar * (1 - 2 * EPS)), 0.0)
-
-
-def best_scale_of_squares(Y, R, c):
-    """The factor of the residuals R = Y - F at which the dual of 1/2 sum_i c_i |r_i|^2 is best."""
-    square = c @ np.einsum("ij,ij->i", R, R)
-    return float(c @ np.einsum("ij,ij->i", Y, R) / square) if square > 0 else 0.0

@@ -1,76 +1,48 @@
-"""The log-loss at scores that are known, row by row and as statistics for `reduce`.
+"""The log-loss at scores that are known, over the rows of a source and row by row.
 
 Scores Z, their changes dZ, residuals R and probabilities P have a row of k values for each row;
 k = 1 score is that of class 1 of two. Here nothing passes over X.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy.special import xlogy
 
 from sklearn_optland._loss import log_loss_fast as kernels
-from sklearn_optland._rows.reduce import Statistic
+from sklearn_optland._rows.reduce import ExtremeOf, SumOf, reduce
 
 # Scores this far below the row's largest: soon after the kernels hold probabilities up.
 FAR = -700.0
 
 
-class LossAlong(Statistic):
-    """The loss at the scores Z + t dZ, and its derivative in t.
-
-    Parameters of `reduce`: Z, dZ, t.
-    """
-
-    def zero(self, parameters):
-        return np.zeros(1)
-
-    def add(self, block, parameters, slope):
-        Z, dZ, t = parameters
-        Z, dZ = block.local(Z)[block.slice], block.local(dZ)[block.slice]
-        y, c = block.source.y[block.slice], block.source.c[block.slice]
-        loss, block_slope = kernels.loss_along(y, c, Z, dZ, t)
-        slope += block_slope
-        return loss
+def loss_along(source, Z, dZ, t):
+    """The loss at the scores Z + t dZ, and its derivative in t."""
+    sums = SumOf(partial(kernels.loss_along, t=t), (2,), values=1.0)
+    return reduce(sums, source, (source.y, source.c, Z, dZ))[1]
 
 
-class SmallestChange(Statistic):
-    """The smallest relative change of a probability by the Newton step dZ; parameters Z, dZ."""
-
-    def zero(self, parameters):
-        return np.zeros(1)
-
-    def add(self, block, parameters, smallest):
-        Z, dZ = (block.local(array)[block.slice] for array in parameters)
-        np.minimum(smallest, kernels.smallest_change(Z, dZ), out=smallest)
-
-    def merge(self, total, part):
-        np.minimum(total, part, out=total)
+def smallest_change(source, Z, dZ):
+    """The smallest relative change of a probability by the Newton step dZ."""
+    return reduce(ExtremeOf(kernels.smallest_change, np.minimum), source, (Z, dZ))[1]
 
 
-class LargestChange(Statistic):
-    """The largest magnitude of a change of scores; parameters the new ones and the old ones."""
-
-    def zero(self, parameters):
-        return np.zeros(1)
-
-    def add(self, block, parameters, largest):
-        Z_new, Z = (block.local(array)[block.slice] for array in parameters)
-        np.maximum(largest, np.abs(Z_new - Z).max(initial=0.0), out=largest)
-
-    def merge(self, total, part):
-        np.maximum(total, part, out=total)
+def largest_change(source, Z_new, Z):
+    """The largest magnitude of a change of scores."""
+    return reduce(ExtremeOf(_largest_change, np.maximum), source, (Z_new, Z))[1]
 
 
-class NewtonDual(Statistic):
+def _largest_change(Z_new, Z):
+    return np.abs(Z_new - Z).max(initial=0.0)
+
+
+def newton_dual(source, Z, dZ, cut, R):
     """KL(p' || p) of the Newton step's dual point p' = p + cut (diag p - pp') dz.
 
-    Parameters of `reduce`: Z, dZ, cut, and R of the source, which takes c (p' - y).
+    R, of the source, takes c (p' - y).
     """
-
-    def add(self, block, parameters, _):
-        Z, dZ, cut, R = parameters
-        Z, dZ, R = (block.local(array)[block.slice] for array in (Z, dZ, R))
-        y, c = block.source.y[block.slice], block.source.c[block.slice]
-        return kernels.newton_dual(Z, dZ, cut, y, c, R)
+    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0)
+    return reduce(total, source, (Z, dZ, source.y, source.c, R))[1]
 
 
 # Functions for `source.map` and for `SumOf`
@@ -87,7 +59,7 @@ def softmax(Z):
 def residuals(Z, y, c):
     """c (P - Y)."""
     R = np.empty_like(Z)
-    kernels.newton_dual(Z, np.zeros_like(Z), 1.0, y, c, R)
+    kernels.newton_dual(Z, np.zeros_like(Z), y, c, R, cut=1.0)
     return R
 
 

@@ -1,33 +1,10 @@
 """Penalties of linear models, as solvers and certificates see them."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from sklearn_optland._loss.gauge_dual import dual_scale
-
-
-class Penalty(Protocol):
-    """A convex penalty of coefficients w, the intercept not among them."""
-
-    def value(self, w):
-        """Return the penalty of w: infinite outside the feasible set."""
-
-    def project(self, w):
-        """Return the nearest w that is feasible."""
-
-    def prox(self, v):
-        """Minimise penalty(w) - l2/2 |w|^2 + |w - v|^2 / 2, l2/2 |w|^2 being its quadratic part."""
-
-    def largest_scale(self, v):
-        """Return the largest t <= 1 for which the conjugate of the penalty is finite at t v."""
-
-    def subgradient(self, w, v):
-        """Return the subgradient at a feasible w that is nearest to v."""
-
-    def fenchel_gap(self, w, v):
-        """Return penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
 
 
 @dataclass(frozen=True)

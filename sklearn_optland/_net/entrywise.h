@@ -151,6 +151,16 @@ static double NAME(softmax_log_loss)(                                           
             f[j] = y[j] > 0 ? -scale * rest : scale * f[j];                                        \
     }                                                                                              \
     return total;                                                                                  \
+}                                                                                                  \
+                                                                                                   \
+/* The loss of the output layer, one of the three above. */                                        \
+static double NAME(output_residuals)(                                                              \
+    int64_t rows, int64_t width, int is_log_loss, const REAL *y, const double *c, REAL *f)         \
+{                                                                                                  \
+    if (!is_log_loss)                                                                              \
+        return NAME(squared_error)(rows, width, y, c, f);                                          \
+    return width == 1 ? NAME(binary_log_loss)(rows, y, c, f)                                       \
+                      : NAME(softmax_log_loss)(rows, width, y, c, f);                              \
 }
 
 #define OPTLAND_FLOAT(name) optland_##name##_float

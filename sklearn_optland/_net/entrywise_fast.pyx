@@ -30,23 +30,12 @@ cdef extern from "entrywise.h" nogil:
     double optland_weighted_squares_double(
         long long rows, long long width, const double* c, const double* x
     )
-    double optland_squared_error_float(
-        long long rows, long long width, const float* y, const double* c, float* f
+    double optland_output_residuals_float(
+        long long rows, long long width, int is_log_loss, const float* y, const double* c, float* f
     )
-    double optland_squared_error_double(
-        long long rows, long long width, const double* y, const double* c, double* f
-    )
-    double optland_binary_log_loss_float(
-        long long rows, const float* y, const double* c, float* f
-    )
-    double optland_binary_log_loss_double(
-        long long rows, const double* y, const double* c, double* f
-    )
-    double optland_softmax_log_loss_float(
-        long long rows, long long width, const float* y, const double* c, float* f
-    )
-    double optland_softmax_log_loss_double(
-        long long rows, long long width, const double* y, const double* c, double* f
+    double optland_output_residuals_double(
+        long long rows, long long width, int is_log_loss, const double* y, const double* c,
+        double* f
     )
 
 KINDS = {
@@ -112,24 +101,11 @@ def output_residuals(
         return 0.0
     with nogil:
         if floating is float:
-            if not is_log_loss:
-                total = optland_squared_error_float(
-                    F.shape[0], F.shape[1], &Y[0, 0], &c[0], &F[0, 0]
-                )
-            elif F.shape[1] == 1:
-                total = optland_binary_log_loss_float(F.shape[0], &Y[0, 0], &c[0], &F[0, 0])
-            else:
-                total = optland_softmax_log_loss_float(
-                    F.shape[0], F.shape[1], &Y[0, 0], &c[0], &F[0, 0]
-                )
-        elif not is_log_loss:
-            total = optland_squared_error_double(
-                F.shape[0], F.shape[1], &Y[0, 0], &c[0], &F[0, 0]
+            total = optland_output_residuals_float(
+                F.shape[0], F.shape[1], is_log_loss, &Y[0, 0], &c[0], &F[0, 0]
             )
-        elif F.shape[1] == 1:
-            total = optland_binary_log_loss_double(F.shape[0], &Y[0, 0], &c[0], &F[0, 0])
         else:
-            total = optland_softmax_log_loss_double(
-                F.shape[0], F.shape[1], &Y[0, 0], &c[0], &F[0, 0]
+            total = optland_output_residuals_double(
+                F.shape[0], F.shape[1], is_log_loss, &Y[0, 0], &c[0], &F[0, 0]
             )
     return total

@@ -32,6 +32,10 @@ class Network:
         """Shapes of the layers' matrices."""
         return [(n_in + 1, n_out) for n_in, n_out in pairwise(self.sizes)]
 
+    def gram_shapes(self, levels):
+        """Shapes of the Gram matrices of some layers' inputs."""
+        return [(self.sizes[level] + 1, self.sizes[level] + 1) for level in levels]
+
     @property
     def n_parameters(self):
         """Length of the flat array."""

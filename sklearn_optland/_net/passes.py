@@ -54,7 +54,6 @@ class Passes:
             dtype=self.dtype,
         )
         self.Y = source.map(standardise, source.Y)
-        self.c_inverse = source.map(_reciprocal, source.c)
 
     def in_float32(self):
         """The same passes on a copy of the rows in float32, in standard units."""
@@ -69,22 +68,6 @@ class Passes:
     def value(self, theta):
         """Mean loss."""
         return self._reduce(_Loss(self.forward), theta, self.Y)[0]
-
-    def gradient(self, theta):
-        """Mean loss and its gradient, by the exact adjoint.
-
-        Parameters
-        ----------
-        theta : ndarray
-
-        Returns
-        -------
-        loss : float
-        gradient : ndarray of the shape and dtype of theta
-        """
-        statistic = _LossGradient(self.forward)
-        loss, (gradient, *_) = self._reduce(statistic, theta, self.Y, self.c_inverse)
-        return loss, gradient
 
     def gradient_and_squares(self, theta, levels=()):
         """Mean loss and its gradient, and the layers' mean squares.
@@ -105,8 +88,8 @@ class Passes:
         grams : dict of int to ndarray of shape (n_in + 1, n_in + 1)
             As `grams` has them.
         """
-        statistic = _LossGradient(self.forward, with_squares=True, levels=levels)
-        loss, totals = self._reduce(statistic, theta, self.Y, self.c_inverse)
+        statistic = _LossGradient(self.forward, levels)
+        loss, totals = self._reduce(statistic, theta, self.Y)
         gradient, squares, *grams = totals
         grams = {level: gram.astype(np.float64) for level, gram in zip(levels, grams, strict=True)}
         return loss, gradient, squares.astype(np.float64), grams
@@ -140,10 +123,6 @@ class Passes:
     def _reduce(self, statistic, theta, *arrays):
         layers = self.network.layers(theta)
         return reduce(statistic, self.source, (self.columns, layers, *arrays))
-
-
-def _reciprocal(c):
-    return 1.0 / np.maximum(c, np.finfo(float).tiny)
 
 
 def _in_float32(Y):
@@ -255,45 +234,34 @@ class _Loss(_NetStatistic):
 class _LossGradient(_NetStatistic):
     """Mean loss; its gradient, the layers' mean squares and Gram matrices of their inputs."""
 
-    def __init__(self, forward, with_squares=False, levels=()):
+    def __init__(self, forward, levels):
         super().__init__(forward)
-        self.with_squares, self.levels = with_squares, levels
-
-    def zero(self, parameters):
-        network, dtype = self.forward.network, self.forward.dtype
-        n_layers = len(network.sizes) - 1
-        widths = [network.sizes[level] + 1 for level in self.levels]
-        return [
-            np.zeros(network.n_parameters, dtype=dtype),
-            np.zeros((2 * self.with_squares, n_layers), dtype=dtype),
-            *(np.zeros((width, width), dtype=dtype) for width in widths),
-        ]
+        self.levels, self.dtype, network = levels, forward.dtype, forward.network
+        squares = 2, len(network.shapes)
+        self.shape = [network.n_parameters, squares, *network.gram_shapes(levels)]
 
     def add(self, block, parameters, total):
-        columns, layers, Y, c_inverse = parameters
+        columns, layers, Y = parameters
         gradient, squares, *grams = total
         forward, loss = self.forward, 0.0
         is_log_loss, kind = forward.network.is_log_loss, forward.kinds[0]
         gradient, buffers = forward.network.layers(gradient), forward.buffers(block)
-        X, c = _columns_of(block, columns), block.source.c
-        Y, c_inverse = block.local(Y), block.local(c_inverse)
+        X, Y, c = _columns_of(block, columns), block.local(Y), block.source.c
         for rows in forward.blocks(block):
             V = forward(layers, X, rows, buffers)
             for level, G in zip(self.levels, grams, strict=True):
                 self.add_gram(G, V[level], c[rows])
             D = V[-1]
+            c_inverse = 1.0 / np.maximum(c[rows], np.finfo(float).tiny)  # D gets the factor c
             loss += output_residuals(D, Y[rows], c[rows], is_log_loss)
             for level in range(len(layers) - 1, -1, -1):
                 part = buffers["parts"][level]
                 np.matmul(V[level].T, D, out=part)
                 gradient[level][:-1] += part
                 gradient[level][-1] += D.sum(axis=0)
-                if self.with_squares:
-                    # D has the factor c already.
-                    squares[1, level] += weighted_squares(D, c_inverse[rows])
-                    if level:
-                        squares[0, level] += weighted_squares(V[level], c[rows])
+                squares[1, level] += weighted_squares(D, c_inverse)
                 if level:
+                    squares[0, level] += weighted_squares(V[level], c[rows])
                     below = buffers["adjoints"][level - 1][: len(D)]
                     np.matmul(D, layers[level][:-1].T, out=below)
                     times_slope(below, V[level], kind)
@@ -306,11 +274,7 @@ class _Grams(_NetStatistic):
 
     def __init__(self, forward, levels):
         super().__init__(forward)
-        self.levels = levels
-
-    def zero(self, parameters):
-        widths = [self.forward.network.sizes[level] + 1 for level in self.levels]
-        return [np.zeros((width, width)) for width in widths]
+        self.levels, self.shape = levels, forward.network.gram_shapes(levels)
 
     def add(self, block, parameters, total):
         columns, layers = parameters

@@ -193,10 +193,7 @@ class _ColumnStatistic(Statistic):
 
     def __init__(self, n_columns):
         # Three temporary arrays of float64 a block.
-        self.n_columns, self.values = n_columns, 32 * n_columns
-
-    def zero(self, parameters):
-        return np.zeros(self.n_columns)
+        self.shape, self.values = n_columns, 32 * n_columns
 
     def rows(self, block, array):
         """The block's rows."""
@@ -207,7 +204,7 @@ class _Extremes(_ColumnStatistic):
     """The largest and the smallest entries."""
 
     def zero(self, parameters):
-        return np.vstack([np.full(self.n_columns, -np.inf), np.full(self.n_columns, np.inf)])
+        return np.vstack([np.full(self.shape, -np.inf), np.full(self.shape, np.inf)])
 
     def add(self, block, parameters, total):
         A = self.rows(block, *parameters)

@@ -136,8 +136,6 @@ def minimize(function, theta, memory, metric=None):
     passes = 1
 
     def evaluate(size):
-        nonlocal passes
-        passes += 1
         trial = theta + theta.dtype.type(size) * direction
         new, new_gradient = function(trial)
         return new, (trial, new, new_gradient)
@@ -153,7 +151,8 @@ def minimize(function, theta, memory, metric=None):
             size = min(1.0, 1 / max(float(np.linalg.norm(gradient)), 1e-300))
         slope = float(gradient @ direction)
         settings = {"size": size, "slack": ulp(value) / 2, "max_trials": MAX_TRIALS}
-        _, trial = backtrack(evaluate, value, slope, **settings)
+        _, trial, n_trials = backtrack(evaluate, value, slope, **settings)
+        passes += n_trials
         if trial is None or np.array_equal(trial[0], theta):
             if not memory:
                 yield as_step(done=True)

@@ -42,20 +42,21 @@ def backtrack(
         0 if no trial was good enough.
     point : object
         What `evaluate` returned besides the value; None if size is 0.
+    n_trials : int
     """
     if not (slope < 0 and isfinite(slope)):
-        return 0.0, None
+        return 0.0, None, 0
     least, most = cuts
-    for _ in range(max_trials):
+    for trial in range(max_trials):
         new, point = evaluate(size)
         change = new - value
         if isfinite(change) and change <= share * size * slope + slack:
-            return size, point
+            return size, point, trial + 1
         cut = least
         if isfinite(change):
             cut = min(most, max(least, -0.5 * size * slope / (change - size * slope)))
         size *= cut
-    return 0.0, None
+    return 0.0, None, max_trials
 
 
 def minimize_along(along, value, slope):

@@ -39,14 +39,22 @@ class Statistic:
         Values that `add` touches in a row, on average: they decide the size of a block.
     work : float
         Multiply-adds in a row; 0 if threads do not pay.
+    shape : int, tuple of int, list of these, or None
+        Of what blocks add into: an array, a list of arrays, or nothing.
+    dtype : dtype
+        Of these arrays.
     """
 
     values = 1.0
     work = 0.0
+    shape = None
+    dtype = np.float64
 
     def zero(self, parameters):
-        """Return where blocks add into: an array, a list of arrays, or None."""
-        return None
+        """Return where blocks add into, as it is before the first."""
+        if isinstance(self.shape, list):
+            return [np.zeros(shape, self.dtype) for shape in self.shape]
+        return None if self.shape is None else np.zeros(self.shape, self.dtype)
 
     def add(self, block, parameters, total):
         """Add a block into `total`, in place; return a number to sum, or None."""
@@ -72,19 +80,40 @@ class SumOf(Statistic):
         Picklable; takes the arrays' parts, and returns an array.
     shape : tuple of int, default=()
         Of that array.
+    values : float, default=BLOCK_VALUES / CACHED_ROWS
+        Of a row, as kernels have them. Default: blocks for a function of NumPy.
     """
 
-    values = BLOCK_VALUES / CACHED_ROWS
-
-    def __init__(self, function, shape=()):
-        self.function, self.shape = function, shape
-
-    def zero(self, parameters):
-        return np.zeros(self.shape)
+    def __init__(self, function, shape=(), values=BLOCK_VALUES / CACHED_ROWS):
+        self.function, self.shape, self.values = function, shape, values
 
     def add(self, block, parameters, total):
         rows = block.slice
-        total += self.function(*[block.local(array)[rows] for array in parameters])
+        self.merge(total, self.function(*[block.local(array)[rows] for array in parameters]))
+
+
+class ExtremeOf(SumOf):
+    """The least or the largest of the numbers that a function returns of blocks.
+
+    Parameters
+    ----------
+    function : callable
+        As `SumOf` takes it.
+    extreme : ufunc
+        np.minimum or np.maximum.
+    start : float, default=0.0
+        Of no rows.
+    """
+
+    def __init__(self, function, extreme, start=0.0):
+        super().__init__(function)
+        self.extreme, self.start = extreme, start
+
+    def zero(self, parameters):
+        return np.full(self.shape, self.start)
+
+    def merge(self, total, part):
+        self.extreme(total, part, out=total)
 
 
 def reduce(statistic, source, parameters=()):

@@ -47,7 +47,7 @@ class Block:
         return self.source.rows[self.thread]
 
     def local(self, array):
-        """The whole array behind one that the source has lent."""
+        """The whole array behind one that the source has lent; what else there is as it is."""
         return self.source.local(array)
 
     def scratch(self, key, make):
@@ -126,7 +126,7 @@ class ArraySource:
         return [run(0, 0)] if n_chunks == 1 else run_tasks(run, n_chunks)
 
     def local(self, array):
-        """The array behind one that this source has lent: itself."""
+        """The array behind one that this source has lent, and other parameters: itself."""
         return array
 
     def gather(self, array):
@@ -159,10 +159,10 @@ class ArraySource:
         return ArraySource(self.X[index], in_order=self.in_order, **(columns | replaced))
 
 
-def float32_pays(X, n_parameters):
+def float32_pays(source, dtype, n_parameters):
     """Whether float64 rows should begin in float32: not few ones, and no memory map."""
-    work = len(X) * n_parameters
-    return X.dtype == np.float64 and work >= FLOAT32_PAYS and not is_memory_mapped(X)
+    is_large = source.n_rows * n_parameters >= FLOAT32_PAYS
+    return dtype == np.float64 and is_large and not is_memory_mapped(getattr(source, "X", None))
 
 
 def is_memory_mapped(X):

@@ -144,36 +144,30 @@ OPTLAND_INLINE double optland_largest(int64_t n, const double *x)
     return top;
 }
 
-/* Sum of x, sum of x y and maximum of x in float32, in lanes. */
-OPTLAND_INLINE float optland_sum_float32(int64_t n, const float *x)
-{
-    float lane[16] = {0}, rest = 0;
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
-            lane[j] += x[i + j];
-    for (; i < n; i++)
-        rest += x[i];
-    for (int width = 8; width > 0; width /= 2)
-        for (int j = 0; j < width; j++)
-            lane[j] += lane[j + width];
-    return lane[0] + rest;
+/* Define a function of n floats: the sum of TERM, an expression in their number `at`. It runs in
+ * lanes that the vectoriser keeps in registers. */
+#define OPTLAND_LANE_SUM(NAME, LANES, PARAMETERS, TERM)                                            \
+NAME PARAMETERS                                                                                    \
+{                                                                                                  \
+    float lane[LANES] = {0}, rest = 0;                                                             \
+    int64_t i = 0;                                                                                 \
+    for (; i + LANES <= n; i += LANES)                                                             \
+        for (int j = 0; j < LANES; j++) {                                                          \
+            int64_t at = i + j;                                                                    \
+            lane[j] += TERM;                                                                       \
+        }                                                                                          \
+    for (int64_t at = i; at < n; at++)                                                             \
+        rest += TERM;                                                                              \
+    for (int width = LANES / 2; width > 0; width /= 2)                                             \
+        for (int j = 0; j < width; j++)                                                            \
+            lane[j] += lane[j + width];                                                            \
+    return lane[0] + rest;                                                                         \
 }
 
-OPTLAND_INLINE float optland_dot_float32(int64_t n, const float *x, const float *y)
-{
-    float lane[16] = {0}, rest = 0;
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++)
-            lane[j] += x[i + j] * y[i + j];
-    for (; i < n; i++)
-        rest += x[i] * y[i];
-    for (int width = 8; width > 0; width /= 2)
-        for (int j = 0; j < width; j++)
-            lane[j] += lane[j + width];
-    return lane[0] + rest;
-}
+/* Sum of x, sum of x y and maximum of x in float32, in lanes. */
+OPTLAND_LANE_SUM(OPTLAND_INLINE float optland_sum_float32, 16, (int64_t n, const float *x), x[at])
+OPTLAND_LANE_SUM(OPTLAND_INLINE float optland_dot_float32, 16,
+                 (int64_t n, const float *x, const float *y), x[at] * y[at])
 
 OPTLAND_INLINE float optland_max_float32(int64_t n, const float *x)
 {

@@ -81,7 +81,7 @@ def conditioned_columns(X, c, penalty, fit_intercept):
     X : ndarray or CSR of shape (n_rows, n_columns)
     c : ndarray of shape (n_rows,)
         Weights that sum to 1.
-    penalty : Penalty
+    penalty : ElasticNet
     fit_intercept : bool
 
     Returns

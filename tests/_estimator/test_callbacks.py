@@ -15,7 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from sklearn_optland import Certificate
-from sklearn_optland._estimator.callbacks import Iteration, advise, fit_loop, warn_unless_reached
+from sklearn_optland._estimator.advice import advise, warn_unless_reached
+from sklearn_optland._estimator.run import run
+from sklearn_optland._optim.step import Step
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 
@@ -33,10 +35,9 @@ class Halving(CallbackSupportMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         self.asked, self.reconstructed = 0, []
-        iterations = self.halve()
-        self.history_ = fit_loop(
-            self, iterations, max_iter=self.max_iter, X=X, y=y, metadata={"key": 1}
-        )
+        rows = SimpleNamespace(callback_data={"X": X, "y": y, "metadata": {"key": 1}})
+        steps, attributes = self.halve(), self.reconstruct
+        _, self.history_ = run(self, steps, attributes, rows=rows, max_iter=self.max_iter)
         self.value_ = self.history_["objective"][-1]
         return self
 
@@ -47,11 +48,12 @@ class Halving(CallbackSupportMixin, BaseEstimator):
             if self.before:
                 self.before(self.asked)
             value /= 2
-            yield Iteration(
-                {"objective": value, "passes": 2 * self.asked},
-                lambda value=value: self.reconstructed.append(value) or {"value_": value},
-                done=value <= self.small,
-            )
+            curves = {"objective": value, "passes": 2 * self.asked}
+            yield Step(value, curves, done=value <= self.small)
+
+    def reconstruct(self, value):
+        self.reconstructed.append(value)
+        return {"value_": value}
 
     def predict(self, X):
         return np.full(len(X), self.value_)

@@ -59,7 +59,7 @@ def cut_and_divergence(Z, dZ, y, c, R):
     """The longest step that stays in the simplex, and its divergence."""
     smallest = log_loss.smallest_change(Z, dZ)
     cut = -1 / smallest if smallest < -1 else 1.0
-    return cut, log_loss.newton_dual(Z, dZ, cut, y, c, R)
+    return cut, log_loss.newton_dual(Z, dZ, y, c, R, cut)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 1025])

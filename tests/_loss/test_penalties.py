@@ -1,12 +1,11 @@
 """Penalties: prox, projection, conjugate, and how far a dual point may go."""
 
 import numpy as np
-import pytest
 from helpers import SEEDS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_optland._loss.gauge_dual import best_scale_of_squares, dual_scale
+from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.penalties import ElasticNet
 
 PENALTIES = st.builds(
@@ -47,15 +46,3 @@ def test_dual_scale_is_feasible_and_next_to_the_best(polar, alpha, best):
     assert 0 <= scale <= max(best, 0.0)
     assert scale * polar <= alpha
     assert scale >= min(max(best, 0.0), 0.999 * alpha / polar if polar > 0 else np.inf)
-
-
-def test_best_scale_of_squares_maximises_the_dual(global_random_seed):
-    rng = np.random.default_rng(global_random_seed)
-    Y, R, c = rng.normal(size=(7, 2)), rng.normal(size=(7, 2)), rng.dirichlet(np.ones(7))
-
-    def dual(scale):
-        return c @ np.sum(scale * R * Y - 0.5 * (scale * R) ** 2, axis=1)
-
-    best = best_scale_of_squares(Y, R, c)
-    assert dual(best) >= max(dual(best - 1e-3), dual(best + 1e-3))
-    assert best_scale_of_squares(Y, np.zeros_like(R), c) == pytest.approx(0.0)

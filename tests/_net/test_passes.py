@@ -46,7 +46,7 @@ def problem(
 @pytest.mark.parametrize("far", [False, True])
 def test_gradient_is_the_slope_of_the_loss(loss, activation, far, global_random_seed):
     _, _, passes, theta = problem(loss, activation, global_random_seed, far=far)
-    value, gradient = passes.gradient(theta)
+    value, gradient, *_ = passes.gradient_and_squares(theta)
     assert value == pytest.approx(passes.value(theta), rel=1e-14)
     directions = np.random.RandomState(global_random_seed).randn(5, len(theta))
     step = 1e-6
@@ -81,7 +81,7 @@ def test_gradient_is_that_of_scikit_learns_net(global_random_seed):
     source = ArraySource(X, Y=y[:, None], c=c)
     units = choose_units(source, 1, False)
     theta = units.to_inside(network, *before, np.float64)
-    gradient = Passes(network, source, units, X.dtype).gradient(theta)[1]
+    gradient = Passes(network, source, units, X.dtype).gradient_and_squares(theta)[1]
     gradient += 0.01 * units.penalty_factors(network, np.float64) * theta
     moved = units.to_inside(network, mlp.coefs_, mlp.intercepts_, np.float64)
     np.testing.assert_allclose((theta - moved) / rate, gradient, atol=1e-10)
@@ -102,9 +102,9 @@ def test_units_are_an_exact_change_of_parameters(loss, global_random_seed):
 
 def test_sums_over_blocks_do_not_depend_on_the_blocks(global_random_seed):
     network, units, passes, theta = problem("softmax", "relu", global_random_seed, far=True)
-    whole = passes.gradient(theta), passes.grams(theta, [0, 1, 2])
+    whole = passes.gradient_and_squares(theta), passes.grams(theta, [0, 1, 2])
     passes.forward.block_rows = 7
-    value, gradient = passes.gradient(theta)
+    value, gradient, *_ = passes.gradient_and_squares(theta)
     assert value == pytest.approx(whole[0][0], rel=1e-13)
     np.testing.assert_allclose(gradient, whole[0][1], atol=1e-14)
     X, c = passes.source.X, passes.source.c
@@ -119,7 +119,9 @@ def test_sums_over_blocks_do_not_depend_on_the_blocks(global_random_seed):
 def test_float32_passes_are_close(global_random_seed):
     exact = problem("softmax", "logistic", global_random_seed, far=True)
     coarse = problem("softmax", "logistic", global_random_seed, far=True, dtype=np.float32)
-    (value, gradient), (value32, gradient32) = (p[2].gradient(p[3]) for p in (exact, coarse))
+    (value, gradient), (value32, gradient32) = (
+        p[2].gradient_and_squares(p[3])[:2] for p in (exact, coarse)
+    )
     assert gradient32.dtype == np.float32
     assert value32 == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(gradient32, gradient, atol=1e-6)
@@ -128,18 +130,19 @@ def test_float32_passes_are_close(global_random_seed):
 def test_float32_copies_are_in_standard_units(global_random_seed):
     _, _, passes, theta = problem("squared error", "tanh", global_random_seed, far=True)
     coarse = passes.in_float32()
-    value, gradient = coarse.gradient(theta.astype(np.float32))
+    value, gradient, *_ = coarse.gradient_and_squares(theta.astype(np.float32))
     assert gradient.dtype == np.float32
     assert value == pytest.approx(passes.value(theta), rel=1e-5)
-    np.testing.assert_allclose(gradient, passes.gradient(theta)[1], atol=1e-5)
+    np.testing.assert_allclose(gradient, passes.gradient_and_squares(theta)[1], atol=1e-5)
     assert coarse.columns_square() == pytest.approx(passes.columns_square(), rel=1e-5)
 
 
 def test_squares_and_grams_of_one_pass(global_random_seed):
     _, _, passes, theta = problem("softmax", "tanh", global_random_seed)
     loss, gradient, squares, grams = passes.gradient_and_squares(theta, [1, 2])
-    assert loss == passes.gradient(theta)[0]
-    np.testing.assert_array_equal(gradient, passes.gradient(theta)[1])
+    others = passes.gradient_and_squares(theta)
+    assert loss == others[0]
+    np.testing.assert_array_equal(gradient, others[1])
     for level, expected in zip((1, 2), passes.grams(theta, [1, 2]), strict=True):
         np.testing.assert_allclose(grams[level], expected, rtol=1e-13)
         # The Gram's last entry, the bias', is the sum of the weights.

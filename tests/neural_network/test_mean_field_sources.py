@@ -117,7 +117,7 @@ def test_a_start_in_float32(pair, monkeypatch):
     theta = pair[0].layout.spread_start(6, 0.5, np.random.RandomState(0))
     ends = []
     for problem in pair:
-        assert problem.begins_in_float32(theta.size)
+        assert sources.float32_pays(problem.source, problem.dtype, theta.size)
         *_, step = islice(particles(problem, theta, 1e-6), N_STEPS)
         ends.append(step.parameters)
     np.testing.assert_allclose(ends[1], ends[0], rtol=1e-3, atol=1e-4)

@@ -52,7 +52,7 @@ class FiniteSum:
         A key of `LOSSES`.
     epsilon : float
         Of the losses that have one.
-    penalty : Penalty
+    penalty : ElasticNet
     fit_intercept : bool
     coordinates : Coordinates, default=USERS_OWN
         What the columns are made of.
@@ -102,7 +102,7 @@ class FiniteSum:
     @cached_property
     def column_squares(self):
         """The columns' mean squares."""
-        return self._reduce(passes.ColumnSquares(self.source))
+        return self._reduce(passes.ColumnSquares(self.source), self.source.c)
 
     @cached_property
     def column_means(self):

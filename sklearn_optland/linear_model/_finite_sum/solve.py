@@ -8,8 +8,8 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
-from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._loss.penalties import ElasticNet

@@ -3,11 +3,10 @@
 import numpy as np
 
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
-from sklearn_optland._loss.log_loss import LargestChange
+from sklearn_optland._loss.log_loss import largest_change
 from sklearn_optland._optim.certify import BoundTrigger
 from sklearn_optland._optim.metrics import newton_decrement
 from sklearn_optland._optim.step import Step
-from sklearn_optland._rows.reduce import reduce
 from sklearn_optland.linear_model._logistic.curvatures import (
     GramCurvature,
     NewtonCurvature,
@@ -160,7 +159,7 @@ class CertifiedDescent:
                 if self.is_separated or not decrement <= self.tol * point.objective:
                     return
             new = problem.evaluate(point.W - solve(point.gradient))
-            moved = reduce(LargestChange(), problem.source, (new.Z, point.Z))[1][0]
+            moved = largest_change(problem.source, new.Z, point.Z)
             if not (moved >= MOVES and new.objective <= point.objective):
                 return
             point = new

@@ -69,13 +69,9 @@ class ClassPairsGram(LinearPass):
     """
 
     def __init__(self, source, k, fit_intercept, of_scores):
-        super().__init__(source, k, work=0)
+        super().__init__(source, k, (source.n_columns + 1, k) * 2, work=0)
         self.values, self.fit_intercept = max(k * k, self.values), fit_intercept
         self.of_scores = of_scores
-
-    def zero(self, parameters):
-        d, k = self.shape
-        return np.zeros((d, k, d, k))
 
     def add(self, block, parameters, matrix):
         S = self.of_scores(block.local(parameters[0])[block.slice])
@@ -217,11 +213,8 @@ class AbsoluteRowSums(LinearPass):
     """Row sums of |[X 1]|' C |[X 1]|."""
 
     def __init__(self, problem):
-        super().__init__(problem.source, problem.k, work=0)
+        super().__init__(problem.source, problem.k, problem.n_features + 1, work=0)
         self.fit_intercept = problem.fit_intercept
-
-    def zero(self, parameters):
-        return np.zeros(self.shape[0])
 
     def add(self, block, parameters, total):
         A, c = abs(block.source.X[block.slice]), block.source.c[block.slice]

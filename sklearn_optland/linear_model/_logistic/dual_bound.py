@@ -6,13 +6,13 @@ import numpy as np
 
 from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
 from sklearn_optland._loss.log_loss import (
-    LargestChange,
-    NewtonDual,
-    SmallestChange,
     inner_with_change,
+    largest_change,
+    newton_dual,
     residual_sums,
     residuals,
     shifted,
+    smallest_change,
 )
 from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland.linear_model._logistic.problem import EPS
@@ -112,7 +112,7 @@ def _lost_digits(problem, point, Z, R):
     """What residuals make of the shift of scores, whose ulp is what they may have lost by it."""
     if Z is point.Z:
         return 0.0
-    shift = reduce(LargestChange(), problem.source, (Z, point.Z))[1][0]
+    shift = largest_change(problem.source, Z, point.Z)
     return shift * _residual_sums(problem, R)[1]
 
 
@@ -147,11 +147,10 @@ def _newton_dual(problem, Z, dZ):
     Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
     """
     source = problem.source
-    smallest = reduce(SmallestChange(), source, (Z, dZ))[1][0]
+    smallest = smallest_change(source, Z, dZ)
     cut = -1 / smallest if smallest < -1 else 1.0
     R = source.empty(problem.k)
-    divergence, _ = reduce(NewtonDual(), source, (Z, dZ, cut, R))
-    return cut, R, divergence
+    return cut, R, newton_dual(source, Z, dZ, cut, R)
 
 
 def _residuals(problem, Z):

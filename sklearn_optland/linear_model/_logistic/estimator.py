@@ -10,13 +10,13 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import (
     OptlandEstimator,
     fit_context,
     goes_on,
     private_random_state,
 )
-from sklearn_optland._estimator.callbacks import advise, warn_of_the_end
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import always_checked, classification_rows

@@ -14,11 +14,11 @@ from sklearn_optland._loss.linear_passes import (
     RowSquares,
 )
 from sklearn_optland._loss.log_loss import (
-    LossAlong,
     binary_curvature,
     class_curvature,
     class_variances,
     curvature_along,
+    loss_along,
     softmax,
     uncertainty,
 )
@@ -97,8 +97,7 @@ class LogLossProblem:
         # A d x d matrix pays for itself; for few rows it costs more than it tells.
         self.has_few_columns = self.n_features <= min(MAX_GRAM_COLUMNS, 2 * self.n_samples)
         self._latest = None, None  # scores and their probabilities
-        self._loss, self._forward = LossAlong(), Forward(source, self.k)
-        self._backward = Backward(source, self.k)
+        self._forward, self._backward = Forward(source, self.k), Backward(source, self.k)
 
     @property
     def k(self):
@@ -157,7 +156,7 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         self.count_pass()
-        squares = reduce(ColumnSquares(self.source, self.k), self.source)[1]
+        squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
         return finite(np.append(squares, self.total))
 
     @cached_property
@@ -201,7 +200,7 @@ class LogLossProblem:
 
     def loss(self, Z):
         """The sum of the weighted losses at scores Z."""
-        return reduce(self._loss, self.source, (Z, Z, 0.0))[0]
+        return loss_along(self.source, Z, Z, 0.0)[0]
 
     def half_norm(self, W):
         """The penalty of W."""
@@ -368,8 +367,8 @@ class LogLossProblem:
 
         def along(t):
             W = point.W + t * direction
-            loss, slope = reduce(self._loss, self.source, (point.Z, dZ, t))
-            slope = slope[0] + np.vdot(self.penalty * W, direction)
+            loss, slope = loss_along(self.source, point.Z, dZ, t)
+            slope += np.vdot(self.penalty * W, direction)
             return loss + self.half_norm(W) - point.objective, slope
 
         t = minimize_along(along, point.objective, slope)

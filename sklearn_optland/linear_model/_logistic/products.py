@@ -42,7 +42,8 @@ class Float64Products:
     def evaluate(self, W):
         """Scores, the loss and its gradient at W."""
         Z = self.source.empty(self.k)
-        loss, G = reduce(self._loss_gradient, self.source, (W, Z))
+        y, c = self.source.y, self.source.c
+        loss, G = reduce(self._loss_gradient, self.source, (y, c, W, Z))
         return Z, loss, G
 
     def gram(self, h):
@@ -51,8 +52,8 @@ class Float64Products:
 
     def hessian_operator(self, problem, Z):
         """V -> [X 1]' c (diag p - pp') [X 1] V at scores Z."""
-        P = problem.probabilities(Z)
-        return lambda V: reduce(self._hessian_product, self.source, (P, V))[1]
+        c, P = self.source.c, problem.probabilities(Z)
+        return lambda V: reduce(self._hessian_product, self.source, (c, P, V))[1]
 
 
 class TilePass(Statistic):

@@ -72,12 +72,10 @@ class Admm(Sweeps):
 class LayerSums(SweepStatistic):
     """Grams and pulls of each layer, the KKT lines, the largest |sigma + b|; the Lagrangian."""
 
-    def zero(self, parameters):
-        W, dtype = parameters[0], self.forward.dtype
-        grams = [np.zeros((len(layer), len(layer)), dtype=dtype) for layer in W]
-        pulls, slopes = (list(map(np.zeros_like, W)) for _ in range(2))
-        lines, constraint, widest = (np.zeros(len(W), dtype=dtype) for _ in range(3))
-        return [*grams, *pulls, *slopes, lines, constraint, widest]
+    def __init__(self, passes, beta):
+        super().__init__(passes, beta)
+        shapes, n = passes.network.shapes, self.n_layers
+        self.shape = [*passes.network.gram_shapes(range(n)), *shapes, *shapes, n, n, n]
 
     def split(self, totals):
         """Grams, pulls and slopes by layer, lines of V, constraints, largest |sigma + b|."""

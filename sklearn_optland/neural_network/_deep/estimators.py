@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import (
     OptlandEstimator,
     check_start,
@@ -15,7 +16,6 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
-from sklearn_optland._estimator.callbacks import advise
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
@@ -192,7 +192,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _solver(self, objective, theta, rows):
         """The algorithm: an iterable of steps."""
         if self.solver == "feasible":
-            pays = float32_pays(objective.passes.source.X, objective.network.n_parameters)
+            pays = float32_pays(objective.passes.source, objective.dtype, theta.size)
             return FeasibleDescent(objective, theta, self.metric, self.tol, pays)
         arguments = objective, theta, self._rho(objective.network)
         if self.solver == "bcd":

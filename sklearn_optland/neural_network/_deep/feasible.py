@@ -140,7 +140,7 @@ class FeasibleDescent:
 
         slope = float(np.vdot(direction, point.gradient))
         slack = 4 * np.finfo(objective.dtype).eps * abs(point.value)
-        _, new = backtrack(evaluate, point.value, slope, slack=slack)
+        _, new, _ = backtrack(evaluate, point.value, slope, slack=slack)
         if new is None or np.array_equal(new.theta, point.theta):
             return None
         improves = new.value < point.value or (

@@ -123,12 +123,9 @@ class LayerSweep(SweepStatistic):
     def __init__(self, passes, beta, gamma, *, moved, summed=None):
         super().__init__(passes, beta)
         self.gamma, self.moved, self.summed = gamma, moved, summed
-
-    def zero(self, parameters):
-        if self.summed is None:
-            return None
-        (n_in, n_out), dtype = parameters[0][self.summed].shape, self.forward.dtype
-        return [np.zeros((n_in, n_in), dtype=dtype), np.zeros((n_in, n_out), dtype=dtype)]
+        if summed is not None:
+            n_in, n_out = passes.network.shapes[summed]
+            self.shape = [(n_in, n_in), (n_in, n_out)]
 
     def add(self, block, parameters, total):
         W, moved, summed = parameters[0], self.moved, self.summed
@@ -204,11 +201,7 @@ class SplitLines(SweepStatistic):
 
     def __init__(self, passes, beta, gamma):
         super().__init__(passes, beta)
-        self.gamma = gamma
-
-    def zero(self, parameters):
-        sums = [np.zeros(self.n_layers, dtype=self.forward.dtype) for _ in range(2)]
-        return [*map(np.zeros_like, parameters[0]), *sums]
+        self.gamma, self.shape = gamma, [*passes.network.shapes, self.n_layers, self.n_layers]
 
     def add(self, block, parameters, total):
         W, n_layers = parameters[0], self.n_layers

@@ -67,6 +67,7 @@ class SweepStatistic(Statistic):
 
     def __init__(self, passes, beta):
         self.forward, self.values = passes.forward, passes.forward.values
+        self.dtype = passes.forward.dtype
         self.beta, self.n_layers = beta, len(beta)
 
     def parts(self, block, parameters):

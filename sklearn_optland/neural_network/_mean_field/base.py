@@ -7,17 +7,17 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.advice import (
+    advise,
+    predicted_count,
+    warn_of_the_end,
+    warn_unless_reached,
+)
 from sklearn_optland._estimator.base import (
     OptlandEstimator,
     check_start,
     goes_on,
     private_random_state,
-)
-from sklearn_optland._estimator.callbacks import (
-    advise,
-    predicted_count,
-    warn_of_the_end,
-    warn_unless_reached,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.early_stopping import hold_out

@@ -105,8 +105,6 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
         return -(state[0] @ np.einsum("ij,ij->i", at[2], at[2]))
 
     def try_move(size):
-        nonlocal passes
-        passes += 1
         new = move(state, at, size)
         new_at = evaluate(*new)
         return new_at[0], (new, new_at)
@@ -120,7 +118,8 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
         for k in range(2):
             move, slope_of = moves[k]
             slope = float(slope_of(state, at))
-            size, found = backtrack(try_move, at[0], slope, size=sizes[k], **SEARCH)
+            size, found, n_trials = backtrack(try_move, at[0], slope, size=sizes[k], **SEARCH)
+            passes += n_trials
             if found is not None:  # else there is nothing to gain here before the other has moved
                 (state, at), moved, sizes[k] = found, True, 1.5 * size
         yield Step(state, {"objective": at[0], "passes": passes}, at[0], done=not moved)

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._net.units import extremes
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
@@ -92,23 +93,6 @@ def some_of(n_rows):
     return slice(None, None, max(1, n_rows // RANK_ROWS))
 
 
-class Largest(Statistic):
-    """The largest modulus of an array of the source."""
-
-    def __init__(self, n_columns):
-        self.values = n_columns
-
-    def zero(self, parameters):
-        return np.zeros(1)
-
-    def add(self, block, parameters, total):
-        A = block.local(parameters[0])[block.slice]
-        self.merge(total, np.array([max(A.max(), -A.min())]))
-
-    def merge(self, total, part):
-        np.maximum(total, part, out=total)
-
-
 class Values(Statistic):
     """f at points.
 
@@ -126,9 +110,6 @@ class Values(Statistic):
     def __init__(self, shape, n_columns, dtype, scale=1.0):
         self.shape, self.dtype, self.scale = shape, dtype, dtype.type(scale)
         self.values = max(shape[0], n_columns)
-
-    def zero(self, parameters):
-        return np.zeros(self.shape, dtype=self.dtype)
 
     def add(self, block, parameters, total):
         X, R, points = parameters
@@ -235,7 +216,7 @@ def maximum_over_sphere(
     """
     source, (_, d), dtype = inputs.source, inputs.some.shape, inputs.some.dtype
     X_scale, R_scale = (
-        float(reduce(Largest(n_columns), source, (array,))[1][0])
+        float(np.abs(extremes(source, n_columns, array)).max())
         for array, n_columns in ((inputs.X, d), (R, n_outputs))
     )
     if X_scale == 0 or R_scale == 0:

@@ -59,15 +59,11 @@ def descend(function, theta, value, gradient, t):
     tries : int
         Evaluations of the function.
     """
-    tries = 0
 
     def evaluate(size):
-        nonlocal tries
-        tries += 1
         trial = theta - theta.dtype.type(size) * gradient
         new, new_gradient = function(trial)
         return new, (trial, new, new_gradient)
 
     slope = -float(gradient @ gradient)
-    size, trial = backtrack(evaluate, value, slope, size=t, **SEARCH)
-    return size, trial, tries
+    return backtrack(evaluate, value, slope, size=t, **SEARCH)

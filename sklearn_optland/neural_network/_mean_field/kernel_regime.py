@@ -27,9 +27,6 @@ class HiddenGram(Statistic):
         self.shape, self.one = (m + 1, m + 1), float(fit_intercept)
         self.values = HIDDEN_COST * (m + 1)
 
-    def zero(self, parameters):
-        return np.zeros(self.shape)
-
     def add(self, block, parameters, total):
         H = hidden_layer(block, *parameters)
         H = np.column_stack([H, np.full(len(H), self.one)])
@@ -41,9 +38,6 @@ class HiddenPulls(Statistic):
 
     def __init__(self, m, k):
         self.shape, self.values = (m, k), HIDDEN_COST * (m + 1)
-
-    def zero(self, parameters):
-        return np.zeros(self.shape)
 
     def add(self, block, parameters, total):
         *layer, R = parameters

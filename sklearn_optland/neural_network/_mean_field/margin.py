@@ -21,13 +21,13 @@ import numpy as np
 from scipy.optimize import linprog
 
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic, SumOf, reduce
 from sklearn_optland.neural_network._mean_field.first_variation import (
     FirstVariation,
     Inputs,
     maximum_over_sphere,
 )
-from sklearn_optland.neural_network._mean_field.passes import Products
+from sklearn_optland.neural_network._mean_field.passes import product
 from sklearn_optland.neural_network._mean_field.problem import Bound
 from sklearn_optland.neural_network._mean_field.solvers import as_step
 
@@ -167,7 +167,7 @@ def margin_ascent(problem, theta, tol, *, n_starts, random_state, is_kernel):
         if t == next_bound:
             weighted = source.map(partial(mean_pulls, n=n_p), sum_p, y)
             if is_kernel:
-                eta = reduce(Products(m, 1), source, (H, weighted))[1]
+                eta = reduce(SumOf(product, (m, 1), values=m), source, (H, weighted))[1]
                 value, proven = float(np.linalg.norm(eta)) / root, True
             else:
                 maximum = _maximum(inputs, weighted, B.T, n_starts, random_state)

@@ -49,10 +49,7 @@ class LossGradient(Statistic):
         d, k = layout.n_features, layout.n_outputs
         self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
         self.values, self.work = d, m * (2 * d + 4 * k)
-
-    def zero(self, parameters):
-        d, k = self.layout.n_features, self.layout.n_outputs
-        return np.zeros((d + 1 + k) * self.m + k, dtype=self.layout.dtype)
+        self.shape, self.dtype = (d + 1 + k) * m + k, layout.dtype
 
     def add(self, block, parameters, total):
         X, Y, W, bias, A, offset = parameters
@@ -110,20 +107,6 @@ class Outputs(Statistic):
         block.local(out)[block.slice] = H if A is None else H @ A
 
 
-class Products(Statistic):
-    """H'R."""
-
-    def __init__(self, m, k):
-        self.shape, self.values = (m, k), m
-
-    def zero(self, parameters):
-        return np.zeros(self.shape)
-
-    def add(self, block, parameters, total):
-        H, R = (block.local(array)[block.slice] for array in parameters)
-        total += H.T @ R
-
-
 class Augmented(Statistic):
     """`rows` takes the inputs in units, and the bias feature if there is one."""
 
@@ -134,6 +117,11 @@ class Augmented(Statistic):
         rows, x_scale, bias = parameters
         X = block.source.X[block.slice]
         block.local(rows)[block.slice] = augmented(X, x_scale, bias)
+
+
+def product(H, R):
+    """H'R."""
+    return H.T @ R
 
 
 def augmented(X, x_scale, bias):
@@ -185,8 +173,9 @@ class Loss(LossStatistic):
 class Balance(LossStatistic):
     """The mean of the pulls, and the log-loss' Hessian in the output intercept."""
 
-    def zero(self, parameters):
-        return [np.zeros(self.k), np.zeros((self.k, self.k))]
+    def __init__(self, is_log_loss, k):
+        super().__init__(is_log_loss, k)
+        self.shape = [k, (k, k)]
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
@@ -197,28 +186,16 @@ class Balance(LossStatistic):
             total[1] += class_curvature(P, c) if self.k > 1 else c @ (P * (1 - P))
 
 
-class LeastMargin(Statistic):
+def least_margin(F, Y):
     """The least y f for labels 0 and 1."""
-
-    def zero(self, parameters):
-        return np.full(1, np.inf)
-
-    def add(self, block, parameters, total):
-        F, Y = (block.local(array)[block.slice] for array in parameters)
-        self.merge(total, np.array([((2.0 * Y - 1.0) * F).min()]))
-
-    def merge(self, total, part):
-        np.minimum(total, part, out=total)
+    return ((2.0 * Y - 1.0) * F).min()
 
 
 class PullSums(Statistic):
     """sum_i c_i R_i, and sum_i c_i |R_i|^2, sum_i c_i Y_i'R_i."""
 
     def __init__(self, k):
-        self.k, self.values = k, 8 * k
-
-    def zero(self, parameters):
-        return [np.zeros(self.k), np.zeros(2)]
+        self.shape, self.values = [k, 2], 8 * k
 
     def add(self, block, parameters, total):
         R, weighted, Y = (block.local(array)[block.slice] for array in parameters)
@@ -260,11 +237,7 @@ class MassNewton(LossStatistic):
 
     def __init__(self, is_log_loss, k, m):
         super().__init__(is_log_loss, k)
-        self.m, self.values = m, 8 * (m + k)
-
-    def zero(self, parameters):
-        m, k = self.m, self.k
-        return [np.zeros(shape) for shape in ((m, k), k, (m, m), (m, k), (k, k))]
+        self.shape, self.values = [(m, k), k, (m, m), (m, k), (k, k)], 8 * (m + k)
 
     def add(self, block, parameters, total):
         H, U, F, offset, Y = parameters
@@ -298,10 +271,7 @@ class NewParticles(Statistic):
     """H'R and the curvature sum_i c_i H_ij^2 of neurons at some points of the sphere."""
 
     def __init__(self, n_points, n_columns, k):
-        self.shape, self.values = (n_points, k), max(n_points, n_columns)
-
-    def zero(self, parameters):
-        return [np.zeros(self.shape), np.zeros(self.shape[0])]
+        self.shape, self.values = [(n_points, k), n_points], max(n_points, n_columns)
 
     def add(self, block, parameters, total):
         rows, points, weighted = parameters

@@ -21,8 +21,7 @@ import numpy as np
 from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._net.units import standardised
-from sklearn_optland._rows import source as sources
-from sklearn_optland._rows.reduce import reduce
+from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
 from sklearn_optland.neural_network._mean_field.first_variation import (
     Inputs,
@@ -129,15 +128,6 @@ class TwoLayerProblem:
         other._see(source)
         return other
 
-    def begins_in_float32(self, n_parameters):
-        """Whether first steps in float32 pay: for many rows in memory, and float64."""
-        work = self.source.n_rows * n_parameters
-        return (
-            self.dtype == np.float64
-            and work >= sources.FLOAT32_PAYS
-            and not sources.is_memory_mapped(getattr(self.source, "X", None))
-        )
-
     def in_float32(self):
         """The same objective, in the same units, on a copy of the rows in float32."""
         other, dtype = copy(self), np.dtype(np.float32)
@@ -216,8 +206,8 @@ class TwoLayerProblem:
 
     def least_margin(self, theta):
         """The least y f of a net without output intercept, y = -1 or 1."""
-        margins = passes.LeastMargin()
-        return float(reduce(margins, self.source, (self.scores(theta), self.Y))[1][0])
+        margins = ExtremeOf(passes.least_margin, np.minimum, np.inf)
+        return float(reduce(margins, self.source, (self.scores(theta), self.Y))[1])
 
     def weighted(self, R):
         """Each row times its weight."""

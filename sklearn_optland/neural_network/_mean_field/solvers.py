@@ -7,6 +7,7 @@ import numpy as np
 from sklearn_optland._optim import step
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.step import Stall
+from sklearn_optland._rows.source import float32_pays
 from sklearn_optland.neural_network._mean_field.problem import Bound
 
 # Pairs of L-BFGS.
@@ -103,7 +104,7 @@ class Settled:
 def particles(problem, theta, tol):
     """L-BFGS on all particles, far from the end in float32."""
     settled, memory, passes = Settled(problem, tol), Memory(MEMORY), 0
-    if problem.begins_in_float32(theta.size):
+    if float32_pays(problem.source, problem.dtype, theta.size):
         is_slow = Stall(max(2 * tol, FLOAT32_TOL), PATIENCE)
         rough = problem.in_float32()
         for at in minimize(rough.value_and_gradient, theta.astype(np.float32), memory):

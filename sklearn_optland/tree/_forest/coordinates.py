@@ -119,11 +119,7 @@ class Squares(Statistic):
     """Weighted sums of the squares of the features, dense ones less `shift`."""
 
     def __init__(self, source):
-        self.values, self.n_columns = source.n_values, source.n_columns
-
-    def zero(self, parameters):
-        """Return the sums of no rows."""
-        return np.zeros(self.n_columns)
+        self.values, self.shape = source.n_values, source.n_columns
 
     def add(self, block, parameters, total):
         """Add the rows of a block."""
@@ -141,11 +137,7 @@ class Scatter(Statistic):
     """
 
     def __init__(self, source, width):
-        self.values, self.width = BLOCK_ARRAYS * max(source.n_values, width), width
-
-    def zero(self, parameters):
-        """Return the products of no rows."""
-        return np.zeros((self.width, self.width))
+        self.values, self.shape = BLOCK_ARRAYS * max(source.n_values, width), (width, width)
 
     def add(self, block, parameters, total):
         """Add the rows of a block."""

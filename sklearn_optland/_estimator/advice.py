@@ -1,0 +1,80 @@
+"""What a fit that ended above its tolerance says: how far it came, and what to change."""
+
+import sys
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+# Packages between a user's line and a warning.
+BETWEEN = ("sklearn", "sklearn_optland", "joblib")
+# Advice never asks for more iterations than so many times those that there were.
+MAX_ADVISED = 1000
+# Times those that there were, another remedy may be better.
+MANY = 10
+# A relative value above this is no fit that a larger tol should accept.
+LARGEST_ADVISED = 0.1
+
+
+def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale the data"):
+    """Say what to change, with its number, if a fit ended above its tolerance.
+
+    Parameters
+    ----------
+    estimator : estimator with `max_iter`
+    n_iter : int
+        What `max_iter` counts, at the end of the fit.
+    dtype : dtype
+        Of the data.
+    certificate : Certificate
+    counts, values : ndarray
+        What `max_iter` counts, and the certificate's value, at each iteration that measured it.
+    remedy : str, default="scale the data"
+        What helps where more iterations would not.
+    """
+    tol = f"tol to {2 * certificate.relative:.1g}"
+    if n_iter < estimator.max_iter:
+        return f"That is as far as {dtype} goes: set {tol}, or to 0."
+    or_tol = f", or {tol}" if certificate.relative < LARGEST_ADVISED else ""
+    if certificate.tolerance:
+        needed = predicted_count(counts, values, certificate.tolerance)
+        if needed < MAX_ADVISED * estimator.max_iter:
+            or_remedy = f", or {remedy}" if needed > MANY * estimator.max_iter else ""
+            return f"Set max_iter to about {float(f'{needed:.2g}'):.0f}{or_remedy}{or_tol}."
+    return f"It hardly falls any more: {remedy}{or_tol}."
+
+
+def predicted_count(counts, values, tolerance):
+    """Iterations until a value comes to its tolerance, at the rate of the later half."""
+    known = np.isfinite(values) & (values > 0)
+    counts, logs = np.asarray(counts)[known], np.log(np.asarray(values)[known])
+    if len(counts) < 2:
+        return np.inf
+    middle = (len(counts) - 1) // 2
+    fall = (logs[middle] - logs[-1]) / (counts[-1] - counts[middle])
+    return 1.2 * (counts[-1] + (logs[-1] - np.log(tolerance)) / fall) if fall > 0 else np.inf
+
+
+def warn_unless_reached(estimator, certificate, n_iter, advice):
+    """Warn if a fit ended above its tolerance: with the relative value, and what to change."""
+    if certificate.reached is False:
+        asked = certificate.tolerance * certificate.relative / certificate.value
+        warn_of_the_end(estimator, certificate, n_iter, f"tol asks for {asked:.1e}. {advice}")
+
+
+def warn_of_the_end(estimator, certificate, n_iter, advice):
+    """Warn of where a fit has ended."""
+    warnings.warn(
+        f"{type(estimator).__name__} stopped after {n_iter} iterations with {certificate}; "
+        f"{advice}",
+        ConvergenceWarning,
+        stacklevel=_levels_to_the_caller(),
+    )
+
+
+def _levels_to_the_caller():
+    """The `stacklevel` of a warning at the user's line."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:
+        frame, level = frame.f_back, level + 1
+    return level
