@@ -185,6 +185,8 @@ def test_compiled_imports(text, found):
 
 # Kernels that no test imports, and the file of tests that reaches them.
 REACHED_BY = {
+    "class_major_fast": "linear_model/test_newton_kernels.py",
+    "hessian_tiles_fast": "linear_model/test_newton_kernels.py",
     "float32_csr_fast": "linear_model/test_logistic_samples.py",
     "lbfgs_fast": "_optim/test_lbfgs.py",
 }
