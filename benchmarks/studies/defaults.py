@@ -1,33 +1,49 @@
-"""Logistic regression, default against default: fits, grid searches and cross-validation.
+"""Logistic regression, default against default: fits, grid searches, cross-validation, threads.
 
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what fits
+    python benchmarks/studies/defaults.py --what threads
+    python benchmarks/report.py
 
-Ours and scikit-learn's fit the same data in turn, in one process. Printed are the medians of the
-rounds in milliseconds, the median of theirs ÷ ours with the lowest and the highest, and of a fit
+Ours and scikit-learn's fit the same data in turn, in one process. A row has the medians of the
+rounds in milliseconds of wall time, the median of theirs ÷ ours with its quartiles, and of a fit
 how far theirs ends from the optimum, relative to the objective, which at ours is at most 1e-6.
+`threads` compares ours on one thread with ours on two. Tables go to results/defaults.json.
 """
 
 import argparse
+import sys
 import time
 import warnings
+from datetime import date
+from pathlib import Path
 
 import numpy as np
+import sklearn
 from scipy.special import logsumexp
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
+import sklearn_optland
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
 )
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common.tables import RATIO, Table, read, write
+
 OURS, THEIRS = BoundMajorizationLogisticRegression(), LogisticRegression()
-SMALL = ("iris", "wine", "breast_cancer", "digits")
+SMALL = "iris", "wine", "breast_cancer", "digits"
+MANY = (200_000, 10, 4), (1_000_000, 3, 3), (1_000_000, 50, 5), (1_000_000, 50, 2)
 GRID = {"C": np.logspace(-4, 4, 10)}
 CV = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": None}
+COLUMNS = {"data": "", "ours ms": "{:.3g}", "theirs ms": "{:.3g}", "theirs ÷ ours": RATIO}
+DISTANCE = {"theirs from the optimum": "{:.0e}"}
+THREADS = {"data": "", "one ms": "{:.3g}", "two ms": "{:.3g}", "one ÷ two": RATIO}
 
 
 def bundled(name):
@@ -43,23 +59,54 @@ def drawn(n, d, k):
     return X, (scores + rng.gumbel(size=(n, k))).argmax(axis=1)
 
 
+def easy():
+    """Ten clouds that are separated without error."""
+    rng = np.random.RandomState(0)
+    y = rng.randint(10, size=20_000)
+    return 0.35 * rng.randn(10, 300)[y] + rng.randn(20_000, 300), y
+
+
+def many():
+    for n, d, k in MANY:
+        yield f"{n:,}".replace(",", " ") + f" rows, {d} columns, {k} classes", drawn(n, d, k)
+
+
 def cases(what):
-    """Names, two estimators, data and rounds."""
-    small = [(name, bundled(name)) for name in SMALL]
-    many = [(200_000, 10, 4), (1_000_000, 3, 3), (1_000_000, 20, 2)]
+    """Names, data, the fits to compare and rounds."""
+    if what == "threads":
+        for name, data in many():
+            yield name, data, [on_threads(OURS, 1), on_threads(OURS, 2)], 5
+        return
+    ours, theirs = {
+        "fits": (OURS, THEIRS),
+        "grid": (GridSearchCV(OURS, GRID), GridSearchCV(THEIRS, GRID)),
+        "cv": (BoundMajorizationLogisticRegressionCV(), LogisticRegressionCV(**CV)),
+    }[what]
+    for name in SMALL:
+        yield name, bundled(name), [ours.fit, theirs.fit], 25 if what == "fits" else 5
     if what == "fits":
-        for name, data in small:
-            yield name, OURS, THEIRS, data, 25
-        for size in many:
-            text = "{} rows, {} columns, {} classes".format(*size)
-            yield text, OURS, THEIRS, drawn(*size), 3
-    elif what == "grid":
-        for name, data in small:
-            yield name, GridSearchCV(OURS, GRID), GridSearchCV(THEIRS, GRID), data, 3
-    else:
-        ours, theirs = BoundMajorizationLogisticRegressionCV(), LogisticRegressionCV(**CV)
-        for name, data in small:
-            yield name, ours, theirs, data, 3
+        yield "20 000 rows, 300 columns, 10 easy classes", easy(), [ours.fit, theirs.fit], 5
+        for name, data in many():
+            yield name, data, [ours.fit, theirs.fit], 5
+
+
+def on_threads(model, n_threads):
+    def fit(X, y):
+        with threadpool_limits(n_threads):
+            model.fit(X, y)
+
+    return fit
+
+
+def in_turn(fits, data, n_rounds):
+    """Seconds of each fit in each round; the first round warms up."""
+    seconds = np.empty((n_rounds + 1, 2))
+    for number in range(n_rounds + 1):
+        for which in (0, 1) if number % 2 else (1, 0):
+            start = time.perf_counter()
+            fits[which](*data)
+            seconds[number, which] = time.perf_counter() - start
+    return seconds[1:].T
 
 
 def objective(model, X, y):
@@ -70,33 +117,37 @@ def objective(model, X, y):
     return 0.5 * np.vdot(model.coef_, model.coef_) + np.sum(logsumexp(scores, axis=1) - own)
 
 
+def table_of(what):
+    columns = THREADS if what == "threads" else COLUMNS | (DISTANCE if what == "fits" else {})
+    command = f"OMP_NUM_THREADS={1 + (what == 'threads')} python benchmarks/studies/defaults.py"
+    versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
+    table = Table(
+        columns,
+        conditions={
+            "command": f"{command} --what {what}",
+            "date": date.today().isoformat(),
+            "versions": versions,
+        },
+    )
+    print(f"\n{what}\n{table.head()}")
+    for name, data, fits, n_rounds in cases(what):
+        seconds = in_turn(fits, data, n_rounds)
+        ratios = np.percentile(seconds[1] / seconds[0], [50, 25, 75])
+        if what == "threads":
+            ratios = np.percentile(seconds[0] / seconds[1], [50, 25, 75])
+        cells = [name, *(1e3 * np.median(seconds, axis=1)), list(ratios)]
+        if what == "fits":
+            cells.append(objective(THEIRS, *data) / objective(OURS, *data) - 1)
+        print(table.add(dict(zip(columns, cells, strict=True))), flush=True)
+    return table
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--what", nargs="+", default=["fits", "grid", "cv"])
     warnings.simplefilter("ignore")
     for what in parser.parse_args().what:
-        print(f"\n| {what} | ours ms | theirs ms | theirs ÷ ours | theirs from the optimum |")
-        print("| --- | --- | --- | --- | --- |")
-        for name, ours, theirs, (X, y), rounds in cases(what):
-            times = []
-            for number in range(rounds + 1):
-                for model in (ours, theirs) if number % 2 else (theirs, ours):
-                    start = time.perf_counter()
-                    model.fit(X, y)
-                    times.append((model is theirs, time.perf_counter() - start))
-            seconds = [
-                np.array([s for is_theirs, s in times[2:] if is_theirs == who]) for who in (0, 1)
-            ]
-            ratios = seconds[1] / seconds[0]
-            distance = ""
-            if what == "fits":
-                distance = f"{objective(theirs, X, y) / objective(ours, X, y) - 1:.0e}"
-            mine, other = (1e3 * np.median(part) for part in seconds)
-            print(
-                f"| {name} | {mine:.3g} | {other:.3g} | {np.median(ratios):.2f} "
-                f"({ratios.min():.2f}–{ratios.max():.2f}) | {distance} |",
-                flush=True,
-            )
+        write("defaults", read("defaults") | {what: table_of(what)})
 
 
 if __name__ == "__main__":

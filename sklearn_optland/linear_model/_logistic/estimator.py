@@ -80,9 +80,10 @@ class BoundMajorizationLogisticRegression(
         - "auto": the fastest for the data. Small data: Newton's method with the exact Hessian, to
           the last bits whatever `tol` is. Two classes and up to 2000 columns: Newton's curvature,
           widened towards JC12 for the rows whose scores would move too far, started on samples of
-          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Otherwise L-BFGS in
-          a Kronecker metric, then truncated Newton steps, with a step of Böhning's bound as the
-          last resort.
+          the rows, with L-BFGS on top and a pure JC12 step as the last resort. Several classes and
+          fewer than 128 columns: truncated Newton steps, of many rows from where a sample ends.
+          Otherwise L-BFGS in a Kronecker metric, then truncated Newton steps, with a step of
+          Böhning's bound as the last resort.
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
           the classes of a row in descending order of their scores. With k > 2 classes its
           curvature is a matrix of side (n_features + 1) k; a side above 5000 is refused.
