@@ -10,6 +10,8 @@ from cython cimport floating
 
 import numpy as np
 
+from sklearn_optland._rows.threads import MAX_CHUNKS, run_tasks
+
 
 cdef extern from "softmax_tiles.h" nogil:
     enum:
@@ -33,6 +35,7 @@ cdef extern from "softmax_tiles.h" nogil:
     )
 
 TILE = OPTLAND_TILE  # rows
+FILL_WORK = 1 << 19  # values that another thread pays for
 
 cdef enum:
     BLOCK_VALUES = 1 << 17  # 512 KiB: half of a common L2 cache
@@ -117,16 +120,22 @@ def as_tiles(X, scale, k):
     """
     scale = np.append(scale, 1.0)
     tiles = Tiles(len(X), scale, k)
-    fill(tiles, X, 1.0 / scale)
+    parts = np.linspace(0, tiles.n_tiles, 1 + min(MAX_CHUNKS, 1 + X.size // FILL_WORK), dtype=int)
+    run_tasks(
+        lambda _, part: fill(tiles, X, 1.0 / scale, parts[part], parts[part + 1]), len(parts) - 1
+    )
     return tiles
 
 
-def fill(Tiles tiles not None, const floating[:, ::1] X, const double[::1] inverse_scale):
-    """Copy rows into tiles."""
+def fill(
+    Tiles tiles not None, const floating[:, ::1] X, const double[::1] inverse_scale,
+    Py_ssize_t begin, Py_ssize_t end,
+):
+    """Copy rows into tiles begin to end."""
     cdef Py_ssize_t tile, first, i, f, count, d = X.shape[1]
     cdef float* column
     with nogil:
-        for tile in range(tiles.n_tiles):
+        for tile in range(begin, end):
             first = tile * OPTLAND_TILE
             count = min(OPTLAND_TILE, tiles.n_rows - first)
             for f in range(d + 1):

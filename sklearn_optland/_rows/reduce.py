@@ -84,6 +84,8 @@ class SumOf(Statistic):
         Of a row, as kernels have them. Default: blocks for a function of NumPy.
     """
 
+    work = 32.0
+
     def __init__(self, function, shape=(), values=BLOCK_VALUES / CACHED_ROWS):
         self.function, self.shape, self.values = function, shape, values
 

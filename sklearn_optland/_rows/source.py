@@ -151,7 +151,15 @@ class ArraySource:
         *arrays
             Of this source.
         """
-        return function(*arrays)
+        bounds = reduce.chunk_bounds(reduce.SumOf(function), self.n_rows, None)
+        if len(bounds) == 2:
+            return function(*arrays)
+
+        def run(_, chunk):
+            rows = slice(bounds[chunk], bounds[chunk + 1])
+            return function(*[array[rows] for array in arrays])
+
+        return np.concatenate(run_tasks(run, len(bounds) - 1))
 
     def take(self, index, **replaced):
         """Some rows, a slice or an index array, in this process; with other columns."""
