@@ -274,7 +274,33 @@ def deep_nets(figure, tables):
     sigmoid.legend()
 
 
+def defaults(figure, tables):
+    """Ratios to scikit-learn's classes, everything at its defaults."""
+    groups = {"fits": "fit", "grid": "grid search", "cv": "class with cross-validation"}
+    found = [
+        (f"{row['data']}: {text}", first(row["theirs ÷ ours"]))
+        for name, text in groups.items()
+        for row in tables[name].rows
+    ]
+    figure.set_size_inches(9.5, 0.7 + 0.19 * len(found))
+    ax = figure.subplots()
+    labels, ratios = zip(*found, strict=True)
+    colours = [BLUE if ratio >= 1 else ORANGE for ratio in ratios]
+    ax.barh(range(len(ratios)), np.array(ratios) - 1, left=1, color=colours, height=0.6)
+    for height, ratio in enumerate(ratios):
+        side = 4 if ratio >= 1 else -4
+        ax.annotate(
+            f"{ratio:.2f}", (ratio, height), (side, 0), textcoords="offset points", va="center",
+            ha="left" if ratio >= 1 else "right", fontsize=7,
+        )  # fmt: skip
+    name_rows(ax, labels)
+    ax.margins(x=0.1)
+    ax.axvline(1, color="black", linewidth=0.8)
+    ax.set_xlabel("seconds of scikit-learn's class ÷ ours, default against default")
+
+
 PICTURES = {  # by the folder of their tables
+    "defaults": defaults,
     "logistic_regression": logistic_regression,
     "finite_sum": finite_sums,
     "multiclass": multiclass,

@@ -24,6 +24,7 @@ class MetricStep:
     decrement: float | None = None  # gradient' metric^-1 gradient, if it is known
     dual: np.ndarray | None = None  # logarithms of a dual point, an entry for each score
     lower_bound: float | None = None  # on the optimum, if the step has proven one
+    later_bound: float = 0.0  # that steps to come have proven already
 
     @property
     def expected_gap(self):

@@ -64,6 +64,20 @@ def test_plan_is_shown(mode):
     assert ("growing" in binary[0]) == ("batch" in mode)
 
 
+@pytest.mark.parametrize("name", ["iris", "digits"])
+def test_a_fit_that_ends_early_has_the_bound_of_the_whole_call(name):
+    X, y = load(name)
+    whole = BoundMajorizationLogisticRegression().fit(X, y)
+    early = fit_quietly(BoundMajorizationLogisticRegression(max_iter=3), X, y)
+    assert early.n_iter_ == 3
+    np.testing.assert_allclose(
+        early.history_["objective"], whole.history_["objective"][:3], rtol=1e-12
+    )
+    gap = whole.certificate_.value
+    lost = early.history_["objective"][-1] - whole.history_["objective"][-1]
+    assert early.certificate_.value == pytest.approx(gap + lost, rel=1e-6)
+
+
 def test_dense_data_of_mostly_zeros_are_fitted_as_sparse(global_dtype, global_random_seed):
     X, y = make_classification(500, 30, random_state=global_random_seed)
     X[np.random.RandomState(global_random_seed).rand(*X.shape) < 0.9] = 0.0

@@ -53,6 +53,7 @@ class CertifiedDescent:
 
     def __init__(self, problem, W, algorithm, tol):
         self.problem, self.W, self.algorithm, self.tol = problem, W, algorithm, tol
+        self.later_bound = 0.0
         self.point, self.curvature, self.dual, self.full = None, None, None, []
         self.lower_bound, self.is_separated = 0.0, False
 
@@ -78,6 +79,7 @@ class CertifiedDescent:
         trigger, by_float32 = BoundTrigger(1.0, caution=0.8), np.inf
         for step in self.algorithm:
             self.point, self.curvature, self.dual = step.point, step.curvature, step.dual
+            self.later_bound = step.later_bound
             if step.point.exact and step.full and step.point.objective > by_float32:
                 continue  # float32 had judged a point before too low
             by_float32 = np.inf if step.point.exact else step.point.objective
@@ -206,7 +208,8 @@ class CertifiedDescent:
             newton = self.point.newton
             self.point = self.problem.evaluate(W)
             self.point.newton = newton if self.full[-1] else None
-        if not self.is_reached:
+        self.lower_bound = max(self.lower_bound, self.later_bound)
+        if not self.is_reached and not self.later_bound:
             self._bound(FINAL_EXCESS)
         history["certificate"] = history["objective"] - self.lower_bound
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)

@@ -35,7 +35,6 @@ class GramCurvature:
     """
 
     follows = True  # whether a majorizer has to be renewed as the parameters move
-    is_factored = True  # a matrix of the columns, not a diagonal
 
     def __init__(self, problem, *, ridge=0.0):
         check_side(problem.n_features + 1)
@@ -49,11 +48,6 @@ class GramCurvature:
 
     def solve(self, G):
         return self._factor(G)
-
-    @staticmethod
-    def as_ridge(columns):
-        """A ridge for each column, as this curvature takes it."""
-        return columns
 
 
 class ClassPairsGram(LinearPass):
@@ -109,7 +103,6 @@ class JC12Curvature:
     """Multinomial JC12, sum_i S_i kron x_i x_i' + penalty, a (dk)^2 matrix: a majorizer."""
 
     follows = True  # whether a majorizer has to be renewed as the parameters move
-    is_factored = True  # a matrix of the columns, not a diagonal
     of_scores = staticmethod(jc12_of_scores)
 
     def __init__(self, problem, *, ridge=0.0):
@@ -134,8 +127,6 @@ class JC12Curvature:
         out = self._factor(G.reshape(-1, 1)).reshape(G.shape)
         return out - out.mean(axis=1, keepdims=True)
 
-    as_ridge = GramCurvature.as_ridge
-
 
 class NewtonCurvature(JC12Curvature):
     """The multinomial Hessian, a (dk)^2 matrix in float64: no majorizer."""
@@ -153,7 +144,6 @@ class KroneckerCurvature:
     """
 
     follows = False  # whether a majorizer has to be renewed as the parameters move
-    is_factored = True  # a matrix of the columns, not a diagonal
 
     def __init__(self, problem, *, ridge=0.0):
         check_side(problem.n_features + 1)
@@ -167,13 +157,14 @@ class KroneckerCurvature:
             self.mean = np.zeros(problem.n_features)
         C = C[:-1, :-1]
         size = max(np.abs(np.diag(C)).max(initial=0.0), 1e-300)
-        precision = problem.products.precision if len(C) > FEW_COLUMNS else np.float64
+        in_float32 = len(C) > FEW_COLUMNS and not problem.products.is_exact
+        precision = np.float32 if in_float32 else np.float64
         s, self.V = eigh((C / size).astype(precision), lower=True, check_finite=False)
         s = s.astype(float) * size
         # What rounding may have taken from an eigenvalue, it gets back: a bound must not be less.
         eps = np.finfo(precision).eps
         self.eigenvalues = np.maximum(s, 0.0) + len(s) * eps * s[-1:]
-        self.shrinkage = problem.l2 + ridge
+        self.shrinkage = problem.l2 + np.mean(ridge)  # one for all columns
         self.bohning()
 
     def bohning(self):
@@ -195,11 +186,6 @@ class KroneckerCurvature:
         if self.problem.fit_intercept:
             out[-1] = (g * self.inverse_intercept) @ self.Q.T - self.mean @ out[:-1]
         return out
-
-    @staticmethod
-    def as_ridge(columns):
-        """One ridge for all columns."""
-        return columns.mean()
 
     def _rotate(self, V, G):
         """V @ G in V's precision."""
@@ -228,8 +214,6 @@ class DiagonalCurvature:
     `refresh` takes diag(X'CX) and the classes' mean p (1 - p), which is no majorizer. `bohning` is
     one: row sums of |X|'C|X| instead, and Boehning's bound for the classes.
     """
-
-    is_factored = False  # a matrix of the columns, not a diagonal
 
     def __init__(self, problem):
         self.problem = problem

@@ -376,9 +376,8 @@ def growing(problem, W, metric, refresh, rng):
 
     def batches():
         for index in rows_of_batches(n, first, GROWTH, rng()):
-            ridge = metric.as_ridge(sampling_ridge(problem, len(index)))
             sample = uniform_sample(problem, index)
-            yield sample, metric(sample, ridge=ridge)
+            yield sample, metric(sample, ridge=sampling_ridge(problem, len(index)))
 
     W = yield from on_samples(batches(), W)
     yield from majorize(problem, after_samples(problem, W), metric(problem), refresh)

@@ -79,9 +79,10 @@ def in_one_call(problem, W, tol, otherwise):
         yield from otherwise(W)
         return
     passes = np.diff(curves[:, 2], prepend=0.0)
-    for W, (objective, lower_bound, _), taken in zip(path, curves, passes, strict=True):
+    for W, (objective, bound, _), taken in zip(path, curves, passes, strict=True):
         problem.count_pass(taken)
-        yield MetricStep(Point(W, None, objective, None), None, lower_bound=lower_bound)
+        point = Point(W, None, objective, None)
+        yield MetricStep(point, None, lower_bound=bound, later_bound=curves[-1, 1])
 
 
 def run_kernel(problem, W, tol):

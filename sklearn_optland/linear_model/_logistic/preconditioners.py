@@ -22,7 +22,7 @@ POWER_STEPS = 12
 def choose_preconditioner(problem, curvature):
     """Choose one for Newton steps: what is cheapest to factor; `curvature` where nothing is."""
     k, d = problem.k, problem.n_features + 1
-    if problem.source.is_sparse or not curvature.is_factored or not problem.l2:
+    if problem.source.is_sparse or not problem.has_few_columns or not problem.l2:
         return curvature
     if has_small_hessian(problem):
         return HessianCurvature(problem)

@@ -26,7 +26,6 @@ class Float64Products:
         Scores of a row.
     """
 
-    precision = np.float64
     is_exact = True
     has_vectors_as_costly_as_passes = False
 
@@ -64,9 +63,6 @@ class TilePass(Statistic):
         self.values = tile_kernels.TILE * max(source.n_columns, k)
         self.work = tile_kernels.TILE * source.n_columns * k
 
-    def zero(self, parameters):
-        return np.zeros(self.shape)
-
 
 class TileLossGradient(TilePass):
     """The loss at W and its gradient; Z takes the scores."""
@@ -90,11 +86,8 @@ class Float32Gram(Statistic):
     """[X 1]' diag(h) [X 1] in float32 within blocks; parameters: the roots of h, inverse scales."""
 
     def __init__(self, source, k):
-        self.side, self.values = source.n_columns + 1, max(source.n_columns, k)
+        self.shape, self.values = 2 * (source.n_columns + 1,), max(source.n_columns, k)
         self.work = self.values**2 / 64
-
-    def zero(self, parameters):
-        return np.zeros((self.side, self.side))
 
     def add(self, block, parameters, C):
         roots, inverse_scale = parameters
@@ -127,7 +120,6 @@ class TileProducts:
         Positive; X / scale fits float32.
     """
 
-    precision = np.float32
     is_exact = False
     has_vectors_as_costly_as_passes = False
 
@@ -179,7 +171,6 @@ class CSRProducts:
     are a part of the kernel.
     """
 
-    precision = np.float32
     is_exact = False
     has_vectors_as_costly_as_passes = True
 
