@@ -20,7 +20,9 @@ cdef void share_tiles(
     Problem q, float* memory, double* scale, double* c, Tiles* all, Tiles* some
 )
 cdef void fill_tiles(Problem q, Tiles t) noexcept nogil
-cdef int gather(Problem q, Work w, Tiles all, Tiles some, int* rows) noexcept nogil
+cdef int gather(
+    Problem q, Work w, Tiles all, Tiles some, double even, int* rows
+) noexcept nogil
 cdef void hessian_product(Problem q, Tiles t, const double* V, double* out) noexcept nogil
 cdef int invert_blocks(
     Problem q, Work w, Tiles t, double* blocks, bint uniform, int* rows, double* price

@@ -113,8 +113,14 @@ cdef int chosen(int n, const double* weights, double left_out, int* rows) noexce
     return count
 
 
-cdef int gather(Problem q, Work w, Tiles all, Tiles some, int* rows) noexcept nogil:
-    """Copy the rows that hold the Hessian's trace, with their probabilities; their number."""
+cdef int gather(
+    Problem q, Work w, Tiles all, Tiles some, double even, int* rows
+) noexcept nogil:
+    """Copy the rows that hold the Hessian's trace; returns their number.
+
+    Their probabilities have a share of `even` probabilities: 0 is the Hessian at w.p, and what is
+    larger bounds the curvature of certain rows from below.
+    """
     cdef int i, j, a, tile, count, n
     cdef double p
     cdef float* target
@@ -122,7 +128,7 @@ cdef int gather(Problem q, Work w, Tiles all, Tiles some, int* rows) noexcept no
         w.by_row[i] = q.c[i]
     for a in range(q.k):
         for i in range(q.n):
-            p = w.p[a * <Py_ssize_t>q.n + i]
+            p = (1 - even) * w.p[a * <Py_ssize_t>q.n + i] + even / q.k
             w.by_row[i] -= q.c[i] * p * p
     n = chosen(q.n, w.by_row, LEFT_OUT, rows)
     for tile in range(tiles_of(n)):
@@ -133,7 +139,8 @@ cdef int gather(Problem q, Work w, Tiles all, Tiles some, int* rows) noexcept no
             some.c[i + j] = q.c[rows[i + j]]
         for a in range(q.k):
             for j in range(count):
-                target[a * OPTLAND_TILE + j] = <float>w.p[a * <Py_ssize_t>q.n + rows[i + j]]
+                p = w.p[a * <Py_ssize_t>q.n + rows[i + j]]
+                target[a * OPTLAND_TILE + j] = <float>((1 - even) * p + even / q.k)
         copy_rows(q, all, rows + i, count, some.x + tile * some.stride)
     return n
 

@@ -16,8 +16,10 @@ MAX_PARAMETERS = 200
 MAX_PRODUCTS, MAX_BINARY_PRODUCTS = 2e5, 1e6
 # By conjugate gradients: columns, since a class' block of the Hessian costs d / 10 products or so.
 MAX_COLUMNS = 128
-# Newton's method takes 5 to 15 steps; far more where hardly anything holds the parameters.
-MAX_STEPS = 50
+# Newton's method takes 5 to 15 steps; far more where hardly anything holds the parameters. The
+# parameters after each of them are kept, so they may not be too many.
+MAX_STEPS = 100
+MAX_KEPT = 1e6
 # The gap on a sample, relative to its objective.
 SAMPLE_TOLERANCE = 1e-3
 
@@ -40,6 +42,7 @@ def has_short_rows(problem):
         and not problem.has_one_score
         and problem.source.may_be_copied
         and problem.n_features < MAX_COLUMNS
+        and MAX_STEPS * (problem.n_features + 1) * problem.n_classes <= MAX_KEPT
     )
 
 

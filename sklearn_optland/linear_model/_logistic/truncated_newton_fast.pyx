@@ -5,7 +5,8 @@ products run in float32 tiles (softmax_tiles.h), on the rows that hold all but a
 trace. Conjugate gradients are preconditioned with the Hessian's diagonal blocks, one a class,
 M_a = X' diag(h_a) X + l2 with h_a = c p_a (1 - p_a) k / (k - 1): at W = 0 they are the Hessian
 itself on what is centred over the classes. They are renewed when a direction has taken many
-products. Objectives, gradients and bounds are in float64.
+products. Objectives, gradients and bounds are in float64. After a step that had to be cut, the
+Hessian's probabilities are mixed with even ones.
 
 Near the optimum the direction's intercept is made exact, so that its dual point is feasible; the
 gap is then what the rest of the residual r leaves, |r|^2 / (2 l2), and a little.
@@ -44,8 +45,14 @@ from sklearn_optland.linear_model._logistic.hessian_tiles_fast cimport (
 cdef double ARMIJO = 1e-4
 cdef double ROUNDING = 1e-15
 cdef int MAX_TRIALS = 30
+# Share of even probabilities in the Hessian after a step that had to be cut: Newton's curvature of
+# rows that are certain, and wrong, is next to none. Its factors after such a step and after others.
+cdef double LEAST_EVEN = 1e-3
+cdef double MORE_EVEN = 4
+cdef double LESS_EVEN = 0.25
 # The residual of a direction in the preconditioner's norm, for a decrement above FAR of the
-# objective and below; products of a direction at most, and from which on blocks are renewed.
+# objective and below; products of a direction at most, and those that are no excess; blocks are
+# renewed once the excess has cost this part of new ones.
 cdef double FAR = 1e-2
 cdef double FAR_TOLERANCE = 0.5
 cdef double TOLERANCE = 0.2
@@ -190,7 +197,7 @@ def truncated_newton(
     share_tiles(q, &memory32[0], scale, scale + q.d, &all, &t)
     cdef double* at = &W[0, 0]
     cdef double objective, value = 0, slope, previous = INFINITY, bound = 0, step, parabola
-    cdef double price = 0, passes = 1
+    cdef double price = 0, passes = 1, even = 0
     cdef int i, _trial, n_steps = 0, n_products, excess = 0, size = <int>side
     cdef int max_steps = <int>path.shape[0]
     cdef bint ended_well = False, is_zero = not np.any(W)
@@ -200,7 +207,7 @@ def truncated_newton(
         slope = -objective
         while True:
             gradient(q, w, at, G)
-            t.n_rows = gather(q, w, all, t, &rows[0])
+            t.n_rows = gather(q, w, all, t, even, &rows[0])
             if n_steps == 0 or excess > EXCESS * price:
                 excess = 0
                 if invert_blocks(
@@ -242,6 +249,9 @@ def truncated_newton(
                 step = fmin(fmax(parabola, 0.1 * step), 0.5 * step)
             else:
                 break
+            even = fmin(fmax(MORE_EVEN * even, LEAST_EVEN), 1) if step < 1 else even * LESS_EVEN
+            if even < LEAST_EVEN:
+                even = 0
             objective = value
             for i in range(size):
                 at[i] = new[i]
