@@ -83,7 +83,8 @@ def test_blocks_alone_change():
     folder, name = next((folder, name) for folder, found in RESULTS.items() for name in found)
     block = f"<!-- table {folder} {name} -->\n"
     page = report.with_tables(f"before\n{block}STALE\n<!-- end -->\nafter")
-    assert page.startswith(f"before\n{block}`python benchmarks/run.py {folder} --what {name}`")
+    command = RESULTS[folder][name].conditions["command"]
+    assert page.startswith(f"before\n{block}`{command}`")
     assert page.endswith(f"{RESULTS[folder][name]}\n<!-- end -->\nafter")
     assert "STALE" not in page
 
