@@ -102,8 +102,9 @@ def exact_newton(
     """Run Newton's method until the gap is within tol of the objective, then to the last bits.
 
     The polishing steps belong to the last one; the Hessian hardly changes in them. Returns the
-    number of steps, and whether the method ended well, within tol or at the end of the arithmetic;
-    else `path` is full, or there is no Cholesky factor or no step that lowers the objective.
+    number of steps, and whether the method ended well, within tol, or for tol = 0 at the end of the
+    arithmetic; else it ended there too early, `path` is full, or there is no Cholesky factor or no
+    step that lowers the objective.
     """
     cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], l2, fit_intercept)
     cdef Py_ssize_t side = q.k * q.d
@@ -117,7 +118,7 @@ def exact_newton(
     cdef double objective, value = 0, slope, previous = INFINITY, bound = 0, t, parabola
     cdef int i, _trial, n_steps = 0, polishing = 0, one = 1, info, n_parameters = <int>side
     cdef int max_steps = <int>path.shape[0]
-    cdef bint ended_well = False, within_tol
+    cdef bint ended_well = False, within_tol, at_the_end
     with nogil:
         objective = evaluate(q, w, at)
         while True:
@@ -132,10 +133,10 @@ def exact_newton(
                 bound = fmax(bound, objective - dual_gap(q, w, at, V, new) - 2e-15 * objective)
             if n_steps > 0:
                 curves[n_steps - 1, 1] = bound
-            ended_well = -slope <= ROUNDING * objective and not -slope < previous
+            at_the_end = -slope <= ROUNDING * objective and not -slope < previous
             within_tol = objective - bound <= tol * objective
-            ended_well |= polishing == POLISHING_STEPS
-            if ended_well or (n_steps == max_steps and not within_tol):
+            ended_well = polishing == POLISHING_STEPS or (at_the_end and (within_tol or tol == 0))
+            if ended_well or at_the_end or (n_steps == max_steps and not within_tol):
                 break
             polishing += within_tol
             previous = -slope

@@ -30,6 +30,8 @@ cdef double LEFT_OUT = 1e-3
 cdef double LEFT_OUT_OF_BLOCKS = 1e-4
 # Of a block's diagonal: keeps its factor definite.
 cdef double RIDGE = 1e-13
+# The inverse of a scale must not overflow.
+cdef double TINY = 1e-300
 # Tiles of a pass' block: what it needs stays in the L2 cache.
 cdef enum:
     BLOCK_TILES = 16
@@ -82,7 +84,7 @@ cdef void fill_tiles(Problem q, Tiles t) noexcept nogil:
         column, largest = q.xt + <Py_ssize_t>f * q.n, 0
         for i in range(q.n):
             largest = fabs(column[i]) if fabs(column[i]) > largest else largest
-        t.scale[f] = largest if largest > 0 else 1
+        t.scale[f] = largest if largest > TINY else 1
         inverse = 1 / t.scale[f]
         for i in range(q.n):
             t.x[i // OPTLAND_TILE * t.stride + f * OPTLAND_TILE + i % OPTLAND_TILE] = (

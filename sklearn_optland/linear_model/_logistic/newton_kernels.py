@@ -61,7 +61,7 @@ def with_ones(X, fit_intercept):
 def as_rows(W, problem):
     """A row of parameters for each class; two classes are two opposite rows."""
     W = np.hstack([-W / 2, W / 2]) if problem.has_one_score else W
-    return np.ascontiguousarray(W.T[:, : problem.n_features + problem.fit_intercept])
+    return np.array(W.T[:, : problem.n_features + problem.fit_intercept], order="C")
 
 
 def as_parameters(rows, problem):
@@ -122,5 +122,6 @@ def run_kernel(problem, W, tol):
 
 def optimum_of_sample(sample, W):
     """The optimum on a sample, about, from W."""
-    path, _, _ = run_kernel(sample, W, SAMPLE_TOLERANCE)
+    path, curves, _ = run_kernel(sample, W, SAMPLE_TOLERANCE)
+    sample.count_pass(curves[-1, 2] if len(curves) else 0.0)
     return [W, *path][-1]

@@ -9,6 +9,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     GramCurvature,
     JC12Curvature,
     KroneckerCurvature,
+    has_small_hessian,
 )
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
@@ -70,7 +71,8 @@ def plan(problem, curvature, batch):
         if has_short_products(problem, WORK if from_sample else MAX_WORK):
             return Algorithm.TRUNCATED_NEWTON, Metric.CLASS_BLOCKS
         if from_sample:
-            return Algorithm.NEWTON_CG_FROM_SAMPLE, Metric.HESSIAN
+            metric = Metric.HESSIAN if has_small_hessian(problem) else Metric.CLASS_BLOCKS
+            return Algorithm.NEWTON_CG_FROM_SAMPLE, metric
         return iterative_plan(problem)
     if curvature == "auto":
         fits = (problem.n_features + 1) * problem.k <= MAX_SIDE

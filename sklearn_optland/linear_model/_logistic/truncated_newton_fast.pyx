@@ -90,7 +90,7 @@ cdef void solve_blocks(
 cdef int find_direction(
     Problem q, Tiles t, Vectors s, const double* G, double tolerance, double near, double enough
 ) noexcept nogil:
-    """Solve H V = -G; returns the number of products.
+    """Solve H V = -G; returns the number of products, -1 if the preconditioner is not definite.
 
     If the decrement is at most `near`, half the squared residual over l2 must be `enough` too.
     """
@@ -101,6 +101,8 @@ cdef int find_direction(
         s.residual[i] = -G[i]
     solve_blocks(q, s.blocks, s.residual, s.direction)
     first = rz = dot(size, s.residual, s.direction)
+    if not first >= 0:
+        return -1
     while n_products < MAX_PRODUCTS and rz > 0:
         hessian_product(q, t, s.direction, s.product)
         n_products += 1
@@ -172,9 +174,9 @@ def truncated_newton(
 ):
     """Run truncated Newton steps until the gap is within tol of the objective.
 
-    Returns the number of steps, and whether the method ended well, within tol or at the end of the
-    arithmetic; else `path` is full, or there is no Cholesky factor or no step that lowers the
-    objective.
+    Returns the number of steps, and whether the method ended well, within tol, or for tol = 0 at
+    the end of the arithmetic; else it ended there too early, `path` is full, or there is no
+    Cholesky factor or no step that lowers the objective.
     """
     cdef Problem q = problem_of(X, X_transposed, y, c, <int>W.shape[0], l2, fit_intercept)
     cdef Py_ssize_t side = q.k * q.d
@@ -200,7 +202,7 @@ def truncated_newton(
     cdef double price = 0, passes = 1, even = 0
     cdef int i, _trial, n_steps = 0, n_products, excess = 0, size = <int>side
     cdef int max_steps = <int>path.shape[0]
-    cdef bint ended_well = False, is_zero = not np.any(W)
+    cdef bint ended_well = False, at_the_end, is_zero = not np.any(W)
     with nogil:
         fill_tiles(q, all)
         objective = evaluate(q, w, at)
@@ -218,6 +220,8 @@ def truncated_newton(
                 q, t, s, G, FAR_TOLERANCE if -slope > FAR * objective else TOLERANCE,
                 NEAR * tol * objective, SHARE * tol * objective,
             )
+            if n_products < 0:
+                break
             excess += max(0, n_products - FEW_PRODUCTS)
             passes += n_products
             slope = dot(size, G, s.v)
@@ -226,14 +230,15 @@ def truncated_newton(
                 slope = dot(size, G, s.v)
                 bound = fmax(bound, objective - dual_gap(q, w, at, s.v, new) - 2e-15 * objective)
             ended_well = objective - bound <= tol * objective
-            ended_well |= -slope <= ROUNDING * objective and not -slope < previous
+            at_the_end = -slope <= ROUNDING * objective and not -slope < previous
+            ended_well |= at_the_end and tol == 0
             if n_steps == 0 and ended_well:
                 for i in range(size):
                     (&path[0, 0, 0])[i] = at[i]
                 curves[0, 0], n_steps = objective, 1
             if n_steps > 0:
                 curves[n_steps - 1, 1], curves[n_steps - 1, 2] = bound, passes
-            if ended_well or n_steps == max_steps or not slope < 0:
+            if ended_well or at_the_end or n_steps == max_steps or not slope < 0:
                 break
             previous = -slope
             step = 1
