@@ -1,3 +1,6 @@
+cdef double ROUNDING
+
+
 cdef struct Problem:
     int n, d, k, n_penalised
     double l2
@@ -30,3 +33,7 @@ cdef void gradient(Problem q, Work w, const double* W, double* G) noexcept nogil
 cdef void class_product(Problem q, Work w, const double* V) noexcept nogil
 cdef void weighted_gram(Problem q, Work w) noexcept nogil
 cdef double dual_gap(Problem q, Work w, const double* W, const double* V, double* G) noexcept nogil
+cdef int search(
+    Problem q, Work w, const double* W, const double* V, double slope, double* objective,
+    double* new, double* step,
+) noexcept nogil

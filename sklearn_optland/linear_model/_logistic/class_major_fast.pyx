@@ -8,7 +8,7 @@ Gradients are centred over the classes, and so are steps.
 The bound is that of `dual_bound.lower_bound` at p' = p + (diag p - pp') dz, dz the scores of a
 Newton step: with a step whose intercept is exact p' balances the intercept by itself.
 """
-from libc.math cimport fabs, fmax, INFINITY
+from libc.math cimport fabs, fmax, fmin, INFINITY
 from scipy.linalg.cython_blas cimport ddot
 
 from sklearn_optland._rows.blas cimport gemm
@@ -33,6 +33,12 @@ cdef extern from "class_major.h" nogil:
         double* plain, double* weighted)
     enum:
         OPTLAND_GRAM_ROWS
+
+
+# Armijo's share of the slope; what float64 leaves open of an objective; trials of a step.
+cdef double ARMIJO = 1e-4
+cdef double ROUNDING = 1e-15
+cdef int MAX_TRIALS = 30
 
 
 cdef Problem problem_of(
@@ -157,3 +163,27 @@ cdef double dual_gap(
             return INFINITY
         gap += imbalance * q.k * (1 + largest)
     return gap
+
+
+cdef int search(
+    Problem q, Work w, const double* W, const double* V, double slope, double* objective,
+    double* new, double* step,
+) noexcept nogil:
+    """Evaluate new = W + step V for a step that lowers the objective, if only by rounding.
+
+    Returns the number of trials; 0 if none was good enough.
+    """
+    cdef int i, trial
+    cdef double value, parabola
+    step[0] = 1
+    for trial in range(1, MAX_TRIALS + 1):
+        for i in range(q.k * q.d):
+            new[i] = W[i] + step[0] * V[i]
+        value = evaluate(q, w, new)
+        if value <= objective[0] + ARMIJO * step[0] * slope + ROUNDING * objective[0]:
+            objective[0] = value
+            return trial
+        # Minimum of the parabola through both ends and the slope.
+        parabola = -slope * step[0] * step[0] / (2 * (value - objective[0] - slope * step[0]))
+        step[0] = fmin(fmax(parabola, 0.1 * step[0]), 0.5 * step[0])
+    return 0

@@ -5,12 +5,13 @@ x_i' is added to the blocks (a, a) and (b, b) and taken from (a, b). Steps are c
 classes: what is added in the direction of a shift of all classes changes no step, and makes the
 Hessian definite without a penalty too. It is the mean diagonal of each column, times 11'.
 """
-from libc.math cimport fmax, fmin, INFINITY
+from libc.math cimport fmax, INFINITY
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
 import numpy as np
 
 from sklearn_optland.linear_model._logistic.class_major_fast cimport (
+    ROUNDING,
     Problem,
     Work,
     dot,
@@ -19,6 +20,7 @@ from sklearn_optland.linear_model._logistic.class_major_fast cimport (
     gradient,
     problem_of,
     room,
+    search,
     weighted_gram,
     work_of,
 )
@@ -28,10 +30,6 @@ cdef extern from "class_major.h" nogil:
     void optland_pair_weights(
         long long n, const double* c, const double* p_a, const double* p_b, double* h)
 
-# Armijo's share of the slope; what float64 leaves open of an objective; trials of a step.
-cdef double ARMIJO = 1e-4
-cdef double ROUNDING = 1e-15
-cdef int MAX_TRIALS = 30
 # Steps to the end of the arithmetic once the gap is within tol: quadratic convergence needs two.
 cdef int POLISHING_STEPS = 4
 # Of the Hessian's diagonal: keeps its factor definite.
@@ -115,8 +113,8 @@ def exact_newton(
     cdef double* V = G + side
     cdef double* new = V + side
     cdef double* at = &W[0, 0]
-    cdef double objective, value = 0, slope, previous = INFINITY, bound = 0, t, parabola
-    cdef int i, _trial, n_steps = 0, polishing = 0, one = 1, info, n_parameters = <int>side
+    cdef double objective, slope, previous = INFINITY, bound = 0, t = 1
+    cdef int i, n_steps = 0, polishing = 0, one = 1, info, n_parameters = <int>side
     cdef int max_steps = <int>path.shape[0]
     cdef bint ended_well = False, within_tol, at_the_end
     with nogil:
@@ -140,19 +138,8 @@ def exact_newton(
                 break
             polishing += within_tol
             previous = -slope
-            t = 1
-            for _trial in range(MAX_TRIALS):
-                for i in range(n_parameters):
-                    new[i] = at[i] + t * V[i]
-                value = evaluate(q, w, new)
-                if value <= objective + ARMIJO * t * slope + ROUNDING * objective:
-                    break
-                # Minimum of the parabola through both ends and the slope.
-                parabola = -slope * t * t / (2 * (value - objective - slope * t))
-                t = fmin(fmax(parabola, 0.1 * t), 0.5 * t)
-            else:
+            if search(q, w, at, V, slope, &objective, new, &t) == 0:
                 break
-            objective = value
             for i in range(n_parameters):
                 at[i] = new[i]
             if polishing == 0 or n_steps == 0:

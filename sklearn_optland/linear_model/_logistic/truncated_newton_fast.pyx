@@ -18,6 +18,7 @@ from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 import numpy as np
 
 from sklearn_optland.linear_model._logistic.class_major_fast cimport (
+    ROUNDING,
     Problem,
     Work,
     centre,
@@ -28,6 +29,7 @@ from sklearn_optland.linear_model._logistic.class_major_fast cimport (
     gradient,
     problem_of,
     room,
+    search,
     work_of,
 )
 from sklearn_optland.linear_model._logistic.hessian_tiles_fast cimport (
@@ -41,10 +43,6 @@ from sklearn_optland.linear_model._logistic.hessian_tiles_fast cimport (
 )
 
 
-# Armijo's share of the slope; what float64 leaves open of an objective; trials of a step.
-cdef double ARMIJO = 1e-4
-cdef double ROUNDING = 1e-15
-cdef int MAX_TRIALS = 30
 # Share of even probabilities in the Hessian after a step that had to be cut: Newton's curvature of
 # rows that are certain, and wrong, is next to none. Its factors after such a step and after others.
 cdef double LEAST_EVEN = 1e-3
@@ -198,9 +196,9 @@ def truncated_newton(
     cdef double* scale = s.classes + q.k * q.k
     share_tiles(q, &memory32[0], scale, scale + q.d, &all, &t)
     cdef double* at = &W[0, 0]
-    cdef double objective, value = 0, slope, previous = INFINITY, bound = 0, step, parabola
+    cdef double objective, slope, previous = INFINITY, bound = 0, step = 1
     cdef double price = 0, passes = 1, even = 0
-    cdef int i, _trial, n_steps = 0, n_products, excess = 0, size = <int>side
+    cdef int i, n_trials, n_steps = 0, n_products, excess = 0, size = <int>side
     cdef int max_steps = <int>path.shape[0]
     cdef bint ended_well = False, at_the_end, is_zero = not np.any(W)
     with nogil:
@@ -241,23 +239,13 @@ def truncated_newton(
             if ended_well or at_the_end or n_steps == max_steps or not slope < 0:
                 break
             previous = -slope
-            step = 1
-            for _trial in range(MAX_TRIALS):
-                for i in range(size):
-                    new[i] = at[i] + step * s.v[i]
-                passes += 1
-                value = evaluate(q, w, new)
-                if value <= objective + ARMIJO * step * slope + ROUNDING * objective:
-                    break
-                # Minimum of the parabola through both ends and the slope.
-                parabola = -slope * step * step / (2 * (value - objective - slope * step))
-                step = fmin(fmax(parabola, 0.1 * step), 0.5 * step)
-            else:
+            n_trials = search(q, w, at, s.v, slope, &objective, new, &step)
+            passes += n_trials
+            if n_trials == 0:
                 break
             even = fmin(fmax(MORE_EVEN * even, LEAST_EVEN), 1) if step < 1 else even * LESS_EVEN
             if even < LEAST_EVEN:
                 even = 0
-            objective = value
             for i in range(size):
                 at[i] = new[i]
                 (&path[n_steps, 0, 0])[i] = at[i]
