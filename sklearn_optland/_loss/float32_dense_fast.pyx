@@ -16,6 +16,9 @@ from sklearn_optland._rows.threads import MAX_CHUNKS, run_tasks
 cdef extern from "softmax_tiles.h" nogil:
     enum:
         OPTLAND_TILE
+    Py_ssize_t optland_tiles_of(Py_ssize_t rows)
+    Py_ssize_t optland_padded(Py_ssize_t d)
+    Py_ssize_t optland_tile_stride(Py_ssize_t d)
     double optland_largest(long long n, const double* x)
     void optland_tile_scores(
         long long tiles, long long stride, long long d, long long k, const float* x,
@@ -43,10 +46,6 @@ cdef enum:
     MAX_BLOCK_TILES = 64
 
 
-cdef inline Py_ssize_t tiles_of(Py_ssize_t rows) noexcept nogil:
-    return (rows + OPTLAND_TILE - 1) // OPTLAND_TILE
-
-
 cdef class Tiles:
     """Dense rows [X 1], X = tiles * scale, for products with k columns; made by `as_tiles`."""
 
@@ -57,10 +56,9 @@ cdef class Tiles:
 
     def __init__(self, Py_ssize_t n_rows, scale, Py_ssize_t k, values=None):
         cdef Py_ssize_t d = len(scale)
-        self.n_rows, self.d, self.k, self.n_tiles = n_rows, d, k, tiles_of(n_rows)
+        self.n_rows, self.d, self.k, self.n_tiles = n_rows, d, k, optland_tiles_of(n_rows)
         self.scale = scale
-        self.padded = 4 * ((d + 3) // 4)
-        self.stride = 64 * (OPTLAND_TILE * self.padded // 64 | 1)
+        self.padded, self.stride = optland_padded(d), optland_tile_stride(d)
         self.block_tiles = min(max(BLOCK_VALUES // self.stride, MIN_BLOCK_TILES), MAX_BLOCK_TILES)
         if values is None:
             values = np.zeros(self.n_tiles * self.stride, dtype=np.float32)
@@ -180,7 +178,7 @@ def loss_gradient(
         start = begin
         while start < end:
             rows = min(size, end - start)
-            tiles.block_scores(start // OPTLAND_TILE, tiles_of(rows))
+            tiles.block_scores(start // OPTLAND_TILE, optland_tiles_of(rows))
             for i in range(rows):
                 for j in range(k):
                     Z[start + i, j] = z[
@@ -189,7 +187,7 @@ def loss_gradient(
             loss += optland_tile_residuals(
                 rows, k, &y[start], &c[start], unit, z, &tiles.losses[0]
             )
-            tiles.add_gradient(start // OPTLAND_TILE, tiles_of(rows), unit, G)
+            tiles.add_gradient(start // OPTLAND_TILE, optland_tiles_of(rows), unit, G)
             start += size
     return loss
 
@@ -198,7 +196,7 @@ def softmax(const double[:, ::1] Z):
     """Class probabilities of rows of scores, in tiles."""
     cdef Py_ssize_t i, j, n = Z.shape[0], k = Z.shape[1]
     cdef double largest
-    cdef float[::1] P = np.zeros(tiles_of(n) * OPTLAND_TILE * k, dtype=np.float32)
+    cdef float[::1] P = np.zeros(optland_tiles_of(n) * OPTLAND_TILE * k, dtype=np.float32)
     with nogil:
         for i in range(n):
             largest = Z[i, 0]
@@ -208,7 +206,7 @@ def softmax(const double[:, ::1] Z):
                 P[(i // OPTLAND_TILE * k + j) * OPTLAND_TILE + i % OPTLAND_TILE] = <float>(
                     Z[i, j] - largest
                 )
-        optland_tile_softmax(tiles_of(n), k, &P[0])
+        optland_tile_softmax(optland_tiles_of(n), k, &P[0])
     return np.asarray(P)
 
 
@@ -231,9 +229,9 @@ def hessian_product(
         start = begin
         while start < end:
             rows = min(size, end - start)
-            tiles.block_scores(start // OPTLAND_TILE, tiles_of(rows))
+            tiles.block_scores(start // OPTLAND_TILE, optland_tiles_of(rows))
             optland_tile_hessian(
                 rows, tiles.k, &P[start * tiles.k], &c[start], unit, &tiles.scores[0]
             )
-            tiles.add_gradient(start // OPTLAND_TILE, tiles_of(rows), unit, out)
+            tiles.add_gradient(start // OPTLAND_TILE, optland_tiles_of(rows), unit, out)
             start += size

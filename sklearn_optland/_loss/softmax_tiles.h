@@ -18,6 +18,22 @@
 #define OPTLAND_LANES 8
 #define OPTLAND_VECTORS (OPTLAND_TILE / OPTLAND_LANES)
 
+OPTLAND_INLINE int64_t optland_tiles_of(int64_t rows)
+{
+    return (rows + OPTLAND_TILE - 1) / OPTLAND_TILE;
+}
+
+/* A tile's features, and the floats between two tiles. */
+OPTLAND_INLINE int64_t optland_padded(int64_t d)
+{
+    return (d + 3) / 4 * 4;
+}
+
+OPTLAND_INLINE int64_t optland_tile_stride(int64_t d)
+{
+    return 64 * (OPTLAND_TILE * optland_padded(d) / 64 | 1);
+}
+
 /* Macros on values: through pointers compilers keep the sums on the stack. */
 #if defined(__GNUC__)
 typedef float optland_lanes __attribute__((vector_size(4 * OPTLAND_LANES)));
@@ -113,13 +129,13 @@ OPTLAND_INLINE void optland_tile_gradient_some(
         }
 }
 
-/* g (d, k), d a multiple of 4: the sum over tiles of x_f r_j. */
-OPTLAND_CLONES
-static void optland_tile_gradient(
-    int64_t tiles, int64_t stride, int64_t d, int64_t k, const float *x, const float *r, float *g)
+/* g (d, k), d a multiple of 4: the sum over tiles of x_f r_j; with `lower` as far as the diagonal. */
+OPTLAND_INLINE void optland_tile_products(
+    int lower, int64_t tiles, int64_t stride, int64_t d, int64_t k, const float *x, const float *r,
+    float *g)
 {
     for (int64_t f = 0; f < d; f += 4)
-        for (int64_t j = 0; j < k; j += 3) {
+        for (int64_t j = 0; j < (lower ? f + 4 : k); j += 3) {
             const float *values = x + f * OPTLAND_TILE, *some = r + j * OPTLAND_TILE;
             float *out = g + f * k + j;
             switch (k - j) {
@@ -128,6 +144,14 @@ static void optland_tile_gradient(
             default: optland_tile_gradient_some(3, tiles, stride, k, values, some, out);
             }
         }
+}
+
+/* g (d, k), d a multiple of 4: the sum over tiles of x_f r_j. */
+OPTLAND_CLONES
+static void optland_tile_gradient(
+    int64_t tiles, int64_t stride, int64_t d, int64_t k, const float *x, const float *r, float *g)
+{
+    optland_tile_products(0, tiles, stride, d, k, x, r, g);
 }
 
 /* out = h x for each feature, in the layout of residuals with d classes. */
@@ -142,22 +166,12 @@ static void optland_tile_weighted(
                     h[t * OPTLAND_TILE + i] * x[t * stride + f * OPTLAND_TILE + i];
 }
 
-/* g (d, d), d a multiple of 4, from the first column to the diagonal: the sum over tiles of
- * x_f r_j. */
+/* The same of a square g (d, d), from the first column to the diagonal. */
 OPTLAND_CLONES
 static void optland_tile_gram(
     int64_t tiles, int64_t stride, int64_t d, const float *x, const float *r, float *g)
 {
-    for (int64_t f = 0; f < d; f += 4)
-        for (int64_t j = 0; j < f + 4; j += 3) {
-            const float *values = x + f * OPTLAND_TILE, *some = r + j * OPTLAND_TILE;
-            float *out = g + f * d + j;
-            switch (d - j) {
-            case 1: optland_tile_gradient_some(1, tiles, stride, d, values, some, out); break;
-            case 2: optland_tile_gradient_some(2, tiles, stride, d, values, some, out); break;
-            default: optland_tile_gradient_some(3, tiles, stride, d, values, some, out);
-            }
-        }
+    optland_tile_products(1, tiles, stride, d, d, x, r, g);
 }
 
 /* A tile of scores becomes exp(z - top). */

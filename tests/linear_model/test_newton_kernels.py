@@ -10,12 +10,16 @@ from sklearn.base import clone
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._logistic import plan
-from sklearn_optland.linear_model._logistic.curvatures import KroneckerCurvature
+from sklearn_optland.linear_model._logistic.curvatures import (
+    KroneckerCurvature,
+    NewtonCurvature,
+)
 from sklearn_optland.linear_model._logistic.exact_newton_fast import exact_newton
 from sklearn_optland.linear_model._logistic.newton import (
     newton_cg_from_sample,
     quasi_newton_then_newton_cg,
 )
+from sklearn_optland.linear_model._logistic.preconditioners import ClassBlocksCurvature
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 from sklearn_optland.linear_model._logistic.truncated_newton_fast import truncated_newton
 
@@ -162,8 +166,9 @@ def test_bounds_are_true_wherever_it_starts(kernel, global_random_seed):
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("metric", [NewtonCurvature, ClassBlocksCurvature])
 @pytest.mark.parametrize("d", [4, 60])
-def test_steps_from_a_sample_reach_the_optimum(d, fit_intercept, global_random_seed):
+def test_steps_from_a_sample_reach_the_optimum(metric, d, fit_intercept, global_random_seed):
     n, k = 500 * (d + 1), 5
     X, y, c = problem(n, d, k, global_random_seed)
     of_rows = log_loss_problem(
@@ -174,10 +179,10 @@ def test_steps_from_a_sample_reach_the_optimum(d, fit_intercept, global_random_s
     def otherwise(W):
         return quasi_newton_then_newton_cg(of_rows, W, KroneckerCurvature, rng)
 
-    *_, last = newton_cg_from_sample(of_rows, of_rows.zeros(), rng, otherwise)
+    *_, last = newton_cg_from_sample(of_rows, of_rows.zeros(), metric, rng, otherwise)
     scale = np.abs(of_rows.evaluate(of_rows.zeros()).gradient).max()
     assert np.abs(of_rows.evaluate(last.point.W).gradient).max() <= 1e-8 * scale
-    again = next(newton_cg_from_sample(of_rows, last.point.W, rng, otherwise), last)
+    again = next(newton_cg_from_sample(of_rows, last.point.W, metric, rng, otherwise), last)
     assert again.point.objective <= last.point.objective * (1 + 1e-14)
 
 

@@ -62,6 +62,17 @@ static void optland_class_major_residuals(
             r[a * n + i] = y[i] == a ? -others[i] : c[i] * p[a * n + i];
 }
 
+/* p'dz of each row. */
+OPTLAND_INLINE void optland_class_major_mean(
+    int64_t n, int64_t k, const double *p, const double *dz, double *mean)
+{
+    for (int64_t i = 0; i < n; i++)
+        mean[i] = 0;
+    for (int64_t a = 0; a < k; a++)
+        for (int64_t i = 0; i < n; i++)
+            mean[i] += p[a * n + i] * dz[a * n + i];
+}
+
 /* The dual point of the Newton step dz, p' = p (1 + change), change = dz - p'dz: r = c (p' -
  * onehot(y)) and the sum of c KL(p' || p), infinite if p' leaves the simplex. */
 OPTLAND_CLONES
@@ -71,10 +82,8 @@ static double optland_class_major_dual(
 {
     double *mean = work, *terms = work + n, *least = work + 2 * n, smallest = 0;
     for (int64_t i = 0; i < n; i++)
-        mean[i] = terms[i] = least[i] = 0;
-    for (int64_t a = 0; a < k; a++)
-        for (int64_t i = 0; i < n; i++)
-            mean[i] += p[a * n + i] * dz[a * n + i];
+        terms[i] = least[i] = 0;
+    optland_class_major_mean(n, k, p, dz, mean);
     for (int64_t a = 0; a < k; a++)
         for (int64_t i = 0; i < n; i++) {
             double change = dz[a * n + i] - mean[i];
@@ -95,11 +104,7 @@ static void optland_class_major_product(
     int64_t n, int64_t k, const double *p, const double *dz, const double *c, double *r,
     double *mean)
 {
-    for (int64_t i = 0; i < n; i++)
-        mean[i] = 0;
-    for (int64_t a = 0; a < k; a++)
-        for (int64_t i = 0; i < n; i++)
-            mean[i] += p[a * n + i] * dz[a * n + i];
+    optland_class_major_mean(n, k, p, dz, mean);
     for (int64_t a = 0; a < k; a++)
         for (int64_t i = 0; i < n; i++)
             r[a * n + i] = c[i] * p[a * n + i] * (dz[a * n + i] - mean[i]);

@@ -12,6 +12,9 @@ from sklearn_optland.linear_model._logistic.class_major_fast cimport Problem, Wo
 cdef extern from "softmax_tiles.h" nogil:
     enum:
         OPTLAND_TILE
+    int optland_tiles_of(int rows)
+    int optland_padded(int d)
+    Py_ssize_t optland_tile_stride(int d)
     void optland_tile_scores(
         long long tiles, long long stride, long long d, long long k, const float* x,
         const float* w, float* z)
@@ -37,19 +40,16 @@ cdef enum:
     BLOCK_TILES = 16
 
 
-cdef inline int tiles_of(int rows) noexcept nogil:
-    return (rows + OPTLAND_TILE - 1) // OPTLAND_TILE
-
-
 cdef inline int blocks_of(int rows) noexcept nogil:
-    return (tiles_of(rows) + BLOCK_TILES - 1) // BLOCK_TILES
+    return (optland_tiles_of(rows) + BLOCK_TILES - 1) // BLOCK_TILES
 
 
 cdef Py_ssize_t tiles_room(Problem q):
     """Floats that `share_tiles` shares out."""
-    cdef Py_ssize_t padded = 4 * ((q.d + 3) // 4), stride = 64 * (OPTLAND_TILE * padded // 64 | 1)
+    cdef Py_ssize_t padded = optland_padded(q.d), stride = optland_tile_stride(q.d)
     return (
-        tiles_of(q.n) * (2 * stride + OPTLAND_TILE * q.k) + padded * (q.k + max(q.k, padded))
+        optland_tiles_of(q.n) * (2 * stride + OPTLAND_TILE * q.k)
+        + padded * (q.k + max(q.k, padded))
         + BLOCK_TILES * (OPTLAND_TILE * (q.k + padded) + stride)
     )
 
@@ -61,9 +61,8 @@ cdef void share_tiles(
 
     scale has room for d values, c for n.
     """
-    cdef Py_ssize_t n_tiles = tiles_of(q.n)
-    some.padded = 4 * ((q.d + 3) // 4)
-    some.stride = 64 * (OPTLAND_TILE * some.padded // 64 | 1)
+    cdef Py_ssize_t n_tiles = optland_tiles_of(q.n)
+    some.padded, some.stride = optland_padded(q.d), optland_tile_stride(q.d)
     some.scale, some.c = scale, c
     all.x, all.stride, all.scale = memory, some.stride, scale
     some.x = all.x + n_tiles * some.stride
@@ -133,7 +132,7 @@ cdef int gather(
             p = (1 - even) * w.p[a * <Py_ssize_t>q.n + i] + even / q.k
             w.by_row[i] -= q.c[i] * p * p
     n = chosen(q.n, w.by_row, LEFT_OUT, rows)
-    for tile in range(tiles_of(n)):
+    for tile in range(optland_tiles_of(n)):
         i = tile * OPTLAND_TILE
         count = min(OPTLAND_TILE, n - i)
         target = some.p + <Py_ssize_t>i * q.k
@@ -163,7 +162,7 @@ cdef void hessian_product(Problem q, Tiles t, const double* V, double* out) noex
     for block in range(blocks_of(t.n_rows)):
         tile = block * BLOCK_TILES
         rows = min(t.n_rows - tile * OPTLAND_TILE, BLOCK_TILES * OPTLAND_TILE)
-        n_tiles = tiles_of(rows)
+        n_tiles = optland_tiles_of(rows)
         optland_tile_scores(
             n_tiles, t.stride, q.d, q.k, t.x + tile * t.stride, t.weights, t.scores
         )
@@ -210,7 +209,7 @@ cdef int invert_blocks(
         price[0] += 1.2 * n * d * d + 5 * d * d * d
         for block in range(blocks_of(n)):
             first = block * BLOCK_TILES * OPTLAND_TILE
-            count = tiles_of(min(BLOCK_TILES * OPTLAND_TILE, n - first))
+            count = optland_tiles_of(min(BLOCK_TILES * OPTLAND_TILE, n - first))
             for i in range(count * OPTLAND_TILE):
                 t.scores[i] = <float>w.by_row[rows[first + i]] if first + i < n else 0
             for tile in range(count):

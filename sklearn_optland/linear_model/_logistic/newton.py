@@ -21,10 +21,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
 )
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
 from sklearn_optland.linear_model._logistic.newton_kernels import optimum_of_sample
-from sklearn_optland.linear_model._logistic.preconditioners import (
-    ClassBlocksCurvature,
-    choose_preconditioner,
-)
+from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
 from sklearn_optland.linear_model._logistic.samples import (
     IMPORTANCE_RIDGE,
     after_samples,
@@ -255,14 +252,14 @@ def _lbfgs_steps(problem, point, curvature):
     return point
 
 
-def newton_cg_from_sample(problem, W, rng, otherwise):
-    """Truncated Newton steps from the optimum of a sample, whose curvature preconditions them.
+def newton_cg_from_sample(problem, W, metric, rng, otherwise):
+    """Truncated Newton steps from the optimum of a sample, preconditioned by its `metric`.
 
     Where they end, `otherwise(W)` goes on.
     """
     sample = sample_of_many(problem, rng)
     W = W if W.any() else optimum_of_sample(sample, W)
-    curvature = (NewtonCurvature if has_small_hessian(problem) else ClassBlocksCurvature)(sample)
+    curvature = metric(sample)
     curvature.refresh(sample.evaluate(W))
     point = after_samples(problem, W)
     fast = problem.in_float32

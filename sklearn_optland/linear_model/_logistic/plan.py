@@ -9,6 +9,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     GramCurvature,
     JC12Curvature,
     KroneckerCurvature,
+    NewtonCurvature,
     has_small_hessian,
 )
 from sklearn_optland.linear_model._logistic.newton import (
@@ -23,6 +24,7 @@ from sklearn_optland.linear_model._logistic.newton_kernels import (
     has_short_rows,
     in_one_call,
 )
+from sklearn_optland.linear_model._logistic.preconditioners import ClassBlocksCurvature
 from sklearn_optland.linear_model._logistic.samples import sample_size
 
 # Multiply-adds of a Hessian product up to which one call in one thread is fastest: where a sample
@@ -55,6 +57,8 @@ class Metric(Enum):
 
 
 CURVATURES = {
+    Metric.HESSIAN: NewtonCurvature,
+    Metric.CLASS_BLOCKS: ClassBlocksCurvature,
     Metric.GRAM: GramCurvature,
     Metric.JC12: JC12Curvature,
     Metric.KRONECKER: KroneckerCurvature,
@@ -99,7 +103,7 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
     """
     if problem.n_classes == 1:
         return iter(())  # the intercept that it starts with leaves no loss
-    curvature = CURVATURES.get(metric)
+    curvature = CURVATURES[metric]
 
     def otherwise(W):
         return start(problem, W, *iterative_plan(problem), tol=tol, refresh=refresh, rng=rng)
@@ -108,7 +112,7 @@ def start(problem, W, algorithm, metric, *, tol, refresh, rng):
         case Algorithm.EXACT_NEWTON | Algorithm.TRUNCATED_NEWTON:
             return in_one_call(problem, W, tol, otherwise)
         case Algorithm.NEWTON_CG_FROM_SAMPLE:
-            return newton_cg_from_sample(problem, W, rng, otherwise)
+            return newton_cg_from_sample(problem, W, curvature, rng, otherwise)
         case Algorithm.QUASI_NEWTON_FROM_SAMPLES:
             return quasi_newton_from_samples(problem, W, rng)
         case Algorithm.NEWTON_CG:
