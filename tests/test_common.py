@@ -124,7 +124,7 @@ def tight(estimator):
         return {} if estimator.get_params() == type(estimator)().get_params() else {"tol": 0.0}
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):
         # Not convex in the particles: rounding errors grow from step to step, the conic ones' most.
-        n_steps = {"sliding-frank-wolfe": 2, "conic": 10}.get(estimator.solver, 30)
+        n_steps = {"sliding-frank-wolfe": 2, "conic": 15}.get(estimator.solver, 30)
         return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():
         # Not convex: steps are the same but for rounding, which grows over thousands of them.

@@ -191,7 +191,7 @@ def test_features_much_smaller_than_the_bias_are_learned(size):
     model = MeanFieldTwoLayerNetClassifier(random_state=0).fit(X, y)
     assert model.history_["objective"][-1] < 1.01 * best.history_["objective"][-1]
     right = [(fit.predict(X) == y).sum() for fit in (model, best)]
-    assert abs(right[0] - right[1]) <= 4  # rows on the boundary; the objective is what is learned
+    assert abs(right[0] - right[1]) <= 3  # 0.02 of the rows
 
 
 @pytest.mark.parametrize("solver", ["particles", "flow", "conic"])
