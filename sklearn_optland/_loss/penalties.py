@@ -26,6 +26,11 @@ class ElasticNet:
             return np.inf
         return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
 
+    def slope(self, w, v):
+        """Return the derivative at a feasible w along v, of one side where w is at a kink."""
+        signs = np.where(w == 0, np.sign(v), np.sign(w))
+        return self.l1 * np.vdot(signs, v) + self.l2 * np.vdot(w, v)
+
     def project(self, w):
         """Return the nearest w that is feasible."""
         return np.maximum(w, 0.0) if self.positive else w

@@ -91,8 +91,12 @@ class ArraySource:
 
     @cached_property
     def X_transposed(self):
-        """The columns as rows: a view of an array, a copy of a sparse matrix, as CSR."""
-        return self.X.tocsc().T.tocsr() if self.is_sparse else self.X.T
+        """The columns as rows: a view of an array, a copy of a sparse matrix, as canonical CSR."""
+        if not self.is_sparse:
+            return self.X.T
+        columns = self.X.tocsc()
+        columns.sum_duplicates()
+        return columns.T
 
     def parts(self, statistic, parameters, bounds=None):
         """Sums of a statistic over chunks of rows, in their order.

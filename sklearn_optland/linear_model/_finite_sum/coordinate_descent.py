@@ -15,6 +15,7 @@ from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_columns,
     descend_gram,
+    scaled_columns,
 )
 from sklearn_optland.linear_model._finite_sum.newton import RIDGE, proximal_newton
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
@@ -23,13 +24,15 @@ from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows and
 # up to this number.
 FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 1000
-# Values of the data up to which the working set is all columns; else the first set, and its growth
-# in units of the support.
-SMALL, FIRST_SET, GROWTH = 2e6, 100, 5
+# Columns up to which the working set is all of them; else the first set, and how many times the
+# support the others are at most.
+ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Epochs between two solutions on the support, the most of these, and the most products of one.
 EPOCHS, MAX_EPOCHS, MAX_ROUNDS, MAX_PRODUCTS = 10, 1000, 100, 50
-# Of the largest violation at the start: what is left of a model that is not the last.
-SHARE = 0.1
+# Of the largest violation at the start: what is left of a model that is not the last. Near the
+# optimum Newton's method squares it.
+LEAST, MOST = 0.01, 0.1
+# Of the largest violation on the support: what a solution there leaves.
 SOLVED = 0.1
 # Of the tolerance: the gap that a model may leave.
 GAP = 0.2
@@ -70,7 +73,9 @@ class Models:
         model = self.model(point, h, chosen)
         model.w = w0[chosen].copy()
         is_last = self.is_exact and is_all
-        least = 0.0 if is_last else SHARE * violations.max(initial=0.0)
+        worst = violations.max(initial=0.0)
+        share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
+        least = 0.0 if is_last else share * worst
         minimize(model, penalty, GAP * self.tol * point.objective, least)
         direction = np.zeros_like(point.W)
         step = model.w - w0[chosen]
@@ -171,16 +176,12 @@ class WorkingSetModels(Models):
     Columns are copied, times the roots of the rows' curvatures: a row of A each.
     """
 
-    def __init__(self, problem, tol):
-        super().__init__(problem, tol)
-        self.is_small = problem.n_samples * problem.source.n_values <= SMALL
-        self.made = None
+    made = None
 
     def choose(self, w, violations):
-        if self.is_small:
-            return slice(None), True
-        support = np.count_nonzero(w)
-        size = max(FIRST_SET, GROWTH * support)
+        if len(w) <= ALL_COLUMNS:
+            return np.arange(len(w)), True
+        size = max(FIRST_SET, GROWTH * np.count_nonzero(w))
         candidates = np.flatnonzero((violations > 0) | (w != 0))
         if len(candidates) <= size:
             return candidates, True
@@ -189,23 +190,47 @@ class WorkingSetModels(Models):
 
     def model(self, point, h, chosen):
         problem = self.problem
-        if self.made is None or not (self.is_exact and self.is_small):
+        if self.made is None or not (self.is_exact and np.array_equal(self.made[0], chosen)):
             roots = np.sqrt(problem.c * h)
-            A = problem.source.X_transposed[chosen]
-            if sparse.issparse(A):
-                A = sparse.csr_matrix(
-                    (A.data * roots[A.indices], A.indices, A.indptr), shape=A.shape
-                )
-                squares = np.asarray(A.multiply(A).sum(axis=1)).ravel()
-            else:
-                A = np.multiply(A, roots, order="C")
-                squares = np.einsum("ij,ij->i", A, A)
             length = np.linalg.norm(roots)
             s = roots / length if problem.fit_intercept else np.zeros_like(roots)
+            columns = problem.source.X_transposed
+            make = sparse_columns if problem.source.is_sparse else dense_columns
+            A, sums, squares = make(columns, chosen, roots, s)
             refuse_overflow(squares)
-            sums = A @ s
-            self.made = A, as_rows(A), s, sums, np.maximum(squares - sums**2, 0.0), roots, length
-        return ColumnsModel(self.made, point.pulls * problem.c / self.made[-2])
+            self.made = chosen, A, as_rows(A), s, sums, squares - sums**2, roots, length
+        return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
+
+
+def dense_columns(columns, chosen, roots, s):
+    """Some columns times the roots as rows of A; A s; and the squares of these rows."""
+    A = np.multiply(columns[chosen], roots, order="C")
+    return A, A @ s, np.einsum("ij,ij->i", A, A)
+
+
+def sparse_columns(columns, chosen, roots, s):
+    """The same of CSR columns."""
+    indptr = columns.indptr.astype(np.int64, copy=False)
+    sizes = indptr[chosen + 1] - indptr[chosen]
+    out_indptr = np.append(0, np.cumsum(sizes))
+    values, indices = np.empty(out_indptr[-1]), np.empty(out_indptr[-1], dtype=np.int32)
+    sums, squares = np.empty((2, len(chosen)))
+    scaled_columns(
+        columns.data,
+        columns.indices.astype(np.int32, copy=False),
+        indptr,
+        chosen,
+        roots,
+        s,
+        out_indptr,
+        values,
+        indices,
+        sums,
+        squares,
+    )
+    A = sparse.csr_matrix((values, indices, out_indptr), shape=(len(chosen), columns.shape[1]))
+    A.has_canonical_format = True
+    return A, sums, squares
 
 
 class ColumnsModel:

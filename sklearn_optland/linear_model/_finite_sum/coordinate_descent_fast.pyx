@@ -6,11 +6,13 @@ Each step minimises in one coordinate. Epochs go over the coordinates that are n
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
 end. A violation is (H_jj + l2) |step|.
 
+    scaled_columns    rows of A from columns of X
     descend_gram      H as a matrix; a step that moves costs a row of it
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X times
                       the roots of the curvatures; a step costs a row of A. An intercept takes the
                       residuals' part along s, so that columns are centred without a copy
 """
+from cython cimport floating
 from libc.math cimport fabs
 from scipy.linalg.cython_blas cimport daxpy, ddot
 
@@ -25,6 +27,35 @@ cdef inline double coordinate_step(
     if curvature + l2 <= 0:
         return 0
     return penalty_prox(curvature * w + pull, l1, positive) / (curvature + l2) - w
+
+
+def scaled_columns(
+    const floating[::1] values,
+    const int[::1] indices,
+    const long long[::1] indptr,
+    const long long[::1] chosen,
+    const double[::1] roots,
+    const double[::1] s,
+    const long long[::1] out_indptr,
+    double[::1] out,  # OUT
+    int[::1] out_indices,  # OUT
+    double[::1] sums,  # OUT: A s
+    double[::1] squares,  # OUT: of the rows of A
+):
+    """A = some rows of a CSR matrix, the entries of a column times its root."""
+    cdef Py_ssize_t j
+    cdef long long p, at
+    cdef double value, total, square
+    with nogil:
+        for j in range(chosen.shape[0]):
+            at, total, square = out_indptr[j], 0, 0
+            for p in range(indptr[chosen[j]], indptr[chosen[j] + 1]):
+                value = values[p] * roots[indices[p]]
+                out[at], out_indices[at] = value, indices[p]
+                total += value * s[indices[p]]
+                square += value * value
+                at += 1
+            sums[j], squares[j] = total, square
 
 
 def descend_gram(

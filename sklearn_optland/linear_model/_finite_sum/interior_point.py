@@ -12,9 +12,8 @@ Munson (2002) have it for support vector machines.
 """
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
-from sklearn_optland.linear_model._finite_sum.newton import RIDGE
+from sklearn_optland.linear_model._finite_sum.newton import penalized_inverse
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 
 # Of the way to the boundary that a step may go, and the shortest that leads anywhere.
@@ -43,7 +42,7 @@ class InteriorPoint(FullBatchSolver):
             left[:-1] -= l2 * W[:-1]
             if not (np.isfinite(h).all() and mu > 0):
                 return
-            solve = self._factor(h)
+            solve = penalized_inverse(problem, problem.gram(h))
 
             def step(of_a, of_room, solve=solve, left=left, D=D, at=(a, room, z, u)):
                 """Newton's step that changes a z and (1 - a) u by so much."""
@@ -69,22 +68,6 @@ class InteriorPoint(FullBatchSolver):
             a, room = a + length * da, room - length * da
             z, u = z + length * dz, u + length * du
             yield problem.evaluate(W, np.sum(s * a, axis=0), scores)
-
-    def _factor(self, h):
-        problem = self.problem
-        H = problem.gram(h)
-        diagonal = np.einsum("ii->i", H)
-        diagonal[:-1] += problem.penalty.l2
-        diagonal += RIDGE * diagonal
-        size = len(H) - 1 + problem.fit_intercept
-        factor = cho_factor(H[:size, :size], lower=True)
-
-        def solve(rhs):
-            out = np.zeros_like(rhs)
-            out[:size] = cho_solve(factor, rhs[:size])
-            return out
-
-        return solve
 
 
 def lines(problem):

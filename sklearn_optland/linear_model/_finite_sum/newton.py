@@ -3,11 +3,11 @@
 from functools import partial
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from sklearn_optland._estimator.base import private_random_state
-from sklearn_optland._loss.intercept import best_shift
-from sklearn_optland._optim.line_search import backtrack
+from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
+from sklearn_optland._optim.line_search import ARMIJO, FLAT, minimize_along
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
@@ -36,11 +36,10 @@ class Newton(FullBatchSolver):
 
 
 def proximal_newton(problem, W, minimize):
-    """Yield the points of the proximal Newton method.
+    """Yield the points of the proximal Newton method, each with its best intercept.
 
     A loss whose second derivative jumps is quadratic in pieces: there the method ends at the
-    optimum. The dual point is where the model of the losses has its pulls: what the intercept feels
-    of them is 0, and what is left of the gap is of second order.
+    optimum.
 
     Parameters
     ----------
@@ -51,50 +50,59 @@ def proximal_newton(problem, W, minimize):
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
         direction to the minimum of the model and the scores that it adds.
     """
-    penalty, point, is_far = problem.penalty, start_of(problem, W), True
+    penalty = problem.penalty
+    point, is_far = start_of(problem, W), True
     while True:
-        h = curvatures(problem, point, is_far)
-        direction, added = minimize(point, h)
+        direction, added = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
         slope = penalty.value(w + v) - penalty.value(w) - problem.c @ (point.pulls * added)
-        model = problem.in_domain(point.pulls - h * added)
         rounding = EPS * point.objective
-        if not slope < -rounding:
-            break
 
-        def along(size, point=point, direction=direction, added=added):
-            loss, pulls = problem.losses(point.scores + size * added)
-            return loss + penalty.value(point.W[:-1] + size * direction[:-1]), pulls
-
-        size, pulls, _ = backtrack(along, point.objective, slope, slack=rounding)
+        size = 0.0
+        if slope < -rounding:
+            size = step_length(problem, point, direction, added, slope, rounding)
         if not size:
             break
-        scores = point.scores + size * added
         before = point.objective
-        point = problem.evaluate(point.W + size * direction, model, scores)
+        W, scores = point.W + size * direction, point.scores + size * added
+        W, scores = with_best_intercept(problem, W, scores)
+        point = problem.evaluate(W, scores=scores)
         is_far = point.objective < FAR * before
         yield point
         if point.gradient is None:
-            point.gradient = -problem.pull(pulls)
-    yield problem.evaluate(point.W, model, point.scores)
+            point.gradient = -problem.pull(point.pulls)
+    if point.certificate == np.inf:  # the start
+        yield problem.evaluate(point.W, scores=point.scores)
+
+
+def step_length(problem, point, direction, added, slope, rounding):
+    """1, or where there is next to no slope left on the way there; 0 or None if nothing falls."""
+    penalty = problem.penalty
+    w, v = point.W[:-1], direction[:-1]
+
+    def along(t):
+        loss, pulls = problem.losses(point.scores + t * added)
+        rise = loss + penalty.value(w + t * v) - point.objective
+        return rise, penalty.slope(w + t * v, v) - problem.c @ (pulls * added)
+
+    rise, end = along(1.0)
+    if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
+        return 1.0
+    return minimize_along(along, point.objective, slope)
 
 
 def start_of(problem, W):
-    """The point at W with its gradient, not certified."""
+    """The point at W with its best intercept and the gradient, not certified."""
     scores = problem.scores(W) if W.any() else problem.zeros_like_scores()
-    if problem.fit_intercept:
-        W = W.copy()
-        shift = best_intercept(problem, scores)
-        W[-1] += shift
-        scores += shift
+    W, scores = with_best_intercept(problem, W, scores)
     loss, pulls = problem.losses(scores)
     objective = loss + problem.penalty.value(W[:-1])
     return Point(W, objective, np.inf, scores, pulls, -problem.pull(pulls))
 
 
-def best_intercept(problem, scores):
-    """What has to be added to all scores for the intercept to feel nothing."""
+def with_best_intercept(problem, W, scores):
+    """W, its intercept such that it feels nothing, and the scores."""
 
     def balance(shift):
         _, pulls = problem.losses(scores + shift)
@@ -102,19 +110,22 @@ def best_intercept(problem, scores):
         h = problem.c @ problem.loss.curvatures(pulls, problem.epsilon)
         return np.array([pulled.sum()]), np.array([[h]]), BALANCED * np.abs(pulled).sum()
 
-    if problem.loss.is_square:
-        return balance(0.0)[0][0]
-    return best_shift(balance, np.zeros(1))[0]
+    if not problem.fit_intercept:
+        return W, scores
+    shift = balance(0.0)[0] if problem.loss.is_square else best_shift(balance, np.zeros(1))
+    return np.append(W[:-1], W[-1] + shift), scores + shift
 
 
 def curvatures(problem, point, is_far=False):
     """Second derivatives of the losses at a point, for the model of the objective there.
 
-    Far away from the optimum the straight parts of Huber's loss have the curvature of the parabola
-    that touches it there and lies above it: those rows would pull without end.
+    Far from the optimum rows on flat and straight parts of their losses would let others pull
+    without end: there the model is a parabola that touches the loss and lies above it.
     """
     loss = problem.loss
     h = loss.curvatures(point.pulls, problem.epsilon)
+    if is_far and loss.rests:
+        return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
         with np.errstate(divide="ignore", invalid="ignore"):
             h = np.fmax(h, np.abs(point.pulls / (problem.y - point.scores)))
@@ -124,15 +135,30 @@ def curvatures(problem, point, is_far=False):
 
 def newton_direction(problem, point, h):
     """The direction to the minimum of a model with a quadratic penalty."""
-    H, gradient = problem.gram(problem.c * h), point.gradient.copy()
+    gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
+    direction = -penalized_inverse(problem, problem.gram(problem.c * h))(gradient)
+    return direction, problem.scores(direction)
+
+
+def penalized_inverse(problem, H):
+    """The inverse of H with the L2 penalty added, as a function; without an intercept 0 there."""
     diagonal = np.einsum("ii->i", H)
     diagonal[:-1] += problem.penalty.l2
     diagonal += RIDGE * diagonal
     size = len(H) - 1 + problem.fit_intercept
-    direction = np.zeros_like(gradient)
-    direction[:size] = cho_solve(cho_factor(H[:size, :size], lower=True), -gradient[:size])
-    return direction, problem.scores(direction)
+    H = H[:size, :size]
+    try:
+        inverse = partial(cho_solve, cho_factor(H, lower=True))
+    except LinAlgError:
+        inverse = partial(solve_semidefinite, H)
+
+    def solve(rhs):
+        out = np.zeros_like(rhs)
+        out[:size] = inverse(rhs[:size])
+        return out
+
+    return solve
 
 
 def logistic_points(problem, W, tol):

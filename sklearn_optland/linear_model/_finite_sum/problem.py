@@ -24,7 +24,7 @@ from sklearn_optland.linear_model._finite_sum.unpenalized import (
 EPS = np.finfo(float).eps
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
-# An imbalance, relative to the rarest class, that is left to rounding's share.
+# An imbalance, relative to the rarest class or to one sign's pulls, that is left to rounding's share.
 BALANCED = 1e-13
 
 
@@ -202,7 +202,7 @@ class FiniteSum:
         """
         weighted = self.c * theta
         up, down = weighted[theta > 0].sum(), -weighted[theta < 0].sum()
-        if up == down:
+        if abs(up - down) <= BALANCED * up:
             return theta
         return np.where((theta > 0) == (up > down), theta * (min(up, down) / max(up, down)), theta)
 
