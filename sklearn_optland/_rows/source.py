@@ -89,15 +89,6 @@ class ArraySource:
         rows = as_rows(self.X, in_order=self.in_order)
         return defaultdict(rows.share, {0: rows})
 
-    @cached_property
-    def X_transposed(self):
-        """The columns as rows: a view of an array, a copy of a sparse matrix, as canonical CSR."""
-        if not self.is_sparse:
-            return self.X.T
-        columns = self.X.tocsc()
-        columns.sum_duplicates()
-        return columns.T
-
     def parts(self, statistic, parameters, bounds=None):
         """Sums of a statistic over chunks of rows, in their order.
 

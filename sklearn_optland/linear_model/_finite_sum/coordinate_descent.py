@@ -13,6 +13,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
+    chosen_columns,
+    count_chosen,
     descend_columns,
     descend_gram,
     scaled_columns,
@@ -27,8 +29,9 @@ FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 1000
 # Columns up to which the working set is all of them; else the first set, and how many times the
 # support the others are at most.
 ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
-# Epochs between two solutions on the support, the most of these, and the most products of one.
-EPOCHS, MAX_EPOCHS, MAX_ROUNDS, MAX_PRODUCTS = 10, 1000, 100, 50
+# Epochs while violators are left out; those between two solutions on the support, at first and at
+# most; the most of these, and the most products of one.
+FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_ROUNDS, MAX_PRODUCTS = 3, 10, 1000, 100, 50
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
@@ -73,10 +76,13 @@ class Models:
         model = self.model(point, h, chosen)
         model.w = w0[chosen].copy()
         is_last = self.is_exact and is_all
-        worst = violations.max(initial=0.0)
+        worst = violation_felt(w0, violations)
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
         least = 0.0 if is_last else share * worst
-        minimize(model, penalty, GAP * self.tol * point.objective, least)
+        if is_all:
+            minimize(model, penalty, GAP * self.tol * point.objective, least)
+        else:
+            model.descend(penalty.l1, penalty.l2, penalty.positive, least, FIRST_EPOCHS)
         direction = np.zeros_like(point.W)
         step = model.w - w0[chosen]
         direction[:-1][chosen] = step
@@ -109,6 +115,13 @@ def minimize(model, penalty, gap, least):
         length = min(1.0, ends.min(initial=1.0))
         model.move(chosen, np.where(ends <= length, -w, length * step))
         epochs = EPOCHS if length == 1 else min(2 * epochs, MAX_EPOCHS)
+
+
+def violation_felt(w, violations):
+    """The largest violation at zero, or the mean one of the support: what the gap feels."""
+    size = np.abs(w)
+    of_support = np.vdot(size, violations) / size.sum() if w.any() else 0.0
+    return max(of_support, np.max(violations, where=w == 0, initial=0.0))
 
 
 def violation_of_gap(gap, penalty, w):
@@ -178,6 +191,11 @@ class WorkingSetModels(Models):
 
     made = None
 
+    def __init__(self, problem, tol):
+        super().__init__(problem, tol)
+        source = problem.source
+        self.columns = SparseColumns(source) if source.is_sparse else DenseColumns(source.X)
+
     def choose(self, w, violations):
         if len(w) <= ALL_COLUMNS:
             return np.arange(len(w)), True
@@ -194,43 +212,75 @@ class WorkingSetModels(Models):
             roots = np.sqrt(problem.c * h)
             length = np.linalg.norm(roots)
             s = roots / length if problem.fit_intercept else np.zeros_like(roots)
-            columns = problem.source.X_transposed
-            make = sparse_columns if problem.source.is_sparse else dense_columns
-            A, sums, squares = make(columns, chosen, roots, s)
+            A, sums, squares = self.columns.scaled(chosen, roots, s)
             refuse_overflow(squares)
             self.made = chosen, A, as_rows(A), s, sums, squares - sums**2, roots, length
         return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
 
 
-def dense_columns(columns, chosen, roots, s):
-    """Some columns times the roots as rows of A; A s; and the squares of these rows."""
-    A = np.multiply(columns[chosen], roots, order="C")
-    return A, A @ s, np.einsum("ij,ij->i", A, A)
+class DenseColumns:
+    """Columns of an array.
+
+    Parameters
+    ----------
+    X : ndarray
+    """
+
+    def __init__(self, X):
+        self.X = X
+
+    def scaled(self, chosen, roots, s):
+        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+        A = np.multiply(self.X.T[chosen], roots, order="C")
+        return A, A @ s, np.einsum("ij,ij->i", A, A)
 
 
-def sparse_columns(columns, chosen, roots, s):
-    """The same of CSR columns."""
-    indptr = columns.indptr.astype(np.int64, copy=False)
-    sizes = indptr[chosen + 1] - indptr[chosen]
-    out_indptr = np.append(0, np.cumsum(sizes))
-    values, indices = np.empty(out_indptr[-1]), np.empty(out_indptr[-1], dtype=np.int32)
-    sums, squares = np.empty((2, len(chosen)))
-    scaled_columns(
-        columns.data,
-        columns.indices.astype(np.int32, copy=False),
-        indptr,
-        chosen,
-        roots,
-        s,
-        out_indptr,
-        values,
-        indices,
-        sums,
-        squares,
-    )
-    A = sparse.csr_matrix((values, indices, out_indptr), shape=(len(chosen), columns.shape[1]))
-    A.has_canonical_format = True
-    return A, sums, squares
+class SparseColumns:
+    """Columns of a CSR matrix, collected when they are first asked for.
+
+    Of a few columns a search through all rows costs a fraction of the conversion of the matrix.
+
+    Parameters
+    ----------
+    source : ArraySource
+    """
+
+    def __init__(self, source):
+        self.X = source.X
+        self.indices = self.X.indices.astype(np.int32, copy=False)
+        self.indptr = self.X.indptr.astype(np.int64, copy=False)
+        self.place = np.full(source.n_columns, -1, dtype=np.int32)
+
+    def scaled(self, chosen, roots, s):
+        """The same as of `DenseColumns`."""
+        if (self.place[chosen] < 0).any():
+            self._collect(chosen)
+        places = self.place[chosen]
+        indptr = np.append(0, np.cumsum(self.ends[places] - self.begins[places]))
+        values, rows = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=np.int32)
+        sums, squares = np.empty((2, len(chosen)))
+        scaled_columns(
+            *(self.values, self.rows, self.begins, self.ends, places, roots, s),
+            *(indptr, values, rows, sums, squares),
+        )
+        A = sparse.csr_matrix((values, rows, indptr), shape=(len(chosen), len(roots)))
+        A.has_canonical_format = True
+        return A, sums, squares
+
+    def _collect(self, chosen):
+        self.place[:] = -1
+        self.place[chosen] = np.arange(len(chosen))
+        counts = np.zeros(len(chosen), dtype=np.int64)
+        count_chosen(self.indices, self.place, counts)
+        self.ends = np.cumsum(counts)
+        self.begins = self.ends - counts
+        self.values = np.empty(counts.sum())
+        self.rows = np.empty(counts.sum(), dtype=np.int32)
+        self.ends = self.begins.copy()
+        chosen_columns(
+            *(self.X.data, self.indices, self.indptr, self.place),
+            *(self.ends, self.values, self.rows),
+        )
 
 
 class ColumnsModel:
