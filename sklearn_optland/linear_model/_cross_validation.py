@@ -1,6 +1,7 @@
 """Penalties chosen by cross-validation: folds, warm-started paths and scores of linear models."""
 
 from inspect import signature
+from itertools import chain
 from numbers import Integral
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
+from sklearn_optland._estimator.advice import warn_of_the_worst, warnings_kept
 from sklearn_optland._estimator.training_rows import balanced_weights, total_weight
 from sklearn_optland.linear_model._paths import fits_along, strongest_first
 
@@ -74,7 +76,8 @@ class CrossValidated:
             for train, test in folds
             for path in paths
         )
-        scores, n_iter, certificates, coefs = zip(*found, strict=True)
+        scores, n_iter, certificates, coefs, kept = zip(*found, strict=True)
+        warn_of_the_worst(list(chain.from_iterable(kept)), np.size(scores))
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"scoring={self.scoring!r}: found NaN or infinity among the scores of the folds; "
@@ -174,7 +177,7 @@ def best_of_each(scores):
 def _path_of_fold(
     path, train, test, model, name, X, y, sample_weight, score, score_params, with_coefs
 ):
-    """Scores, iterations, certificates and coefficients of a fold, for each value of a path."""
+    """Scores, iterations, certificates, coefficients and warnings of a fold along a path."""
     weight = np.ones(len(train)) if sample_weight is None else sample_weight[train]
     if is_classifier(model):  # it shall know the classes that the fold does not see
         missing = [np.flatnonzero(y == label)[0] for label in np.setdiff1d(y, y[train])]
@@ -184,23 +187,20 @@ def _path_of_fold(
     if score_params.get("sample_weight") is not None:
         total_weight(score_params["sample_weight"], "sample_weight of a fold's test rows")
     n = len(path.values)
-    scores, n_iter, certificates, coefs = (
-        np.empty(n),
-        np.empty(n, dtype=int),
-        [None] * n,
-        [None] * n,
-    )
+    scores, n_iter = np.empty(n), np.empty(n, dtype=int)
+    certificates, coefs = [None] * n, [None] * n
     order = strongest_first(name, path.values)
     X_test, y_test = X[test], y[test]
     model = clone(model).set_params(**path.settings)
     fits = fits_along(model, X[train], y[train], name, path.values[order], weight)
-    for number, fitted in zip(order, fits, strict=True):
-        scores[number] = score(fitted, X_test, y_test, **score_params)
-        n_iter[number], certificates[number] = fitted.n_iter_, fitted.certificate_
-        if with_coefs:
-            intercept = np.atleast_1d(fitted.intercept_)
-            coefs[number] = np.column_stack([np.atleast_2d(fitted.coef_), intercept])
-    return scores, n_iter, certificates, np.array(coefs)
+    with warnings_kept() as kept:
+        for number, fitted in zip(order, fits, strict=True):
+            scores[number] = score(fitted, X_test, y_test, **score_params)
+            n_iter[number], certificates[number] = fitted.n_iter_, fitted.certificate_
+            if with_coefs:
+                intercept = np.atleast_1d(fitted.intercept_)
+                coefs[number] = np.column_stack([np.atleast_2d(fitted.coef_), intercept])
+    return scores, n_iter, certificates, np.array(coefs), kept
 
 
 def _accuracy(model, X, y, sample_weight=None):
