@@ -74,7 +74,7 @@ MODES = {
         {"positive": True},
     ],
     "FiniteSumClassifierCV": [
-        {"loss": "squared_hinge", "l1_ratios": (0.5, 1.0), "alphas": 3},
+        {"loss": "squared_hinge", "l1_ratios": (0.5, 1.0), "alphas": 2, "eps": 0.1},
         {"refit": False, "alphas": 3},
     ],
     "FiniteSumRegressorCV": [

@@ -19,6 +19,9 @@ from sklearn_optland._estimator.advice import warn_of_the_worst, warnings_kept
 from sklearn_optland._estimator.training_rows import balanced_weights, total_weight
 from sklearn_optland.linear_model._paths import fits_along, strongest_first
 
+# scikit-learn's number.
+N_FOLDS = 5
+
 
 class Path(NamedTuple):
     """Fits along one parameter, in any order, and what other parameters are meanwhile."""
@@ -67,7 +70,10 @@ class CrossValidated:
         """
         X, y = rows.X, rows.y
         routed = self._routed(sample_weight, params)
-        cv = check_cv(self.cv, y, classifier=is_classifier(self))
+        cv = self.cv
+        if cv is None and is_classifier(self):  # no more than some class has rows
+            cv = np.clip(np.bincount(rows.codes).max(), 2, N_FOLDS)
+        cv = check_cv(cv, y, classifier=is_classifier(self))
         folds = list(cv.split(X, y, **routed.splitter.split))
         score = _DEFAULTS[is_classifier(self)][1] if self.scoring is None else self._scorer()
         arguments = model, name, X, y, sample_weight, score, routed.scorer.score, with_coefs

@@ -42,7 +42,7 @@ class BoundMajorizationLogisticRegressionCV(
     fit_intercept : bool, default=True
         Whether to fit b.
     cv : int, cross-validation generator or an iterable, default=None
-        How to split the rows; None means 5 stratified folds.
+        How to split the rows; None means 5 stratified folds, fewer if no class has so many rows.
     scoring : str or callable, default=None
         What is best: a scorer's name, or a callable with the signature
         `scorer(estimator, X, y)`. None means accuracy.
