@@ -91,6 +91,8 @@ def parameters_of(model):
 
 def small(Estimator):
     model = Estimator(max_iter=MOST_STEPS)
+    if hasattr(model, "alphas"):
+        model.set_params(alphas=3)
     set_random_state(model)
     return model
 

@@ -102,7 +102,7 @@ class CrossValidated:
         default = _DEFAULTS[is_classifier(self)][0]
         scorer = check_scoring(self._new_model(), scoring=self.scoring or default)
         if self.scoring is None and metadata_routing._routing_enabled():
-            # nobody else could ask for them on behalf of a scorer that has no name
+            # users, who do not see this scorer, could not ask for them
             scorer.set_score_request(sample_weight=True)
         return scorer
 

@@ -140,7 +140,7 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         The strengths to try; a number of them means so many, evenly spaced in logarithms, from
         :func:`alpha_max` of all rows to `eps` of it. With an L1 share of 0, where that does not
         exist, they begin where a fit can lower the loss of the best constant by a tenth at most,
-        and end at the square of `eps` of it.
+        and end at the square of `eps` of it. Values given are tried with each of `l1_ratios`.
     eps : float, default=1e-3
         The last of `alphas` by the first one.
     l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
@@ -346,7 +346,7 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
         The strengths to try; a number of them means so many, evenly spaced in logarithms, from
         :func:`alpha_max` of all rows to `eps` of it. With an L1 share of 0, where that does not
         exist, they begin where a fit can lower the loss of the best constant by a tenth at most,
-        and end at the square of `eps` of it.
+        and end at the square of `eps` of it. Values given are tried with each of `l1_ratios`.
     eps : float, default=1e-3
         The last of `alphas` by the first one.
     l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
