@@ -47,6 +47,20 @@ class ScalarLoss:
         """Whether the second derivative is bounded."""
         return np.isfinite(self.curvature)
 
+    @property
+    def is_square(self):
+        """Whether the second derivative is 1 everywhere."""
+        return self.kind == LossKind.SQUARED_ERROR
+
+    def curvatures(self, pulls, epsilon):
+        """Second derivatives of a smooth loss where its pulls are these; one side's at a bend."""
+        size = np.abs(pulls)
+        if self.kind == LossKind.LOG:
+            return size * (1 - size)
+        largest = epsilon if self.largest_pull is None else self.largest_pull
+        bends = size < largest
+        return self.curvature * (bends & (size > 0) if self.for_classes else bends)
+
     def room(self, theta, epsilon):
         """How far pulls may move: 0 at 0 and where the conjugate's domain ends.
 

@@ -89,6 +89,11 @@ class ArraySource:
         rows = as_rows(self.X, in_order=self.in_order)
         return defaultdict(rows.share, {0: rows})
 
+    @cached_property
+    def X_transposed(self):
+        """The columns as rows: a view of an array, a copy of a sparse matrix, as CSR."""
+        return self.X.tocsc().T.tocsr() if self.is_sparse else self.X.T
+
     def parts(self, statistic, parameters, bounds=None):
         """Sums of a statistic over chunks of rows, in their order.
 

@@ -12,8 +12,8 @@ from scipy.sparse import issparse
 
 from sklearn_optland._rows.source import is_memory_mapped
 
-# Rows that say whether it is worth a copy.
-SAMPLE = 1000
+# Rows that say whether it is worth a copy: so many, fewer of so many values.
+SAMPLE, LEAST_SAMPLE, SAMPLE_VALUES = 1000, 100, 5e4
 # Means, in deviations, that are far from zero. Of finite sums the square is a condition number;
 # logistic regression has a metric for that, and needs only the digits that float32 has left.
 FAR, FAR_FOR_FLOAT32 = 10.0, 100.0
@@ -135,7 +135,8 @@ def _is_not_copied(X):
 @np.errstate(over="ignore", invalid="ignore")  # what is too large is refused later
 def _sampled_moments(X, fit_intercept=True):
     """Means of the columns, 0 without an intercept, and variances, as some rows have them."""
-    some = X[:: -(-len(X) // SAMPLE)].astype(np.float64)
+    size = min(SAMPLE, max(LEAST_SAMPLE, int(SAMPLE_VALUES / max(X.shape[1], 1))))
+    some = X[:: -(-len(X) // size)].astype(np.float64)
     means = some.mean(axis=0) * fit_intercept
     some -= means
     return means, np.einsum("ij,ij->j", some, some) / len(some)

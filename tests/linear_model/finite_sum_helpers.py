@@ -9,6 +9,7 @@ from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor
 
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
+FULL_BATCH = ["newton", "cd", "interior-point"]
 PENALTIES = {  # l1_ratio, positive
     "l2": (0.0, False),
     "elastic net": (0.4, False),
@@ -16,6 +17,11 @@ PENALTIES = {  # l1_ratio, positive
     "non-negative": (0.0, True),
     "non-negative elastic net": (0.6, True),
 }
+
+
+def losses_of(solver, losses):
+    """Of some losses those that a solver takes; those with a kink for one that takes no others."""
+    return [loss for loss in losses if allowed(solver, loss, "l2")] or ["hinge", "epsilon_insensitive"]
 
 
 def estimator(loss, **parameters):
@@ -28,13 +34,15 @@ def estimator(loss, **parameters):
 def allowed(solver, loss, penalty, n_classes=2):
     """Whether the issue allows the triple: the table of the user guide."""
     l1_ratio, positive = PENALTIES[penalty]
-    if loss not in SMOOTH and solver not in ("sdca", "point-saga", "catalyst"):
+    if loss not in SMOOTH and solver not in ("interior-point", "sdca", "point-saga", "catalyst"):
         return False
-    if solver in ("sag", "point-saga") and (l1_ratio or positive):
+    if loss in SMOOTH and solver == "interior-point":
+        return False
+    if solver in ("newton", "interior-point", "sag", "point-saga") and (l1_ratio or positive):
         return False
     if solver in ("sdca", "miso", "katyusha") and l1_ratio == 1:
         return False
-    return not (n_classes > 2 and loss == "log_loss" and solver in ("katyusha", "point-saga"))
+    return not (n_classes > 2 and loss == "log_loss" and solver in ("cd", "katyusha", "point-saga"))
 
 
 def data(loss, seed, *, n=40, d=4, n_classes=2):

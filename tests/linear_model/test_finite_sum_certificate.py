@@ -8,6 +8,7 @@ import pytest
 from helpers import fit_quietly
 from linear_model.finite_sum_helpers import (
     CLASSIFIES,
+    FULL_BATCH,
     PENALTIES,
     SMOOTH,
     allowed,
@@ -57,7 +58,9 @@ def test_the_certificate_is_true_wherever_the_fit_stops(
     slack = 1e-12 + tight
     gaps = model.history_["objective"] - optimum
     assert np.all(gaps <= model.history_["certificate"] + slack)
-    assert max_iter <= model.n_iter_ <= max_iter + 9  # SVRG and Katyusha end with a snapshot
+    assert model.n_iter_ <= max_iter + 9  # SVRG and Katyusha end with a snapshot
+    if solver not in FULL_BATCH:  # which arrive
+        assert max_iter <= model.n_iter_
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -93,7 +96,7 @@ def test_warning_says_value_tolerance_and_what_to_change():
     with pytest.warns(
         ConvergenceWarning, match=r"2 iterations with duality gap .* of the .*max_iter"
     ):
-        FiniteSumClassifier(max_iter=2).fit(X, y)
+        FiniteSumClassifier(solver="catalyst", max_iter=2).fit(X, y)
 
 
 def test_zero_tolerance_goes_as_far_as_float64_and_does_not_warn(global_random_seed):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers import fit_quietly
-from linear_model.finite_sum_helpers import PENALTIES, data, estimator, objective
+from linear_model.finite_sum_helpers import FULL_BATCH, PENALTIES, data, estimator, objective
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -49,7 +49,10 @@ def test_named_regressors_are_the_same_code(named, solver):
     np.testing.assert_array_equal(one.coef_, other.coef_)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+FOR_LOG_LOSS = [solver for solver in SOLVERS if solver != "interior-point"]
+
+
+@pytest.mark.parametrize("solver", FOR_LOG_LOSS)
 def test_same_seed_same_bits(solver):
     X, y = data("log_loss", 0, n=100)
     fits = [
@@ -57,10 +60,10 @@ def test_same_seed_same_bits(solver):
         for seed in (3, 3, 4)
     ]
     np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
-    assert np.any(fits[0].coef_ != fits[2].coef_)
+    assert np.any(fits[0].coef_ != fits[2].coef_) == (solver not in FULL_BATCH)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", FOR_LOG_LOSS)
 def test_warm_start_takes_up_where_the_last_fit_ended(solver):
     X, y = data("log_loss", 0, n=200)
     model = FiniteSumClassifier(solver=solver, alpha=0.01, warm_start=True, random_state=0)
@@ -68,7 +71,7 @@ def test_warm_start_takes_up_where_the_last_fit_ended(solver):
     model.fit(X, y)
     assert model.n_iter_ <= max(first / 2, 4)
     X3, y3 = data("log_loss", 0, n=200, n_classes=3)
-    if solver not in ("katyusha", "point-saga"):
+    if solver not in ("cd", "katyusha", "point-saga"):
         model.fit(X3, y3)  # other classes: a cold start, not an error
         assert model.certificate_.reached
 
@@ -90,7 +93,7 @@ def test_dual_warm_start_along_alpha_is_no_slower_than_a_cold_one(
     assert warm.certificate_.reached or warm.certificate_.value <= 2 * cold.certificate_.value
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", FOR_LOG_LOSS)
 def test_warm_start_that_is_worse_than_zero_is_a_cold_one(solver):
     X, y = data("log_loss", 0, n=100)
     model = FiniteSumClassifier(solver=solver, alpha=0.01, max_iter=5, random_state=0)
@@ -108,6 +111,7 @@ def rare_class(n=4000):
 
 @pytest.mark.parametrize("parameters", [{}, {"l1_ratio": 1.0}, {"loss": "squared_hinge"}])
 def test_rare_class_that_is_balanced_takes_a_third_of_uniform_passes_or_less(parameters):
+    parameters["solver"] = "catalyst"
     model = FiniteSumClassifier(class_weight="balanced", random_state=0, **parameters)
     passes = model.fit(*rare_class()).n_iter_
     assert model.certificate_.reached
@@ -117,19 +121,19 @@ def test_rare_class_that_is_balanced_takes_a_third_of_uniform_passes_or_less(par
 def test_rows_of_equal_weight_and_length_are_visited_in_turn():
     X, y = StandardScaler().fit_transform(load_breast_cancer().data), load_breast_cancer().target
     one, other = (
-        FiniteSumClassifier(alpha=0.01, sampling=sampling, random_state=0).fit(X, y)
+        FiniteSumClassifier(solver="sdca", alpha=0.01, sampling=sampling, random_state=0).fit(X, y)
         for sampling in ("auto", "uniform")
     )
     np.testing.assert_array_equal(one.coef_, other.coef_)
 
 
 def test_warning_names_what_is_to_blame():
-    model = FiniteSumClassifier(max_iter=20, random_state=0)
+    model = FiniteSumClassifier(solver="sdca", max_iter=20, random_state=0)
     model.set_params(class_weight="balanced", sampling="uniform")
     with pytest.warns(ConvergenceWarning, match="set sampling='lipschitz'"):
         model.fit(*rare_class())
     X, y = data("log_loss", 0, n=200)
-    model = FiniteSumClassifier("hinge", alpha=1e-9, max_iter=2, random_state=0)
+    model = FiniteSumClassifier("hinge", solver="sdca", alpha=1e-9, max_iter=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="set a larger alpha"):
         model.fit(X, y)
     with pytest.warns(ConvergenceWarning, match="scale the data"):
@@ -172,7 +176,7 @@ def test_ctrl_c_says_how_far_the_fit_had_come(monkeypatch):
 
     monkeypatch.setattr(FiniteSum, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"FiniteSumClassifier\.fit was interrupted after"):
-        FiniteSumClassifier(alpha=1e-5, tol=0).fit(X, y)
+        FiniteSumClassifier(solver="sdca", alpha=1e-5, tol=0).fit(X, y)
 
 
 @pytest.mark.parametrize("Model", [FiniteSumRegressor, SAGARegressor])

@@ -5,13 +5,13 @@ import numpy as np
 from sklearn_optland.linear_model._finite_sum.accelerated_fast import KatyushaSteps, PointSagaSteps
 from sklearn_optland.linear_model._finite_sum.problem import TINY
 from sklearn_optland.linear_model._finite_sum.sdca import Sdca
-from sklearn_optland.linear_model._finite_sum.solver import Solver
+from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
 # Of Catalyst's kappa without an L2 penalty, measured: its factor a pass, and where it stops.
 FALL, LOWEST = 0.95, 0.1
 
 
-class Katyusha(Solver):
+class Katyusha(RowSolver):
     """Loopless Katyusha (Kovalev et al. 2020), accelerated; a step costs all columns."""
 
     def values_per_step(self):
@@ -72,7 +72,7 @@ class Katyusha(Solver):
         return self.parameters(), None
 
 
-class PointSaga(Solver):
+class PointSaga(RowSolver):
     """Point-SAGA (Defazio 2016), accelerated, by proximal steps of single losses."""
 
     weighs_draws = False

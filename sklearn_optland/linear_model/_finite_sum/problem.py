@@ -28,6 +28,15 @@ TINY = 1e-250
 BALANCED = 1e-13
 
 
+def refuse_overflow(squares):
+    """Raise an error if sums of squares of X are not finite."""
+    if not np.isfinite(squares).all():
+        raise ValueError(
+            "X: its products overflow float64. Allowed are values whose squares can be summed; "
+            "rescale the columns, with StandardScaler for example."
+        )
+
+
 @dataclass
 class Point:
     """Parameters with what an evaluation tells about them."""
@@ -35,7 +44,8 @@ class Point:
     W: np.ndarray  # (n_features + 1,) or (n_features + 1, k), the intercept last
     objective: float
     certificate: float  # the duality gap, or the norm of the gradient
-    pulls: np.ndarray  # minus the derivatives of the losses at W
+    scores: np.ndarray | None
+    pulls: np.ndarray | None  # minus the derivatives of the losses at W
     gradient: np.ndarray | None  # of the losses at W; None if the gap was another dual point's
 
 
@@ -92,11 +102,7 @@ class FiniteSum:
         """|x_i|^2 of each row."""
         out = self.source.empty()
         self._reduce(passes.RowSquares(self.source), np.ones(self.n_features), out)
-        if not np.isfinite(self.c @ out):
-            raise ValueError(
-                "X: its products overflow float64. Allowed are values whose squares can be summed; "
-                "rescale the columns, with StandardScaler for example."
-            )
+        refuse_overflow(self.c @ out)
         return out
 
     @cached_property
@@ -148,6 +154,8 @@ class FiniteSum:
 
         Zeros stand in for parameters so large that the objective would overflow.
         """
+        if not W.any():
+            return W
         longest = np.sqrt(self.row_squares.max())
         with np.errstate(over="ignore"):
             if not np.isfinite((np.abs(W).max() * (1.0 + longest)) ** 2 * W.size):
@@ -198,8 +206,8 @@ class FiniteSum:
             return theta
         return np.where((theta > 0) == (up > down), theta * (min(up, down) / max(up, down)), theta)
 
-    def evaluate(self, W, theta=None):
-        """Objective and certificate of W; one pass.
+    def evaluate(self, W, theta=None, scores=None):
+        """Objective and certificate of W; one pass, half of one if the scores are known.
 
         Any theta in the domain of the conjugates, balanced if there is an intercept, bounds the
         optimum from below. By default theta are the pulls at W; solvers that have a dual point of
@@ -208,19 +216,19 @@ class FiniteSum:
         """
         # what is not finite proves nothing
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._certified(W, theta)
+            return self._certified(W, theta, self.scores(W) if scores is None else scores)
 
-    def _certified(self, W, theta):
-        scores = self.scores(W)
+    def _certified(self, W, theta, scores):
         loss, pulls = self.losses(scores)
         objective = loss + self.penalty.value(W[:-1])
         if not self.fit_intercept and np.any(W[-1]):
             objective = np.inf
         if not np.isfinite(objective):
-            return Point(W, np.inf, np.inf, pulls, None)
+            return Point(W, np.inf, np.inf, scores, pulls, None)
         if not self.has_dual_bound:
             gradient = -self.pull(pulls)
-            return Point(W, objective, self.gradient_norm(W, gradient), pulls, gradient)
+            norm = self.gradient_norm(W, gradient)
+            return Point(W, objective, norm, scores, pulls, gradient)
         dual = pulls if theta is None else self.in_domain(theta)
         rounding = 8 * EPS * objective
         if self.is_penalized:
@@ -245,7 +253,7 @@ class FiniteSum:
         if not np.isfinite(gap):  # a dual point out of range proves nothing
             gap = np.inf
         self.lower_bound = max(self.lower_bound, objective - gap - rounding)
-        return Point(W, objective, self.gap(objective, gap), pulls, gradient)
+        return Point(W, objective, self.gap(objective, gap), scores, pulls, gradient)
 
     def _felt(self, W, v):
         """What coefficients gain by what they feel: rounding, or 0 >= v where they are 0."""
@@ -255,11 +263,12 @@ class FiniteSum:
 
     def metric(self, theta):
         """The matrix of `unpenalized.py` for all parameters, the rows' room at theta in it."""
-        return self._gram(self.c * self.loss.room(theta, self.epsilon))
+        return self.gram(self.c * self.loss.room(theta, self.epsilon))
 
-    def _gram(self, h):
+    def gram(self, h):
         """[X 1]' diag(h) [X 1]."""
         lower = np.tril(self._reduce(passes.WeightedGram(self.source), h))
+        refuse_overflow(lower)
         return lower + np.tril(lower, -1).T
 
     def moved(self, theta, z):
@@ -351,8 +360,8 @@ class SoftmaxSum(FiniteSum):
         blocks = np.empty((d, self.k, d, self.k))
         for a in range(self.k):
             for b in range(a):
-                blocks[:, a, :, b] = blocks[:, b, :, a] = -self._gram(self.c * P[:, a] * P[:, b])
-            blocks[:, a, :, a] = self._gram(self.c * P[:, a] * (1.0 - P[:, a]))
+                blocks[:, a, :, b] = blocks[:, b, :, a] = -self.gram(self.c * P[:, a] * P[:, b])
+            blocks[:, a, :, a] = self.gram(self.c * P[:, a] * (1.0 - P[:, a]))
         return blocks.reshape(d * self.k, d * self.k)
 
     def moved(self, theta, z):

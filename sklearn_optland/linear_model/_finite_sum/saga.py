@@ -4,10 +4,10 @@ import numpy as np
 
 from sklearn_optland.linear_model._finite_sum.problem import TINY
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
-from sklearn_optland.linear_model._finite_sum.solver import Solver
+from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
 
-class Saga(Solver):
+class Saga(RowSolver):
     """SAGA, on the support of a row only (Leblond et al. 2017)."""
 
     frozen = False

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklearn_optland._rows import row_orders_fast as orders
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
-from sklearn_optland.linear_model._finite_sum.solver import Solver
+from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
 # Steps add into v; after so many passes it is computed anew.
 REFRESH_PASSES = 50
@@ -13,7 +13,7 @@ REFRESH_PASSES = 50
 MOST_RETURNS, SETTLED = 0.7, 1e-3
 
 
-class Sdca(Solver):
+class Sdca(RowSolver):
     """SDCA: each step maximises the dual in one coordinate.
 
     The intercept is not penalised, so the dual has the constraint sum_i c_i theta_i = 0, which

@@ -147,6 +147,8 @@ class Descent:
             dual = self.solver.point()[1]
             rounded = coordinates.to_user(W, dtype).astype(W.dtype)
             self.best = self.problem.evaluate(coordinates.from_user(rounded), dual)
+        elif self.best.pulls is None and not self.best.certificate <= self.tolerance:
+            self.best = self.problem.evaluate(W)  # the solver had no bound of its own
 
     @property
     def parameters(self):
@@ -234,20 +236,23 @@ def solve(
         those for certificates not counted; "solver"; "sampling_is_to_blame", whether rows that
         differ much were drawn uniformly; "rate".
     """
-    rng = private_random_state(random_state, 0)
     step_size = None if step_size == "auto" else step_size
     with one_blas_thread():
         name = choose_solver(problems[0], solver)
-        sampling = choose_sampling(problems[0], sampling)
+        kind = SOLVERS[name].solver
+        # seeding a generator takes longer than some fits
+        rng = private_random_state(random_state, 0) if kind.draws_rows else None
+        sampling = choose_sampling(problems[0], sampling) if kind.weighs_draws else "uniform"
         descents = [
             Descent(
                 problem,
-                SOLVERS[name].solver(
+                kind(
                     problem,
                     problem.coordinates.from_user(W),
                     rng=rng,
                     sampling=sampling,
                     step_size=step_size,
+                    tol=tol,
                 ),
                 tol,
                 max_iter,
@@ -266,7 +271,7 @@ def solve(
         n_iter=round(max(descent.n_passes for descent in descents)),
         solver=name,
         sampling_is_to_blame=sampling == "uniform"
-        and SOLVERS[name].solver.weighs_draws
+        and kind.weighs_draws
         and has_uneven_rows(problems[0]),
         rate=rate(problems[0], name, sampling),
     )

@@ -1,4 +1,4 @@
-"""What the solvers of finite sums share: the order of the rows, and a pass over them."""
+"""What the solvers of finite sums share; those by single rows their order, and a pass over them."""
 
 import numpy as np
 
@@ -13,6 +13,69 @@ class Solver:
     once and returns the sum of c_i (change of theta_i)^2, which falls in proportion to the gap; and
     a `point()`, the current parameters and a dual point or None.
 
+    Attributes
+    ----------
+    has_steps : bool
+        Whether there is a step size, which might be too long.
+    draws_rows : bool
+    weighs_draws : bool
+        Whether rows may be drawn with other chances than the same.
+    starts_from_pulls : bool
+        At W; W itself is forgotten.
+    """
+
+    has_steps = False
+    draws_rows = False
+    weighs_draws = False
+    starts_from_pulls = False
+
+    def measured(self):
+        """Return the current parameters' evaluation, if the algorithm itself needed it."""
+        return None
+
+
+class FullBatchSolver(Solver):
+    """A solver that visits all rows at once, and evaluates each of its points anyway.
+
+    Each has `points(W)`, an iterator of `Point` from W.
+
+    Parameters
+    ----------
+    problem : FiniteSum
+    W : ndarray
+        The start, `problem.zeros()` for a cold one. It is projected onto the feasible set.
+    tol : float
+        Of the gap, relative to the objective.
+    """
+
+    def __init__(self, problem, W, *, tol, **_):
+        self.problem, self.tol = problem, tol
+        self.start(problem.project(W))
+
+    def start(self, W):
+        """Begin, or begin anew, at W."""
+        self.W, self.latest = W, None
+        self.following = self.points(W)
+
+    def run(self):
+        """Go on to the next point; 0 if there is none."""
+        following = next(self.following, None)
+        if following is None:
+            self.latest = self.latest or self.problem.evaluate(self.W)
+            return 0.0
+        self.latest, self.W = following, following.W
+        return np.inf
+
+    def point(self):
+        return self.W, None
+
+    def measured(self):
+        return self.latest
+
+
+class RowSolver(Solver):
+    """A solver that visits single rows.
+
     Parameters
     ----------
     problem : FiniteSum
@@ -26,12 +89,12 @@ class Solver:
         None takes the solver's own.
     """
 
-    has_steps = True  # a step size, which might be too long
+    has_steps = True
+    draws_rows = True
     needs_replacement = False  # rows must be drawn independently
-    weighs_draws = True  # steps take account of the rows' chances
-    starts_from_pulls = False  # at W; W itself is forgotten
+    weighs_draws = True
 
-    def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None):
+    def __init__(self, problem, W, *, rng, sampling="uniform", step_size=None, **_):
         self.problem, self.rng = problem, rng
         self.order = np.arange(problem.n_samples, dtype=np.int32)
         L = problem.lipschitz
@@ -85,7 +148,3 @@ class Solver:
             self.steps.take(order[first:last], *state)
             for first, last in row_blocks(len(order), self.values_per_step())
         )
-
-    def measured(self):
-        """Return the current parameters' evaluation, if the algorithm itself needed it."""
-        return None

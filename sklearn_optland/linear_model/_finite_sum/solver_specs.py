@@ -6,6 +6,9 @@ import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst, Katyusha, PointSaga
+from sklearn_optland.linear_model._finite_sum.coordinate_descent import CoordinateDescent
+from sklearn_optland.linear_model._finite_sum.interior_point import InteriorPoint
+from sklearn_optland.linear_model._finite_sum.newton import Newton
 from sklearn_optland.linear_model._finite_sum.saga import Sag, Saga, Svrg
 from sklearn_optland.linear_model._finite_sum.sdca import Miso, Sdca
 
@@ -14,6 +17,11 @@ GRAM_ROWS = 100
 # Times the mean Lipschitz constant, of a row: draws in proportion to them pay there, as measured on
 # rare classes that are balanced.
 UNEVEN = 20
+# Columns whose Gram matrix costs less than the passes of other solvers: of any problem, of an
+# ill-conditioned one, and in units of the rows.
+FEW_COLUMNS, MAX_COLUMNS, COLUMNS_PER_ROW = 200, 2000, 2
+# Share of the L1 norm from which on few coefficients are expected to be left.
+SPARSE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,10 @@ class SolverSpec:
         A positive L2 part of the penalty.
     quadratic : bool
         No other part.
+    penalized : bool
+        Any penalty.
+    kinked : bool
+        A loss that is not smooth.
     multinomial : bool
         Whether it takes several scores a row.
     accelerated : bool
@@ -38,6 +50,8 @@ class SolverSpec:
     smooth_loss: bool = True
     l2: bool = False
     quadratic: bool = False
+    penalized: bool = False
+    kinked: bool = False
     multinomial: bool = False
     accelerated: bool = False
 
@@ -46,16 +60,25 @@ class SolverSpec:
         penalty = problem.penalty
         if self.smooth_loss and not problem.loss.is_smooth:
             return f"needs a smooth loss, {problem.loss.name!r} is not"
+        if self.kinked and problem.loss.is_smooth:
+            return f"is for losses with a kink, {problem.loss.name!r} has none"
         if problem.k > 1 and not self.multinomial:
             return "takes no multinomial log_loss"
         if self.quadratic and not penalty.is_quadratic:
             return "needs l1_ratio=0 and positive=False"
         if self.l2 and not penalty.l2 > 0:
             return "needs an L2 part of the penalty, alpha * (1 - l1_ratio) > 0"
+        if self.penalized and not problem.is_penalized:
+            return "needs a penalty, alpha > 0"
         return None
 
 
 SOLVERS = {
+    "newton": SolverSpec(Newton, l2=True, quadratic=True, multinomial=True),
+    "cd": SolverSpec(CoordinateDescent, penalized=True),
+    "interior-point": SolverSpec(
+        InteriorPoint, smooth_loss=False, kinked=True, l2=True, quadratic=True
+    ),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
     "saga": SolverSpec(Saga, multinomial=True),
     "svrg": SolverSpec(Svrg, multinomial=True),
@@ -72,16 +95,37 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
-        accelerated = "catalyst"
-        if not problem.loss.is_smooth and not SOLVERS["point-saga"].lacks(problem):
-            accelerated = "point-saga"
-        can_sdca = not SOLVERS["sdca"].lacks(problem)
-        return "sdca" if can_sdca and not _is_ill_conditioned(problem) else accelerated
+        return next(other for other in _preferred(problem) if not SOLVERS[other].lacks(problem))
     lack = SOLVERS[name].lacks(problem)
     if lack:
         able = [other for other, spec in SOLVERS.items() if not spec.lacks(problem)]
         raise ValueError(f"solver={name!r} {lack}; solvers that can: {able}.")
     return name
+
+
+def _preferred(problem):
+    """Names of solvers, the fastest first of those that can."""
+    d, is_sparse = problem.n_features, problem.source.is_sparse
+    is_hard = None
+    if d <= COLUMNS_PER_ROW * problem.n_samples:
+        if d <= FEW_COLUMNS:
+            yield from ("newton", "cd", "interior-point")
+        is_hard = _is_ill_conditioned(problem)
+        if is_hard and d <= MAX_COLUMNS:
+            yield from ("newton", "interior-point")
+        if problem.loss.is_square and d <= MAX_COLUMNS and not is_sparse:
+            yield "newton"
+    if problem.penalty.positive or problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
+        yield "cd"
+    if is_hard is None:
+        is_hard = _is_ill_conditioned(problem)
+    if problem.loss.name == "log_loss" and (is_hard or not is_sparse):
+        yield "newton"
+    if not is_hard:
+        yield "sdca"
+    if not problem.loss.is_smooth:
+        yield "point-saga"
+    yield "catalyst"
 
 
 def choose_sampling(problem, name):
@@ -106,8 +150,16 @@ def rate(problem, name, sampling):
     rate : dict
         "row", the expression; "n"; "kappa", the condition number: the largest Lipschitz constant
         of a row (the mean for `sampling="lipschitz"`) by the L2 penalty; "passes_per_e", passes
-        for a factor e in the gap by the row's expression, without its constant.
+        for a factor e in the gap by the row's expression, without its constant. The last two are
+        NaN for solvers that do not visit single rows.
     """
+    if not SOLVERS[name].solver.draws_rows:
+        return {
+            "row": "none: all rows at once",
+            "n": problem.n_samples,
+            "kappa": np.nan,
+            "passes_per_e": np.nan,
+        }
     L = np.mean(problem.lipschitz) if sampling == "lipschitz" else np.max(problem.lipschitz)
     l2 = problem.penalty.l2
     kappa = float(L / l2) if l2 > 0 else np.inf

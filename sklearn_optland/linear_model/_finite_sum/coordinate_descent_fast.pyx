@@ -1,0 +1,118 @@
+"""Coordinate descent on a quadratic model with an elastic net: the steps of proximal Newton.
+
+    min_w  -v'(w - w0) + (w - w0)'H(w - w0) / 2 + l1 |w|_1 + l2/2 |w|^2,  w >= 0 if asked
+
+Each step minimises in one coordinate. Epochs go over the coordinates that are not zero until none
+of them violates its optimality by more than `tol`; then one over all decides whether that was the
+end. A violation is (H_jj + l2) |step|.
+
+    descend_gram      H as a matrix; a step that moves costs a row of it
+    descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X times
+                      the roots of the curvatures; a step costs a row of A. An intercept takes the
+                      residuals' part along s, so that columns are centred without a copy
+"""
+from libc.math cimport fabs
+from scipy.linalg.cython_blas cimport daxpy, ddot
+
+from sklearn_optland._loss.penalties cimport penalty_prox
+from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot
+from sklearn_optland._rows.rows cimport RowPointers, Rows
+
+cdef inline double coordinate_step(
+    double w, double pull, double curvature, double l1, double l2, bint positive
+) noexcept nogil:
+    """What takes w to the minimum in its coordinate; 0 if nothing there bends."""
+    if curvature + l2 <= 0:
+        return 0
+    return penalty_prox(curvature * w + pull, l1, positive) / (curvature + l2) - w
+
+
+def descend_gram(
+    const double[:, ::1] H,
+    double[::1] v,  # IN / OUT: v - H (w - w0)
+    double[::1] w,  # IN / OUT
+    double l1,
+    double l2,
+    bint positive,
+    double tol,
+    Py_ssize_t max_epochs,
+):
+    """Descend with H as a matrix; returns the epochs."""
+    cdef Py_ssize_t d = w.shape[0], epoch = 0, j, i
+    cdef double step, worst = 0
+    cdef bint over_all = True
+    with nogil:
+        while epoch < max_epochs:
+            epoch += 1
+            worst = 0
+            for j in range(d):
+                if not over_all and w[j] == 0:
+                    continue
+                step = coordinate_step(w[j], v[j], H[j, j], l1, l2, positive)
+                if step != 0:
+                    w[j] += step
+                    for i in range(d):
+                        v[i] -= step * H[j, i]
+                    worst = max(worst, (H[j, j] + l2) * fabs(step))
+            if worst <= tol:
+                if over_all:
+                    break
+                over_all = True
+            else:
+                over_all = False
+    return epoch
+
+
+def descend_columns(
+    Rows A not None,
+    const double[::1] s,
+    const double[::1] sums,  # A s
+    const double[::1] curvatures,  # the diagonal of H
+    double[::1] u,  # IN / OUT: residuals, of which A u are the pulls
+    double[::1] w,  # IN / OUT
+    double l1,
+    double l2,
+    bint positive,
+    double tol,
+    Py_ssize_t max_epochs,
+):
+    """Descend with the rows of A; returns the epochs."""
+    cdef Py_ssize_t d = w.shape[0], epoch = 0, j, length
+    cdef int size = <int>u.shape[0], one = 1
+    cdef double step, pull, along, worst = 0
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers pointers = A.pointers()
+    cdef RowPointers* x = &pointers
+    cdef bint over_all = True, is_dense = x.indptr == NULL
+    with nogil:
+        along = ddot(&size, <double*>&s[0], &one, &u[0], &one)
+        while epoch < max_epochs:
+            epoch += 1
+            worst = 0
+            for j in range(d):
+                if not over_all and w[j] == 0:
+                    continue
+                a = row_at(x, <double>0, j, &index, &length)
+                if is_dense:
+                    pull = ddot(&size, <double*>a, &one, &u[0], &one)
+                else:
+                    pull = row_dot(a, index, length, &u[0], 1)
+                pull -= along * sums[j]
+                step = coordinate_step(w[j], pull, curvatures[j], l1, l2, positive)
+                if step != 0:
+                    w[j] += step
+                    along -= step * sums[j]
+                    worst = max(worst, (curvatures[j] + l2) * fabs(step))
+                    step = -step
+                    if is_dense:
+                        daxpy(&size, &step, <double*>a, &one, &u[0], &one)
+                    else:
+                        row_add(a, index, length, step, &u[0])
+            if worst <= tol:
+                if over_all:
+                    break
+                over_all = True
+            else:
+                over_all = False
+    return epoch
