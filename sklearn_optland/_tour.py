@@ -20,6 +20,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import (
+    LassoCV,
     LogisticRegression,
     LogisticRegressionCV,
     SGDClassifier,
@@ -36,7 +37,9 @@ from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
     FiniteSumClassifier,
+    FiniteSumClassifierCV,
     FiniteSumRegressor,
+    FiniteSumRegressorCV,
     SAGAClassifier,
     SAGARegressor,
     SDCAClassifier,
@@ -146,6 +149,20 @@ ENTRIES = [
             {"solver": "svrg", "alpha": 0.01},
             {"solver": "point-saga", "alpha": 0.01},
         ),
+    ),
+    Entry(
+        estimator=FiniteSumClassifierCV(alphas=6, random_state=0),
+        counterpart=LogisticRegressionCV(
+            Cs=6, l1_ratios=(0.0,), max_iter=1000, scoring=None, use_legacy_attributes=False
+        ),
+        grid={"fit_intercept": [True, False]},
+        data=("iris", "wine"),
+    ),
+    Entry(
+        estimator=FiniteSumRegressorCV(alphas=20, l1_ratios=(1.0,), random_state=0),
+        counterpart=LassoCV(alphas=20),
+        grid={"fit_intercept": [True, False]},
+        data=("diabetes",),
     ),
     *(
         Entry(

@@ -16,6 +16,8 @@ import sklearn_optland
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
+    FiniteSumClassifierCV,
+    FiniteSumRegressorCV,
 )
 from sklearn_optland.neural_network import (
     ADMMNetClassifier,
@@ -71,6 +73,14 @@ MODES = {
         {"loss": "epsilon_insensitive"},
         {"positive": True},
     ],
+    "FiniteSumClassifierCV": [
+        {"loss": "squared_hinge", "l1_ratios": (0.5, 1.0), "alphas": 2, "eps": 0.1},
+        {"refit": False, "alphas": 3},
+    ],
+    "FiniteSumRegressorCV": [
+        {"loss": "huber", "l1_ratios": (0.0, 1.0), "alphas": 3},
+        {"refit": False, "alphas": 3},
+    ],
     "LOMForestClassifier": [
         {"leaf": "histogram"},
         {"loss": "squared_hinge", "n_prototypes": 2, "n_jobs": 2},
@@ -120,6 +130,8 @@ def tight(estimator):
     """
     if isinstance(estimator, BoundMajorizationLogisticRegressionCV):
         return {}
+    if isinstance(estimator, (FiniteSumClassifierCV, FiniteSumRegressorCV)):
+        return {"tol": 0.0, "alphas": [0.1, 1.0], "max_iter": 20_000}
     if isinstance(estimator, BoundMajorizationLogisticRegression):
         return {} if estimator.get_params() == type(estimator)().get_params() else {"tol": 0.0}
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):

@@ -24,9 +24,29 @@ IGNORED = {"RT02", "GL01"}
 ESTIMATORS_ONLY = {"ES01", "SA01", "EX01"}
 # Estimators of one family, and the parameters and attributes that mean something else in each.
 FAMILIES = {
-    r"FiniteSum|SAGA|SDCA|SVRG": ({"loss", "epsilon"}, {"coef_", "intercept_"}),
-    r"(FiniteSum|SAGA|SDCA|SVRG)Classifier": ({"loss"}, set()),
-    r"(FiniteSum|SAGA|SDCA|SVRG)Regressor": ({"loss", "epsilon"}, set()),
+    r"(FiniteSum|SAGA|SDCA|SVRG)(Classifier|Regressor)$": (
+        {"loss", "epsilon"},
+        {"coef_", "intercept_"},
+    ),
+    r"(FiniteSum|SAGA|SDCA|SVRG)Classifier$": ({"loss"}, set()),
+    r"(FiniteSum|SAGA|SDCA|SVRG)Regressor$": ({"loss", "epsilon"}, set()),
+    r"FiniteSum\w+CV": (
+        {"loss", "alphas", "solver", "sampling", "step_size", "cv", "scoring", "random_state"},
+        {"coef_", "intercept_", "scores_", "history_"},
+    ),
+    r"FiniteSumClassifier": (
+        {
+            "loss",
+            "solver",
+            "sampling",
+            "step_size",
+            "tol",
+            "max_iter",
+            "class_weight",
+            "random_state",
+        },
+        {"certificate_", "history_", "n_iter_", "solver_"},
+    ),
     r"ADMMNet": (set(), set()),
     r"MeanFieldTwoLayerNet": ({"solver", "regime", "tol"}, set()),
 }

@@ -54,10 +54,12 @@ N_OTHERS = 3
 # Instead of what their constraints allow.
 VALUES = {
     "beam_width": [2],  # predictions read it
+    "alphas": [1, 3, [0.1, 1.0]],
     "Cs": [1, 3],
     "class_weight": [None, "balanced"],
     "hidden_layer_sizes": [(), (3,), (2, 2)],
     "max_iter": range(1, MOST_STEPS + 1),
+    "l1_ratios": [(0.0,), (0.5, 1.0)],
     "n_jobs": [None],
     "scoring": [None, "accuracy"],
     "random_state": [0],
@@ -81,11 +83,16 @@ def values_of(name, constraints):
 
 def parameters_of(model):
     constraints = type(model)._parameter_constraints
-    return {name: values_of(name, constraints[name]) for name in model.get_params()}
+    found = {name: values_of(name, constraints[name]) for name in model.get_params()}
+    if "scoring" in found and not is_classifier(model):
+        found["scoring"] = [None, "neg_mean_absolute_error"]
+    return found
 
 
 def small(Estimator):
     model = Estimator(max_iter=MOST_STEPS)
+    if hasattr(model, "alphas"):
+        model.set_params(alphas=3)
     set_random_state(model)
     return model
 

@@ -24,6 +24,7 @@ FLOORS = [
         "tree._top_k",
         "tree._training_rows",
     ],  # of several families
+    ["linear_model._cross_validation"],  # along paths
     [
         "linear_model._logistic",
         "linear_model._finite_sum",

@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -14,6 +16,8 @@ MAX_ADVISED = 1000
 MANY = 10
 # A relative value above this is no fit that a larger tol should accept.
 LARGEST_ADVISED = 0.1
+# Where the warnings of fits go that are parts of a larger one, which says a word for all.
+_kept = ContextVar("kept", default=None)
 
 
 def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale the data"):
@@ -64,12 +68,32 @@ def warn_unless_reached(estimator, certificate, n_iter, advice):
 
 def warn_of_the_end(estimator, certificate, n_iter, advice):
     """Warn of where a fit has ended."""
-    warnings.warn(
-        f"{type(estimator).__name__} stopped after {n_iter} iterations with {certificate}; "
-        f"{advice}",
-        ConvergenceWarning,
-        stacklevel=_levels_to_the_caller(),
-    )
+    message = f"{type(estimator).__name__} stopped after {n_iter} iterations with {certificate}; "
+    if _kept.get() is None:
+        _warn(message + advice)
+    else:
+        _kept.get().append((certificate.relative, message + advice))
+
+
+@contextmanager
+def warnings_kept():
+    """Keep what fits warn of, in this thread: pairs of a relative value and a message."""
+    token = _kept.set([])
+    try:
+        yield _kept.get()
+    finally:
+        _kept.reset(token)
+
+
+def warn_of_the_worst(kept, n_fits):
+    """Warn once of fits that are parts of a larger one."""
+    if kept:
+        _, message = max(kept)
+        _warn(f"{len(kept)} of {n_fits} fits of the folds ended too early. The worst: {message}")
+
+
+def _warn(message):
+    warnings.warn(message, ConvergenceWarning, stacklevel=_levels_to_the_caller())
 
 
 def _levels_to_the_caller():

@@ -7,6 +7,10 @@ from sklearn_optland.linear_model._finite_sum.classifiers import (
     SDCAClassifier,
     SVRGClassifier,
 )
+from sklearn_optland.linear_model._finite_sum.cross_validation import (
+    FiniteSumClassifierCV,
+    FiniteSumRegressorCV,
+)
 from sklearn_optland.linear_model._finite_sum.function import finite_sum
 from sklearn_optland.linear_model._finite_sum.regressors import (
     FiniteSumRegressor,
@@ -14,6 +18,7 @@ from sklearn_optland.linear_model._finite_sum.regressors import (
     SDCARegressor,
     SVRGRegressor,
 )
+from sklearn_optland.linear_model._finite_sum.strengths import alpha_max
 from sklearn_optland.linear_model._logistic.cross_validation import (
     BoundMajorizationLogisticRegressionCV,
 )
@@ -24,13 +29,16 @@ __all__ = [
     "BoundMajorizationLogisticRegression",
     "BoundMajorizationLogisticRegressionCV",
     "FiniteSumClassifier",
+    "FiniteSumClassifierCV",
     "FiniteSumRegressor",
+    "FiniteSumRegressorCV",
     "SAGAClassifier",
     "SAGARegressor",
     "SDCAClassifier",
     "SDCARegressor",
     "SVRGClassifier",
     "SVRGRegressor",
+    "alpha_max",
     "finite_sum",
     "partition_function_bound",
     "regularization_path",

@@ -23,6 +23,11 @@ def fits_along(estimator, X, y, name, values, sample_weight=None):
         yield model.set_params(**{name: float(value)}).fit(X, y, sample_weight=sample_weight)
 
 
+def strongest_first(name, values):
+    """Order of the values of `C` or of `alpha` from the strongest penalty on: near are near."""
+    return np.argsort(values if name == "C" else -values, kind="stable")
+
+
 def regularization_path(estimator, X, y, values, sample_weight=None):
     """Fit a linear model for many strengths of its penalty, each fit started from the last.
 
@@ -81,7 +86,7 @@ def regularization_path(estimator, X, y, values, sample_weight=None):
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values) or np.isnan(values).any():
         raise ValueError(f"values: found {values!r}; allowed are numbers, one or more.")
-    order = np.argsort(values if name == "C" else -values, kind="stable")
+    order = strongest_first(name, values)
     found, start = [None] * len(values), time.perf_counter()
     fits = fits_along(estimator, X, y, name, values[order], sample_weight)
     for number, model in zip(order, fits, strict=True):

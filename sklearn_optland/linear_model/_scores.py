@@ -1,6 +1,7 @@
 """What linear models share: what they do with coefficients."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -39,6 +40,8 @@ def last_parameters(estimator):
 
     A class that was absent starts at 0.
     """
+    if issparse(estimator.coef_):
+        estimator.densify()
     check_start(estimator, "coef_", "intercept_")
     W = np.vstack([np.atleast_2d(estimator.coef_).T, np.atleast_1d(estimator.intercept_)])
     W = np.ascontiguousarray(W, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -19,13 +20,14 @@ from sklearn_optland.linear_model._scores import (
 )
 
 
-def _is_probabilistic(estimator):
+def is_probabilistic(estimator):
+    """Whether scores are log-odds; AttributeError if not, for `available_if`."""
     if estimator.loss != "log_loss":
         raise AttributeError(f"probabilities need loss='log_loss', not {estimator.loss!r}")
     return True
 
 
-class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator):
+class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, FiniteSumEstimator):
     r"""Linear classification by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
 
     It minimises
@@ -245,7 +247,7 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         classes, dtype = rows.classes, rows.X.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
         present = has_part(rows, self.fit_intercept)
-        problems = self._problems(rows, n_scores, present)
+        problems = self._problems(rows)
         starts = self._starts((n_scores, rows.X.shape[1] + 1), classes)
         is_softmax = isinstance(problems[0], SoftmaxSum)
         if is_softmax:
@@ -267,8 +269,10 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
         self._solve(problems, starts, attributes, rows)
         return self
 
-    def _problems(self, rows, n_scores, present):
+    def _problems(self, rows):
         """One problem, or one a class against the rest, as of the log-loss if there is one only."""
+        n_scores = 1 if len(rows.classes) == 2 else len(rows.classes)
+        present = has_part(rows, self.fit_intercept)
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
         source, common = self._source(X, c)
         if self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1:
@@ -280,8 +284,8 @@ class FiniteSumClassifier(LinearClassifier, ClassifierMixin, FiniteSumEstimator)
             for positive in positives
         ]
 
-    predict_proba = available_if(_is_probabilistic)(LogLossClassifier.predict_proba)
-    predict_log_proba = available_if(_is_probabilistic)(LogLossClassifier.predict_log_proba)
+    predict_proba = available_if(is_probabilistic)(LogLossClassifier.predict_proba)
+    predict_log_proba = available_if(is_probabilistic)(LogLossClassifier.predict_log_proba)
 
 
 class _FixedSolverClassifier(FiniteSumClassifier):

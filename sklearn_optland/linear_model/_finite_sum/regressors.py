@@ -3,6 +3,7 @@
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -220,18 +221,26 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
             overflow; or if the solver cannot take the loss or the penalty.
         """
         rows = regression_rows(self, X, y, sample_weight, accept_sparse=True)
+        starts = self._starts((1, rows.X.shape[1] + 1))
+
+        def attributes(parameters):
+            W = parameters[0].astype(rows.X.dtype)
+            return {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
+
+        self._solve(self._problems(rows), starts, attributes, rows)
+        return self
+
+    def _problems(self, rows):
+        """The problem, in a list as of classifiers."""
         X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
         LOSSES[self.loss].check_targets(y, c)
         source, common = self._source(X, c)
-        problem = FiniteSum(source, y, loss=self.loss, epsilon=self.epsilon, **common)
-        starts = self._starts((1, X.shape[1] + 1))
+        return [FiniteSum(source, y, loss=self.loss, epsilon=self.epsilon, **common)]
 
-        def attributes(parameters):
-            W = parameters[0].astype(X.dtype)
-            return {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
-
-        self._solve([problem], starts, attributes, rows)
-        return self
+    @property
+    def sparse_coef_(self):
+        """`coef_` as a CSR array of shape (1, n_features)."""
+        return csr_array(np.atleast_2d(self.coef_))
 
     def predict(self, X):
         """Predict targets.

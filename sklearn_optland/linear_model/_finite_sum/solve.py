@@ -328,6 +328,13 @@ def remedy_of(problem):
     return "set a larger alpha"
 
 
+def penalty_name(alpha, l1_ratio):
+    """What `SelectFromModel` is told: an elastic net makes coefficients zero as L1 alone does."""
+    if alpha == 0:
+        return "none"
+    return "l1" if l1_ratio > 0 else "l2"
+
+
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifiers and regressors by finite-sum solvers share."""
 
@@ -336,10 +343,11 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     @property
     def penalty(self):
-        """The penalty's name as `finite_sum` has it: `SelectFromModel` asks whether it is "l1"."""
-        if self.alpha == 0:
-            return "none"
-        return {0.0: "l2", 1.0: "l1"}.get(self.l1_ratio, "elasticnet")
+        """ "l1" if there is an L1 part, which makes coefficients exactly zero; "l2"; or "none".
+
+        `SelectFromModel` asks for it, and keeps the columns that are left.
+        """
+        return penalty_name(self.alpha, self.l1_ratio)
 
     def _source(self, X, c):
         """Rows to train on, and what all problems on them have in common."""

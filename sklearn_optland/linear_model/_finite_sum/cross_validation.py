@@ -1,0 +1,537 @@
+"""Finite sums whose penalty is chosen by cross-validation: warm-started paths for each fold."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.linear_model._base import SparseCoefMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._estimator.training_rows import classification_rows, regression_rows
+from sklearn_optland.linear_model._cross_validation import (
+    CrossValidated,
+    Path,
+    best_of,
+    best_of_each,
+    checked_weights,
+    class_weight_of_all,
+    strongest_of,
+)
+from sklearn_optland.linear_model._finite_sum.classifiers import (
+    FiniteSumClassifier,
+    is_probabilistic,
+)
+from sklearn_optland.linear_model._finite_sum.regressors import FiniteSumRegressor
+from sklearn_optland.linear_model._finite_sum.solve import PARAMETER_CONSTRAINTS, penalty_name
+from sklearn_optland.linear_model._finite_sum.strengths import strengths
+from sklearn_optland.linear_model._scores import LinearClassifier, linear_scores
+
+
+class _FiniteSumCV(CrossValidated, OptlandEstimator, BaseEstimator):
+    """What classifiers and regressors share; `_single` is the estimator of one fit."""
+
+    _takes_sparse = True
+    _parameter_constraints = {
+        "alphas": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "eps": [Interval(Real, 0, 1, closed="neither")],
+        "l1_ratios": ["array-like"],
+        "selection": [StrOptions({"best", "one_standard_error"})],
+        **{
+            name: allowed
+            for name, allowed in PARAMETER_CONSTRAINTS.items()
+            if name not in ("alpha", "l1_ratio")
+        },
+        **CrossValidated._cv_constraints,
+    }
+
+    @property
+    def penalty(self):
+        """What the chosen penalty is, see :class:`FiniteSumClassifier`."""
+        return penalty_name(self.alpha_, self.l1_ratio_)
+
+    def _new_model(self):
+        own = self.get_params()
+        names = self._single._get_param_names()
+        return self._single(**{name: own[name] for name in names if name in own})
+
+    def _fit(self, model, rows, sample_weight, params):
+        """Choose alpha and l1_ratio, then fit all rows."""
+        l1_ratios = self._l1_ratios()
+        self.alphas_ = self._strengths(model, rows, l1_ratios)
+        paths = [
+            Path(alphas, {"l1_ratio": l1_ratio})
+            for l1_ratio, alphas in zip(l1_ratios, self.alphas_, strict=True)
+        ]
+        found = self._cross_validated(
+            model, "alpha", paths, rows, sample_weight, params, with_coefs=not self.refit
+        )
+        self.scores_, self.n_iter_ = found.scores, found.n_iter
+        self.certificates_ = found.certificates
+        if self.refit:
+            path, best = (best_of if self.selection == "best" else strongest_of)(self.scores_)
+            self.alpha_, self.l1_ratio_ = float(self.alphas_[path, best]), l1_ratios[path]
+            model.set_params(alpha=self.alpha_, l1_ratio=self.l1_ratio_)
+            model.fit(rows.X, rows.y, sample_weight)
+            self.coef_, self.intercept_ = model.coef_, model.intercept_
+            self.certificate_, self.history_ = model.certificate_, model.history_
+            self.solver_ = model.solver_
+            return
+        folds, paths, best = best_of_each(self.scores_)
+        self.alpha_ = float(self.alphas_[paths, best].mean())
+        self.l1_ratio_ = float(np.mean(np.array(l1_ratios)[paths]))
+        W = found.coefs[folds, paths, best].mean(axis=0).astype(rows.X.dtype)
+        self.coef_, self.intercept_ = np.ascontiguousarray(W[:, :-1]), W[:, -1].copy()
+        self.certificate_, self.history_, self.solver_ = None, {}, None
+
+    def _l1_ratios(self):
+        """The shares as floats; what the parameters' types cannot say is refused here."""
+        if self.selection != "best" and not self.refit:
+            raise ValueError(
+                f"refit: found False with selection={self.selection!r}; allowed with it is True, "
+                "since a fold alone has no standard error."
+            )
+        l1_ratios = np.asarray(self.l1_ratios, dtype=np.float64)
+        if (
+            l1_ratios.ndim != 1
+            or not len(l1_ratios)
+            or not ((l1_ratios >= 0) & (l1_ratios <= 1)).all()
+        ):
+            raise ValueError(
+                f"l1_ratios: found {self.l1_ratios!r}; allowed are numbers from 0 to 1, one or "
+                "more."
+            )
+        return l1_ratios.tolist()
+
+    def _strengths(self, model, rows, l1_ratios):
+        """The values of alpha for each l1_ratio, from the largest on."""
+        if isinstance(self.alphas, Integral):
+            return strengths(model, rows, l1_ratios, self.alphas, self.eps)
+        alphas = np.asarray(self.alphas, dtype=np.float64)
+        if alphas.ndim != 1 or not len(alphas) or not ((alphas >= 0) & (alphas < np.inf)).all():
+            raise ValueError(
+                f"alphas: found {self.alphas!r}; allowed are a number of values, or finite values "
+                "that are not negative, one or more."
+            )
+        return np.tile(np.sort(alphas)[::-1], (len(l1_ratios), 1))
+
+
+class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, _FiniteSumCV):
+    r"""Linear classification by finite sums with `alpha` and `l1_ratio` by cross-validation.
+
+    It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    as :class:`FiniteSumClassifier` does, whose losses and solvers it has, for each of some
+    strengths :math:`\alpha`, on all folds but one at a time. In each fold and for each
+    :math:`\rho` the fits start where the one before has ended, from the strongest penalty on. Every
+    fit ends with a certificate.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "squared_hinge", "smooth_hinge", "hinge"}, default="log_loss"
+        The loss of a row, as in :class:`FiniteSumClassifier`.
+    alphas : int or array-like of shape (n_alphas,), default=10
+        The strengths to try; a number of them means so many, evenly spaced in logarithms, from
+        :func:`alpha_max` of all rows to `eps` of it. With an L1 share of 0, where that does not
+        exist, they begin where a fit can lower the loss of the best constant by a tenth at most,
+        and end at the square of `eps` of it. Values given are tried with each of `l1_ratios`.
+    eps : float, default=1e-3
+        The last of `alphas` by the first one.
+    l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
+        Shares of the L1 norm to try: 0 is L2, 1 is L1. The default is that of the estimator
+        without cross-validation, so that the two mean the same penalty.
+    solver : str, default="auto"
+        The algorithm, as in :class:`FiniteSumClassifier`.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
+        Which rows a pass visits, as in :class:`FiniteSumClassifier`.
+    step_size : "auto" or float, default="auto"
+        As in :class:`FiniteSumClassifier`.
+    tol : float, default=1e-6
+        Each fit stops when its duality gap is at most `tol` times its objective.
+    max_iter : int, default=1000
+        The most passes over the data of a fit.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied with the sample weights. "balanced" counts all rows,
+        not those of a fold.
+    cv : int, cross-validation generator or an iterable, default=None
+        How to split the rows; None means 5 stratified folds, fewer if no class has so many rows.
+    scoring : str or callable, default=None
+        What is best: a scorer's name, or a callable with the signature
+        `scorer(estimator, X, y)`. None means accuracy.
+    selection : {"best", "one_standard_error"}, default="best"
+        "best": the best mean score, and among equals the strongest penalty. "one_standard_error":
+        the strongest penalty, with the `l1_ratio` of the best, whose mean score is within one
+        standard error of the best one.
+    refit : bool, default=True
+        Whether to fit all rows with the choice. If False, coefficients, `alpha_` and `l1_ratio_`
+        are means of those that are best in each fold, and nothing is proven of them.
+    n_jobs : int, default=None
+        Processes that share folds and `l1_ratios`. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context, -1 all processors.
+    random_state : int, RandomState instance or None, default=None
+        As of :class:`FiniteSumClassifier`; it does not split rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels, sorted.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        float32 if X was, else float64.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts b; zero if `fit_intercept=False`.
+    alpha_ : float
+        The strength that was chosen.
+    l1_ratio_ : float
+        The share of the L1 norm that was chosen.
+    alphas_ : ndarray of shape (n_l1_ratios, n_alphas)
+        The strengths that were tried, in descending order.
+    scores_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
+        Scores on the rows that a fold leaves out, of which more is better.
+    certificates_ : list of list of list of Certificate
+        Certificates of all fits: a list for each fold, in it one for each of `l1_ratios`.
+    n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
+        Passes over the data of all fits.
+    certificate_ : Certificate or None
+        How far the refit can be from its optimum; None if `refit=False`.
+    history_ : dict of ndarray
+        The refit's, see :class:`FiniteSumClassifier`; empty if `refit=False`.
+    solver_ : str or None
+        The solver of the refit; None if `refit=False`.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumClassifier : The fit for one `alpha`.
+    alpha_max : Where a path begins.
+    regularization_path : All strengths of one data set.
+    BoundMajorizationLogisticRegressionCV : Faster for the log-loss with an L2 penalty.
+    sklearn.linear_model.LogisticRegressionCV : The log-loss only, without certificates.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from sklearn_optland.linear_model import FiniteSumClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = FiniteSumClassifierCV(eps=1e-2, l1_ratios=(0.5, 0.9), random_state=0)
+    >>> model.fit(scale(X), y).scores_.shape
+    (5, 2, 10)
+    >>> round(model.score(scale(X), y), 2)
+    0.98
+    >>> model.certificate_.reached
+    True
+    """
+
+    _single = FiniteSumClassifier
+    _parameter_constraints = {
+        "loss": FiniteSumClassifier._parameter_constraints["loss"],
+        **_FiniteSumCV._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        loss="log_loss",
+        *,
+        alphas=10,
+        eps=1e-3,
+        l1_ratios=(0.0,),
+        solver="auto",
+        positive=False,
+        sampling="auto",
+        step_size="auto",
+        tol=1e-6,
+        max_iter=1000,
+        fit_intercept=True,
+        class_weight=None,
+        cv=None,
+        scoring=None,
+        selection="best",
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.alphas = alphas
+        self.eps = eps
+        self.l1_ratios = l1_ratios
+        self.solver = solver
+        self.positive = positive
+        self.sampling = sampling
+        self.step_size = step_size
+        self.tol = tol
+        self.max_iter = max_iter
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @fit_context
+    def fit(self, X, y, sample_weight=None, **params):
+        """Choose `alpha` and `l1_ratio`, then fit all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,)
+            Class labels, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights s, of the fits and, where the scorer takes them, of the scores.
+            Default: all 1.
+        **params : dict
+            What the splitter and the scorer take besides, such as `groups`; see the metadata
+            routing guide of scikit-learn.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For what :meth:`FiniteSumClassifier.fit` refuses, for values of `alphas` or `l1_ratios`
+            that are none, for scores that are not finite.
+        """
+        rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
+        self.classes_, sample_weight = rows.classes, checked_weights(rows)
+        class_weight = class_weight_of_all(self.class_weight, rows, sample_weight)
+        model = self._new_model().set_params(class_weight=class_weight)
+        self._fit(model, rows, sample_weight, params)
+        return self
+
+    predict_proba = available_if(is_probabilistic)(LogLossClassifier.predict_proba)
+    predict_log_proba = available_if(is_probabilistic)(LogLossClassifier.predict_log_proba)
+
+
+class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
+    r"""Linear regression by finite sums with `alpha` and `l1_ratio` by cross-validation.
+
+    It minimises
+
+    .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
+              \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
+
+    as :class:`FiniteSumRegressor` does, whose losses and solvers it has, for each of some
+    strengths :math:`\alpha`, on all folds but one at a time. In each fold and for each
+    :math:`\rho` the fits start where the one before has ended, from the strongest penalty on. Every
+    fit ends with a certificate. `l1_ratios=(1.0,)` makes it what
+    :class:`~sklearn.linear_model.LassoCV` is.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
+        The loss of a row, as in :class:`FiniteSumRegressor`.
+    epsilon : float, default=1.35
+        Where "huber" and "epsilon_insensitive" bend, in units of y.
+    alphas : int or array-like of shape (n_alphas,), default=100
+        The strengths to try; a number of them means so many, evenly spaced in logarithms, from
+        :func:`alpha_max` of all rows to `eps` of it. With an L1 share of 0, where that does not
+        exist, they begin where a fit can lower the loss of the best constant by a tenth at most,
+        and end at the square of `eps` of it. Values given are tried with each of `l1_ratios`.
+    eps : float, default=1e-3
+        The last of `alphas` by the first one.
+    l1_ratios : array-like of shape (n_l1_ratios,), default=(0.0,)
+        Shares of the L1 norm to try: 0 is L2, 1 is L1. The default is that of the estimator
+        without cross-validation, so that the two mean the same penalty.
+    solver : str, default="auto"
+        The algorithm, as in :class:`FiniteSumRegressor`.
+    positive : bool, default=False
+        Whether coefficients must not be negative. The intercept may be.
+    sampling : {"auto", "uniform", "lipschitz"}, default="auto"
+        Which rows a pass visits, as in :class:`FiniteSumRegressor`.
+    step_size : "auto" or float, default="auto"
+        As in :class:`FiniteSumRegressor`.
+    tol : float, default=1e-6
+        Each fit stops when its duality gap is at most `tol` times its objective.
+    max_iter : int, default=1000
+        The most passes over the data of a fit.
+    fit_intercept : bool, default=True
+        Whether to fit b.
+    cv : int, cross-validation generator or an iterable, default=None
+        How to split the rows; None means 5 folds of rows that follow each other.
+    scoring : str or callable, default=None
+        What is best: a scorer's name, or a callable with the signature
+        `scorer(estimator, X, y)`. None means the least squared error, whatever the loss.
+    selection : {"best", "one_standard_error"}, default="best"
+        "best": the best mean score, and among equals the strongest penalty. "one_standard_error":
+        the strongest penalty, with the `l1_ratio` of the best, whose mean score is within one
+        standard error of the best one.
+    refit : bool, default=True
+        Whether to fit all rows with the choice. If False, coefficients, `alpha_` and `l1_ratio_`
+        are means of those that are best in each fold, and nothing is proven of them.
+    n_jobs : int, default=None
+        Processes that share folds and `l1_ratios`. None means 1 unless in a
+        :obj:`joblib.parallel_backend` context, -1 all processors.
+    random_state : int, RandomState instance or None, default=None
+        As of :class:`FiniteSumRegressor`; it does not split rows.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,)
+        float32 if X was, else float64.
+    intercept_ : float
+        The intercept b; zero if `fit_intercept=False`.
+    alpha_ : float
+        The strength that was chosen.
+    l1_ratio_ : float
+        The share of the L1 norm that was chosen.
+    alphas_ : ndarray of shape (n_l1_ratios, n_alphas)
+        The strengths that were tried, in descending order.
+    scores_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
+        Scores on the rows that a fold leaves out, of which more is better: minus the
+        mean squared error by default.
+    certificates_ : list of list of list of Certificate
+        Certificates of all fits: a list for each fold, in it one for each of `l1_ratios`.
+    n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_alphas)
+        Passes over the data of all fits.
+    certificate_ : Certificate or None
+        How far the refit can be from its optimum; None if `refit=False`.
+    history_ : dict of ndarray
+        The refit's, see :class:`FiniteSumRegressor`; empty if `refit=False`.
+    solver_ : str or None
+        The solver of the refit; None if `refit=False`.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    FiniteSumRegressor : The fit for one `alpha`.
+    alpha_max : Where a path begins.
+    regularization_path : All strengths of one data set.
+    sklearn.linear_model.LassoCV : Squared error and L1 only, without certificates.
+    sklearn.linear_model.ElasticNetCV : The same for elastic nets.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_optland.linear_model import FiniteSumRegressorCV
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = FiniteSumRegressorCV(alphas=20, l1_ratios=(0.9, 1.0), random_state=0).fit(X, y)
+    >>> model.scores_.shape, model.l1_ratio_
+    ((5, 2, 20), 1.0)
+    >>> model.certificate_.reached
+    True
+    """
+
+    _single = FiniteSumRegressor
+    _parameter_constraints = {
+        "loss": FiniteSumRegressor._parameter_constraints["loss"],
+        "epsilon": FiniteSumRegressor._parameter_constraints["epsilon"],
+        **_FiniteSumCV._parameter_constraints,
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        epsilon=1.35,
+        alphas=100,
+        eps=1e-3,
+        l1_ratios=(0.0,),
+        solver="auto",
+        positive=False,
+        sampling="auto",
+        step_size="auto",
+        tol=1e-6,
+        max_iter=1000,
+        fit_intercept=True,
+        cv=None,
+        scoring=None,
+        selection="best",
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.epsilon = epsilon
+        self.alphas = alphas
+        self.eps = eps
+        self.l1_ratios = l1_ratios
+        self.solver = solver
+        self.positive = positive
+        self.sampling = sampling
+        self.step_size = step_size
+        self.tol = tol
+        self.max_iter = max_iter
+        self.fit_intercept = fit_intercept
+        self.cv = cv
+        self.scoring = scoring
+        self.selection = selection
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @fit_context
+    def fit(self, X, y, sample_weight=None, **params):
+        """Choose `alpha` and `l1_ratio`, then fit all rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights s, of the fits and, where the scorer takes them, of the scores.
+            Default: all 1.
+        **params : dict
+            What the splitter and the scorer take besides, such as `groups`; see the metadata
+            routing guide of scikit-learn.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For what :meth:`FiniteSumRegressor.fit` refuses, for values of `alphas` or `l1_ratios`
+            that are none, for scores that are not finite.
+        """
+        rows = regression_rows(self, X, y, sample_weight, accept_sparse=True)
+        self._fit(self._new_model(), rows, checked_weights(rows), params)
+        if not self.refit:
+            self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
+        return self
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples,)
+            Predicted values.
+        """
+        return linear_scores(self, X)
+
+    @property
+    def sparse_coef_(self):
+        """`coef_` as a CSR array of shape (1, n_features)."""
+        return csr_array(np.atleast_2d(self.coef_))
