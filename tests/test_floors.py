@@ -41,6 +41,10 @@ FLOORS = [
     ["_tour"],
 ]
 NEIGHBOURS = {
+    (
+        "linear_model._finite_sum",
+        "linear_model._logistic",
+    ): "a finite sum of log-losses with an L2 penalty is logistic regression",
     ("tree._forest", "tree._online"): "a forest may be made of online trees",
 }
 
