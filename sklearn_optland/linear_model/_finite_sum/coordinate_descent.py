@@ -19,9 +19,8 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.newton import RIDGE, proximal_newton
+from sklearn_optland.linear_model._finite_sum.newton import RIDGE, ProximalNewton
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
-from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows and
 # up to this number.
@@ -42,15 +41,14 @@ GAP = 0.2
 TINY = 1e-300
 
 
-class CoordinateDescent(FullBatchSolver):
+class CoordinateDescent(ProximalNewton):
     """Proximal Newton, its models minimised by coordinate descent."""
 
-    def points(self, W):
-        problem = self.problem
+    @staticmethod
+    def minimizer(problem, tol):
         d, n = problem.n_features, problem.n_samples
         has_gram = d <= max(FEW, min(GRAM_SHARE * n, MAX_GRAM_COLUMNS))
-        kind = GramModels if has_gram else WorkingSetModels
-        return proximal_newton(problem, W, kind(problem, self.tol))
+        return (GramModels if has_gram else WorkingSetModels)(problem, tol)
 
 
 class Models:
@@ -142,7 +140,7 @@ class GramModels(Models):
     def model(self, point, h, chosen):
         """The model at a point; of a squared loss its matrix is always the same."""
         if self.gram is None or not self.is_exact:
-            self.gram = self.problem.gram(self.problem.c * h)
+            self.gram = self.problem.hessian(h)
             self.sums, self.total = self.gram[-1, :-1].copy(), self.gram[-1, -1]
             self.H = np.ascontiguousarray(self.gram[:-1, :-1])
             if self.problem.fit_intercept:

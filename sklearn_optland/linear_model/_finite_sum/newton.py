@@ -26,16 +26,30 @@ FAR = 0.5
 BALANCED = 1e-9
 
 
-class Newton(FullBatchSolver):
+class ProximalNewton(FullBatchSolver):
+    """A proximal Newton method. Each has a `minimizer` of its models, as `proximal_newton` takes it."""
+
+    def points(self, W):
+        minimize = self.minimizer(self.problem, self.tol)
+        return proximal_newton(self.problem, start_of(self.problem, W), minimize)
+
+
+class Newton(ProximalNewton):
     """Newton's method: of the log-loss as logistic regression has it, of others with a Gram."""
 
     def points(self, W):
         if self.problem.loss.name == "log_loss":
             return logistic_points(self.problem, W, self.tol)
-        return proximal_newton(self.problem, W, partial(newton_direction, self.problem))
+        return super().points(W)
+
+    @staticmethod
+    def minimizer(problem, tol):
+        if problem.loss.name == "log_loss":
+            return None
+        return partial(newton_direction, problem)
 
 
-def proximal_newton(problem, W, minimize):
+def proximal_newton(problem, point, minimize):
     """Yield the points of the proximal Newton method, each with its best intercept.
 
     A loss whose second derivative jumps is quadratic in pieces: there the method ends at the
@@ -44,15 +58,16 @@ def proximal_newton(problem, W, minimize):
     Parameters
     ----------
     problem : FiniteSum
-    W : ndarray
-        The start.
+    point : Point
+        The start, with its best intercept.
     minimize : callable
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
         direction to the minimum of the model and the scores that it adds.
     """
-    penalty = problem.penalty
-    point, is_far = start_of(problem, W), True
+    penalty, is_far = problem.penalty, True
     while True:
+        if point.gradient is None:
+            point.gradient = -problem.pull(point.pulls)
         direction, added = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
@@ -70,8 +85,6 @@ def proximal_newton(problem, W, minimize):
         point = problem.evaluate(W, scores=scores)
         is_far = point.objective < FAR * before
         yield point
-        if point.gradient is None:
-            point.gradient = -problem.pull(point.pulls)
     if point.certificate == np.inf:  # the start
         yield problem.evaluate(point.W, scores=point.scores)
 
@@ -137,7 +150,7 @@ def newton_direction(problem, point, h):
     """The direction to the minimum of a model with a quadratic penalty."""
     gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
-    direction = -penalized_inverse(problem, problem.gram(problem.c * h))(gradient)
+    direction = -penalized_inverse(problem, problem.hessian(h))(gradient)
     return direction, problem.scores(direction)
 
 

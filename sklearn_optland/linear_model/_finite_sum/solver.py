@@ -29,6 +29,11 @@ class Solver:
     weighs_draws = False
     starts_from_pulls = False
 
+    @staticmethod
+    def minimizer(problem, tol):
+        """Return what minimises the models of a proximal Newton method; None if it is none."""
+        return None
+
     def measured(self):
         """Return the current parameters' evaluation, if the algorithm itself needed it."""
         return None
