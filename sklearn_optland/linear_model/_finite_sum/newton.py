@@ -43,7 +43,7 @@ class Newton(ProximalNewton):
         return super().points(W)
 
     @staticmethod
-    def minimizer(problem, tol):
+    def minimizer(problem, tol, n_fits=1):
         if problem.loss.name == "log_loss":
             return None
         return partial(newton_direction, problem)
@@ -73,24 +73,30 @@ def proximal_newton(problem, point, minimize):
         # by which the objective would fall if the losses were straight
         slope = penalty.value(w + v) - penalty.value(w) - problem.c @ (point.pulls * added)
         rounding = EPS * point.objective
-
-        size = 0.0
-        if slope < -rounding:
+        is_blind = abs(slope) <= rounding  # objectives no longer tell; certificates may
+        if slope > rounding or not direction.any():
+            break
+        size = 1.0
+        if not is_blind:
             size = step_length(problem, point, direction, added, slope, rounding)
         if not size:
             break
-        before = point.objective
+        before = point
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
         point = problem.evaluate(W, scores=scores)
-        is_far = point.objective < FAR * before
+        is_far = point.objective < FAR * before.objective
         yield point
+        if is_blind and not point.certificate < 0.5 * before.certificate:
+            break
     if point.certificate == np.inf:  # the start
         yield problem.evaluate(point.W, scores=point.scores)
 
 
 def step_length(problem, point, direction, added, slope, rounding):
     """1, or where there is next to no slope left on the way there; 0 or None if nothing falls."""
+    if problem.loss.is_square:
+        return 1.0  # the model is the objective
     penalty = problem.penalty
     w, v = point.W[:-1], direction[:-1]
 

@@ -413,7 +413,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         problems, _, attributes = self._prepared(rows)
         problem = problems[0]
         name = choose_solver(problem, self.solver)
-        minimize = SOLVERS[name].solver.minimizer(problem, self.tol)
+        minimize = SOLVERS[name].solver.minimizer(problem, self.tol, len(alphas))
         if len(problems) > 1 or minimize is None or rows.X.dtype != np.float64:
             return
         penalties = [

@@ -30,8 +30,11 @@ class Solver:
     starts_from_pulls = False
 
     @staticmethod
-    def minimizer(problem, tol):
-        """Return what minimises the models of a proximal Newton method; None if it is none."""
+    def minimizer(problem, tol, n_fits=1):
+        """Return what minimises the models of a proximal Newton method; None if it is none.
+
+        `n_fits` is the number of fits of a path that share it.
+        """
         return None
 
     def measured(self):
