@@ -112,7 +112,8 @@ def l1_data(name):
         X, y = Rcv1Like.get_instance(seed=1).get_data().values()
         return X, y
     X, y = npz.load(FILES[name])[:2]
-    X = X.astype(float) if issparse(X) else StandardScaler().fit_transform(X)
+    X = X.astype(float)
+    X = X if issparse(X) else StandardScaler().fit_transform(X)
     return X, (y == np.unique(y)[L1_DATA[name]]).astype(float)
 
 

@@ -18,6 +18,10 @@ from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 
 # Of the way to the boundary that a step may go, and the shortest that leads anywhere.
 INSIDE, SHORTEST = 0.99, 1e-8
+# Rows whose lines hold exactly would have infinite curvatures.
+MOST_CURVED = 1e100
+# Of the objective: a mean product that is nothing but rounding.
+LEAST_PRODUCT = 1e-18
 # Of the targets' mean size: the least multipliers at the start.
 OUTSIDE = 0.1
 
@@ -37,7 +41,7 @@ class InteriorPoint(FullBatchSolver):
         while True:
             mu = 0.5 * np.mean((a * z + room * u) @ c)
             D = z / a + u / room
-            h = np.sum(1 / D, axis=0)
+            h = np.minimum(np.sum(1 / D, axis=0), MOST_CURVED)
             left = problem.pull(np.sum(s * a, axis=0))
             left[:-1] -= l2 * W[:-1]
             if not (np.isfinite(h).all() and mu > 0):
@@ -67,7 +71,10 @@ class InteriorPoint(FullBatchSolver):
             W, scores = W + length * dW, scores + length * added
             a, room = a + length * da, room - length * da
             z, u = z + length * dz, u + length * du
-            yield problem.evaluate(W, np.sum(s * a, axis=0), scores)
+            point = problem.evaluate(W, np.sum(s * a, axis=0), scores)
+            yield point
+            if mu <= LEAST_PRODUCT * point.objective:
+                return
 
 
 def lines(problem):

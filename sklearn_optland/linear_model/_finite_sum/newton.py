@@ -20,6 +20,8 @@ from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 LEAST_CURVATURE, LEAST_UNPENALIZED = 1e-12, 1e-6
 # Of the Hessian's diagonal: keeps its factor definite.
 RIDGE = 1e-13
+# Columns whose Gram matrix may be made where logistic regression ends early.
+MAX_COLUMNS = 2000
 # A step to less than this share of the objective came from far away.
 FAR = 0.5
 # What the intercept's optimum at the start leaves of the largest imbalance.
@@ -204,3 +206,7 @@ def logistic_points(problem, W, tol):
         objective = l2 * float(descent.point.objective)
         W = descent.point.W[:, 0] if has_one_score else descent.point.W
         yield Point(W, objective, problem.gap(objective), None, None, None)
+    if has_one_score and problem.n_features <= MAX_COLUMNS:  # it has ended early
+        yield from proximal_newton(
+            problem, start_of(problem, W), partial(newton_direction, problem)
+        )

@@ -124,6 +124,11 @@ class FiniteSum:
         return mean if mean > TINY else 0.0
 
     @cached_property
+    def unit_of_scores(self):
+        """A size that scores may have: 1 of margins, else that of the targets."""
+        return 1.0 if self.loss.for_classes else float(np.sqrt(self.c @ self.y**2))
+
+    @cached_property
     def unit(self):
         """Value of the intercept's column: the rows' mean length; 0 without an intercept.
 
@@ -249,7 +254,7 @@ class FiniteSum:
         elif dual is not pulls:  # whose own part is 0
             gap += self.losses_gap(scores, dual)
         if self.fit_intercept:  # what rounding leaves of the balance
-            gap += np.sum(np.abs(v[-1]) * (1.0 + np.abs(W[-1])))
+            gap += np.sum(np.abs(v[-1]) * (self.unit_of_scores + np.abs(W[-1])))
         if not np.isfinite(gap):  # a dual point out of range proves nothing
             gap = np.inf
         self.lower_bound = max(self.lower_bound, objective - gap - rounding)

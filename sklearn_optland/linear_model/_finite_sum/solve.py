@@ -269,7 +269,7 @@ def solve(
         certificate=_certificate(descents),
         certificate_at_zero=sum(descent.certificate_at_zero for descent in descents),
         history=history,
-        n_iter=round(max(descent.n_passes for descent in descents)),
+        n_iter=max(1, round(max(descent.n_passes for descent in descents))),
         solver=choice.name,
         sampling_is_to_blame=choice.sampling == "uniform"
         and choice.kind.weighs_draws
@@ -469,7 +469,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 names = "objective", "certificate", "passes"
                 history = dict(zip(names, np.array(curves)[:, None], strict=True))
                 fitted = attributes([problem.coordinates.to_user(point.W)])
-                finish(self, fitted, history, certificate, n_iter=round(passes))
+                finish(self, fitted, history, certificate, n_iter=max(1, round(passes)))
                 self.solver_, self.rate_ = name, rate(problem, name, "uniform")
                 yield True
 

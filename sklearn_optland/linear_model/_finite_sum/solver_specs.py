@@ -112,13 +112,15 @@ def _preferred(problem):
     """Names of solvers, the fastest first of those that can."""
     d, is_sparse = problem.n_features, problem.source.is_sparse
     has_many_rows = d <= COLUMNS_PER_ROW * problem.n_samples
-    if has_many_rows and d <= FEW_COLUMNS:
+    if d <= FEW_COLUMNS:
         yield from ("newton", "cd", "interior-point")
     if has_many_rows and d <= MAX_COLUMNS and problem.loss.is_square and not is_sparse:
         yield "newton"
-    if problem.penalty.positive or problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
+    if problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
         yield "cd"
     is_hard = _is_ill_conditioned(problem)
+    if is_hard and problem.penalty.positive:
+        yield "cd"
     if is_hard and d <= MAX_COLUMNS:
         yield from ("newton", "interior-point")
     if problem.loss.name == "log_loss" and (is_hard or not is_sparse):

@@ -1,0 +1,151 @@
+"""Solvers of finite sums that visit all rows at once, against scikit-learn and each other."""
+
+import numpy as np
+import pytest
+from helpers import fit_quietly
+from linear_model.finite_sum_helpers import data, estimator, objective
+from scipy import sparse
+from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
+from sklearn.svm import SVC
+
+from sklearn_optland.linear_model import (
+    BoundMajorizationLogisticRegression,
+    FiniteSumClassifier,
+    FiniteSumRegressor,
+    alpha_max,
+    regularization_path,
+)
+from sklearn_optland.linear_model._finite_sum import coordinate_descent
+
+
+def wide(n=60, d=900, seed=0):
+    """Rows that are fewer than the columns, of which three matter, and targets with an offset."""
+    rng = np.random.RandomState(seed)
+    X = rng.randn(n, d) * (rng.rand(n, d) < 0.3)
+    return X, X[:, :3] @ [3.0, -2.0, 1.0] + 5.0 + 0.1 * rng.randn(n)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize(("n", "d"), [(60, 900), (60, 40), (400, 90)])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.6])
+def test_coordinate_descent_finds_what_scikit_learn_does(
+    l1_ratio, n, d, positive, fit_intercept, storage
+):
+    X, y = wide(n, d)
+    s = np.random.RandomState(1).randint(0, 3, n).astype(float)
+    settings = {"l1_ratio": l1_ratio, "positive": positive, "fit_intercept": fit_intercept}
+    alpha = 0.05
+    ours = FiniteSumRegressor(solver="cd", alpha=alpha, tol=1e-12, **settings)
+    ours.fit(storage(X), y, sample_weight=s)
+    theirs = ElasticNet(alpha=alpha, tol=1e-12, max_iter=100_000, **settings)
+    theirs.fit(X, y, sample_weight=s)
+    assert ours.certificate_.reached
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-6)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-5)
+    assert objective(ours, X, y, s) <= objective_of(theirs, ours, X, y, s) * (1 + 1e-12)
+
+
+def objective_of(theirs, ours, X, y, s):
+    """The objective at another fit's coefficients."""
+    model = FiniteSumRegressor(alpha=ours.alpha, l1_ratio=ours.l1_ratio)
+    model.coef_, model.intercept_ = theirs.coef_, theirs.intercept_
+    return objective(model, X, y, s)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_ridge_is_exact(fit_intercept, storage):
+    X, y = data("squared_error", 0, n=80)
+    ours = FiniteSumRegressor(solver="newton", alpha=0.1, fit_intercept=fit_intercept)
+    theirs = Ridge(alpha=0.1 * len(y), solver="svd" if storage is np.asarray else "auto")
+    theirs.set_params(fit_intercept=fit_intercept, tol=1e-14)
+    ours.fit(storage(X), y)
+    np.testing.assert_allclose(ours.coef_, theirs.fit(X, y).coef_, rtol=1e-10)
+    assert ours.certificate_.relative < 1e-13
+
+
+def test_nothing_is_chosen_above_alpha_max():
+    X, y = wide()
+    for storage in (np.asarray, sparse.csr_array):
+        model = FiniteSumRegressor(l1_ratio=1.0)
+        model.set_params(alpha=1.01 * alpha_max(model, storage(X), y)).fit(storage(X), y)
+        assert model.solver_ == "cd"
+        assert not model.coef_.any()
+        assert model.intercept_ == pytest.approx(y.mean())
+        assert model.certificate_.reached
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "huber"])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_working_sets_reach_the_optimum_of_all_columns(storage, loss):
+    X, y = wide()
+    y = (y > np.median(y)).astype(int) if loss != "huber" else y
+    settings = {"alpha": 0.02, "l1_ratio": 1.0, "max_iter": 5000}
+    ours = estimator(loss, solver="cd", tol=1e-9, **settings).fit(storage(X), y)
+    other = fit_quietly(estimator(loss, solver="catalyst", tol=1e-9, **settings), X, y)
+    assert ours.certificate_.reached
+    gap = objective(ours, X, y) - objective(other, X, y)
+    assert gap <= ours.certificate_.value
+    assert -gap <= other.certificate_.value
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_interior_point_method_solves_support_vector_machines(fit_intercept):
+    X, y = data("hinge", 0, n=100)
+    X = X + 0.5
+    ours = FiniteSumClassifier(
+        "hinge", solver="interior-point", alpha=0.01, tol=1e-10, fit_intercept=fit_intercept
+    ).fit(X, y)
+    assert ours.certificate_.reached
+    if fit_intercept:
+        theirs = SVC(kernel="linear", C=1 / (0.01 * len(y)), tol=1e-10).fit(X, y)
+        np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-4)
+    sdca = fit_quietly(ours.__class__("hinge", solver="sdca", alpha=0.01, tol=1e-8), X, y)
+    if fit_intercept:
+        assert objective(ours, X, y) <= objective(sdca, X, y) * (1 + 1e-9)
+
+
+def test_several_classes_by_newton_are_logistic_regression():
+    X, y = data("log_loss", 0, n=150, n_classes=3)
+    alpha = 0.02
+    ours = FiniteSumClassifier(solver="newton", alpha=alpha, tol=1e-10).fit(X, y)
+    theirs = BoundMajorizationLogisticRegression(C=1 / (alpha * len(y)), tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
+    assert ours.certificate_.reached
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "log_loss"])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.3])
+def test_a_path_is_the_fits_along_it(l1_ratio, loss):
+    X, y = data(loss, 0, n=80)
+    model = estimator(loss, l1_ratio=l1_ratio, tol=1e-10)
+    values = np.logspace(-3, 0, 8)
+    path = regularization_path(model, X, y, values)
+    for value, coef, certificate in zip(values, path.coefs, path.certificates, strict=True):
+        one = model.set_params(alpha=value).fit(X, y)
+        assert certificate.reached
+        assert certificate.scope == "global"
+        np.testing.assert_allclose(coef, one.coef_, atol=1e-4)
+
+
+def test_auto_goes_on_where_coordinate_descent_ends_early(monkeypatch):
+    monkeypatch.setattr(coordinate_descent, "MAX_SPENT", -1)
+    X, y = data("squared_error", 0, n=80)
+    model = FiniteSumRegressor(alpha=0.01, l1_ratio=0.5).fit(X, y)
+    assert model.solver_ in ("sdca", "catalyst")
+    assert model.certificate_.reached
+    model.set_params(solver="cd")
+    assert fit_quietly(model, X, y).certificate_.reached is False
+
+
+def test_rows_that_a_huber_fit_starts_far_from_do_not_mislead_it():
+    rng = np.random.RandomState(0)
+    X = rng.randn(200, 5)
+    y = 1e3 * X @ np.arange(1.0, 6.0) + rng.randn(200)
+    y[:20] += 1e6
+    model = FiniteSumRegressor("huber", alpha=1e-6).fit(X, y)
+    assert model.certificate_.reached
+    exact = LinearRegression().fit(X[20:], y[20:])
+    np.testing.assert_allclose(model.coef_, exact.coef_, rtol=0.01)
