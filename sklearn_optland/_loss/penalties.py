@@ -55,10 +55,6 @@ class ElasticNet:
             at_zero = np.maximum(at_zero, -self.l1)
         return np.where(w == 0, at_zero, self.l2 * w + self.l1 * np.sign(w))
 
-    def violations(self, w, v):
-        """Return how far each v is from the subdifferential at a feasible w."""
-        return np.abs(v - self.subgradient(w, v))
-
     def fenchel_gap(self, w, v):
         """Return penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
         sign = 1.0 if self.positive else np.where(v < 0, -1.0, 1.0)

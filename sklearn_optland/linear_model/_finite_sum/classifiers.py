@@ -271,7 +271,15 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
             that their squares overflow, or no weight at all; or if the solver cannot take the loss
             or the penalty.
         """
-        rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
+        rows = self._rows(X, y, sample_weight)
+        self._solve(*self._prepared(rows), rows)
+        return self
+
+    def _rows(self, X, y, sample_weight):
+        return classification_rows(self, X, y, sample_weight, accept_sparse=True)
+
+    def _prepared(self, rows):
+        """Problems, starts, and what makes attributes of parameters."""
         classes, dtype = rows.classes, rows.X.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
         present = has_part(rows, self.fit_intercept)
@@ -294,8 +302,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
             coef, intercept = np.ascontiguousarray(W[:, :-1]), W[:, -1].copy()
             return {"classes_": classes, "coef_": coef, "intercept_": intercept}
 
-        self._solve(problems, starts, attributes, rows)
-        return self
+        return problems, starts, attributes
 
     def _problems(self, rows):
         """One problem, or one a class against the rest, as of the log-loss if there is one only."""

@@ -19,19 +19,23 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.newton import RIDGE, proximal_newton
+from sklearn_optland.linear_model._finite_sum.newton import RIDGE, ProximalNewton
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
-from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 
-# Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows and
-# up to this number.
-FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 1000
+# Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
+# each fit that uses it, and up to this number.
+FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 2000
 # Columns up to which the working set is all of them; else the first set, and how many times the
 # support the others are at most.
 ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
+# Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
+# share of l1, as strong rules have it.
+ALL_GRAM_COLUMNS, NEAR = 100, 0.9
 # Epochs while violators are left out; those between two solutions on the support, at first and at
 # most; the most of these, and the most products of one.
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_ROUNDS, MAX_PRODUCTS = 3, 10, 1000, 100, 50
+# Products in the time that a solution on a small support takes at least.
+SOLUTION = 100_000
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
@@ -42,15 +46,15 @@ GAP = 0.2
 TINY = 1e-300
 
 
-class CoordinateDescent(FullBatchSolver):
+class CoordinateDescent(ProximalNewton):
     """Proximal Newton, its models minimised by coordinate descent."""
 
-    def points(self, W):
-        problem = self.problem
+    @staticmethod
+    def minimizer(problem, tol, n_fits=1):
         d, n = problem.n_features, problem.n_samples
-        has_gram = d <= max(FEW, min(GRAM_SHARE * n, MAX_GRAM_COLUMNS))
-        kind = GramModels if has_gram else WorkingSetModels
-        return proximal_newton(problem, W, kind(problem, self.tol))
+        n_uses = n_fits if problem.loss.is_square else 1
+        has_gram = d <= max(FEW, min(GRAM_SHARE * n * n_uses, MAX_GRAM_COLUMNS))
+        return (GramModels if has_gram else WorkingSetModels)(problem, tol)
 
 
 class Models:
@@ -71,16 +75,21 @@ class Models:
         """Return the direction to about the minimum of the model, and the scores that it adds."""
         problem, penalty = self.problem, self.problem.penalty
         w0, pulls = point.W[:-1], -point.gradient[:-1]
-        violations = penalty.violations(w0, pulls)
-        chosen, is_all = self.choose(w0, violations)
+        nearest = penalty.subgradient(w0, pulls)
+        violations = np.abs(pulls - nearest)
+        chosen, is_all = self.choose(w0, pulls, violations)
         model = self.model(point, h, chosen)
         model.w = w0[chosen].copy()
         is_last = self.is_exact and is_all
-        worst = violation_felt(w0, violations)
+        worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
         least = 0.0 if is_last else share * worst
         if is_all:
-            minimize(model, penalty, GAP * self.tol * point.objective, least)
+            gap = GAP * self.tol * point.objective
+            # What scaling the dual point costs is in proportion to |w|, and where a loss has
+            # straight parts to the objective.
+            felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
+            minimize(model, penalty, gap, felt, least)
         else:
             model.descend(penalty.l1, penalty.l2, penalty.positive, least, FIRST_EPOCHS)
         direction = np.zeros_like(point.W)
@@ -91,7 +100,7 @@ class Models:
         return direction, model.scores(step, direction)
 
 
-def minimize(model, penalty, gap, least):
+def minimize(model, penalty, gap, felt, least):
     """Minimise a model until what violates its optimality costs no more than a gap.
 
     Parameters
@@ -99,12 +108,14 @@ def minimize(model, penalty, gap, least):
     model : GramModel or ColumnsModel
     penalty : ElasticNet
     gap : float
+    felt : float
+        What a violation is multiplied with in the gap, at least.
     least : float
         A violation that may be left in any case.
     """
-    epochs, terms = EPOCHS, (penalty.l1, penalty.l2, penalty.positive)
+    epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
     for _ in range(MAX_ROUNDS):
-        tol = max(least, violation_of_gap(gap, penalty, model.w))
+        tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
         if model.descend(*terms, tol, epochs) < epochs:
             return
         chosen = np.flatnonzero(model.w)
@@ -114,19 +125,18 @@ def minimize(model, penalty, gap, least):
             ends = np.where(step * signs < 0, -w / step, np.inf)
         length = min(1.0, ends.min(initial=1.0))
         model.move(chosen, np.where(ends <= length, -w, length * step))
-        epochs = EPOCHS if length == 1 else min(2 * epochs, MAX_EPOCHS)
+        epochs = model.epochs if length == 1 else min(2 * epochs, MAX_EPOCHS)
 
 
-def violation_felt(w, violations):
-    """The largest violation at zero, or the mean one of the support: what the gap feels."""
-    size = np.abs(w)
-    of_support = np.vdot(size, violations) / size.sum() if w.any() else 0.0
-    return max(of_support, np.max(violations, where=w == 0, initial=0.0))
+def violation_felt(w, violations, is_outward):
+    """The largest violation outward, which scales the dual point; inward the mean of the support."""
+    outward = np.max(violations, where=is_outward, initial=0.0)
+    return max(outward, np.vdot(np.abs(w), violations) / max(np.abs(w).sum(), TINY))
 
 
-def violation_of_gap(gap, penalty, w):
+def violation_of_gap(gap, felt, penalty, w):
     """A violation of the optimality of all coefficients that costs about this gap."""
-    of_l1 = gap / max(np.abs(w).sum(), TINY) if w.any() else 0.0
+    of_l1 = gap / max(np.abs(w).sum(), felt, TINY) if w.any() else 0.0
     return max(of_l1, np.sqrt(2 * penalty.l2 * gap / max(np.count_nonzero(w), 1)))
 
 
@@ -135,29 +145,35 @@ class GramModels(Models):
 
     gram = None
 
-    def choose(self, w, violations):
-        """All columns."""
-        return slice(None), True
+    def choose(self, w, pulls, violations):
+        """All columns, or of many those that are near l1; the next point shows whether others are."""
+        if len(w) <= ALL_GRAM_COLUMNS:
+            return np.arange(len(w)), True
+        penalty = self.problem.penalty
+        sizes = pulls if penalty.positive else np.abs(pulls)
+        return np.flatnonzero((w != 0) | (sizes >= NEAR * penalty.l1)), True
 
     def model(self, point, h, chosen):
         """The model at a point; of a squared loss its matrix is always the same."""
         if self.gram is None or not self.is_exact:
-            self.gram = self.problem.gram(self.problem.c * h)
+            self.gram = self.problem.hessian(h)
             self.sums, self.total = self.gram[-1, :-1].copy(), self.gram[-1, -1]
             self.H = np.ascontiguousarray(self.gram[:-1, :-1])
             if self.problem.fit_intercept:
                 self.H -= np.outer(self.sums, self.sums / self.total)
-        return GramModel(self, point.gradient)
+        return GramModel(self, point.gradient, chosen)
 
 
 class GramModel:
     """A model with H as a matrix."""
 
-    def __init__(self, models, gradient):
-        self.problem, self.H, self.sums = models.problem, models.H, models.sums
-        self.total = models.total
+    def __init__(self, models, gradient, chosen):
+        is_all = len(chosen) == len(models.sums)
+        self.H = models.H if is_all else models.H[np.ix_(chosen, chosen)]
+        self.epochs = max(EPOCHS, SOLUTION // max(self.H.size, 1))
+        self.problem, self.sums, self.total = models.problem, models.sums[chosen], models.total
         self.b = -gradient[-1] / models.total if models.problem.fit_intercept else 0.0
-        self.v = -self.sums * self.b - gradient[:-1]
+        self.v = -self.sums * self.b - gradient[chosen]
 
     def descend(self, *settings):
         return descend_gram(self.H, self.v, self.w, *settings)
@@ -196,7 +212,7 @@ class WorkingSetModels(Models):
         source = problem.source
         self.columns = SparseColumns(source) if source.is_sparse else DenseColumns(source.X)
 
-    def choose(self, w, violations):
+    def choose(self, w, pulls, violations):
         if len(w) <= ALL_COLUMNS:
             return np.arange(len(w)), True
         size = max(FIRST_SET, GROWTH * np.count_nonzero(w))
@@ -285,6 +301,8 @@ class SparseColumns:
 
 class ColumnsModel:
     """A model with H = A (I - ss') A'."""
+
+    epochs = EPOCHS
 
     def __init__(self, made, u):
         self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made

@@ -106,7 +106,8 @@ def descend_gram(
     Py_ssize_t max_epochs,
 ):
     """Descend with H as a matrix; returns the epochs."""
-    cdef Py_ssize_t d = w.shape[0], epoch = 0, j, i
+    cdef Py_ssize_t d = w.shape[0], epoch = 0, j
+    cdef int size = <int>d, one = 1
     cdef double step, worst = 0
     cdef bint over_all = True
     with nogil:
@@ -119,9 +120,9 @@ def descend_gram(
                 step = coordinate_step(w[j], v[j], H[j, j], l1, l2, positive)
                 if step != 0:
                     w[j] += step
-                    for i in range(d):
-                        v[i] -= step * H[j, i]
                     worst = max(worst, (H[j, j] + l2) * fabs(step))
+                    step = -step
+                    daxpy(&size, &step, <double*>&H[j, 0], &one, &v[0], &one)
             if worst <= tol:
                 if over_all:
                     break

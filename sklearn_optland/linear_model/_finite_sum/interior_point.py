@@ -38,12 +38,12 @@ class InteriorPoint(FullBatchSolver):
         while True:
             mu = 0.5 * np.mean((a * z + room * u) @ c)
             D = z / a + u / room
-            h = c * np.sum(1 / D, axis=0)
+            h = np.sum(1 / D, axis=0)
             left = problem.pull(np.sum(s * a, axis=0))
             left[:-1] -= l2 * W[:-1]
             if not (np.isfinite(h).all() and mu > 0):
                 return
-            solve = penalized_inverse(problem, problem.gram(h))
+            solve = penalized_inverse(problem, problem.hessian(h))
 
             def step(of_a, of_room, solve=solve, left=left, D=D, at=(a, room, z, u)):
                 """Newton's step that changes a z and (1 - a) u by so much."""

@@ -26,16 +26,30 @@ FAR = 0.5
 BALANCED = 1e-9
 
 
-class Newton(FullBatchSolver):
+class ProximalNewton(FullBatchSolver):
+    """A proximal Newton method. Each has a `minimizer` of its models, as `proximal_newton` takes it."""
+
+    def points(self, W):
+        minimize = self.minimizer(self.problem, self.tol)
+        return proximal_newton(self.problem, start_of(self.problem, W), minimize)
+
+
+class Newton(ProximalNewton):
     """Newton's method: of the log-loss as logistic regression has it, of others with a Gram."""
 
     def points(self, W):
         if self.problem.loss.name == "log_loss":
             return logistic_points(self.problem, W, self.tol)
-        return proximal_newton(self.problem, W, partial(newton_direction, self.problem))
+        return super().points(W)
+
+    @staticmethod
+    def minimizer(problem, tol, n_fits=1):
+        if problem.loss.name == "log_loss":
+            return None
+        return partial(newton_direction, problem)
 
 
-def proximal_newton(problem, W, minimize):
+def proximal_newton(problem, point, minimize):
     """Yield the points of the proximal Newton method, each with its best intercept.
 
     A loss whose second derivative jumps is quadratic in pieces: there the method ends at the
@@ -44,40 +58,45 @@ def proximal_newton(problem, W, minimize):
     Parameters
     ----------
     problem : FiniteSum
-    W : ndarray
-        The start.
+    point : Point
+        The start, with its best intercept.
     minimize : callable
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
         direction to the minimum of the model and the scores that it adds.
     """
-    penalty = problem.penalty
-    point, is_far = start_of(problem, W), True
+    penalty, is_far = problem.penalty, True
     while True:
+        if point.gradient is None:
+            point.gradient = -problem.pull(point.pulls)
         direction, added = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
         slope = penalty.value(w + v) - penalty.value(w) - problem.c @ (point.pulls * added)
         rounding = EPS * point.objective
-
-        size = 0.0
-        if slope < -rounding:
+        is_blind = abs(slope) <= rounding  # objectives no longer tell; certificates may
+        if slope > rounding or not direction.any():
+            break
+        size = 1.0
+        if not is_blind:
             size = step_length(problem, point, direction, added, slope, rounding)
         if not size:
             break
-        before = point.objective
+        before = point
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
         point = problem.evaluate(W, scores=scores)
-        is_far = point.objective < FAR * before
+        is_far = point.objective < FAR * before.objective
         yield point
-        if point.gradient is None:
-            point.gradient = -problem.pull(point.pulls)
+        if is_blind and not point.certificate < 0.5 * before.certificate:
+            break
     if point.certificate == np.inf:  # the start
         yield problem.evaluate(point.W, scores=point.scores)
 
 
 def step_length(problem, point, direction, added, slope, rounding):
     """1, or where there is next to no slope left on the way there; 0 or None if nothing falls."""
+    if problem.loss.is_square:
+        return 1.0  # the model is the objective
     penalty = problem.penalty
     w, v = point.W[:-1], direction[:-1]
 
@@ -137,7 +156,7 @@ def newton_direction(problem, point, h):
     """The direction to the minimum of a model with a quadratic penalty."""
     gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
-    direction = -penalized_inverse(problem, problem.gram(problem.c * h))(gradient)
+    direction = -penalized_inverse(problem, problem.hessian(h))(gradient)
     return direction, problem.scores(direction)
 
 

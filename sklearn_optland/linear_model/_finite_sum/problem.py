@@ -266,6 +266,14 @@ class FiniteSum:
         """The matrix of `unpenalized.py` for all parameters, the rows' room at theta in it."""
         return self.gram(self.c * self.loss.room(theta, self.epsilon))
 
+    def hessian(self, h):
+        """[X 1]' diag(c h) [X 1], a copy; of a squared loss it is always the same."""
+        return self._square_hessian.copy() if self.loss.is_square else self.gram(self.c * h)
+
+    @cached_property
+    def _square_hessian(self):
+        return self.gram(self.c)
+
     def gram(self, h):
         """[X 1]' diag(h) [X 1]."""
         lower = np.tril(self._reduce(passes.WeightedGram(self.source), h))

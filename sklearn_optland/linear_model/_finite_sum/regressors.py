@@ -246,15 +246,21 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
             If the data have missing or infinite values, or values so large that their squares
             overflow; or if the solver cannot take the loss or the penalty.
         """
-        rows = regression_rows(self, X, y, sample_weight, accept_sparse=True)
-        starts = self._starts((1, rows.X.shape[1] + 1))
+        rows = self._rows(X, y, sample_weight)
+        self._solve(*self._prepared(rows), rows)
+        return self
+
+    def _rows(self, X, y, sample_weight):
+        return regression_rows(self, X, y, sample_weight, accept_sparse=True)
+
+    def _prepared(self, rows):
+        """Problems, starts, and what makes attributes of parameters."""
 
         def attributes(parameters):
             W = parameters[0].astype(rows.X.dtype)
             return {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
 
-        self._solve(self._problems(rows), starts, attributes, rows)
-        return self
+        return self._problems(rows), self._starts((1, rows.X.shape[1] + 1)), attributes
 
     def _problems(self, rows):
         """The problem, in a list as of classifiers."""

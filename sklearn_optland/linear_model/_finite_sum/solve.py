@@ -21,6 +21,7 @@ from sklearn_optland.linear_model._coordinates import (
     are_uneven,
     conditioned_columns,
 )
+from sklearn_optland.linear_model._finite_sum.path import points_along
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
     choose_sampling,
@@ -389,6 +390,57 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
         if certificate.reached is None and n_iter >= self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
+
+    def fits_along(self, X, y, sample_weight, alphas):
+        """Yield this estimator fitted for each alpha, from where the last fit ended.
+
+        A proximal Newton method of one problem goes on without a fit's overhead; what it leaves
+        above the tolerance a fit takes on, which says what to change.
+        """
+        rest = self._lean_path(X, y, sample_weight, alphas)
+        for alpha in alphas:
+            self.alpha = float(alpha)
+            if not next(rest, False):
+                self.fit(X, y, sample_weight=sample_weight)
+            yield self
+
+    def _lean_path(self, X, y, sample_weight, alphas):
+        """Yield whether each fit has been found and stored; end if there is no lean path."""
+        if not np.min(alphas) > 0 or getattr(self, "_skl_callbacks", None):
+            return
+        self._validate_params()
+        rows = self._rows(X, y, sample_weight)
+        problems, _, attributes = self._prepared(rows)
+        problem = problems[0]
+        name = choose_solver(problem, self.solver)
+        minimize = SOLVERS[name].solver.minimizer(problem, self.tol, len(alphas))
+        if len(problems) > 1 or minimize is None or rows.X.dtype != np.float64:
+            return
+        penalties = [
+            ElasticNet(alpha * self.l1_ratio, alpha * (1 - self.l1_ratio), self.positive)
+            for alpha in alphas
+        ]
+        settings = {"tol": self.tol, "max_passes": self.max_iter}
+        with one_blas_thread():
+            for point, passes in points_along(problem, penalties, minimize, **settings):
+                tolerance = self.tol * point.objective
+                if not point.certificate <= tolerance:
+                    yield False
+                    continue
+                certificate = Certificate(
+                    "duality gap",
+                    float(point.certificate),
+                    tolerance,
+                    "global",
+                    ratio(point.certificate, point.objective),
+                )
+                curves = (point.objective, point.certificate, passes)
+                names = "objective", "certificate", "passes"
+                history = dict(zip(names, np.array(curves)[:, None], strict=True))
+                fitted = attributes([problem.coordinates.to_user(point.W)])
+                finish(self, fitted, history, certificate, n_iter=round(passes))
+                self.solver_, self.rate_ = name, rate(problem, name, "uniform")
+                yield True
 
     def _starts(self, shape, classes=None):
         """Zeros, or where the last fit ended."""

@@ -29,6 +29,14 @@ class Solver:
     weighs_draws = False
     starts_from_pulls = False
 
+    @staticmethod
+    def minimizer(problem, tol, n_fits=1):
+        """Return what minimises the models of a proximal Newton method; None if it is none.
+
+        `n_fits` is the number of fits of a path that share it.
+        """
+        return None
+
     def measured(self):
         """Return the current parameters' evaluation, if the algorithm itself needed it."""
         return None

@@ -1,0 +1,192 @@
+"""Finite sums with solver="auto" against the class of scikit-learn that a user would take.
+
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what l1
+    python benchmarks/report.py
+
+`defaults`: both minimise the same objective at the default strength of scikit-learn's class, each
+with its own default tolerance; ours is certified to 1e-6 of the optimum. The objective of
+HuberRegressor has a scale besides, and there each has its own default strength. Rows that end
+early in `max_iter` are counted as they are.
+
+`l1`: log-loss with the L1 penalty, without intercept, at shares of the least strength that leaves
+no coefficient. Rivals are liblinear, skglm and celer, those that are installed, at the loosest
+tolerance of a grid that reaches 1e-6 of the optimum; ours stops by its certificate at 1e-6.
+liblinear gets CSR as ours does, skglm and celer get CSC.
+
+A row has the medians of rounds in turn, in milliseconds of CPU time, and the median of theirs ÷
+ours with its quartiles. Tables go to results/linear_defaults.json.
+"""
+
+import argparse
+import importlib
+import sys
+import warnings
+from datetime import date
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import sklearn
+from defaults import in_turn
+from scipy.sparse import issparse
+from sklearn.linear_model import (
+    ElasticNet,
+    HuberRegressor,
+    Lasso,
+    LogisticRegression,
+    Ridge,
+)
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC, LinearSVR
+
+import sklearn_optland
+from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor, alpha_max
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import npz
+from common.tables import RATIO, Table, read, write
+from finite_sum.datasets.rcv1_like import Dataset as Rcv1Like
+
+cpu_seconds = partial(in_turn, clock=process_time)
+SHAPES = (2000, 20), (1000, 500), (100_000, 50)
+ROUNDS, SECONDS = 15, 60  # of a row, and the most that its rounds may take
+LEVEL = 1e-6
+TOLERANCES = 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8
+L1_DATA = {
+    "rcv1-like": None,
+    "a9a": 1,
+    "news20, one class": 0,
+    "clinc150, one class": 0,
+    "madelon": 1,
+}
+FILES = {
+    "a9a": "a9a",
+    "news20, one class": "news20_bydate_tfidf",
+    "clinc150, one class": "clinc150_tfidf",
+    "madelon": "madelon_train",
+}
+SHARES = 0.1, 0.01, 0.001
+PAIR = {"data": "", "problem": "", "ours ms": "{:.3g}", "theirs ms": "{:.3g}"}
+LAST = {"theirs ÷ ours": RATIO, "solver": "", "gap": "{:.0e}"}
+
+
+def pairs(n):
+    """Names, whether of classes, ours, and theirs."""
+    R, C = FiniteSumRegressor, FiniteSumClassifier
+    insensitive = {"loss": "epsilon_insensitive", "epsilon": 0.0, "alpha": 1 / n}
+    return [
+        ("ridge", False, R(alpha=1 / n), Ridge()),
+        ("lasso", False, R(alpha=1.0, l1_ratio=1.0), Lasso()),
+        ("elastic net", False, R(alpha=1.0, l1_ratio=0.5), ElasticNet()),
+        ("lasso, alpha = .01", False, R(alpha=0.01, l1_ratio=1.0), Lasso(alpha=0.01)),
+        ("huber", False, R("huber"), HuberRegressor()),
+        ("epsilon-insensitive", False, R(**insensitive), LinearSVR()),
+        ("squared hinge", True, C("squared_hinge", alpha=1 / n), LinearSVC()),
+        ("hinge", True, C("hinge", alpha=1 / n), LinearSVC(loss="hinge")),
+        ("log-loss", True, C(alpha=1 / n), LogisticRegression()),
+    ]
+
+
+def drawn(n, d, has_classes):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d))
+    f = X @ (rng.standard_normal(d) * (rng.random(d) < 0.3))
+    noise = rng.standard_normal(n)
+    return X, f + 2 * noise > 0 if has_classes else f + noise
+
+
+def defaults():
+    for n, d in SHAPES:
+        for name, has_classes, ours, theirs in pairs(n):
+            data = drawn(n, d, has_classes)
+            seconds = cpu_seconds([ours.fit, theirs.fit], data, 1)
+            n_rounds = int(np.clip(SECONDS / seconds.sum(), 3, ROUNDS))
+            seconds = cpu_seconds([ours.fit, theirs.fit], data, n_rounds)
+            yield [f"{n} × {d}", name], seconds, [ours.solver_, ours.certificate_.relative]
+
+
+def l1_data(name):
+    if name == "rcv1-like":
+        X, y = Rcv1Like.get_data(Rcv1Like(seed=1)).values()
+        return X, y
+    X, y = npz.load(FILES[name])[:2]
+    X = X.astype(float) if issparse(X) else StandardScaler().fit_transform(X)
+    return X, (y == np.unique(y)[L1_DATA[name]]).astype(int)
+
+
+def rivals(alpha, n):
+    """Constructors that take a tolerance, by name, and whether they want columns."""
+    l1 = {"C": 1 / (n * alpha), "fit_intercept": False}
+    liblinear = partial(LogisticRegression, solver="liblinear", l1_ratio=1.0, max_iter=5000, **l1)
+    found = {"liblinear": (liblinear, False)}
+    for module, name in (("skglm", "SparseLogisticRegression"), ("celer", "LogisticRegression")):
+        try:
+            kind = getattr(importlib.import_module(module), name)
+        except ImportError:
+            print(f"{module} is not installed", file=sys.stderr)
+            continue
+        own = {"alpha": alpha, "fit_intercept": False} if module == "skglm" else l1
+        found[module] = partial(kind, max_iter=50, max_epochs=50_000, **own), True
+    return found
+
+
+def objective(w, X, y, alpha):
+    return np.logaddexp(0, (1 - 2 * y) * (X @ w)).mean() + alpha * np.abs(w).sum()
+
+
+def l1():
+    for name in L1_DATA:
+        X, y = l1_data(name)
+        columns = X.tocsc() if issparse(X) else np.asfortranarray(X)
+        settings = {"l1_ratio": 1.0, "fit_intercept": False}
+        largest = alpha_max(FiniteSumClassifier(**settings), X, y)
+        for share in SHARES:
+            alpha = share * largest
+            ours = FiniteSumClassifier(alpha=alpha, **settings)
+            tight = FiniteSumClassifier(alpha=alpha, tol=1e-9, **settings).fit(X, y)
+            best = objective(tight.coef_[0], X, y, alpha)
+            fits, names = [partial(ours.fit, X, y)], []
+            for rival, (kind, wants_columns) in rivals(alpha, len(y)).items():
+                data = columns if wants_columns else X
+                for tol in TOLERANCES:
+                    model = kind(tol=tol)
+                    start = process_time()
+                    model.fit(data, y)
+                    took = process_time() - start
+                    reached = objective(model.coef_.ravel(), X, y, alpha) / best - 1 <= LEVEL
+                    if reached or took > SECONDS / 3:
+                        break
+                if reached:
+                    fits.append(partial(model.fit, data, y))
+                    names.append(rival)
+            seconds = np.array([cpu_seconds([fits[0], other], (), 5) for other in fits[1:]])
+            which = np.median(seconds[:, 1], axis=1).argmin()
+            label = f"{share:g} alpha_max, {names[which]}"
+            yield [name, label], seconds[which], [ours.solver_, ours.certificate_.relative]
+
+
+def table_of(what):
+    versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
+    command = f"OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what {what}"
+    conditions = {"command": command, "date": date.today().isoformat(), "versions": versions}
+    table = Table(PAIR | LAST, conditions=conditions)
+    print(f"\n{what}\n{table.head()}")
+    for name, seconds, last in {"defaults": defaults, "l1": l1}[what]():
+        ratios = np.percentile(seconds[1] / seconds[0], [50, 25, 75])
+        cells = [*name, *(1e3 * np.median(seconds, axis=1)), list(ratios), *last]
+        print(table.add(dict(zip(table.columns, cells, strict=True))), flush=True)
+    return table
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--what", nargs="+", default=["defaults", "l1"])
+    warnings.simplefilter("ignore")
+    for what in parser.parse_args().what:
+        write("linear_defaults", read("linear_defaults") | {what: table_of(what)})
+
+
+if __name__ == "__main__":
+    main()
