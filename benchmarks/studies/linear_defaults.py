@@ -67,7 +67,7 @@ FILES = {
     "clinc150, one class": "clinc150_tfidf",
     "madelon": "madelon_train",
 }
-SHARES = 0.1, 0.01, 0.001
+SHARES = 0.1, 0.01
 PAIR = {"data": "", "problem": "", "ours ms": "{:.3g}", "theirs ms": "{:.3g}"}
 LAST = {"theirs ÷ ours": RATIO, "solver": "", "gap": "{:.0e}"}
 
@@ -109,11 +109,11 @@ def defaults():
 
 def l1_data(name):
     if name == "rcv1-like":
-        X, y = Rcv1Like.get_data(Rcv1Like(seed=1)).values()
+        X, y = Rcv1Like.get_instance(seed=1).get_data().values()
         return X, y
     X, y = npz.load(FILES[name])[:2]
     X = X.astype(float) if issparse(X) else StandardScaler().fit_transform(X)
-    return X, (y == np.unique(y)[L1_DATA[name]]).astype(int)
+    return X, (y == np.unique(y)[L1_DATA[name]]).astype(float)
 
 
 def rivals(alpha, n):

@@ -31,9 +31,11 @@ ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
 # share of l1, as strong rules have it.
 ALL_GRAM_COLUMNS, NEAR = 100, 0.9
-# Epochs while violators are left out; those between two solutions on the support, at first and at
-# most; the most of these, and the most products of one.
-FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_ROUNDS, MAX_PRODUCTS = 3, 10, 1000, 100, 50
+# Epochs while violators are left out; those before the first solution on the support, and how many
+# times these a model may have; the most products of a solution.
+FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
+# Epochs of a whole fit, in passes over the data.
+MAX_SPENT = 3000
 # Products in the time that a solution on a small support takes at least.
 SOLUTION = 100_000
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
@@ -70,10 +72,16 @@ class Models:
     def __init__(self, problem, tol):
         self.problem, self.tol = problem, tol
         self.is_exact = problem.loss.is_square  # one model, that of all points
+        self.spent = 0  # values that epochs have visited
 
     def __call__(self, point, h):
-        """Return the direction to about the minimum of the model, and the scores that it adds."""
+        """Return the direction to about the minimum of the model, and the scores that it adds.
+
+        It is 0 when the epochs have become too many: then coordinates are a poor choice.
+        """
         problem, penalty = self.problem, self.problem.penalty
+        if self.spent > MAX_SPENT * max(problem.n_samples * problem.source.n_values, SOLUTION / 5):
+            return np.zeros_like(point.W), np.zeros_like(point.scores)
         w0, pulls = point.W[:-1], -point.gradient[:-1]
         nearest = penalty.subgradient(w0, pulls)
         violations = np.abs(pulls - nearest)
@@ -89,9 +97,11 @@ class Models:
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
-            minimize(model, penalty, gap, felt, least)
+            epochs = minimize(model, penalty, gap, felt, least)
         else:
-            model.descend(penalty.l1, penalty.l2, penalty.positive, least, FIRST_EPOCHS)
+            terms = penalty.l1, penalty.l2, penalty.positive
+            epochs = model.descend(*terms, least, FIRST_EPOCHS)
+        self.spent += epochs * model.n_values
         direction = np.zeros_like(point.W)
         step = model.w - w0[chosen]
         direction[:-1][chosen] = step
@@ -112,20 +122,30 @@ def minimize(model, penalty, gap, felt, least):
         What a violation is multiplied with in the gap, at least.
     least : float
         A violation that may be left in any case.
+
+    Returns
+    -------
+    epochs : int
+        What it took, a product with H as two.
     """
     epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
-    for _ in range(MAX_ROUNDS):
+    spent = 0
+    while spent < MAX_EPOCHS * model.epochs:
         tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
-        if model.descend(*terms, tol, epochs) < epochs:
-            return
+        done = model.descend(*terms, tol, epochs)
+        spent += done
+        if done < epochs:
+            break
         chosen = np.flatnonzero(model.w)
         w, signs = model.w[chosen], np.sign(model.w[chosen])
-        step = model.solve(chosen, penalty, signs, tol)
+        step, n_products = model.solve(chosen, penalty, signs, tol)
+        spent += 2 * n_products
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.where(step * signs < 0, -w / step, np.inf)
         length = min(1.0, ends.min(initial=1.0))
         model.move(chosen, np.where(ends <= length, -w, length * step))
-        epochs = model.epochs if length == 1 else min(2 * epochs, MAX_EPOCHS)
+        epochs = model.epochs if length == 1 else 2 * epochs
+    return spent
 
 
 def violation_felt(w, violations, is_outward):
@@ -174,6 +194,7 @@ class GramModel:
         self.problem, self.sums, self.total = models.problem, models.sums[chosen], models.total
         self.b = -gradient[-1] / models.total if models.problem.fit_intercept else 0.0
         self.v = -self.sums * self.b - gradient[chosen]
+        self.n_values = self.H.size
 
     def descend(self, *settings):
         return descend_gram(self.H, self.v, self.w, *settings)
@@ -184,9 +205,9 @@ class GramModel:
         diagonal += penalty.l2 + RIDGE * diagonal
         rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
         try:
-            return cho_solve(cho_factor(H, lower=True), rhs)
+            return cho_solve(cho_factor(H, lower=True), rhs), 0
         except LinAlgError:
-            return np.zeros_like(rhs)
+            return np.zeros_like(rhs), 0
 
     def move(self, chosen, step):
         self.w[chosen] += step
@@ -266,6 +287,7 @@ class SparseColumns:
         self.indices = self.X.indices.astype(np.int32, copy=False)
         self.indptr = self.X.indptr.astype(np.int64, copy=False)
         self.place = np.full(source.n_columns, -1, dtype=np.int32)
+        self._collect(np.empty(0, dtype=int))
 
     def scaled(self, chosen, roots, s):
         """The same as of `DenseColumns`."""
@@ -306,7 +328,7 @@ class ColumnsModel:
 
     def __init__(self, made, u):
         self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made
-        self.u = u
+        self.u, self.n_values = u, self.A.size
 
     def descend(self, *settings):
         return descend_columns(
@@ -319,14 +341,22 @@ class ColumnsModel:
         rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
         scale = self.squares[chosen] + penalty.l2
         enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))
-        return conjugate_gradients(
-            lambda p: A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p,
+        n_products = 0
+
+        def product(p):
+            nonlocal n_products
+            n_products += 1
+            return A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p
+
+        step, _ = conjugate_gradients(
+            product,
             np.zeros_like(rhs),
             rhs,
             lambda r: r / scale,
             lambda _, residual, *norms: np.abs(residual).max() <= enough,
             max_iter=MAX_PRODUCTS,
-        )[0]
+        )
+        return step, n_products
 
     def move(self, chosen, step):
         self.w[chosen] += step

@@ -24,6 +24,7 @@ from sklearn_optland.linear_model._coordinates import (
 from sklearn_optland.linear_model._finite_sum.path import points_along
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
+    able_solvers,
     choose_sampling,
     choose_solver,
     has_uneven_rows,
@@ -37,6 +38,8 @@ MAX_UNSEEN = 10
 DIVERGED = 10.0
 # Change of variables, relative to their size, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
+# Of the most passes: what a solver may take before another one takes over.
+PATIENCE = 0.5
 # A gap, relative to the objective at zero, that the rounding of residuals leaves.
 ROUNDING = (1000 * np.finfo(float).eps) ** 2
 UNEVEN_ADVICE = "Weights or lengths of the rows differ much: set sampling='lipschitz'."
@@ -69,10 +72,14 @@ class Descent:
     tol : float
         Of the objective; without a penalty, of the norm of the gradient at zero.
     max_passes : int
+    rescue : callable, default=None
+        Takes the problem and parameters, and returns the solver that goes on where this one ends
+        above the tolerance.
     """
 
-    def __init__(self, problem, solver, tol, max_passes):
+    def __init__(self, problem, solver, tol, max_passes, rescue=None):
         self.problem, self.solver, self.tol, self.max_passes = problem, solver, tol, max_passes
+        self.rescue = rescue
         self.n_passes = self.seen = 0.0
         self.point = self.best = None  # the last one evaluated, and the best
         self.zeros = problem.zeros()
@@ -130,7 +137,11 @@ class Descent:
         if solver.has_steps and not self.point.objective <= DIVERGED * self.at_zero:
             solver.step_size *= 0.25
             solver.start(self.best.W)
-        if moved > 0 and self.scale is None:
+        is_late = self.still or self.n_passes > PATIENCE * self.max_passes
+        if is_late and self.rescue and not self.best.certificate <= self.tolerance:
+            self.solver, self.rescue = self.rescue(problem, self.best.W), None
+            self.still, self.resting = False, None
+        elif moved > 0 and self.scale is None:
             with np.errstate(over="ignore"):  # infinity asks for no certificate before its time
                 self.gap_per_move = self.point.certificate / moved
 
@@ -237,26 +248,15 @@ def solve(
         those for certificates not counted; "solver"; "sampling_is_to_blame", whether rows that
         differ much were drawn uniformly; "rate".
     """
-    step_size = None if step_size == "auto" else step_size
     with one_blas_thread():
-        name = choose_solver(problems[0], solver)
-        kind = SOLVERS[name].solver
-        # seeding a generator takes longer than some fits
-        rng = private_random_state(random_state, 0) if kind.draws_rows else None
-        sampling = choose_sampling(problems[0], sampling) if kind.weighs_draws else "uniform"
+        choice = SolverChoice(problems[0], solver, sampling, step_size, tol, random_state)
         descents = [
             Descent(
                 problem,
-                kind(
-                    problem,
-                    problem.coordinates.from_user(W),
-                    rng=rng,
-                    sampling=sampling,
-                    step_size=step_size,
-                    tol=tol,
-                ),
+                choice.start(problem, problem.coordinates.from_user(W)),
                 tol,
                 max_iter,
+                choice.rescue if solver == "auto" and not choice.kind.draws_rows else None,
             )
             for problem, W in zip(problems, starts, strict=True)
         ]
@@ -270,12 +270,43 @@ def solve(
         certificate_at_zero=sum(descent.certificate_at_zero for descent in descents),
         history=history,
         n_iter=round(max(descent.n_passes for descent in descents)),
-        solver=name,
-        sampling_is_to_blame=sampling == "uniform"
-        and kind.weighs_draws
+        solver=choice.name,
+        sampling_is_to_blame=choice.sampling == "uniform"
+        and choice.kind.weighs_draws
         and has_uneven_rows(problems[0]),
-        rate=rate(problems[0], name, sampling),
+        rate=rate(problems[0], choice.name, choice.sampling),
     )
+
+
+class SolverChoice:
+    """Which solver runs, and how; parameters as of `solve`."""
+
+    def __init__(self, problem, name, sampling, step_size, tol, random_state):
+        self.asked = {"sampling": sampling, "random_state": random_state}
+        self.step_size = None if step_size == "auto" else step_size
+        self.tol = tol
+        self._take(problem, choose_solver(problem, name))
+
+    def _take(self, problem, name):
+        self.name, self.kind, self.sampling = name, SOLVERS[name].solver, "uniform"
+        if self.kind.weighs_draws:
+            self.sampling = choose_sampling(problem, self.asked["sampling"])
+        # seeding a generator takes longer than some fits
+        self.rng = None
+        if self.kind.draws_rows:
+            self.rng = private_random_state(self.asked["random_state"], 0)
+
+    def start(self, problem, W):
+        """Return the solver, started at W."""
+        settings = {"rng": self.rng, "sampling": self.sampling, "step_size": self.step_size}
+        return self.kind(problem, W, tol=self.tol, **settings)
+
+    def rescue(self, problem, W):
+        """Return the best solver that visits single rows, started at W; it is the choice now."""
+        if not self.kind.draws_rows:
+            able = (name for name in able_solvers(problem) if SOLVERS[name].solver.draws_rows)
+            self._take(problem, next(able))
+        return self.start(problem, W)
 
 
 def _steps(descents):

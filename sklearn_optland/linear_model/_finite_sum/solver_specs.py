@@ -95,7 +95,7 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
-        return next(other for other in _preferred(problem) if not SOLVERS[other].lacks(problem))
+        return next(able_solvers(problem))
     lack = SOLVERS[name].lacks(problem)
     if lack:
         able = [other for other, spec in SOLVERS.items() if not spec.lacks(problem)]
@@ -103,22 +103,24 @@ def choose_solver(problem, name):
     return name
 
 
+def able_solvers(problem):
+    """Yield the names of solvers that can, as "auto" prefers them."""
+    return (other for other in _preferred(problem) if not SOLVERS[other].lacks(problem))
+
+
 def _preferred(problem):
     """Names of solvers, the fastest first of those that can."""
     d, is_sparse = problem.n_features, problem.source.is_sparse
-    is_hard = None
-    if d <= COLUMNS_PER_ROW * problem.n_samples:
-        if d <= FEW_COLUMNS:
-            yield from ("newton", "cd", "interior-point")
-        is_hard = _is_ill_conditioned(problem)
-        if is_hard and d <= MAX_COLUMNS:
-            yield from ("newton", "interior-point")
-        if problem.loss.is_square and d <= MAX_COLUMNS and not is_sparse:
-            yield "newton"
+    has_many_rows = d <= COLUMNS_PER_ROW * problem.n_samples
+    if has_many_rows and d <= FEW_COLUMNS:
+        yield from ("newton", "cd", "interior-point")
+    if has_many_rows and d <= MAX_COLUMNS and problem.loss.is_square and not is_sparse:
+        yield "newton"
     if problem.penalty.positive or problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
         yield "cd"
-    if is_hard is None:
-        is_hard = _is_ill_conditioned(problem)
+    is_hard = _is_ill_conditioned(problem)
+    if is_hard and d <= MAX_COLUMNS:
+        yield from ("newton", "interior-point")
     if problem.loss.name == "log_loss" and (is_hard or not is_sparse):
         yield "newton"
     if not is_hard:
