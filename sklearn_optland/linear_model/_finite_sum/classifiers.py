@@ -57,7 +57,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
 
         - "auto": the fastest for the loss, the penalty and the shape of the data, as measured: one
           of the next three for few columns, for L1 penalties and non-negative coefficients, and
-          where SDCA would be slow; else "sdca", "point-saga" or "catalyst".
+          where SDCA would be slow; else "sdca", "point-saga" or "catalyst", which also go on where
+          one of the three ends above `tol` or has taken half of `max_iter`.
         - "newton": Newton's method. Smooth losses and the L2 penalty only. The log-loss, also of
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
@@ -131,7 +132,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -428,7 +429,7 @@ class SAGAClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -558,7 +559,7 @@ class SVRGClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -688,7 +689,7 @@ class SDCAClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all

@@ -44,7 +44,8 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
         - "auto": the fastest for the loss, the penalty and the shape of the data, as measured: one
           of the next three for few columns, for L1 penalties and non-negative coefficients, and
-          where SDCA would be slow; else "sdca", "point-saga" or "catalyst".
+          where SDCA would be slow; else "sdca", "point-saga" or "catalyst", which also go on where
+          one of the three ends above `tol` or has taken half of `max_iter`.
         - "newton": Newton's method. Smooth losses and the L2 penalty only. The log-loss, also of
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
@@ -113,7 +114,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -392,7 +393,7 @@ class SAGARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -517,7 +518,7 @@ class SVRGRegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -642,7 +643,7 @@ class SDCARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
