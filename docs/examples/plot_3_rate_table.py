@@ -86,5 +86,5 @@ plt.show()
 
 # %%
 # Up to κ = n the solvers need a handful of passes. From κ = 30 n on the accelerated ones are
-# ahead. A fitted estimator knows its row:
-print(finite_sum("squared_error", "l2", X, y, alpha=1e-4, random_state=0).rate)
+# ahead. A stochastic solver knows its row:
+print(finite_sum("squared_error", "l2", X, y, solver="catalyst", alpha=1e-4, random_state=0).rate)

@@ -19,8 +19,8 @@ def fits_along(estimator, X, y, name, values, sample_weight=None):
     values : iterable of float
     """
     model = clone(estimator).set_params(warm_start=True)
-    if hasattr(model, "fits_along"):  # a family's own way
-        yield from model.fits_along(X, y, sample_weight, values)
+    if hasattr(model, "_fits_along"):  # a family's own way
+        yield from model._fits_along(X, y, sample_weight, values)
         return
     for value in values:
         yield model.set_params(**{name: float(value)}).fit(X, y, sample_weight=sample_weight)

@@ -21,7 +21,10 @@ PENALTIES = {  # l1_ratio, positive
 
 def losses_of(solver, losses):
     """Of some losses those that a solver takes; those with a kink for one that takes no others."""
-    return [loss for loss in losses if allowed(solver, loss, "l2")] or ["hinge", "epsilon_insensitive"]
+    return [loss for loss in losses if allowed(solver, loss, "l2")] or [
+        "hinge",
+        "epsilon_insensitive",
+    ]
 
 
 def estimator(loss, **parameters):

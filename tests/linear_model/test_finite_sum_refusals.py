@@ -6,7 +6,14 @@ from itertools import product
 import numpy as np
 import pytest
 from helpers import fit_quietly
-from linear_model.finite_sum_helpers import PENALTIES, allowed, data, estimator, losses_of, objective
+from linear_model.finite_sum_helpers import (
+    PENALTIES,
+    allowed,
+    data,
+    estimator,
+    losses_of,
+    objective,
+)
 from scipy import sparse
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning

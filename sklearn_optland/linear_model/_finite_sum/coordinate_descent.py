@@ -149,7 +149,7 @@ def minimize(model, penalty, gap, felt, least):
 
 
 def violation_felt(w, violations, is_outward):
-    """The largest violation outward, which scales the dual point; inward the mean of the support."""
+    """The largest violation outward, which scales the dual point; or inward the support's mean."""
     outward = np.max(violations, where=is_outward, initial=0.0)
     return max(outward, np.vdot(np.abs(w), violations) / max(np.abs(w).sum(), TINY))
 
@@ -166,7 +166,7 @@ class GramModels(Models):
     gram = None
 
     def choose(self, w, pulls, violations):
-        """All columns, or of many those that are near l1; the next point shows whether others are."""
+        """All columns, or of many those that are near l1; the next point shows if others are."""
         if len(w) <= ALL_GRAM_COLUMNS:
             return np.arange(len(w)), True
         penalty = self.problem.penalty

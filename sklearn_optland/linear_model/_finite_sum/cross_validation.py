@@ -217,7 +217,7 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
     FiniteSumClassifier : The fit for one `alpha`.
     alpha_max : Where a path begins.
     regularization_path : All strengths of one data set.
-    BoundMajorizationLogisticRegressionCV : Faster for the log-loss with an L2 penalty.
+    BoundMajorizationLogisticRegressionCV : The log-loss with an L2 penalty, whose strength is `C`.
     sklearn.linear_model.LogisticRegressionCV : The log-loss only, without certificates.
 
     Examples

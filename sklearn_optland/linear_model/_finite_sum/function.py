@@ -68,8 +68,8 @@ def finite_sum(
         much.
     y : array-like of shape (n_samples,)
         Targets; -1 and 1 for the first four losses.
-    solver : {"auto", "sag", "saga", "svrg", "sdca", "miso", "katyusha", "point-saga", \
-            "catalyst"}, default="auto"
+    solver : {"auto", "newton", "cd", "interior-point", "sag", "saga", "svrg", "sdca", "miso", \
+            "katyusha", "point-saga", "catalyst"}, default="auto"
         As in :class:`FiniteSumClassifier`.
     alpha : float, default=1e-4
         Strength of the penalty.
@@ -92,9 +92,10 @@ def finite_sum(
     tol : float, default=1e-6
         Largest duality gap relative to the objective.
     max_iter : int, default=1000
-        The most passes over the data.
+        The most passes over the data, as in :class:`FiniteSumClassifier`.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows. None stands for 0: a fit is the same each time.
+        Draws the rows; solvers by all rows at once do not use it. None stands for 0: a fit is the
+        same each time.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def finite_sum(
     >>> X, y = load_diabetes(return_X_y=True)
     >>> result = finite_sum("squared_error", "l2", X, y, alpha=1e-3, random_state=0)
     >>> result.solver, result.certificate.reached
-    ('sdca', True)
+    ('newton', True)
     """
     with always_checked():
         X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")

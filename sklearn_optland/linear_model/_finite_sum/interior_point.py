@@ -3,7 +3,8 @@
 Hinges are maxima of straight lines, so the dual is a quadratic program in a box. With a variable a
 in [0, 1] for each line that may hold, of slope s and intercept p in the prediction f,
 
-    maximise  sum_i c_i p_i'a_i - |sum_i c_i s_i'a_i x_i|^2 / (2 l2)   so that   sum_i c_i s_i'a_i = 0,
+    maximise  sum_i c_i p_i'a_i - |sum_i c_i s_i'a_i x_i|^2 / (2 l2)
+    so that   sum_i c_i s_i'a_i = 0,
 
 whose multipliers z of a >= 0 and u of a <= 1 fulfil s f - p = z - u at the optimum, a z = 0 and
 (1 - a) u = 0. The method of Mehrotra (1992) takes Newton steps on these with a z = (1 - a) u = mu
@@ -62,9 +63,7 @@ class InteriorPoint(FullBatchSolver):
             ahead = (a + length * da) * (z + length * dz)
             ahead += (room - length * da) * (u + length * du)
             target = mu * (0.5 * np.mean(ahead @ c) / mu) ** 3
-            dW, added, da, dz, du = step(
-                target - a * z - da * dz, target - room * u + da * du
-            )
+            dW, added, da, dz, du = step(target - a * z - da * dz, target - room * u + da * du)
             length = INSIDE * longest((a, da), (room, -da), (z, dz), (u, du))
             if not length > SHORTEST:
                 return

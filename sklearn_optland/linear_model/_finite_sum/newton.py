@@ -29,7 +29,7 @@ BALANCED = 1e-9
 
 
 class ProximalNewton(FullBatchSolver):
-    """A proximal Newton method. Each has a `minimizer` of its models, as `proximal_newton` takes it."""
+    """A proximal Newton method, each with a `minimizer` of its models for `proximal_newton`."""
 
     def points(self, W):
         minimize = self.minimizer(self.problem, self.tol)

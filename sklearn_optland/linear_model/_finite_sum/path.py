@@ -29,7 +29,8 @@ def points_along(problem, penalties, minimize, *, tol, max_passes):
         loss, _ = problem.losses(point.scores)
         objective = loss + penalty.value(point.W[:-1])
         point = replace(point, objective=objective, certificate=np.inf)
-        for point in proximal_newton(problem, point, minimize):
+        for following in proximal_newton(problem, point, minimize):
+            point = following
             if point.certificate <= tol * point.objective or problem.passes >= max_passes:
                 break
         yield point, problem.passes

@@ -24,7 +24,8 @@ from sklearn_optland.linear_model._finite_sum.unpenalized import (
 EPS = np.finfo(float).eps
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
-# An imbalance, relative to the rarest class or to one sign's pulls, that is left to rounding's share.
+# An imbalance, relative to the rarest class or to one sign's pulls, that is left to rounding's
+# share.
 BALANCED = 1e-13
 
 

@@ -42,7 +42,17 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         The algorithm. One that cannot take the loss or the penalty is refused by `fit`, with
         the names of those that can.
 
-        - "auto": the fastest for the loss, the penalty and the shape of the data, as measured.
+        - "auto": the fastest for the loss, the penalty and the shape of the data, as measured: one
+          of the next three for few columns, for L1 penalties and non-negative coefficients, and
+          where SDCA would be slow; else "sdca", "point-saga" or "catalyst", which also go on where
+          one of the three ends above `tol` or has taken half of `max_iter`.
+        - "newton": Newton's method. Smooth losses and the L2 penalty only. The log-loss, also of
+          several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
+          losses take a Gram matrix of the columns and its Cholesky factor.
+        - "cd": Newton's method with models that coordinate descent minimises, on the columns that
+          matter. Smooth losses, any penalty; no multinomial log-loss.
+        - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
+          only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
           snapshot. Smooth losses; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
@@ -63,25 +73,28 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
         weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
-        takes it there. Point-SAGA is always "uniform".
+        takes it there. Point-SAGA is always "uniform"; solvers by all rows at once ("newton",
+        "cd", "interior-point") ignore this.
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
-        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
-        after which the objective is ten times that at zero is cut to a quarter, and the solver
-        starts again from the best point.
+        Point-SAGA and MISO (of which this is a factor); SDCA, Catalyst and solvers by all rows at
+        once have none. A step after which the objective is ten times that at zero is cut to a
+        quarter, and the solver starts again from the best point.
     tol : float, default=1e-6
         The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
         more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
         0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
-        The most passes over the data.
+        The most passes over the data. Solvers by all rows at once stop at the first point that
+        reaches it; a Gram matrix of the columns counts as a pass, work on copied columns does not.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, unless columns or classes have
         changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows. None stands for 0: a fit is the same each time.
+        Draws the rows; solvers by all rows at once do not use it. None stands for 0: a fit is the
+        same each time.
 
     Attributes
     ----------
@@ -95,14 +108,17 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
-        included) at each certificate: every ten passes at most, and where the fit may stop.
+        included) at each certificate: every ten passes at most, and where the fit may stop; of
+        solvers by all rows at once at each of their points.
     n_iter_ : int
-        Number of passes, those for certificates not counted.
+        Number of passes, those for certificates not counted; solvers by all rows at once count
+        them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
-        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+        number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
+        rows at once have "none: all rows at once" and NaN for the last two.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -115,10 +131,12 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
     Notes
     -----
-    All arithmetic is in float64; float32 data are read as they are, without a copy.
+    All arithmetic is in float64; float32 data are read as they are, without a copy; "cd" copies
+    the columns that it works on.
 
-    The intercept is a column like the others, of the rows' mean length and without a penalty; in
-    the dual it is a constraint, which SDCA, MISO and Catalyst handle by an augmented Lagrangian.
+    To solvers by single rows the intercept is a column like the others, of the rows' mean length
+    and without a penalty; in the dual it is a constraint, which SDCA, MISO and Catalyst handle by
+    an augmented Lagrangian.
 
     References
     ----------
@@ -144,6 +162,15 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     ALT 2020: loopless Katyusha.
 
     A. Defazio, "A simple practical accelerated method for finite sums", NIPS 2016: Point-SAGA.
+
+    G.-X. Yuan, C.-H. Ho and C.-J. Lin, "An improved GLMNET for L1-regularized logistic
+    regression", JMLR 13 (2012): Newton's method with models for coordinate descent.
+
+    S. Mehrotra, "On the implementation of a primal-dual interior point method", SIAM Journal on
+    Optimization 2 (1992): the predictor and the corrector.
+
+    M. C. Ferris and T. S. Munson, "Interior-point methods for massive support vector machines",
+    SIAM Journal on Optimization 13 (2002): the Gram matrix of the columns.
 
     Examples
     --------
@@ -325,25 +352,28 @@ class SAGARegressor(_FixedSolverRegressor):
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
         weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
-        takes it there. Point-SAGA is always "uniform".
+        takes it there. Point-SAGA is always "uniform"; solvers by all rows at once ("newton",
+        "cd", "interior-point") ignore this.
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
-        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
-        after which the objective is ten times that at zero is cut to a quarter, and the solver
-        starts again from the best point.
+        Point-SAGA and MISO (of which this is a factor); SDCA, Catalyst and solvers by all rows at
+        once have none. A step after which the objective is ten times that at zero is cut to a
+        quarter, and the solver starts again from the best point.
     tol : float, default=1e-6
         The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
         more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
         0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
-        The most passes over the data.
+        The most passes over the data. Solvers by all rows at once stop at the first point that
+        reaches it; a Gram matrix of the columns counts as a pass, work on copied columns does not.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, unless columns or classes have
         changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows. None stands for 0: a fit is the same each time.
+        Draws the rows; solvers by all rows at once do not use it. None stands for 0: a fit is the
+        same each time.
 
     Attributes
     ----------
@@ -357,14 +387,17 @@ class SAGARegressor(_FixedSolverRegressor):
         "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
-        included) at each certificate: every ten passes at most, and where the fit may stop.
+        included) at each certificate: every ten passes at most, and where the fit may stop; of
+        solvers by all rows at once at each of their points.
     n_iter_ : int
-        Number of passes, those for certificates not counted.
+        Number of passes, those for certificates not counted; solvers by all rows at once count
+        them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
-        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+        number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
+        rows at once have "none: all rows at once" and NaN for the last two.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -444,25 +477,28 @@ class SVRGRegressor(_FixedSolverRegressor):
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
         weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
-        takes it there. Point-SAGA is always "uniform".
+        takes it there. Point-SAGA is always "uniform"; solvers by all rows at once ("newton",
+        "cd", "interior-point") ignore this.
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
-        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
-        after which the objective is ten times that at zero is cut to a quarter, and the solver
-        starts again from the best point.
+        Point-SAGA and MISO (of which this is a factor); SDCA, Catalyst and solvers by all rows at
+        once have none. A step after which the objective is ten times that at zero is cut to a
+        quarter, and the solver starts again from the best point.
     tol : float, default=1e-6
         The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
         more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
         0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
-        The most passes over the data.
+        The most passes over the data. Solvers by all rows at once stop at the first point that
+        reaches it; a Gram matrix of the columns counts as a pass, work on copied columns does not.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, unless columns or classes have
         changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows. None stands for 0: a fit is the same each time.
+        Draws the rows; solvers by all rows at once do not use it. None stands for 0: a fit is the
+        same each time.
 
     Attributes
     ----------
@@ -476,14 +512,17 @@ class SVRGRegressor(_FixedSolverRegressor):
         "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
-        included) at each certificate: every ten passes at most, and where the fit may stop.
+        included) at each certificate: every ten passes at most, and where the fit may stop; of
+        solvers by all rows at once at each of their points.
     n_iter_ : int
-        Number of passes, those for certificates not counted.
+        Number of passes, those for certificates not counted; solvers by all rows at once count
+        them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
-        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+        number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
+        rows at once have "none: all rows at once" and NaN for the last two.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -563,25 +602,28 @@ class SDCARegressor(_FixedSolverRegressor):
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
         Lipschitz constants, with weights that keep the steps unbiased. It pays where row norms or
         weights differ by orders of magnitude, as those of rare classes that are balanced; "auto"
-        takes it there. Point-SAGA is always "uniform".
+        takes it there. Point-SAGA is always "uniform"; solvers by all rows at once ("newton",
+        "cd", "interior-point") ignore this.
     step_size : "auto" or float, default="auto"
         "auto" is 1/(2L) for SAG, SAGA and SVRG, 1/L for Katyusha, and what their papers say for
-        Point-SAGA and MISO (of which this is a factor); SDCA and Catalyst have none. A step
-        after which the objective is ten times that at zero is cut to a quarter, and the solver
-        starts again from the best point.
+        Point-SAGA and MISO (of which this is a factor); SDCA, Catalyst and solvers by all rows at
+        once have none. A step after which the objective is ten times that at zero is cut to a
+        quarter, and the solver starts again from the best point.
     tol : float, default=1e-6
         The fit stops when the duality gap is at most `tol` times the objective; with `alpha=0` and
         more than 128 parameters, when the norm of the gradient is at most `tol` times that at zero.
         0 goes on until the steps are below the precision of float64, and does not warn there.
     max_iter : int, default=1000
-        The most passes over the data.
+        The most passes over the data. Solvers by all rows at once stop at the first point that
+        reaches it; a Gram matrix of the columns counts as a pass, work on copied columns does not.
     fit_intercept : bool, default=True
         Whether to fit b.
     warm_start : bool, default=False
         Whether to start from the coefficients of the previous fit, unless columns or classes have
         changed.
     random_state : int, RandomState instance or None, default=None
-        Draws the rows. None stands for 0: a fit is the same each time.
+        Draws the rows; solvers by all rows at once do not use it. None stands for 0: a fit is the
+        same each time.
 
     Attributes
     ----------
@@ -595,14 +637,17 @@ class SDCARegressor(_FixedSolverRegressor):
         "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
-        included) at each certificate: every ten passes at most, and where the fit may stop.
+        included) at each certificate: every ten passes at most, and where the fit may stop; of
+        solvers by all rows at once at each of their points.
     n_iter_ : int
-        Number of passes, those for certificates not counted.
+        Number of passes, those for certificates not counted; solvers by all rows at once count
+        them, since their next step needs them.
     solver_ : str
-        The solver that ran.
+        The solver that ran; the last one where "auto" went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
-        number; "passes_per_e", the passes that it gives for a factor e in the gap.
+        number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
+        rows at once have "none: all rows at once" and NaN for the last two.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

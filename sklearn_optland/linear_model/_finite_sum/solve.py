@@ -422,7 +422,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if certificate.reached is None and n_iter >= self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
 
-    def fits_along(self, X, y, sample_weight, alphas):
+    def _fits_along(self, X, y, sample_weight, alphas):
         """Yield this estimator fitted for each alpha, from where the last fit ended.
 
         A proximal Newton method of one problem goes on without a fit's overhead; what it leaves
