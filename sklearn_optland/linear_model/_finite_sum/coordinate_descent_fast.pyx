@@ -10,9 +10,9 @@ end. A violation is (H_jj + l2) |step|.
                       columns of X from its rows
     scaled_columns    rows of A from columns of X
     descend_gram      H as a matrix; a step that moves costs a row of it
-    descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X times
-                      the roots of the curvatures; a step costs a row of A. An intercept takes the
-                      residuals' part along s, so that columns are centred without a copy
+    descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
+                      times the roots of the curvatures; a step costs a row of A. An intercept
+                      takes the residuals' part along s, so that columns are centred without a copy
 """
 from cython cimport floating
 from libc.math cimport fabs
