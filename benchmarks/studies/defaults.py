@@ -2,17 +2,20 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what fits
+    OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what memory_map reads
     python benchmarks/studies/defaults.py --what threads
     python benchmarks/report.py
 
 Ours and scikit-learn's fit the same data in turn, in one process. A row has the medians of the
 rounds in milliseconds of wall time, the median of theirs ÷ ours with its quartiles, and of a fit
 by how much the objective of theirs is above ours, which is within 1e-6 of the optimum.
-`threads` compares ours on one thread with ours on two. Tables go to results/defaults.json.
+`threads` compares ours on one thread with ours on two, `reads` ours with a sum over the data.
+`memory_map` writes 2 GB into a temporary file. Tables go to results/defaults.json.
 """
 
 import argparse
 import sys
+import tempfile
 import time
 import warnings
 from datetime import date
@@ -39,11 +42,16 @@ from common.tables import RATIO, Table, read, write
 OURS, THEIRS = BoundMajorizationLogisticRegression(), LogisticRegression()
 SMALL = "iris", "wine", "breast_cancer", "digits"
 MANY = (200_000, 10, 4), (1_000_000, 3, 3), (1_000_000, 50, 5), (1_000_000, 50, 2)
+MAPPED = 5_000_000, 100
+READ = (200_000, 54, 2), (1_000_000, 50, 2)
 GRID = {"C": np.logspace(-4, 4, 10)}
 CV = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": None}
 COLUMNS = {"data": "", "ours ms": "{:.3g}", "theirs ms": "{:.3g}", "theirs ÷ ours": RATIO}
 DISTANCE = {"theirs above ours": "{:.0e}"}
 THREADS = {"data": "", "one ms": "{:.3g}", "two ms": "{:.3g}", "one ÷ two": RATIO}
+READS = {"data": "", "fit ms": "{:.3g}", "read ms": "{:.3g}", "fit ÷ read": RATIO}
+COLUMNS_OF = {"fits": COLUMNS | DISTANCE, "memory_map": COLUMNS | DISTANCE}
+COLUMNS_OF |= {"threads": THREADS, "reads": READS}
 
 
 def bundled(name):
@@ -55,8 +63,12 @@ def drawn(n, d, k):
     """Rows whose classes follow a linear model with noise."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d))
-    scores = X @ rng.standard_normal((d, k)) * (3 / np.sqrt(d))
-    return X, (scores + rng.gumbel(size=(n, k))).argmax(axis=1)
+    return X, noisy_classes(X, rng.standard_normal((d, k)), rng)
+
+
+def noisy_classes(X, weights, rng):
+    scores = X @ weights * (3 / np.sqrt(len(weights)))
+    return (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
 
 
 def easy():
@@ -66,16 +78,42 @@ def easy():
     return 0.35 * rng.randn(10, 300)[y] + rng.randn(20_000, 300), y
 
 
-def many():
-    for n, d, k in MANY:
-        yield f"{n:,}".replace(",", " ") + f" rows, {d} columns, {k} classes", drawn(n, d, k)
+def many(sizes):
+    for n, d, k in sizes:
+        yield size_name(n, d, k), drawn(n, d, k)
+
+
+def size_name(n, d, k):
+    return f"{n:,}".replace(",", " ") + f" rows, {d} columns, {k} classes"
+
+
+def mapped(file, n, d, block=100_000):
+    """Rows as of `drawn` with two classes, float32 in the file, read as a memory map."""
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((d, 2))
+    y = np.empty(n, dtype=int)
+    for start in range(0, n, block):
+        X = rng.standard_normal((block, d), dtype=np.float32)
+        X.tofile(file)
+        y[start : start + block] = noisy_classes(X, weights, rng)
+    file.flush()
+    return np.memmap(file.name, np.float32, "r", shape=(n, d)), y
 
 
 def cases(what):
     """Names, data, the fits to compare and rounds."""
     if what == "threads":
-        for name, data in many():
+        for name, data in many(MANY):
             yield name, data, [on_threads(OURS, 1), on_threads(OURS, 2)], 5
+        return
+    if what == "reads":
+        for name, data in many(READ):
+            yield name, data, [OURS.fit, lambda X, y: X.sum()], 15
+        return
+    if what == "memory_map":
+        with tempfile.NamedTemporaryFile() as file:
+            name = size_name(*MAPPED, 2) + ", float32"
+            yield name, mapped(file, *MAPPED), [OURS.fit, THEIRS.fit], 5
         return
     ours, theirs = {
         "fits": (OURS, THEIRS),
@@ -86,7 +124,7 @@ def cases(what):
         yield name, bundled(name), [ours.fit, theirs.fit], 25 if what == "fits" else 5
     if what == "fits":
         yield "20 000 rows, 300 columns, 10 easy classes", easy(), [ours.fit, theirs.fit], 5
-        for name, data in many():
+        for name, data in many(MANY):
             yield name, data, [ours.fit, theirs.fit], 5
 
 
@@ -110,15 +148,15 @@ def in_turn(fits, data, n_rounds):
 
 
 def objective(model, X, y):
-    """That of a fit at C = 1; two classes have one row of coefficients."""
-    scores = X @ model.coef_.T + model.intercept_
+    """That of a fit at C = 1, in float64; two classes have one row of coefficients."""
+    scores = X @ model.coef_.T.astype(np.float64) + model.intercept_
     scores = np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
     own = scores[np.arange(len(y)), np.searchsorted(model.classes_, y)]
     return 0.5 * np.vdot(model.coef_, model.coef_) + np.sum(logsumexp(scores, axis=1) - own)
 
 
 def table_of(what):
-    columns = THREADS if what == "threads" else COLUMNS | (DISTANCE if what == "fits" else {})
+    columns = COLUMNS_OF.get(what, COLUMNS)
     command = f"OMP_NUM_THREADS={1 + (what == 'threads')} python benchmarks/studies/defaults.py"
     versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
     table = Table(
@@ -132,11 +170,10 @@ def table_of(what):
     print(f"\n{what}\n{table.head()}")
     for name, data, fits, n_rounds in cases(what):
         seconds = in_turn(fits, data, n_rounds)
-        ratios = np.percentile(seconds[1] / seconds[0], [50, 25, 75])
-        if what == "threads":
-            ratios = np.percentile(seconds[0] / seconds[1], [50, 25, 75])
+        over, under = seconds if what in ("threads", "reads") else seconds[::-1]
+        ratios = np.percentile(over / under, [50, 25, 75])
         cells = [name, *(1e3 * np.median(seconds, axis=1)), list(ratios)]
-        if what == "fits":
+        if "theirs above ours" in columns:
             cells.append(objective(THEIRS, *data) / objective(OURS, *data) - 1)
         print(table.add(dict(zip(columns, cells, strict=True))), flush=True)
     return table
