@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what fits
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what memory_map reads
+    OMP_NUM_THREADS=1 taskset -c 1 python benchmarks/studies/defaults.py --what peers
     python benchmarks/studies/defaults.py --what threads
     python benchmarks/report.py
 
@@ -10,7 +11,9 @@ Ours and scikit-learn's fit the same data in turn, in one process. A row has the
 rounds in milliseconds of wall time, the median of theirs ÷ ours with its quartiles, and of a fit
 by how much the objective of theirs is above ours, which is within 1e-6 of the optimum.
 `threads` compares ours on one thread with ours on two, `reads` ours with a sum over the data.
-`memory_map` writes 2 GB into a temporary file. Tables go to results/defaults.json.
+`memory_map` writes 2 GB into a temporary file. `peers` compares with what is installed of
+scikit-learn-intelex, glum and snapml, at their defaults but for what makes the problem ours.
+Tables go to results/defaults.json.
 """
 
 import argparse
@@ -19,6 +22,8 @@ import tempfile
 import time
 import warnings
 from datetime import date
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +48,8 @@ OURS, THEIRS = BoundMajorizationLogisticRegression(), LogisticRegression()
 SMALL = "iris", "wine", "breast_cancer", "digits"
 MANY = (200_000, 10, 4), (1_000_000, 3, 3), (1_000_000, 50, 5), (1_000_000, 50, 2)
 MAPPED = 5_000_000, 100
+PEERS = {"scikit-learn-intelex": "sklearnex", "glum": "glum", "snapml": "snapml"}
+FOR_PEERS = (200_000, 10, 4), (1_000_000, 50, 2)
 READ = (200_000, 54, 2), (1_000_000, 50, 2)
 GRID = {"C": np.logspace(-4, 4, 10)}
 CV = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": None}
@@ -50,8 +57,9 @@ COLUMNS = {"data": "", "ours ms": "{:.3g}", "theirs ms": "{:.3g}", "theirs ÷ ou
 DISTANCE = {"theirs above ours": "{:.0e}"}
 THREADS = {"data": "", "one ms": "{:.3g}", "two ms": "{:.3g}", "one ÷ two": RATIO}
 READS = {"data": "", "fit ms": "{:.3g}", "read ms": "{:.3g}", "fit ÷ read": RATIO}
-COLUMNS_OF = {"fits": COLUMNS | DISTANCE, "memory_map": COLUMNS | DISTANCE}
+COLUMNS_OF = dict.fromkeys(("fits", "memory_map", "peers"), COLUMNS | DISTANCE)
 COLUMNS_OF |= {"threads": THREADS, "reads": READS}
+COMMANDS = {"threads": "OMP_NUM_THREADS=2", "peers": "OMP_NUM_THREADS=1 taskset -c 1"}
 
 
 def bundled(name):
@@ -115,6 +123,9 @@ def cases(what):
             name = size_name(*MAPPED, 2) + ", float32"
             yield name, mapped(file, *MAPPED), [OURS.fit, THEIRS.fit], 5
         return
+    if what == "peers":
+        yield from beside_peers()
+        return
     ours, theirs = {
         "fits": (OURS, THEIRS),
         "grid": (GridSearchCV(OURS, GRID), GridSearchCV(THEIRS, GRID)),
@@ -126,6 +137,33 @@ def cases(what):
         yield "20 000 rows, 300 columns, 10 easy classes", easy(), [ours.fit, theirs.fit], 5
         for name, data in many(MANY):
             yield name, data, [ours.fit, theirs.fit], 5
+
+
+def beside_peers():
+    data = [(name, bundled(name), 25) for name in SMALL]
+    for name, (X, y), n_rounds in [*data, *((*case, 5) for case in many(FOR_PEERS))]:
+        for peer, module in PEERS.items():
+            if find_spec(module) is None:
+                print(f"{peer}: skipped, not installed", file=sys.stderr)
+            elif (model := peer_for(peer, y)) is not None:
+                yield f"{name}, {peer}", (X, y), [OURS.fit, model.fit], n_rounds
+
+
+def peer_for(peer, y):
+    """The peer's estimator for ½‖w‖² + Σ ℓ_i with intercept; None where it has none."""
+    if peer == "scikit-learn-intelex":
+        from sklearnex.linear_model import LogisticRegression as Intel
+
+        return Intel()
+    if peer == "snapml":  # several classes: each against the rest
+        from snapml import LogisticRegression as Snap
+
+        return Snap(fit_intercept=True)
+    if len(np.unique(y)) > 2:
+        return None
+    from glum import GeneralizedLinearRegressor
+
+    return GeneralizedLinearRegressor(family="binomial", alpha=1 / len(y))
 
 
 def on_threads(model, n_threads):
@@ -149,16 +187,20 @@ def in_turn(fits, data, n_rounds):
 
 def objective(model, X, y):
     """That of a fit at C = 1, in float64; two classes have one row of coefficients."""
-    scores = X @ model.coef_.T.astype(np.float64) + model.intercept_
+    coef = np.atleast_2d(model.coef_).astype(np.float64)  # glum's is a vector
+    scores = X @ coef.T + model.intercept_
     scores = np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
-    own = scores[np.arange(len(y)), np.searchsorted(model.classes_, y)]
-    return 0.5 * np.vdot(model.coef_, model.coef_) + np.sum(logsumexp(scores, axis=1) - own)
+    own = scores[np.arange(len(y)), y]
+    return 0.5 * np.vdot(coef, coef) + np.sum(logsumexp(scores, axis=1) - own)
 
 
 def table_of(what):
     columns = COLUMNS_OF.get(what, COLUMNS)
-    command = f"OMP_NUM_THREADS={1 + (what == 'threads')} python benchmarks/studies/defaults.py"
+    command = f"{COMMANDS.get(what, 'OMP_NUM_THREADS=1')} python benchmarks/studies/defaults.py"
     versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
+    if what == "peers":
+        installed = [peer for peer, module in PEERS.items() if find_spec(module)]
+        versions = ", ".join([versions, *(f"{peer} {version(peer)}" for peer in installed)])
     table = Table(
         columns,
         conditions={
@@ -174,7 +216,7 @@ def table_of(what):
         ratios = np.percentile(over / under, [50, 25, 75])
         cells = [name, *(1e3 * np.median(seconds, axis=1)), list(ratios)]
         if "theirs above ours" in columns:
-            cells.append(objective(THEIRS, *data) / objective(OURS, *data) - 1)
+            cells.append(objective(fits[1].__self__, *data) / objective(OURS, *data) - 1)
         print(table.add(dict(zip(columns, cells, strict=True))), flush=True)
     return table
 
