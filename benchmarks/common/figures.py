@@ -276,7 +276,12 @@ def deep_nets(figure, tables):
 
 def defaults(figure, tables):
     """Ratios to scikit-learn's classes, everything at its defaults."""
-    groups = {"fits": "fit", "grid": "grid search", "cv": "class with cross-validation"}
+    groups = {
+        "fits": "fit",
+        "memory_map": "fit",
+        "grid": "grid search",
+        "cv": "class with cross-validation",
+    }
     found = [
         (f"{row['data']}: {text}", first(row["theirs ÷ ours"]))
         for name, text in groups.items()
