@@ -15,6 +15,7 @@ from linear_model.logistic_problems import array_problem
 from scipy.special import log_softmax, xlogy
 
 from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
@@ -93,6 +94,8 @@ def settings_of_sums(draw, n_classes):
         if not (needs.smooth_loss and loss in ("hinge", "epsilon_insensitive"))
         and not (needs.quadratic and not quadratic)
         and not (needs.l2 and (parameters["alpha"] == 0 or parameters["l1_ratio"] == 1))
+        and not (needs.penalized and parameters["alpha"] == 0)
+        and not (needs.kinked and LOSSES[parameters["loss"]].is_smooth)
         and not (is_softmax and not needs.multinomial)
     ]
     return {**parameters, "solver": draw(st.sampled_from(able))}

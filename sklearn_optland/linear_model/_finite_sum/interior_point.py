@@ -35,7 +35,7 @@ class InteriorPoint(FullBatchSolver):
         s, p = lines(problem)
         scores = problem.scores(W)
         above = p - s * scores
-        outside = np.abs(above).mean() + OUTSIDE * np.sqrt(np.mean(p**2))
+        outside = np.mean(np.abs(above) @ c) + OUTSIDE * np.sqrt(np.mean(p**2 @ c))
         a, z = np.full(s.shape, 0.5), np.maximum(-above, 0.0) + outside
         u = z + above
         room = a.copy()  # 1 - a, with its own digits
