@@ -292,7 +292,8 @@ class BoundMajorizationLogisticRegression(
             W = coordinates.to_user(with_absent_classes(W, present), X.dtype)
             return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
-        with one_blas_thread():
+        # steps and bounds that are not finite are refused, and need no warning of their own
+        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             algorithm, metric = plan(problem, self.curvature, self.batch)
             rng = partial(private_random_state, self.random_state, 0)
             settings = {"tol": self.tol, "refresh": self.refresh, "rng": rng}
