@@ -151,9 +151,12 @@ def descend_columns(
     cdef double step, pull, along, worst = 0
     cdef const double* a
     cdef const int* index
-    cdef RowPointers pointers = A.pointers()
-    cdef RowPointers* x = &pointers
-    cdef bint over_all = True, is_dense = x.indptr == NULL
+    cdef RowPointers x
+    cdef bint over_all = True, is_dense
+    if d == 0:
+        return 1
+    x = A.pointers()
+    is_dense = x.indptr == NULL
     with nogil:
         along = ddot(&size, <double*>&s[0], &one, &u[0], &one)
         while epoch < max_epochs:
@@ -162,7 +165,7 @@ def descend_columns(
             for j in range(d):
                 if not over_all and w[j] == 0:
                     continue
-                a = row_at(x, <double>0, j, &index, &length)
+                a = row_at(&x, <double>0, j, &index, &length)
                 if is_dense:
                     pull = ddot(&size, <double*>a, &one, &u[0], &one)
                 else:
