@@ -93,9 +93,7 @@ def as_rows(X, *, in_order=True):
     """
     if not sparse.issparse(X):
         return DenseRows(X)
-    if not X.has_canonical_format and (in_order or repeats_entries(X)):
-        X = X.copy()
-        X.sum_duplicates()
+    X = with_single_entries(X, in_order)
     # A column number always fits 32 bits, a position among the non-zeros may not.
     return CSRRows(
         X.data,
@@ -103,6 +101,14 @@ def as_rows(X, *, in_order=True):
         X.indptr.astype(np.int64, copy=False),
         X.shape[1],
     )
+
+
+def with_single_entries(X, in_order=False):
+    """A CSR matrix without repeated entries, with `in_order` sorted too: the same or a copy."""
+    if not X.has_canonical_format and (in_order or repeats_entries(X)):
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def repeats_entries(X):

@@ -77,6 +77,20 @@ def test_nothing_is_chosen_above_alpha_max():
         assert model.certificate_.reached
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+def test_entries_in_parts_are_as_good_as_their_sums(loss):
+    X, y = wide()
+    y = (y > np.median(y)).astype(int) if loss == "log_loss" else y
+    whole = sparse.csr_array(X)
+    parts = np.repeat(whole.data / 4, 4), np.repeat(whole.indices, 4), 4 * whole.indptr
+    in_parts = sparse.csr_array(parts, shape=X.shape)
+    model = estimator(loss, solver="cd", alpha=0.02, l1_ratio=1.0, tol=1e-9)
+    expected = model.fit(whole, y).coef_
+    assert model.fit(in_parts, y).certificate_.reached
+    np.testing.assert_allclose(model.coef_, expected, atol=1e-5)
+    assert in_parts.nnz == 4 * whole.nnz  # the caller's matrix stays as it is
+
+
 @pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "huber"])
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_working_sets_reach_the_optimum_of_all_columns(storage, loss):

@@ -8,10 +8,9 @@ minimum there, or as far as the signs hold.
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
-from sklearn_optland._rows.rows import as_rows
+from sklearn_optland._rows.rows import as_rows, with_single_entries
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     chosen_columns,
     count_chosen,
@@ -19,7 +18,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.newton import RIDGE, ProximalNewton
+from sklearn_optland.linear_model._finite_sum.newton import ProximalNewton, inverse_of
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
 
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
@@ -163,7 +162,7 @@ def violation_of_gap(gap, felt, penalty, w):
 class GramModels(Models):
     """Models with the Gram matrix of all columns."""
 
-    gram = None
+    H = None
 
     def choose(self, w, pulls, violations):
         """All columns, or of many those that are near l1; the next point shows if others are."""
@@ -175,10 +174,10 @@ class GramModels(Models):
 
     def model(self, point, h, chosen):
         """The model at a point; of a squared loss its matrix is always the same."""
-        if self.gram is None or not self.is_exact:
-            self.gram = self.problem.hessian(h)
-            self.sums, self.total = self.gram[-1, :-1].copy(), self.gram[-1, -1]
-            self.H = np.ascontiguousarray(self.gram[:-1, :-1])
+        if self.H is None or not self.is_exact:
+            gram = self.problem.hessian(h)
+            self.sums, self.total = gram[-1, :-1], gram[-1, -1]
+            self.H = np.ascontiguousarray(gram[:-1, :-1])
             if self.problem.fit_intercept:
                 self.H -= np.outer(self.sums, self.sums / self.total)
         return GramModel(self, point.gradient, chosen)
@@ -201,13 +200,9 @@ class GramModel:
 
     def solve(self, chosen, penalty, signs, tol):
         H = self.H[np.ix_(chosen, chosen)]
-        diagonal = np.einsum("ii->i", H)
-        diagonal += penalty.l2 + RIDGE * diagonal
+        np.einsum("ii->i", H)[:] += penalty.l2
         rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
-        try:
-            return cho_solve(cho_factor(H, lower=True), rhs), 0
-        except LinAlgError:
-            return np.zeros_like(rhs), 0
+        return inverse_of(H)(rhs), 0
 
     def move(self, chosen, step):
         self.w[chosen] += step
@@ -283,7 +278,7 @@ class SparseColumns:
     """
 
     def __init__(self, source):
-        self.X = source.X
+        self.X = with_single_entries(source.X)
         self.indices = self.X.indices.astype(np.int32, copy=False)
         self.indptr = self.X.indptr.astype(np.int64, copy=False)
         self.place = np.full(source.n_columns, -1, dtype=np.int32)

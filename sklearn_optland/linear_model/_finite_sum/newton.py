@@ -20,7 +20,7 @@ from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 LEAST_CURVATURE, LEAST_UNPENALIZED = 1e-12, 1e-6
 # Of the Hessian's diagonal: keeps its factor definite.
 RIDGE = 1e-13
-# Columns whose Gram matrix may be made where logistic regression ends early.
+# Columns whose Gram matrix may be made of a hard problem, or where logistic regression ends early.
 MAX_COLUMNS = 2000
 # A step to less than this share of the objective came from far away.
 FAR = 0.5
@@ -164,15 +164,9 @@ def newton_direction(problem, point, h):
 
 def penalized_inverse(problem, H):
     """The inverse of H with the L2 penalty added, as a function; without an intercept 0 there."""
-    diagonal = np.einsum("ii->i", H)
-    diagonal[:-1] += problem.penalty.l2
-    diagonal += RIDGE * diagonal
+    np.einsum("ii->i", H)[:-1] += problem.penalty.l2
     size = len(H) - 1 + problem.fit_intercept
-    H = H[:size, :size]
-    try:
-        inverse = partial(cho_solve, cho_factor(H, lower=True))
-    except LinAlgError:
-        inverse = partial(solve_semidefinite, H)
+    inverse = inverse_of(H[:size, :size])
 
     def solve(rhs):
         out = np.zeros_like(rhs)
@@ -180,6 +174,16 @@ def penalized_inverse(problem, H):
         return out
 
     return solve
+
+
+def inverse_of(H):
+    """The inverse of a semi-definite matrix as a function; its diagonal grows by a rounding."""
+    diagonal = np.einsum("ii->i", H)
+    diagonal += RIDGE * diagonal
+    try:
+        return partial(cho_solve, cho_factor(H, lower=True))
+    except LinAlgError:
+        return partial(solve_semidefinite, H)
 
 
 def logistic_points(problem, W, tol):

@@ -431,7 +431,9 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         rest = self._lean_path(X, y, sample_weight, alphas)
         for alpha in alphas:
             self.alpha = float(alpha)
-            if not next(rest, False):
+            with one_blas_thread():
+                is_found = next(rest, False)
+            if not is_found:
                 self.fit(X, y, sample_weight=sample_weight)
             yield self
 
@@ -452,26 +454,25 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             for alpha in alphas
         ]
         settings = {"tol": self.tol, "max_passes": self.max_iter}
-        with one_blas_thread():
-            for point, passes in points_along(problem, penalties, minimize, **settings):
-                tolerance = self.tol * point.objective
-                if not point.certificate <= tolerance:
-                    yield False
-                    continue
-                certificate = Certificate(
-                    "duality gap",
-                    float(point.certificate),
-                    tolerance,
-                    "global",
-                    ratio(point.certificate, point.objective),
-                )
-                curves = (point.objective, point.certificate, passes)
-                names = "objective", "certificate", "passes"
-                history = dict(zip(names, np.array(curves)[:, None], strict=True))
-                fitted = attributes([problem.coordinates.to_user(point.W)])
-                finish(self, fitted, history, certificate, n_iter=max(1, round(passes)))
-                self.solver_, self.rate_ = name, rate(problem, name, "uniform")
-                yield True
+        for point, passes in points_along(problem, penalties, minimize, **settings):
+            tolerance = self.tol * point.objective
+            if not point.certificate <= tolerance:
+                yield False
+                continue
+            certificate = Certificate(
+                "duality gap",
+                float(point.certificate),
+                tolerance,
+                "global",
+                ratio(point.certificate, point.objective),
+            )
+            curves = (point.objective, point.certificate, passes)
+            names = "objective", "certificate", "passes"
+            history = dict(zip(names, np.array(curves)[:, None], strict=True))
+            fitted = attributes([problem.coordinates.to_user(point.W)])
+            finish(self, fitted, history, certificate, n_iter=max(1, round(passes)))
+            self.solver_, self.rate_ = name, rate(problem, name, "uniform")
+            yield True
 
     def _starts(self, shape, classes=None):
         """Zeros, or where the last fit ended."""

@@ -8,7 +8,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst, Katyusha, PointSaga
 from sklearn_optland.linear_model._finite_sum.coordinate_descent import CoordinateDescent
 from sklearn_optland.linear_model._finite_sum.interior_point import InteriorPoint
-from sklearn_optland.linear_model._finite_sum.newton import Newton
+from sklearn_optland.linear_model._finite_sum.newton import MAX_COLUMNS, Newton
 from sklearn_optland.linear_model._finite_sum.saga import Sag, Saga, Svrg
 from sklearn_optland.linear_model._finite_sum.sdca import Miso, Sdca
 
@@ -17,9 +17,9 @@ GRAM_ROWS = 100
 # Times the mean Lipschitz constant, of a row: draws in proportion to them pay there, as measured on
 # rare classes that are balanced.
 UNEVEN = 20
-# Columns whose Gram matrix costs less than the passes of other solvers: of any problem, of an
-# ill-conditioned one, and in units of the rows.
-FEW_COLUMNS, MAX_COLUMNS, COLUMNS_PER_ROW = 200, 2000, 2
+# Columns whose Gram matrix costs less than the passes of other solvers: of any problem, and for
+# each row of a squared loss.
+FEW_COLUMNS, COLUMNS_PER_ROW = 200, 2
 # Share of the L1 norm from which on few coefficients are expected to be left.
 SPARSE_SHARE = 0.1
 
@@ -111,11 +111,11 @@ def able_solvers(problem):
 def _preferred(problem):
     """Names of solvers, the fastest first of those that can."""
     d, is_sparse = problem.n_features, problem.source.is_sparse
-    has_many_rows = d <= COLUMNS_PER_ROW * problem.n_samples
     if d <= FEW_COLUMNS:
         yield from ("newton", "cd", "interior-point")
-    if has_many_rows and d <= MAX_COLUMNS and problem.loss.is_square and not is_sparse:
-        yield "newton"
+    if problem.loss.is_square and not is_sparse:
+        if d <= min(MAX_COLUMNS, COLUMNS_PER_ROW * problem.n_samples):
+            yield "newton"
     if problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
         yield "cd"
     is_hard = _is_ill_conditioned(problem)
