@@ -113,9 +113,9 @@ def _preferred(problem):
     d, is_sparse = problem.n_features, problem.source.is_sparse
     if d <= FEW_COLUMNS:
         yield from ("newton", "cd", "interior-point")
-    if problem.loss.is_square and not is_sparse:
-        if d <= min(MAX_COLUMNS, COLUMNS_PER_ROW * problem.n_samples):
-            yield "newton"
+    most_columns = min(MAX_COLUMNS, COLUMNS_PER_ROW * problem.n_samples)
+    if problem.loss.is_square and not is_sparse and d <= most_columns:
+        yield "newton"
     if problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
         yield "cd"
     is_hard = _is_ill_conditioned(problem)
