@@ -65,13 +65,14 @@ FLOAT32_GAP = 1e-11
 # decrements, relative to the objective, from which on the Hessian hardly changes and gradients are
 # in float64, the latter for scores up to a size (of larger ones float32 knows less); the residual
 # of a step in the preconditioner's norm; and how many of a system's directions the next ones know,
-# at least; and the passes of a step from which on its preconditioner is renewed.
+# at least; and the passes of a step from which on its preconditioner is renewed, while the Hessian
+# changes and once it is settled.
 HESSIAN_SHARES = 0.95, 0.99, 0.997, 1.0
 SETTLED = 1e-3
 FLOAT64_GRADIENTS, FLOAT32_SCORES = 1e-4, 30.0
 CG_TOLERANCE = 0.2
 MAX_DIRECTIONS = 30
-PASSES_OF_OLD_CURVATURE = 4
+PASSES_OF_OLD_CURVATURE, PASSES_WHEN_SETTLED = 4, 20
 
 
 def quasi_newton_from_samples(problem, W, rng):
@@ -255,6 +256,7 @@ def _lbfgs_steps(problem, point, curvature):
 def newton_cg_from_sample(problem, W, metric, rng, otherwise):
     """Truncated Newton steps from the optimum of a sample, preconditioned by its `metric`.
 
+    Where the sample knows too little, of rare classes say, rows of all the data precondition them.
     Where they end, `otherwise(W)` goes on.
     """
     sample = sample_of_many(problem, rng)
@@ -263,7 +265,10 @@ def newton_cg_from_sample(problem, W, metric, rng, otherwise):
     curvature.refresh(sample.evaluate(W))
     point = after_samples(problem, W)
     fast = problem.in_float32
-    point = yield from _newton_steps(problem, fast, point, curvature, settled=True, stall=2)
+    steps = partial(_newton_steps, problem, fast, stall=2)
+    point = yield from steps(point, curvature, settled=True, renew=False)
+    if point is not None and fast is not problem and not problem.source.is_sparse:
+        point = yield from steps(point, choose_preconditioner(fast, curvature))
     if point is not None:
         yield from otherwise(point.W)
 
@@ -319,22 +324,28 @@ def _factored_newton_steps(problem, point, curvature):
         yield MetricStep(point, curvature)
 
 
-def _newton_steps(problem, products, point, curvature, *, settled=False, far=False, stall=0.0):
+def _newton_steps(
+    problem, products, point, curvature, *, settled=False, far=False, stall=0.0, renew=True
+):
     """Newton steps of `problem`, with the Hessian's products of `products`.
 
     The products begin on the rows that are least certain and take in more of them as the steps
     gain less. `settled`: the Hessian hardly changes any more. The steps end when the decrement has
     fallen less than `stall` times, or no step lowers the objective; with `far`, when gradients in
-    float32 no longer serve. Returns the last point; None at the end of the arithmetic.
+    float32 no longer serve; where the curvature is not to `renew`, when it should be. Returns the
+    last point; None at the end of the arithmetic.
     """
     last = len(HESSIAN_SHARES) - 1
     previous, level, directions = np.inf, last if settled else 0, []
-    spent = np.inf
+    spent = 0 if settled else np.inf
     while True:
         direction = point.newton
         if direction is None:
-            if spent > PASSES_OF_OLD_CURVATURE and not settled:
+            if spent > (PASSES_WHEN_SETTLED if settled else PASSES_OF_OLD_CURVATURE):
+                if not renew:
+                    return point
                 curvature.refresh(point)
+                directions = []
             same = settled and level == last
             before = problem.whole.passes
             direction = products.newton_direction(
@@ -351,7 +362,7 @@ def _newton_steps(problem, products, point, curvature, *, settled=False, far=Fal
         near = FLOAT64_GRADIENTS * max(1.0, np.abs(point.Z).max() / FLOAT32_SCORES) if far else 0.0
         if decrement <= near * point.objective or stall * decrement > previous:
             return point
-        settled = settled or decrement <= SETTLED * point.objective
+        settled = decrement <= SETTLED * point.objective
         if settled or decrement > previous / 20:
             level = min(level + 1, last)
         previous = decrement
