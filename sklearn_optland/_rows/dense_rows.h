@@ -1,4 +1,4 @@
-/* Products with a block of n rows of d doubles, row-major, for one vector, and the weighted Gram.
+/* Products with a block of n rows of d values, row-major, for one vector, and the weighted Gram.
  *
  * Faster than BLAS where rows are short: nothing is dispatched or packed, and several rows are in
  * flight at once. The loops are written for the vectoriser, in lanes that it may keep in registers.
@@ -20,55 +20,6 @@ OPTLAND_INLINE int64_t optland_panel_stride(int64_t d)
 OPTLAND_INLINE double optland_sum_lanes(const double *lane)
 {
     return ((lane[0] + lane[4]) + (lane[1] + lane[5])) + ((lane[2] + lane[6]) + (lane[3] + lane[7]));
-}
-
-/* z += X w: short rows four at a time, longer ones in lanes. */
-OPTLAND_CLONES
-static void optland_forward(int64_t n, int64_t d, const double *x, const double *w, double *z)
-{
-    int64_t i = 0;
-    for (; d < 2 * OPTLAND_LANES && i + 4 <= n; i += 4) {
-        const double *x0 = x + i * d, *x1 = x0 + d, *x2 = x1 + d, *x3 = x2 + d;
-        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (int64_t j = 0; j < d; j++) {
-            s0 += x0[j] * w[j];
-            s1 += x1[j] * w[j];
-            s2 += x2[j] * w[j];
-            s3 += x3[j] * w[j];
-        }
-        z[i] += s0;
-        z[i + 1] += s1;
-        z[i + 2] += s2;
-        z[i + 3] += s3;
-    }
-    for (; i < n; i++) {
-        const double *row = x + i * d;
-        double lane[OPTLAND_LANES] = {0}, rest = 0;
-        int64_t j = 0;
-        for (; j + OPTLAND_LANES <= d; j += OPTLAND_LANES)
-            for (int e = 0; e < OPTLAND_LANES; e++)
-                lane[e] += row[j + e] * w[j + e];
-        for (; j < d; j++)
-            rest += row[j] * w[j];
-        z[i] += optland_sum_lanes(lane) + rest;
-    }
-}
-
-/* g += X'r, four rows at a time. */
-OPTLAND_CLONES
-static void optland_backward(
-    int64_t n, int64_t d, const double *x, const double *r, double *restrict g)
-{
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const double *x0 = x + i * d, *x1 = x0 + d, *x2 = x1 + d, *x3 = x2 + d;
-        double r0 = r[i], r1 = r[i + 1], r2 = r[i + 2], r3 = r[i + 3];
-        for (int64_t j = 0; j < d; j++)
-            g[j] += (r0 * x0[j] + r1 * x1[j]) + (r2 * x2[j] + r3 * x3[j]);
-    }
-    for (; i < n; i++)
-        for (int64_t j = 0; j < d; j++)
-            g[j] += r[i] * x[i * d + j];
 }
 
 /* Products with k columns, W of shape (d, k) and Z, R of shape (n, k), row-major: `quads` vectors of
@@ -230,29 +181,15 @@ OPTLAND_INLINE void optland_gram_tile(
     }
 }
 
-/* Lower triangle of C (rows ldc apart) += X' diag(h) X. `plain` and `weighted` are panels of
- * OPTLAND_GRAM_ROWS rows, zero beyond column d. */
-OPTLAND_CLONES
-static void optland_gram(
-    int64_t n, int64_t d, const double *x, const double *h, double *c, int64_t ldc,
-    double *restrict plain, double *restrict weighted)
-{
-    const int64_t stride = optland_panel_stride(d);
-    double tile[64];
-    for (int64_t first = 0; first < n; first += OPTLAND_GRAM_ROWS) {
-        int64_t m = n - first < OPTLAND_GRAM_ROWS ? n - first : OPTLAND_GRAM_ROWS;
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t j = 0; j < d; j++) {
-                plain[i * stride + j] = x[(first + i) * d + j];
-                weighted[i * stride + j] = h[first + i] * x[(first + i) * d + j];
-            }
-        for (int64_t a = 0; a < d; a += 8)
-            for (int64_t b = 0; b <= a; b += 8) {
-                optland_gram_tile(m, stride, weighted + a, plain + b, tile);
-                for (int64_t p = a; p < (a + 8 < d ? a + 8 : d); p++)
-                    for (int64_t q = b; q < (b + 8 < p + 1 ? b + 8 : p + 1); q++)
-                        c[p * ldc + q] += tile[(p - a) * 8 + q - b];
-            }
-    }
-}
+#define OPTLAND_REAL double
+#define OPTLAND_OF_REAL(NAME) NAME##_double
+#include "dense_rows_of.h"
+#undef OPTLAND_REAL
+#undef OPTLAND_OF_REAL
+
+#define OPTLAND_REAL float
+#define OPTLAND_OF_REAL(NAME) NAME##_float
+#include "dense_rows_of.h"
+#undef OPTLAND_REAL
+#undef OPTLAND_OF_REAL
 #endif

@@ -16,19 +16,41 @@ cdef extern from "dense_rows.h" nogil:
     enum:
         OPTLAND_GRAM_ROWS
     Py_ssize_t optland_panel_stride(Py_ssize_t d)
-    void optland_forward(
-        Py_ssize_t n, Py_ssize_t d, const double* x, const double* w, double* z
-    )
-    void optland_backward(
-        Py_ssize_t n, Py_ssize_t d, const double* x, const double* r, double* g
-    )
     void optland_forward_many(
         Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, const double* x, const double* w, double* z
     )
     void optland_backward_many(
         Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, const double* x, const double* r, double* g
     )
-    void optland_gram(
+    void optland_forward_float(
+        Py_ssize_t n, Py_ssize_t d, const float* x, const double* w, double* z
+    )
+    void optland_backward_float(
+        Py_ssize_t n, Py_ssize_t d, const float* x, const double* r, double* g
+    )
+    void optland_column_squares_float(
+        Py_ssize_t n, Py_ssize_t d, const float* x, const double* c, double* out
+    )
+    void optland_row_squares_float(
+        Py_ssize_t n, Py_ssize_t d, const float* x, const double* w, double* out
+    )
+    void optland_gram_float(
+        Py_ssize_t n, Py_ssize_t d, const float* x, const double* h, double* c, Py_ssize_t ldc,
+        double* plain, double* weighted
+    )
+    void optland_forward_double(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* w, double* z
+    )
+    void optland_backward_double(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* r, double* g
+    )
+    void optland_column_squares_double(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* c, double* out
+    )
+    void optland_row_squares_double(
+        Py_ssize_t n, Py_ssize_t d, const double* x, const double* w, double* out
+    )
+    void optland_gram_double(
         Py_ssize_t n, Py_ssize_t d, const double* x, const double* h, double* c, Py_ssize_t ldc,
         double* plain, double* weighted
     )
@@ -208,24 +230,28 @@ cdef class DenseRows(Rows):
     cdef void forward(
         self, Py_ssize_t start, Py_ssize_t stop, const double* W, Py_ssize_t k, double* Z
     ) noexcept nogil:
-        cdef const double* X = self.rows(start, stop)
-        if k == 1:
-            optland_forward(stop - start, self.n_columns, X, W, Z)
+        cdef Py_ssize_t n = stop - start, d = self.n_columns
+        if k == 1 and self.is_float32:
+            optland_forward_float(n, d, &self.X32[start, 0], W, Z)
+        elif k == 1:
+            optland_forward_double(n, d, &self.X64[start, 0], W, Z)
         elif k <= FEW_SCORES:
-            optland_forward_many(stop - start, self.n_columns, k, X, W, Z)
+            optland_forward_many(n, d, k, self.rows(start, stop), W, Z)
         else:
-            gemm(False, stop - start, k, self.n_columns, X, W, Z)
+            gemm(False, n, k, d, self.rows(start, stop), W, Z)
 
     cdef void backward(
         self, Py_ssize_t start, Py_ssize_t stop, const double* R, Py_ssize_t k, double* G
     ) noexcept nogil:
-        cdef const double* X = self.rows(start, stop)
-        if k == 1:
-            optland_backward(stop - start, self.n_columns, X, R, G)
+        cdef Py_ssize_t n = stop - start, d = self.n_columns
+        if k == 1 and self.is_float32:
+            optland_backward_float(n, d, &self.X32[start, 0], R, G)
+        elif k == 1:
+            optland_backward_double(n, d, &self.X64[start, 0], R, G)
         elif k <= FEW_SCORES:
-            optland_backward_many(stop - start, self.n_columns, k, X, R, G)
+            optland_backward_many(n, d, k, self.rows(start, stop), R, G)
         else:
-            gemm(True, self.n_columns, k, stop - start, X, R, G)
+            gemm(True, d, k, n, self.rows(start, stop), R, G)
 
     cdef void gram(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* C, Py_ssize_t ldc
@@ -233,16 +259,24 @@ cdef class DenseRows(Rows):
         # Of long rows, those of positive weight go through syrk scaled by its root, then those of
         # negative weight the same way with C's sign turned: half the work of X' (weights X), and
         # the usual case, no negative weight, is one call.
-        cdef const double* X = self.rows(start, stop)
         cdef double* scaled = &self.scaled[0, 0]
-        cdef Py_ssize_t i, j, m, sign, d = self.n_columns
+        cdef Py_ssize_t i, j, m, sign, n = stop - start, d = self.n_columns
+        cdef const double* X
         cdef double root
         if d <= MAX_TILED_COLUMNS:
-            optland_gram(stop - start, d, X, weights, C, ldc, &self.plain[0, 0], scaled)
+            if self.is_float32:
+                optland_gram_float(
+                    n, d, &self.X32[start, 0], weights, C, ldc, &self.plain[0, 0], scaled
+                )
+            else:
+                optland_gram_double(
+                    n, d, &self.X64[start, 0], weights, C, ldc, &self.plain[0, 0], scaled
+                )
             return
+        X = self.rows(start, stop)
         for sign in range(1, -2, -2):
             m = 0
-            for i in range(stop - start):
+            for i in range(n):
                 if sign * weights[i] > 0:
                     root = sqrt(sign * weights[i])
                     for j in range(d):
@@ -254,28 +288,20 @@ cdef class DenseRows(Rows):
     cdef void column_squares(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
     ) noexcept nogil:
-        cdef const double* X = self.rows(start, stop)
-        cdef Py_ssize_t i, j, d = self.n_columns
-        for i in range(stop - start):
-            for j in range(d):
-                out[j] += weights[i] * X[i * d + j] * X[i * d + j]
+        cdef Py_ssize_t n = stop - start, d = self.n_columns
+        if self.is_float32:
+            optland_column_squares_float(n, d, &self.X32[start, 0], weights, out)
+        else:
+            optland_column_squares_double(n, d, &self.X64[start, 0], weights, out)
 
     cdef void row_squares(
         self, Py_ssize_t start, Py_ssize_t stop, const double* weights, double* out
     ) noexcept nogil:
-        cdef const double* X = self.rows(start, stop)
-        cdef Py_ssize_t i, j, e, d = self.n_columns
-        cdef double lanes[4]
-        for i in range(stop - start):
-            lanes[0] = lanes[1] = lanes[2] = lanes[3] = 0
-            j = 0
-            while j + 4 <= d:
-                for e in range(4):
-                    lanes[e] += weights[j + e] * X[i * d + j + e] * X[i * d + j + e]
-                j += 4
-            for j in range(j, d):
-                lanes[0] += weights[j] * X[i * d + j] * X[i * d + j]
-            out[i] = lanes[0] + lanes[1] + lanes[2] + lanes[3]
+        cdef Py_ssize_t n = stop - start, d = self.n_columns
+        if self.is_float32:
+            optland_row_squares_float(n, d, &self.X32[start, 0], weights, out)
+        else:
+            optland_row_squares_double(n, d, &self.X64[start, 0], weights, out)
 
     cdef RowPointers pointers(self) noexcept nogil:
         cdef RowPointers x = RowPointers(NULL, NULL, NULL, NULL, self.n_rows, self.n_columns)

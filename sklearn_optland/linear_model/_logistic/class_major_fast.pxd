@@ -16,7 +16,7 @@ cdef struct Work:
     double* r  # k x n
     double* by_row  # 3 n
     double* matrix  # d x d
-    double* panels  # two of optland_gram
+    double* panels  # two of optland_gram_double
 
 
 cdef Problem problem_of(

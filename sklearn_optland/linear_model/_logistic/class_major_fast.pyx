@@ -28,7 +28,7 @@ cdef extern from "class_major.h" nogil:
         long long n, long long k, const double* p, const double* dz, const double* c, double* r,
         double* mean)
     long long optland_panel_stride(long long d)
-    void optland_gram(
+    void optland_gram_double(
         long long n, long long d, const double* x, const double* h, double* c, long long ldc,
         double* plain, double* weighted)
     enum:
@@ -134,7 +134,7 @@ cdef void weighted_gram(Problem q, Work w) noexcept nogil:
     cdef int i
     for i in range(q.d * q.d):
         w.matrix[i] = 0
-    optland_gram(
+    optland_gram_double(
         q.n, q.d, q.x, w.by_row, w.matrix, q.d,
         w.panels, w.panels + OPTLAND_GRAM_ROWS * optland_panel_stride(q.d),
     )

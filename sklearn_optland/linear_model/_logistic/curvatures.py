@@ -44,10 +44,20 @@ class GramCurvature:
         problem = self.problem
         matrix = problem.gram(problem.curvature(point.Z, radius))
         diagonal_of(matrix)[:] += problem.penalty[:, 0] + self.ridge
-        self._factor = cholesky(matrix)
+        self._factor, self._matrix = cholesky(matrix), matrix
 
     def solve(self, G):
         return self._factor(G)
+
+    def product(self, V):
+        """The curvature, penalty included, times V."""
+        matrix = self._matrix
+        return np.tril(matrix) @ V + np.tril(matrix, -1).T @ V
+
+    @property
+    def intercept_column(self):
+        """The column of the intercept, shape (n_features + 1, 1)."""
+        return self._matrix[-1:].T
 
 
 class ClassPairsGram(LinearPass):

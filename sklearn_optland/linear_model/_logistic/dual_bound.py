@@ -10,7 +10,6 @@ from sklearn_optland._loss.log_loss import (
     largest_change,
     newton_dual,
     residual_sums,
-    residuals,
     shifted,
     smallest_change,
 )
@@ -33,7 +32,7 @@ def lower_bound(problem, point, direction):
     optimum that step has to be cut to stay in the simplex; then softmax(z + dz) is tried too.
     """
     if point.image is not None and point.image[0] is direction:
-        bound = _bound_from_image(problem, point)
+        bound = bound_from_image(problem, point)
         if bound is not None:
             return bound
     dZ = problem.forward(direction)
@@ -97,7 +96,7 @@ def _balanced(problem, Z):
 def _softmax_bound(problem, point, Z, loss, scores):
     """`lower_bound` with p' = softmax(scores), which a shift balances."""
     scores = _balanced(problem, scores)
-    R = _residuals(problem, scores)
+    R = problem.residuals(scores)
     # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
     inner, terms = reduce(SumOf(inner_with_change, (2,)), problem.source, (R, scores, Z))[1]
     new_loss = problem.loss(scores)
@@ -116,20 +115,22 @@ def _lost_digits(problem, point, Z, R):
     return shift * _residual_sums(problem, R)[1]
 
 
-def _bound_from_image(problem, point):
-    """`lower_bound` for two classes without a pass, by what conjugate gradients have left.
+def bound_from_image(problem, point):
+    """`lower_bound` for two classes without a pass, by what the solver of the step has left.
 
     Without a cut p' is linear in the step: X'c (p' - y) = -w - direction - residual.
-    Only balancing the classes costs a pass back. Returns None if the step has to be cut.
+    Only balancing the classes costs a pass back, unless the Hessian's column is known. Returns
+    None if the step has to be cut.
     """
-    direction, scores, residual = point.image
+    direction, scores, residual, column = point.image
     if problem.fit_intercept:
         h = problem.curvature(point.Z, 0.0)
         total = reduce(SumOf(np.sum), problem.source, (h,))[1]
         shift = residual[-1] / total if total > 0 else 0.0
         scores = problem.source.map(partial(shifted, shift), scores)
-        column = problem.source.map(_as_column, h)
-        residual = residual - shift * problem.backward(column)
+        if column is None:
+            column = problem.backward(problem.source.map(_as_column, h))
+        residual = residual - shift * column
     cut, R, divergence = _newton_dual(problem, point.Z, scores)
     if cut < 1.0:
         return None
@@ -151,11 +152,6 @@ def _newton_dual(problem, Z, dZ):
     cut = -1 / smallest if smallest < -1 else 1.0
     R = source.empty(problem.k)
     return cut, R, newton_dual(source, Z, dZ, cut, R)
-
-
-def _residuals(problem, Z):
-    """c (P - Y) at scores Z."""
-    return problem.source.map(residuals, Z, problem.source.y, problem.source.c)
 
 
 def _residual_sums(problem, R):
@@ -188,7 +184,7 @@ def _best_intercept(problem, Z):
 
     def balance(shift):
         here = at(shift)
-        sums, size = _residual_sums(problem, _residuals(problem, here))
+        sums, size = _residual_sums(problem, problem.residuals(here))
         return -sums, problem.class_curvature(here), BALANCED * size
 
     return best_shift(balance, np.zeros(problem.k))

@@ -20,6 +20,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     has_small_hessian,
 )
 from sklearn_optland.linear_model._logistic.dual_ascent import start_ascent
+from sklearn_optland.linear_model._logistic.dual_bound import bound_from_image
 from sklearn_optland.linear_model._logistic.newton_kernels import optimum_of_sample
 from sklearn_optland.linear_model._logistic.preconditioners import choose_preconditioner
 from sklearn_optland.linear_model._logistic.samples import (
@@ -45,6 +46,9 @@ SLOW = 16
 # From this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
 # steps; and what a fit takes from the decrement, as a logarithm.
 EXPENSIVE = 15
+# A Gram matrix of at most so many passes is worth its Newton step, which proves what it gains,
+# once no more than a share of the objective is expected to be left.
+CHEAP, WITHIN_NEWTON = 8, 3e-4
 TRIAL_STEPS = 5
 DIGITS = np.log(1e10)
 LBFGS_MEMORY = 10
@@ -156,17 +160,21 @@ def quasi_newton(problem, point, curvature, *, fresh):
     The curvature of a row is Newton's, widened towards JC12 for the rows whose scores the last
     step would have moved too far: after a step that had to be cut, each row's radius is what it
     moved. If a fresh curvature gives no descent either, the last resort is a pure JC12 step, which
-    cannot raise the objective.
+    cannot raise the objective. Once Newton's method converges, a Gram matrix that costs little
+    gives a step and the bound that goes with it.
 
     `fresh`: the curvature holds something to start with.
     """
     memory, radius, renew = Memory(LBFGS_MEMORY), 0.0, not fresh
-    previous = np.inf
+    may_prove = problem.whole is problem and problem.l2 > 0
+    previous, worth_it = np.inf, may_prove and problem.gram_price <= CHEAP
     while True:
-        direction = None
         if not renew:
             direction = -memory.solve(point.gradient, curvature.solve)
-            renew = -np.vdot(point.gradient, direction) > previous / SLOW
+            decrement = -np.vdot(point.gradient, direction)
+            near = decrement <= 2 * WITHIN_NEWTON * point.objective
+            renew = decrement > previous / SLOW or (near and worth_it)
+        is_hessian = renew and np.isscalar(radius)
         if renew:
             curvature.refresh(point, radius)
             memory.forget()
@@ -175,6 +183,15 @@ def quasi_newton(problem, point, curvature, *, fresh):
         if decrement <= ROUNDING * point.objective and not decrement < previous:
             return
         previous = decrement
+        if is_hessian and may_prove and decrement <= 2 * WITHIN_NEWTON * point.objective:
+            worth_it, renew = False, False
+            new, bound = _proving_step(problem, point, curvature, direction)
+            if bound is not None:
+                yield MetricStep(new, curvature, lower_bound=bound)
+                new.gradient = problem.gradient(new)
+                memory.remember(new.W - point.W, new.gradient - point.gradient)
+                point = new
+                continue
         new, t = problem.search(point, direction)
         if new is None:
             curvature.refresh(point)
@@ -191,6 +208,21 @@ def quasi_newton(problem, point, curvature, *, fresh):
             memory.remember(new.W - point.W, new.gradient - point.gradient)
         point = new
         yield MetricStep(point, curvature)
+
+
+def _proving_step(problem, point, curvature, direction):
+    """The Newton step of a curvature that is the Hessian, and the lower bound that it proves.
+
+    One pass: scores are linear in the parameters. The bound is None where the step is none.
+    """
+    scores = problem.forward(direction)
+    Z = problem.source.map(np.add, point.Z, scores)
+    new = problem.at_scores(point.W + direction, Z)
+    if not new.objective < point.objective:
+        return new, None
+    residual = -point.gradient - curvature.product(direction)
+    point.image = direction, scores, residual, curvature.intercept_column
+    return new, bound_from_image(problem, point)
 
 
 def quasi_newton_then_newton_cg(problem, W, metric, rng):

@@ -19,6 +19,7 @@ from sklearn_optland._loss.log_loss import (
     class_variances,
     curvature_along,
     loss_along,
+    residuals,
     softmax,
     uncertainty,
 )
@@ -50,7 +51,8 @@ class Point:
     gradient: np.ndarray | None  # (n_features + 1, k)
     exact: bool = True  # in float64: a proven bound needs that
     newton: np.ndarray | None = None  # a Newton direction, once something has asked for it
-    # Two classes: a direction with the scores that it adds and -gradient - Hessian direction
+    # Two classes: a direction with the scores that it adds, -gradient - Hessian direction, and the
+    # Hessian's column of the intercept, or None
     image: tuple | None = None
 
 
@@ -195,8 +197,19 @@ class LogLossProblem:
 
     def value(self, W):
         """Objective and scores at W, in float64: a pass without the way back to a gradient."""
-        Z = self.forward(W)
+        return self.at_scores(W, self.forward(W))
+
+    def at_scores(self, W, Z):
+        """The point W, whose scores are known: no pass, and no gradient."""
         return Point(W, Z, self.loss(Z) + self.half_norm(W), None)
+
+    def gradient(self, point):
+        """The gradient at a point that has none: a pass back."""
+        return self.project(self.backward(self.residuals(point.Z)) + self.penalty * point.W)
+
+    def residuals(self, Z):
+        """c (P - Y) at scores Z, of the source."""
+        return self.source.map(residuals, Z, self.source.y, self.source.c)
 
     def loss(self, Z):
         """The sum of the weighted losses at scores Z."""
@@ -329,7 +342,7 @@ class LogLossProblem:
                 moved=moved,
             )
         if image is not None and start is None:
-            point.image = V, image[0], residual
+            point.image = V, image[0], residual, None
         return V
 
     def hessian(self, Z):
