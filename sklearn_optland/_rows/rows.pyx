@@ -56,7 +56,7 @@ cdef extern from "dense_rows.h" nogil:
     )
 
 cdef enum:
-    BLOCK_VALUES = 1 << 16  # 512 KiB of float64: half of a common L2 cache
+    BLOCK_VALUES = 1 << 14  # 128 KiB of float64: still in the L2 cache when read again
     MIN_BLOCK_ROWS = 64
     MAX_BLOCK_ROWS = 2048
     FEW_SCORES = 24  # BLAS packs the rows, which so few products do not pay for
