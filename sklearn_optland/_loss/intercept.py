@@ -84,6 +84,9 @@ def _search(balance, shift, step, slope):
 
 def solve_semidefinite(A, rhs):
     """Solve A u = rhs for a semi-definite A: of several classes, up to a constant."""
+    if len(rhs) == 1:
+        with np.errstate(over="ignore"):
+            return np.divide(rhs, A[0], out=np.zeros_like(rhs), where=A[0] > 0)
     scale = np.sqrt(np.maximum(np.diag(A), TINY))
     with np.errstate(over="ignore"):  # an infinite step is refused by who asked for it
         rhs = np.clip(rhs / scale, -1e300, 1e300)

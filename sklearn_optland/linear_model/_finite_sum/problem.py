@@ -281,7 +281,7 @@ class FiniteSum:
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1]."""
-        lower = np.tril(self._reduce(passes.WeightedGram(self.source), h))
+        lower = self._reduce(passes.WeightedGram(self.source), h)
         refuse_overflow(lower)
         return lower + np.tril(lower, -1).T
 
