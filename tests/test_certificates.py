@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import EPSILON, SEEDS, fit_quietly, loss_value
+from helpers import EPSILON, QUANTILE, SEEDS, fit_quietly, loss_value, scalar_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_model.logistic_problems import array_problem
@@ -91,11 +91,12 @@ def settings_of_sums(draw, n_classes):
     able = [
         name
         for name, needs in SOLVERS.items()
-        if not (needs.smooth_loss and loss in ("hinge", "epsilon_insensitive"))
+        if not (needs.losses in ("smooth", "bounded") and not LOSSES[loss].is_smooth)
+        and not (needs.losses == "bounded" and not LOSSES[loss].is_bounded)
         and not (needs.quadratic and not quadratic)
         and not (needs.l2 and (parameters["alpha"] == 0 or parameters["l1_ratio"] == 1))
         and not (needs.penalized and parameters["alpha"] == 0)
-        and not (needs.kinked and LOSSES[parameters["loss"]].is_smooth)
+        and not (needs.losses == "kinked" and LOSSES[loss].is_smooth)
         and not (is_softmax and not needs.multinomial)
     ]
     return {**parameters, "solver": draw(st.sampled_from(able))}
@@ -116,7 +117,11 @@ def test_finite_sums_never_claim_too_much_wherever_they_start(draws, seed, n_cla
     d = draws.draw(st.sampled_from([3, 40]))
     X, y = data(seed, n_classes, d)
     Model = FiniteSumClassifier if n_classes else FiniteSumRegressor
-    fixed = {"random_state": 0} if n_classes else {"random_state": 0, "epsilon": EPSILON}
+    fixed = (
+        {"random_state": 0}
+        if n_classes
+        else {"random_state": 0, "epsilon": EPSILON, "quantile": QUANTILE}
+    )
     before_classes = draws.draw(st.sampled_from([2, 3])) if n_classes else 0
     before, after = (draws.draw(settings_of_sums(k)) for k in (before_classes, n_classes))
     offset = draws.draw(st.sampled_from([0.0, 0.0, 10.0, 1e3])) * after["fit_intercept"]
@@ -193,7 +198,7 @@ def test_no_parameters_and_no_dual_point_of_a_finite_sum_prove_too_much(draws, s
         problem = SoftmaxSum(ArraySource(X, c=c), y.astype(np.int32), n_classes=3, **common)
     else:
         targets = 2.0 * y - 1 if loss in MARGINS else y
-        problem = FiniteSum(ArraySource(X, c=c), targets, loss=loss, epsilon=EPSILON, **common)
+        problem = FiniteSum(ArraySource(X, c=c), targets, loss=scalar_loss(loss), **common)
     zeros, theta = problem.zeros(), problem.zeros_like_scores()
     some = problem.project(0.1 * rng.standard_normal(zeros.shape))
     known = min(problem.evaluate(zeros).objective, problem.evaluate(some).objective)
@@ -259,7 +264,7 @@ def test_no_dual_point_of_bound_majorization_proves_too_much(
         assert dual_bound(problem, point, step * rng.standard_normal(point.Z.shape)) <= known
 
 
-@pytest.mark.parametrize("solver", [s for s in SOLVERS if not SOLVERS[s].kinked])
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if SOLVERS[s].losses != "kinked"])
 def test_start_of_the_function_has_an_intercept_only_where_it_is_fitted(solver):
     X, y = data(0, 0)
     arguments = {"alpha": 0.01, "solver": solver, "random_state": 0}
@@ -299,7 +304,9 @@ def test_warm_start_so_far_out_that_the_objective_overflows_is_a_cold_one(solver
             return
         model = BoundMajorizationLogisticRegression()
     else:
-        if SOLVERS[solver].kinked or (n_classes == 3 and not SOLVERS[solver].multinomial):
+        if SOLVERS[solver].losses == "kinked" or (
+            n_classes == 3 and not SOLVERS[solver].multinomial
+        ):
             return
         Model = FiniteSumClassifier if n_classes else FiniteSumRegressor
         model = Model(solver=solver, alpha=0.1, random_state=0)
