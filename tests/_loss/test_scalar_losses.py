@@ -104,15 +104,11 @@ def test_log_loss_implicit_solves_its_equation(q, margin, old):
 @given(m=st.floats(-600, 600), log_q=st.floats(-300, 300), old=st.floats(0, 5))
 def test_exponential_implicit_is_wrights_omega_function(loss, m, log_q, old):
     """log a + q a = m at x = q a, x + log x = m + log q."""
-    q = np.exp(log_q)
-    y = np.ones(1)
-    theta = 1 - old if loss == "poisson" else old - 1
-    f = m - q * old
+    q, f = np.exp(log_q), m - np.exp(log_q) * old
     assume(np.isclose(f + q * old, m, rtol=1e-12, atol=1e-12))
-    a = implicit_pulls(
-        loss, y, np.array([f if loss == "poisson" else -f]), np.array([q]), theta + 0 * y
-    )
-    a = 1 - a if loss == "poisson" else 1 + a
+    sign = 1 if loss == "poisson" else -1  # with y = 1 one is the other's mirror image
+    given = np.array([[1.0], [sign * f], [q], [sign * (1 - old)]])
+    a = 1 - sign * implicit_pulls(loss, *given)
     x = wrightomega(m + log_q)
     expected = x / q if x > 1 else np.exp(m - x)
     assert_allclose(a[0], expected, rtol=1e-9, atol=1e-14)
