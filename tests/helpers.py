@@ -9,6 +9,8 @@ from scipy import sparse
 from scipy.special import expit, xlogy
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._loss.scalar_losses import LOSSES
+
 SEEDS = st.integers(0, 2**32 - 1)
 STORAGES = {
     "dense": np.ascontiguousarray,
@@ -38,8 +40,14 @@ def assert_close(actual, expected, rtol=1e-12):
 
 # The losses of finite sums, for y in {-1, 1} or real
 
-EPSILON = 0.7
+EPSILON, QUANTILE = 0.7, 0.3
 MARGIN_LOSSES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
+LOG_LINKS = ["poisson", "gamma"]
+
+
+def scalar_loss(loss):
+    """The package's own, with this file's parameters."""
+    return LOSSES[loss].with_parameters(EPSILON, QUANTILE)
 
 
 def loss_value(loss, y, f):
@@ -55,7 +63,19 @@ def loss_value(loss, y, f):
         "squared_error": lambda: 0.5 * r**2,
         "huber": lambda: np.where(r <= EPSILON, 0.5 * r**2, EPSILON * r - 0.5 * EPSILON**2),
         "epsilon_insensitive": lambda: np.maximum(0, r - EPSILON),
+        "smooth_quantile": lambda: _smooth_check(y - f),
+        "poisson": lambda: np.exp(f) - y * f + xlogy(y, y) - y,
+        "gamma": lambda: y * np.exp(-f) + f - np.log(y) - 1,
     }[loss]()
+
+
+def _smooth_check(r):
+    low, high = (QUANTILE - 1) * EPSILON, QUANTILE * EPSILON
+    return np.select(
+        [r < low, r > high],
+        [(QUANTILE - 1) * (r - low / 2), QUANTILE * (r - high / 2)],
+        r**2 / (2 * EPSILON),
+    )
 
 
 def loss_pull(loss, y, f):
@@ -69,6 +89,9 @@ def loss_pull(loss, y, f):
         "squared_error": lambda: r,
         "huber": lambda: np.clip(r, -EPSILON, EPSILON),
         "epsilon_insensitive": lambda: np.sign(r) * (np.abs(r) > EPSILON),
+        "smooth_quantile": lambda: np.clip(r / EPSILON, QUANTILE - 1, QUANTILE),
+        "poisson": lambda: y - np.exp(f),
+        "gamma": lambda: y * np.exp(-f) - 1,
     }[loss]()
 
 
@@ -83,6 +106,9 @@ def conjugate(loss, y, theta):
         "squared_error": lambda: 0.5 * theta**2 - theta * y,
         "huber": lambda: 0.5 * theta**2 - theta * y,
         "epsilon_insensitive": lambda: EPSILON * np.abs(theta) - theta * y,
+        "smooth_quantile": lambda: 0.5 * EPSILON * theta**2 - theta * y,
+        "poisson": lambda: xlogy(y - theta, y - theta) + theta - xlogy(y, y),
+        "gamma": lambda: xlogy(1 + theta, 1 + theta) - theta - theta * np.log(y),
     }[loss]()
 
 
@@ -93,10 +119,20 @@ def domain(loss, y, rng):
         return 5 * y * share
     if loss in MARGIN_LOSSES:
         return y * share
+    if loss == "smooth_quantile":
+        return QUANTILE - share
+    if loss == "poisson":
+        return y - 5 * share
+    if loss == "gamma":
+        return 5 * share - 1
     return {"squared_error": 3.0, "huber": EPSILON, "epsilon_insensitive": 1.0}[loss] * (
         2 * share - 1
     )
 
 
 def targets(loss, n, rng):
-    return rng.choice([-1.0, 1.0], n) if loss in MARGIN_LOSSES else rng.normal(size=n)
+    if loss in MARGIN_LOSSES:
+        return rng.choice([-1.0, 1.0], n)
+    if loss == "poisson":
+        return rng.poisson(1.5, n).astype(float)
+    return rng.gamma(2.0, size=n) if loss == "gamma" else rng.normal(size=n)

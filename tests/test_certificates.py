@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import EPSILON, SEEDS, fit_quietly, loss_value
+from helpers import EPSILON, LOG_LINKS, QUANTILE, SEEDS, fit_quietly, loss_value, scalar_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_model.logistic_problems import array_problem
@@ -29,7 +29,7 @@ from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
 
 MARGINS = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
-RESIDUALS = ["squared_error", "huber", "epsilon_insensitive"]
+RESIDUALS = [name for name in LOSSES if name not in MARGINS]
 SIZES = (st.floats(-3, 6) | st.floats(6, 120)).map(lambda exponent: 10**exponent)
 # What float64 leaves open of an objective of size 1, or of this size.
 ROUNDING = 1e-11
@@ -44,6 +44,12 @@ def data(seed, n_classes, d=3):
     y = scores.argmax(axis=1) if n_classes > 2 else (scores[:, 0] > 0).astype(int)
     y[:n_classes] = np.arange(n_classes)
     return X, y
+
+
+def targets(loss, y):
+    """What a loss takes, made of numbers of any sign: themselves, or counts, or sizes."""
+    y = np.exp(y) if loss in LOG_LINKS else y
+    return np.ceil(y) if loss == "poisson" else y
 
 
 def mean_loss(loss, X, y, coef, intercept):
@@ -91,11 +97,12 @@ def settings_of_sums(draw, n_classes):
     able = [
         name
         for name, needs in SOLVERS.items()
-        if not (needs.smooth_loss and loss in ("hinge", "epsilon_insensitive"))
+        if not (needs.losses in ("smooth", "bounded") and not LOSSES[loss].is_smooth)
+        and not (needs.losses == "bounded" and not LOSSES[loss].is_bounded)
         and not (needs.quadratic and not quadratic)
         and not (needs.l2 and (parameters["alpha"] == 0 or parameters["l1_ratio"] == 1))
         and not (needs.penalized and parameters["alpha"] == 0)
-        and not (needs.kinked and LOSSES[parameters["loss"]].is_smooth)
+        and not (needs.losses == "kinked" and LOSSES[loss].is_smooth)
         and not (is_softmax and not needs.multinomial)
     ]
     return {**parameters, "solver": draw(st.sampled_from(able))}
@@ -116,16 +123,19 @@ def test_finite_sums_never_claim_too_much_wherever_they_start(draws, seed, n_cla
     d = draws.draw(st.sampled_from([3, 40]))
     X, y = data(seed, n_classes, d)
     Model = FiniteSumClassifier if n_classes else FiniteSumRegressor
-    fixed = {"random_state": 0} if n_classes else {"random_state": 0, "epsilon": EPSILON}
+    fixed = {"random_state": 0}
+    if not n_classes:
+        fixed |= {"epsilon": EPSILON, "quantile": QUANTILE}
     before_classes = draws.draw(st.sampled_from([2, 3])) if n_classes else 0
     before, after = (draws.draw(settings_of_sums(k)) for k in (before_classes, n_classes))
     offset = draws.draw(st.sampled_from([0.0, 0.0, 10.0, 1e3])) * after["fit_intercept"]
     X = X + offset
     first, second = (X.astype(draws.draw(st.sampled_from(["f4", "f8"]))) for _ in range(2))
     model = Model(**before, **fixed, warm_start=True, max_iter=draws.draw(st.sampled_from([2, 50])))
-    fit_quietly(model, first, data(seed, before_classes, d)[1])
+    fit_quietly(model, first, targets(before["loss"], data(seed, before_classes, d)[1]))
     if draws.draw(st.booleans()):
         draws.draw(overwritten(model))
+    y = targets(after["loss"], y)
     model.set_params(**after, step_size=draws.draw(st.sampled_from(["auto", 3.0])))
     fit_quietly(model.set_params(max_iter=draws.draw(st.sampled_from([1, 20]))), second, y)
     cold = Model(**{**after, "solver": "catalyst"}, **fixed, tol=1e-8, max_iter=500)
@@ -192,8 +202,8 @@ def test_no_parameters_and_no_dual_point_of_a_finite_sum_prove_too_much(draws, s
     if loss == "softmax":
         problem = SoftmaxSum(ArraySource(X, c=c), y.astype(np.int32), n_classes=3, **common)
     else:
-        targets = 2.0 * y - 1 if loss in MARGINS else y
-        problem = FiniteSum(ArraySource(X, c=c), targets, loss=loss, epsilon=EPSILON, **common)
+        y = 2.0 * y - 1 if loss in MARGINS else targets(loss, y)
+        problem = FiniteSum(ArraySource(X, c=c), y, loss=scalar_loss(loss), **common)
     zeros, theta = problem.zeros(), problem.zeros_like_scores()
     some = problem.project(0.1 * rng.standard_normal(zeros.shape))
     known = min(problem.evaluate(zeros).objective, problem.evaluate(some).objective)
@@ -259,7 +269,7 @@ def test_no_dual_point_of_bound_majorization_proves_too_much(
         assert dual_bound(problem, point, step * rng.standard_normal(point.Z.shape)) <= known
 
 
-@pytest.mark.parametrize("solver", [s for s in SOLVERS if not SOLVERS[s].kinked])
+@pytest.mark.parametrize("solver", [s for s in SOLVERS if SOLVERS[s].losses != "kinked"])
 def test_start_of_the_function_has_an_intercept_only_where_it_is_fitted(solver):
     X, y = data(0, 0)
     arguments = {"alpha": 0.01, "solver": solver, "random_state": 0}
@@ -299,7 +309,8 @@ def test_warm_start_so_far_out_that_the_objective_overflows_is_a_cold_one(solver
             return
         model = BoundMajorizationLogisticRegression()
     else:
-        if SOLVERS[solver].kinked or (n_classes == 3 and not SOLVERS[solver].multinomial):
+        spec = SOLVERS[solver]
+        if spec.losses == "kinked" or (n_classes == 3 and not spec.multinomial):
             return
         Model = FiniteSumClassifier if n_classes else FiniteSumRegressor
         model = Model(solver=solver, alpha=0.1, random_state=0)

@@ -10,9 +10,16 @@
 #     SQUARED_ERROR         r^2 / 2
 #     HUBER                 r^2 / 2 for |r| <= epsilon, epsilon |r| - epsilon^2 / 2 beyond
 #     EPSILON_INSENSITIVE   max(0, |r| - epsilon)
+#     SMOOTH_QUANTILE       max of a r - epsilon a^2 / 2 over a in [quantile - 1, quantile]: the check
+#                           loss max(quantile r, (quantile - 1) r) with its kink rounded off (Chen 2007)
+#     POISSON               exp(f) - y f + y log y - y, half of the deviance for the mean exp(f)
+#     GAMMA                 y exp(-f) + f - log y - 1, the same of gamma distributions
+#
+# The last two are one function: with D(a, s) = a log a - a s - a + exp(s) they are D(y, f) and
+# D(1, log y - f), and so are their Fenchel gaps, in which a is y - theta or 1 + theta.
 #
 # The dual variable of a row is theta = -l'(f), the pull on its prediction; a = y theta for margins.
-from libc.math cimport fabs
+from libc.math cimport exp, fabs, log
 
 cdef extern from "log_loss.h" nogil:
     double optland_exp_negative(double x)
@@ -26,11 +33,19 @@ cpdef enum LossKind:
     SQUARED_ERROR
     HUBER
     EPSILON_INSENSITIVE
+    SMOOTH_QUANTILE
+    POISSON
+    GAMMA
 
 
 cdef struct Loss:
     LossKind kind
-    double epsilon
+    double epsilon, quantile
+
+
+cdef inline Loss as_loss(loss):
+    """A `ScalarLoss` as kernels see it."""
+    return Loss(loss.kind, loss.epsilon, loss.quantile)
 
 
 cdef enum:
@@ -52,9 +67,52 @@ cdef inline double sigmoid(double x) noexcept nogil:
     return 1 / (1 + e) if x > 0 else e / (1 + e)
 
 
+cdef inline double exponential_gap(double a, double s) noexcept nogil:
+    """D(a, s) = a log a - a s - a + exp(s) >= 0."""
+    cdef double r
+    if a <= 0:
+        return exp(s)
+    r = log(a) - s
+    if fabs(r) < 0.03:  # r + exp(-r) - 1 by its series: what is left keeps its digits
+        return 0.5 * a * r * r * (1 - r / 3 * (1 - r / 4 * (1 - r / 5 * (1 - r / 6 * (1 - r / 7)))))
+    return a * (r - 1) + exp(s)
+
+
+cdef inline double exponential_implicit(double m, double q) noexcept nogil:
+    """The root a > 0 of log a + q a = m.
+
+    x = q a solves x + log x = m + log q: Wright's omega function, by the iteration of Fritsch,
+    Shafer and Crowley (1973), whose error is the fourth power of the last one.
+    """
+    cdef double r, x, z, t
+    cdef int _i
+    if q <= 0:
+        return exp(m)
+    r = m + log(q)
+    if r < -36:  # x is below the rounding of 1
+        return exp(m)
+    if r > 1:
+        x = r - log(r)
+    else:
+        x = exp(r)
+        x /= 1 + x
+    for _i in range(3):
+        z = r - x - log(x)
+        t = 2 * (1 + x) * (1 + x + 2 * z / 3)
+        x *= 1 + z / (1 + x) * (t - z) / (t - 2 * z)
+    return x / q if x > 1 else exp(m - x)
+
+
 cdef inline double loss_value(Loss loss, double y, double f) noexcept nogil:
     """l(y, f); LOG is in log_loss.h, vectorised."""
     cdef double t
+    if loss.kind == POISSON:
+        return exponential_gap(y, f)
+    if loss.kind == GAMMA:
+        return exponential_gap(1, log(y) - f)
+    if loss.kind == SMOOTH_QUANTILE:
+        t = clip((y - f) / loss.epsilon, loss.quantile - 1, loss.quantile)
+        return t * (y - f - 0.5 * loss.epsilon * t)
     if loss.kind <= HINGE:
         t = max(0.0, 1 - y * f)
         if loss.kind == SQUARED_HINGE:
@@ -82,11 +140,17 @@ cdef inline double loss_pull(Loss loss, double y, double f) noexcept nogil:
         if loss.kind == SMOOTH_HINGE:
             return y * clip(t, 0, 1)
         return y if t > 0 else 0.0
+    if loss.kind == POISSON:
+        return y - exp(f)
+    if loss.kind == GAMMA:
+        return exp(log(y) - f) - 1
     t = y - f
     if loss.kind == SQUARED_ERROR:
         return t
     if loss.kind == HUBER:
         return clip(t, -loss.epsilon, loss.epsilon)
+    if loss.kind == SMOOTH_QUANTILE:
+        return clip(t / loss.epsilon, loss.quantile - 1, loss.quantile)
     return 0.0 if fabs(t) <= loss.epsilon else (1.0 if t > 0 else -1.0)
 
 
@@ -124,7 +188,8 @@ cdef inline double loss_implicit(
     """theta' = -l'(f + q (theta' - theta)): the pull after the step that it causes, q >= 0.
 
     It is the exact maximiser of the dual in one coordinate, and (f' - f) / q for the proximal
-    point f' of q l. All but LOG are in closed form; `accuracy` is that of log_loss_implicit.
+    point f' of q l. LOG, POISSON and GAMMA iterate, LOG to the `accuracy` of log_loss_implicit; the
+    others are in closed form.
     """
     cdef double t
     if loss.kind == LOG:
@@ -137,9 +202,15 @@ cdef inline double loss_implicit(
             return y * clip(t / (1 + q), 0, 1)
         # t / q may overflow to infinity, which clip takes
         return y * (clip(t / q, 0, 1) if q > 0 else (1.0 if t > 0 else 0.0))
+    if loss.kind == POISSON:
+        return y - exponential_implicit(f + q * (y - theta), q)
+    if loss.kind == GAMMA:
+        return exponential_implicit(log(y) - f + q * (1 + theta), q) - 1
     t = y - f + q * theta
     if loss.kind == SQUARED_ERROR:
         return t / (1 + q)
+    if loss.kind == SMOOTH_QUANTILE:
+        return clip(t / (loss.epsilon + q), loss.quantile - 1, loss.quantile)
     if loss.kind == HUBER:
         return clip(t / (1 + q), -loss.epsilon, loss.epsilon)
     t = soft_threshold(t, loss.epsilon)
@@ -162,7 +233,15 @@ cdef inline double loss_fenchel_gap(Loss loss, double y, double f, double theta)
         if t >= 1:
             return (1 - a) * (t - 1 + 0.5 * (1 - a))
         return 0.5 * (t - a) * (t - a) if t > 0 else a * (0.5 * a - t)
+    if loss.kind == POISSON:
+        return exponential_gap(y - theta, f)
+    if loss.kind == GAMMA:
+        return exponential_gap(1 + theta, log(y) - f)
     t = y - f
+    if loss.kind == SMOOTH_QUANTILE:
+        a = clip(t / loss.epsilon, loss.quantile - 1, loss.quantile)
+        s = fabs(a - theta)  # beyond a bend all of the domain is on one side of a
+        return s * (fabs(t - loss.epsilon * a) + 0.5 * loss.epsilon * s)
     if loss.kind == EPSILON_INSENSITIVE:
         a = fabs(theta)
         s = t if theta >= 0 else -t  # the residual in theta's direction
@@ -185,4 +264,10 @@ cdef inline double loss_in_domain(Loss loss, double y, double theta) noexcept no
         return y * clip(y * theta, 0, 1)
     if loss.kind == HUBER:
         return clip(theta, -loss.epsilon, loss.epsilon)
+    if loss.kind == SMOOTH_QUANTILE:
+        return clip(theta, loss.quantile - 1, loss.quantile)
+    if loss.kind == POISSON:
+        return min(theta, y)
+    if loss.kind == GAMMA:
+        return max(theta, -1.0)
     return clip(theta, -1, 1)

@@ -12,19 +12,18 @@ cdef extern from "log_loss.h" nogil:
 
 
 def pulls(
-    LossKind kind,
-    double epsilon,
+    scalar_loss,
     const double[::1] y,
     const double[::1] c,
     const double[::1] f,
     double[::1] theta,  # OUT
 ):
     """theta_i = -l_i'(f_i); returns the sum of c_i l_i(f_i)."""
-    cdef Loss loss = Loss(kind, epsilon)
+    cdef Loss loss = as_loss(scalar_loss)
     cdef double total = 0
     cdef Py_ssize_t i, n = f.shape[0]
     cdef double[::1] terms
-    if kind == LOG:
+    if loss.kind == LOG:
         terms = np.empty(n)
         with nogil:
             total = optland_logistic_pulls(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
@@ -37,19 +36,18 @@ def pulls(
 
 
 def fenchel_gap(
-    LossKind kind,
-    double epsilon,
+    scalar_loss,
     const double[::1] y,
     const double[::1] c,
     const double[::1] f,
     const double[::1] theta,
 ):
     """Sum of c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i], the losses' part of the gap."""
-    cdef Loss loss = Loss(kind, epsilon)
+    cdef Loss loss = as_loss(scalar_loss)
     cdef double total = 0
     cdef Py_ssize_t i, n = f.shape[0]
     cdef double[::1] terms
-    if kind == LOG:
+    if loss.kind == LOG:
         terms = np.empty(n)
         with nogil:
             total = optland_logistic_fenchel_gap(n, &f[0], &y[0], &c[0], &theta[0], &terms[0])
@@ -60,9 +58,9 @@ def fenchel_gap(
     return total
 
 
-def in_domain(LossKind kind, double epsilon, const double[::1] y, const double[::1] theta):
+def in_domain(scalar_loss, const double[::1] y, const double[::1] theta):
     """Return the pulls nearest to theta at which the conjugates are finite."""
-    cdef Loss loss = Loss(kind, epsilon)
+    cdef Loss loss = as_loss(scalar_loss)
     cdef Py_ssize_t i
     nearest = np.empty(theta.shape[0])
     cdef double[::1] out = nearest

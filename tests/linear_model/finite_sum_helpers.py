@@ -1,7 +1,7 @@
 """What the estimators of finite sums allow, data for them, and their objective."""
 
 import numpy as np
-from helpers import EPSILON, loss_value
+from helpers import EPSILON, QUANTILE, loss_value
 from scipy import sparse
 
 from sklearn_optland._loss.scalar_losses import LOSSES
@@ -9,6 +9,8 @@ from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor
 
 CLASSIFIES = ["log_loss", "squared_hinge", "smooth_hinge", "hinge"]
 SMOOTH = [name for name, loss in LOSSES.items() if loss.is_smooth]
+# Of these, the losses whose second derivatives have no bound.
+UNBOUNDED = ["poisson", "gamma"]
 FULL_BATCH = ["newton", "cd", "interior-point"]
 PENALTIES = {  # l1_ratio, positive
     "l2": (0.0, False),
@@ -31,7 +33,9 @@ def estimator(loss, **parameters):
     """The estimator for a loss."""
     if loss in CLASSIFIES:
         return FiniteSumClassifier(loss, random_state=0, **parameters)
-    return FiniteSumRegressor(loss, epsilon=EPSILON, random_state=0, **parameters)
+    return FiniteSumRegressor(
+        loss, epsilon=EPSILON, quantile=QUANTILE, random_state=0, **parameters
+    )
 
 
 def allowed(solver, loss, penalty, n_classes=2):
@@ -40,6 +44,8 @@ def allowed(solver, loss, penalty, n_classes=2):
     if loss not in SMOOTH and solver not in ("interior-point", "sdca", "point-saga", "catalyst"):
         return False
     if loss in SMOOTH and solver == "interior-point":
+        return False
+    if loss in UNBOUNDED and solver in ("sag", "saga", "svrg", "miso", "katyusha"):
         return False
     if solver in ("newton", "interior-point", "sag", "point-saga") and (l1_ratio or positive):
         return False
@@ -53,8 +59,10 @@ def data(loss, seed, *, n=40, d=4, n_classes=2):
     X = rng.randn(n, d) * (rng.rand(n, d) < 0.7)
     scores = X @ rng.randn(d, n_classes if n_classes > 2 else 1) + 0.5
     noisy = scores + rng.randn(*scores.shape)
+    if loss == "poisson":
+        return X, np.append(rng.poisson(np.exp(0.5 * scores[1:, 0])), 1).astype(float)
     if loss not in CLASSIFIES:
-        return X, noisy[:, 0]
+        return X, np.exp(0.5 * noisy[:, 0]) if loss == "gamma" else noisy[:, 0]
     y = noisy.argmax(axis=1) if n_classes > 2 else (noisy[:, 0] > 0).astype(int)
     y[:n_classes] = np.arange(n_classes)
     return X, y

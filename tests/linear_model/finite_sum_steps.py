@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import EPSILON, targets
+from helpers import scalar_loss, targets
 
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
@@ -22,8 +22,7 @@ def terms(X, y, c, loss="log_loss", *, k=1, penalty=NONE, unit=0.0):
         y=y,
         c=c,
         k=k,
-        loss=LOSSES[loss],
-        epsilon=EPSILON,
+        loss=scalar_loss(loss),
         penalty=penalty,
         unit=unit,
     )

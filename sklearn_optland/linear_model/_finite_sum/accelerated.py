@@ -117,8 +117,7 @@ class Catalyst(Sdca):
 
     def start(self, W):
         problem, l2 = self.problem, self.problem.penalty.l2
-        curvature = problem.curvature if problem.loss.is_smooth else 1.0
-        longest = curvature * np.max(problem.c * problem.row_squares)
+        longest = problem.curvature * np.max(problem.c * problem.row_squares)
         # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
         self.kappa = max(longest - l2, 0.0) if longest > TINY else 1.0
         self.lowest = LOWEST * self.kappa

@@ -23,7 +23,7 @@ w = scale u + lag G makes a step cost the support of x_i.
 from cython cimport floating
 
 from sklearn_optland._loss.penalties cimport penalty_prox
-from sklearn_optland._loss.scalar_losses_fast cimport Loss, loss_implicit, loss_pull
+from sklearn_optland._loss.scalar_losses_fast cimport Loss, as_loss, loss_implicit, loss_pull
 from sklearn_optland._rows.row_access cimport row_add, row_dot, visit
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
@@ -57,7 +57,7 @@ cdef class _Steps:
         self.rows, self.y, self.c = problem.rows, problem.y, problem.c
         self.constants.x = self.rows.pointers()
         self.constants.y, self.constants.c = &self.y[0], &self.c[0]
-        self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+        self.constants.loss = as_loss(problem.loss)
         self.constants.unit = problem.unit
         self.constants.l1, self.constants.l2 = penalty.l1, penalty.l2
         self.constants.positive = penalty.positive

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
-from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES
+from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
 from sklearn_optland.linear_model._scores import (
@@ -316,7 +316,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
             return [SoftmaxSum(source, codes, n_classes=np.count_nonzero(present), **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
         return [
-            FiniteSum(source, np.where(positive, 1.0, -1.0), loss=self.loss, **common)
+            FiniteSum(source, np.where(positive, 1.0, -1.0), loss=LOSSES[self.loss], **common)
             for positive in positives
         ]
 

@@ -3,8 +3,7 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import csr_array
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -25,10 +24,17 @@ from sklearn_optland.linear_model._finite_sum.classifiers import (
     FiniteSumClassifier,
     is_probabilistic,
 )
-from sklearn_optland.linear_model._finite_sum.regressors import FiniteSumRegressor
-from sklearn_optland.linear_model._finite_sum.solve import PARAMETER_CONSTRAINTS, penalty_name
+from sklearn_optland.linear_model._finite_sum.regressors import (
+    FiniteSumRegressor,
+    LinearRegressorMixin,
+)
+from sklearn_optland.linear_model._finite_sum.solve import (
+    LOSS_CONSTRAINTS,
+    PARAMETER_CONSTRAINTS,
+    penalty_name,
+)
 from sklearn_optland.linear_model._finite_sum.strengths import strengths
-from sklearn_optland.linear_model._scores import LinearClassifier, linear_scores
+from sklearn_optland.linear_model._scores import LinearClassifier
 
 
 class _FiniteSumCV(CrossValidated, OptlandEstimator, BaseEstimator):
@@ -322,7 +328,7 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
     predict_log_proba = available_if(is_probabilistic)(LogLossClassifier.predict_log_proba)
 
 
-class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
+class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
     r"""Linear regression by finite sums with `alpha` and `l1_ratio` by cross-validation.
 
     It minimises
@@ -338,10 +344,14 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
+    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
+            "gamma"}, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
-        Where "huber" and "epsilon_insensitive" bend, in units of y.
+        Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
+        "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     alphas : int or array-like of shape (n_alphas,), default=100
         The strengths to try; a number of them means so many, evenly spaced in logarithms, from
         :func:`alpha_max` of all rows to `eps` of it. With an L1 share of 0, where that does not
@@ -437,7 +447,7 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
     _single = FiniteSumRegressor
     _parameter_constraints = {
         "loss": FiniteSumRegressor._parameter_constraints["loss"],
-        "epsilon": FiniteSumRegressor._parameter_constraints["epsilon"],
+        **LOSS_CONSTRAINTS,
         **_FiniteSumCV._parameter_constraints,
     }
 
@@ -446,6 +456,7 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
         loss="squared_error",
         *,
         epsilon=1.35,
+        quantile=0.5,
         alphas=100,
         eps=1e-3,
         l1_ratios=(0.0,),
@@ -465,6 +476,7 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
     ):
         self.loss = loss
         self.epsilon = epsilon
+        self.quantile = quantile
         self.alphas = alphas
         self.eps = eps
         self.l1_ratios = l1_ratios
@@ -515,23 +527,3 @@ class FiniteSumRegressorCV(RegressorMixin, _FiniteSumCV):
         if not self.refit:
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
         return self
-
-    def predict(self, X):
-        """Predict targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        targets : ndarray of shape (n_samples,)
-            Predicted values.
-        """
-        return linear_scores(self, X)
-
-    @property
-    def sparse_coef_(self):
-        """`coef_` as a CSR array of shape (1, n_features)."""
-        return csr_array(np.atleast_2d(self.coef_))

@@ -1,15 +1,14 @@
 """The solvers of finite sums as a function."""
 
-from numbers import Real
-
 import numpy as np
 from sklearn.utils import Bunch, check_array
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import (
+    LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
     solve,
     training_source,
@@ -23,7 +22,7 @@ from sklearn_optland.linear_model._finite_sum.solve import (
         "penalty": [StrOptions({"l2", "l1", "elasticnet", "none"})],
         "X": ["array-like", "sparse matrix"],
         "y": ["array-like"],
-        "epsilon": [Interval(Real, 0, None, closed="left")],
+        **LOSS_CONSTRAINTS,
         "sample_weight": ["array-like", None],
         "start": ["array-like", None],
     },
@@ -40,6 +39,7 @@ def finite_sum(
     l1_ratio=0.5,
     positive=False,
     epsilon=1.35,
+    quantile=0.5,
     sample_weight=None,
     fit_intercept=False,
     start=None,
@@ -57,7 +57,7 @@ def finite_sum(
     Parameters
     ----------
     loss : {"log_loss", "squared_hinge", "smooth_hinge", "hinge", "squared_error", "huber", \
-            "epsilon_insensitive"}
+            "epsilon_insensitive", "smooth_quantile", "poisson", "gamma"}
         The loss of a row.
     penalty : {"l2", "l1", "elasticnet", "none"}
         What `alpha` multiplies: half the squared norm, the L1 norm, their mean with weights
@@ -78,7 +78,10 @@ def finite_sum(
     positive : bool, default=False
         Whether coefficients must not be negative.
     epsilon : float, default=1.35
-        Where "huber" and "epsilon_insensitive" bend, in units of y.
+        Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
+        "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights, not all zero. Default: all 1.
     fit_intercept : bool, default=False
@@ -121,11 +124,12 @@ def finite_sum(
     c = row_weights(X, sample_weight)
     used = c > 0
     rows, targets, c = (X, y, c) if used.all() else (X[used], y[used], c[used])
-    LOSSES[loss].check_targets(targets, c)
+    scalar_loss = LOSSES[loss].with_parameters(epsilon, quantile)
+    scalar_loss.check_targets(targets, c)
     l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
     alpha = 0.0 if penalty == "none" else alpha
     source, common = training_source(rows, c, alpha, l1_ratio, positive, fit_intercept)
-    problem = FiniteSum(source, targets, loss=loss, epsilon=epsilon, **common)
+    problem = FiniteSum(source, targets, loss=scalar_loss, **common)
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():
         raise ValueError(

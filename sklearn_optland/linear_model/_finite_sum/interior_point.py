@@ -80,7 +80,7 @@ def lines(problem):
     """Slopes -s and values p at 0 of the lines whose positive parts the losses are."""
     if problem.loss.for_classes:
         return problem.y[None], np.ones((1, problem.n_samples))
-    y, epsilon = problem.y, problem.epsilon
+    y, epsilon = problem.y, problem.loss.epsilon
     s = np.ones((2, problem.n_samples))
     s[1] = -1.0
     return s, np.stack([y - epsilon, -y - epsilon])

@@ -128,7 +128,7 @@ def with_best_intercept(problem, W, scores):
     def balance(shift):
         _, pulls = problem.losses(scores + shift)
         pulled = problem.c * pulls
-        h = problem.c @ problem.loss.curvatures(pulls, problem.epsilon)
+        h = problem.c @ problem.loss.curvatures(problem.y, pulls)
         return np.array([pulled.sum()]), np.array([[h]]), BALANCED * np.abs(pulled).sum()
 
     if not problem.fit_intercept:
@@ -141,15 +141,16 @@ def curvatures(problem, point, is_far=False):
     """Second derivatives of the losses at a point, for the model of the objective there.
 
     Far from the optimum rows on flat and straight parts of their losses would let others pull
-    without end: there the model is a parabola that touches the loss and lies above it.
+    without end: there the model is a parabola that touches the loss and, if that is symmetric, lies
+    above it. It ends where the loss is least.
     """
     loss = problem.loss
-    h = loss.curvatures(point.pulls, problem.epsilon)
+    h = loss.curvatures(problem.y, point.pulls)
     if is_far and loss.rests:
         return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
         with np.errstate(divide="ignore", invalid="ignore"):
-            h = np.fmax(h, np.abs(point.pulls / (problem.y - point.scores)))
+            h = np.fmax(h, np.abs(point.pulls / (loss.best_scores(problem.y) - point.scores)))
     least = LEAST_CURVATURE if problem.penalty.l2 > 0 else LEAST_UNPENALIZED
     return np.maximum(h, least * problem.curvature)
 

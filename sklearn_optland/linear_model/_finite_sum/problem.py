@@ -59,10 +59,7 @@ class FiniteSum:
         The rows and their weights `c`, which are positive and sum to 1.
     y : ndarray of float64 of shape (n_samples,)
         Targets, or signs of the classes.
-    loss : str
-        A key of `LOSSES`.
-    epsilon : float
-        Of the losses that have one.
+    loss : ScalarLoss
     penalty : ElasticNet
     fit_intercept : bool
     coordinates : Coordinates, default=USERS_OWN
@@ -71,15 +68,13 @@ class FiniteSum:
 
     k = 1
 
-    def __init__(
-        self, source, y, *, loss, epsilon=0.0, penalty, fit_intercept, coordinates=USERS_OWN
-    ):
+    def __init__(self, source, y, *, loss, penalty, fit_intercept, coordinates=USERS_OWN):
         self.source, self.y, self.c = source, y, source.c
-        self.loss, self.epsilon = LOSSES[loss], epsilon
+        self.loss = loss
         self.penalty, self.fit_intercept = penalty, fit_intercept
         self.coordinates = coordinates
         self.n_samples, self.n_features = source.n_rows, source.n_columns
-        self.curvature = self.loss.curvature
+        self.curvature = loss.typical_curvature(y, self.c)
         self.passes = 0.0
         self.lower_bound = 0.0  # of the dual point 0: no loss and no penalty is negative
 
@@ -126,8 +121,10 @@ class FiniteSum:
 
     @cached_property
     def unit_of_scores(self):
-        """A size that scores may have: 1 of margins, else that of the targets."""
-        return 1.0 if self.loss.for_classes else float(np.sqrt(self.c @ self.y**2))
+        """A size that scores may have: 1 of margins and logarithms, else that of the targets."""
+        if self.loss.for_classes or self.loss.log_link:
+            return 1.0
+        return float(np.sqrt(self.c @ self.y**2))
 
     @cached_property
     def unit(self):
@@ -140,12 +137,11 @@ class FiniteSum:
 
     @cached_property
     def lipschitz(self):
-        """L_i of each row's loss, n c_i l_i, in w and b / unit; of hinges as if they had l'' <= 1.
+        """L_i of each row's loss, n c_i l_i, in w and b / unit; if l'' has no bound, as if it had.
 
         Their mean over uniformly drawn rows is the constant of the sum.
         """
-        curvature = self.curvature if self.loss.is_smooth else 1.0
-        return self.n_samples * self.c * curvature * (self.row_squares + self.unit**2)
+        return self.n_samples * self.c * self.curvature * (self.row_squares + self.unit**2)
 
     def zeros(self):
         """Return parameters that are all zero."""
@@ -188,18 +184,16 @@ class FiniteSum:
     def losses(self, scores):
         """Return the weighted sum of the losses and their pulls -l'."""
         theta = np.empty_like(scores)
-        kind = self.loss.kind
-        total = scalar_losses.pulls(kind, self.epsilon, self.y, self.c, scores, theta)
+        total = scalar_losses.pulls(self.loss, self.y, self.c, scores, theta)
         return total, theta
 
     def losses_gap(self, scores, theta):
         """Return sum_i c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i]."""
-        kind = self.loss.kind
-        return scalar_losses.fenchel_gap(kind, self.epsilon, self.y, self.c, scores, theta)
+        return scalar_losses.fenchel_gap(self.loss, self.y, self.c, scores, theta)
 
     def in_domain(self, theta):
         """Return the nearest pulls at which the conjugates of the losses are finite."""
-        return scalar_losses.in_domain(self.loss.kind, self.epsilon, self.y, theta)
+        return scalar_losses.in_domain(self.loss, self.y, theta)
 
     def balanced(self, theta):
         """Scale the pulls of the heavier sign down, so that the intercept feels none.
@@ -269,7 +263,7 @@ class FiniteSum:
 
     def metric(self, theta):
         """The matrix of `unpenalized.py` for all parameters, the rows' room at theta in it."""
-        return self.gram(self.c * self.loss.room(theta, self.epsilon))
+        return self.gram(self.c * self.loss.room(self.y, theta))
 
     def hessian(self, h):
         """[X 1]' diag(c h) [X 1], a copy; of a squared loss it is always the same."""
@@ -287,8 +281,8 @@ class FiniteSum:
 
     def moved(self, theta, z):
         """Return theta - room z, or a part of the way."""
-        step = self.loss.room(theta, self.epsilon) * z
-        if self.loss.largest_pull == np.inf and not self.loss.for_classes:
+        step = self.loss.room(self.y, theta) * z
+        if self.loss.is_square:
             return theta - step
         return self.in_domain(theta - step * min(1.0, MOST_ROOM / np.abs(z).max()))
 
@@ -337,7 +331,7 @@ class SoftmaxSum(FiniteSum):
     """
 
     def __init__(self, source, y, *, n_classes, **common):
-        super().__init__(source, y, loss="log_loss", **common)
+        super().__init__(source, y, loss=LOSSES["log_loss"], **common)
         self.k = n_classes
         self.curvature = 0.5
 

@@ -1,21 +1,50 @@
 """Linear regression by finite-sum solvers."""
 
-from numbers import Real
-
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import RegressorMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
-from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import LOSS_CONSTRAINTS, FiniteSumEstimator
 from sklearn_optland.linear_model._scores import linear_scores
 
 
-class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
+class LinearRegressorMixin(RegressorMixin):
+    """What regressors by finite sums share: predictions of the loss's kind, sparse coefficients."""
+
+    @property
+    def sparse_coef_(self):
+        """`coef_` as a CSR array of shape (1, n_features)."""
+        return csr_array(np.atleast_2d(self.coef_))
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        targets : ndarray of shape (n_samples,)
+            Predicted values: the scores, or what "poisson" and "gamma" predict, their
+            exponentials.
+        """
+        scores = linear_scores(self, X)
+        return np.exp(scores) if LOSSES[self.loss].log_link else scores
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = LOSSES[self.loss].log_link
+        return tags
+
+
+class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     r"""Linear regression by finite-sum solvers: SAG, SAGA, SVRG, SDCA and others.
 
     It minimises
@@ -30,14 +59,28 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
     - "squared_error": ½ r²;
     - "huber": ½ r² for abs(r) ≤ epsilon, epsilon abs(r) - ½ epsilon² beyond;
-    - "epsilon_insensitive": max(0, abs(r) - epsilon).
+    - "epsilon_insensitive": max(0, abs(r) - epsilon);
+    - "smooth_quantile": max(quantile r, (quantile - 1) r) with a parabola r² / (2 epsilon) for its
+      kink, between the residuals (quantile - 1) epsilon and quantile epsilon; it is nowhere lower
+      by more than ½ epsilon;
+
+    and with a log link, f being the logarithm of the prediction,
+
+    - "poisson": exp(f) - y f + y log y - y, y ≥ 0;
+    - "gamma": y exp(-f) + f - log y - 1, y > 0;
+
+    halves of the deviances of these distributions.
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
+    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
+            "gamma"}, default="squared_error"
         The loss of a row.
     epsilon : float, default=1.35
-        Where "huber" and "epsilon_insensitive" bend, in units of y.
+        Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
+        "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     solver : str, default="auto"
         The algorithm. One that cannot take the loss or the penalty is refused by `fit`, with
         the names of those that can.
@@ -186,7 +229,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
 
     _parameter_constraints = {
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
-        "epsilon": [Interval(Real, 0, None, closed="left")],
+        **LOSS_CONSTRAINTS,
         **FiniteSumEstimator._parameter_constraints,
     }
 
@@ -195,6 +238,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
         loss="squared_error",
         *,
         epsilon=1.35,
+        quantile=0.5,
         solver="auto",
         alpha=1e-4,
         l1_ratio=0.0,
@@ -209,6 +253,7 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     ):
         self.loss = loss
         self.epsilon = epsilon
+        self.quantile = quantile
         self.solver = solver
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -266,29 +311,10 @@ class FiniteSumRegressor(RegressorMixin, FiniteSumEstimator):
     def _problems(self, rows):
         """The problem, in a list as of classifiers."""
         X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
-        LOSSES[self.loss].check_targets(y, c)
+        loss = LOSSES[self.loss].with_parameters(self.epsilon, self.quantile)
+        loss.check_targets(y, c)
         source, common = self._source(X, c)
-        return [FiniteSum(source, y, loss=self.loss, epsilon=self.epsilon, **common)]
-
-    @property
-    def sparse_coef_(self):
-        """`coef_` as a CSR array of shape (1, n_features)."""
-        return csr_array(np.atleast_2d(self.coef_))
-
-    def predict(self, X):
-        """Predict targets.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        targets : ndarray of shape (n_samples,)
-            Predicted values.
-        """
-        return linear_scores(self, X)
+        return [FiniteSum(source, y, loss=loss, **common)]
 
 
 class _FixedSolverRegressor(FiniteSumRegressor):
@@ -299,6 +325,7 @@ class _FixedSolverRegressor(FiniteSumRegressor):
         loss="squared_error",
         *,
         epsilon=1.35,
+        quantile=0.5,
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
@@ -312,6 +339,7 @@ class _FixedSolverRegressor(FiniteSumRegressor):
     ):
         self.loss = loss
         self.epsilon = epsilon
+        self.quantile = quantile
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
@@ -337,10 +365,12 @@ class SAGARegressor(_FixedSolverRegressor):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber"}, default="squared_error"
+    loss : {"squared_error", "huber", "smooth_quantile"}, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
-        Where "huber" bends, in units of y.
+        Where "huber" bends, and the width of the bend of "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     alpha : float, default=1e-4
         Strength of the penalty.
     l1_ratio : float, default=0.0
@@ -462,10 +492,12 @@ class SVRGRegressor(_FixedSolverRegressor):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber"}, default="squared_error"
+    loss : {"squared_error", "huber", "smooth_quantile"}, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
-        Where "huber" bends, in units of y.
+        Where "huber" bends, and the width of the bend of "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     alpha : float, default=1e-4
         Strength of the penalty.
     l1_ratio : float, default=0.0
@@ -587,10 +619,14 @@ class SDCARegressor(_FixedSolverRegressor):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive"}, default="squared_error"
+    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
+            "gamma"}, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
-        Where "huber" and "epsilon_insensitive" bend, in units of y.
+        Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
+        "smooth_quantile", in units of y.
+    quantile : float, default=0.5
+        Which quantile "smooth_quantile" predicts.
     alpha : float, default=1e-4
         Strength of the penalty.
     l1_ratio : float, default=0.0

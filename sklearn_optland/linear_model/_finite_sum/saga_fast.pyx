@@ -21,7 +21,7 @@ from cython cimport floating
 import numpy as np
 
 from sklearn_optland._loss.penalties cimport penalty_prox
-from sklearn_optland._loss.scalar_losses_fast cimport Loss, loss_pull
+from sklearn_optland._loss.scalar_losses_fast cimport Loss, as_loss, loss_pull
 from sklearn_optland._rows.row_access cimport row_dot, visit
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
@@ -79,7 +79,7 @@ cdef class SagaSteps:
         else:
             self.y = problem.y
             self.constants.y = &self.y[0]
-            self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+            self.constants.loss = as_loss(problem.loss)
 
     def take(
         self,

@@ -33,7 +33,7 @@ class Sdca(RowSolver):
     def start(self, W):
         problem = self.problem
         self.l2 = problem.penalty.l2 + self.kappa
-        curvature = problem.curvature if problem.loss.is_smooth else 1.0
+        curvature = problem.curvature
         self.rho = 0.0
         if problem.fit_intercept:
             self.rho = curvature / problem.n_samples

@@ -26,7 +26,7 @@ from libc.math cimport INFINITY, log, sqrt
 import numpy as np
 
 from sklearn_optland._loss.penalties cimport DualPenalty, penalty_prox
-from sklearn_optland._loss.scalar_losses_fast cimport Loss, loss_implicit, loss_pull
+from sklearn_optland._loss.scalar_losses_fast cimport Loss, as_loss, loss_implicit, loss_pull
 from sklearn_optland._rows.row_access cimport row_add, row_dot, visit
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
@@ -96,7 +96,7 @@ cdef class SdcaSteps:
         else:
             self.y = problem.y
             self.constants.y = &self.y[0]
-            self.constants.loss = Loss(problem.loss.kind, problem.epsilon)
+            self.constants.loss = as_loss(problem.loss)
 
     def take(
         self,

@@ -44,6 +44,11 @@ PATIENCE = 0.5
 ROUNDING = (1000 * np.finfo(float).eps) ** 2
 UNEVEN_ADVICE = "Weights or lengths of the rows differ much: set sampling='lipschitz'."
 
+# Parameters of losses for regression.
+LOSS_CONSTRAINTS = {
+    "epsilon": [Interval(Real, 0, None, closed="left")],
+    "quantile": [Interval(Real, 0, 1, closed="neither")],
+}
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", *SOLVERS})],
     "alpha": [Interval(Real, 0, None, closed="left")],
@@ -84,7 +89,7 @@ class Descent:
         self.point = self.best = None  # the last one evaluated, and the best
         self.zeros = problem.zeros()
         self.at_zero, pulls = problem.losses(problem.zeros_like_scores())
-        self.gap_per_move = 0.5 / (problem.curvature if problem.loss.is_smooth else 1.0)
+        self.gap_per_move = 0.5 / problem.curvature
         self.scale = None
         if not problem.has_dual_bound:
             self.scale = problem.gradient_norm_at_zero(pulls)

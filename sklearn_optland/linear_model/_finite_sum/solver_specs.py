@@ -31,15 +31,14 @@ class SolverSpec:
     Parameters
     ----------
     solver : type
-    smooth_loss : bool
+    losses : {"bounded", "smooth", "kinked", "any"}
+        Those that have a bounded second derivative, no kink, or a kink.
     l2 : bool
         A positive L2 part of the penalty.
     quadratic : bool
         No other part.
     penalized : bool
         Any penalty.
-    kinked : bool
-        A loss that is not smooth.
     multinomial : bool
         Whether it takes several scores a row.
     accelerated : bool
@@ -47,21 +46,22 @@ class SolverSpec:
     """
 
     solver: type
-    smooth_loss: bool = True
+    losses: str = "bounded"
     l2: bool = False
     quadratic: bool = False
     penalized: bool = False
-    kinked: bool = False
     multinomial: bool = False
     accelerated: bool = False
 
     def lacks(self, problem):
         """Return what the solver misses, in words; None if nothing."""
-        penalty = problem.penalty
-        if self.smooth_loss and not problem.loss.is_smooth:
-            return f"needs a smooth loss, {problem.loss.name!r} is not"
-        if self.kinked and problem.loss.is_smooth:
-            return f"is for losses with a kink, {problem.loss.name!r} has none"
+        penalty, loss = problem.penalty, problem.loss
+        if self.losses in ("bounded", "smooth") and not loss.is_smooth:
+            return f"needs a smooth loss, {loss.name!r} is not"
+        if self.losses == "bounded" and not loss.is_bounded:
+            return f"needs a loss whose second derivative is bounded, that of {loss.name!r} is not"
+        if self.losses == "kinked" and loss.is_smooth:
+            return f"is for losses with a kink, {loss.name!r} has none"
         if problem.k > 1 and not self.multinomial:
             return "takes no multinomial log_loss"
         if self.quadratic and not penalty.is_quadratic:
@@ -74,21 +74,17 @@ class SolverSpec:
 
 
 SOLVERS = {
-    "newton": SolverSpec(Newton, l2=True, quadratic=True, multinomial=True),
-    "cd": SolverSpec(CoordinateDescent, penalized=True),
-    "interior-point": SolverSpec(
-        InteriorPoint, smooth_loss=False, kinked=True, l2=True, quadratic=True
-    ),
+    "newton": SolverSpec(Newton, losses="smooth", l2=True, quadratic=True, multinomial=True),
+    "cd": SolverSpec(CoordinateDescent, losses="smooth", penalized=True),
+    "interior-point": SolverSpec(InteriorPoint, losses="kinked", l2=True, quadratic=True),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
     "saga": SolverSpec(Saga, multinomial=True),
     "svrg": SolverSpec(Svrg, multinomial=True),
-    "sdca": SolverSpec(Sdca, smooth_loss=False, l2=True, multinomial=True),
+    "sdca": SolverSpec(Sdca, losses="any", l2=True, multinomial=True),
     "miso": SolverSpec(Miso, l2=True, multinomial=True),
     "katyusha": SolverSpec(Katyusha, l2=True, accelerated=True),
-    "point-saga": SolverSpec(
-        PointSaga, smooth_loss=False, l2=True, quadratic=True, accelerated=True
-    ),
-    "catalyst": SolverSpec(Catalyst, smooth_loss=False, multinomial=True, accelerated=True),
+    "point-saga": SolverSpec(PointSaga, losses="any", l2=True, quadratic=True, accelerated=True),
+    "catalyst": SolverSpec(Catalyst, losses="any", multinomial=True, accelerated=True),
 }
 
 

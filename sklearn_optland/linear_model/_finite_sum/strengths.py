@@ -148,8 +148,7 @@ def _best_constant(problem):
 
     def at(b):
         theta = np.empty(len(y))
-        kind, epsilon = problem.loss.kind, problem.epsilon
-        loss = scalar_losses.pulls(kind, epsilon, y, c, np.full(len(y), b), theta)
+        loss = scalar_losses.pulls(problem.loss, y, c, np.full(len(y), b), theta)
         return loss, theta, c @ theta
 
     low, high = _bracket(lambda b: at(b)[2], y[0], y[-1])
