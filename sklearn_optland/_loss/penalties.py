@@ -50,13 +50,17 @@ class ElasticNet:
 
     def subgradient(self, w, v):
         """Return the subgradient at a feasible w that is nearest to v."""
-        at_zero = np.minimum(v, self.l1)
+        nearest = np.minimum(v, self.l1)
         if not self.positive:
-            at_zero = np.maximum(at_zero, -self.l1)
-        return np.where(w == 0, at_zero, self.l2 * w + self.l1 * np.sign(w))
+            nearest = np.maximum(nearest, -self.l1, out=nearest)
+        used = w != 0
+        nearest[used] = self.l2 * w[used] + self.l1 * np.sign(w[used])
+        return nearest
 
     def fenchel_gap(self, w, v):
         """Return penalty(w) + conjugate(v) - w'v >= 0, as a sum of terms that are not negative."""
+        used = (w != 0) | ((v if self.positive else np.abs(v)) > self.l1)  # the other terms are 0
+        w, v = w[used], v[used]
         sign = 1.0 if self.positive else np.where(v < 0, -1.0, 1.0)
         along, v = sign * w, sign * v  # w in the direction of v, and v >= 0 unless positive
         size = np.abs(w)

@@ -51,7 +51,7 @@ def allowed(solver, loss, penalty, n_classes=2):
         return False
     if solver in ("sdca", "miso", "katyusha") and l1_ratio == 1:
         return False
-    return not (n_classes > 2 and loss == "log_loss" and solver in ("cd", "katyusha", "point-saga"))
+    return not (n_classes > 2 and loss == "log_loss" and solver in ("katyusha", "point-saga"))
 
 
 def data(loss, seed, *, n=40, d=4, n_classes=2):

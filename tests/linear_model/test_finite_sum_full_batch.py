@@ -5,7 +5,8 @@ import pytest
 from helpers import fit_quietly
 from linear_model.finite_sum_helpers import data, estimator, objective
 from scipy import sparse
-from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
+from sklearn.base import clone
+from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
 from sklearn.svm import SVC
 
 from sklearn_optland.linear_model import (
@@ -15,7 +16,7 @@ from sklearn_optland.linear_model import (
     alpha_max,
     regularization_path,
 )
-from sklearn_optland.linear_model._finite_sum import coordinate_descent
+from sklearn_optland.linear_model._finite_sum import coordinate_models
 
 
 def wide(n=60, d=900, seed=0):
@@ -145,7 +146,7 @@ def test_a_path_is_the_fits_along_it(l1_ratio, loss):
 
 
 def test_auto_goes_on_where_coordinate_descent_ends_early(monkeypatch):
-    monkeypatch.setattr(coordinate_descent, "MAX_SPENT", -1)
+    monkeypatch.setattr(coordinate_models, "MAX_SPENT", -1)
     X, y = data("squared_error", 0, n=80)
     model = FiniteSumRegressor(alpha=0.01, l1_ratio=0.5).fit(X, y)
     assert model.solver_ in ("sdca", "catalyst")
@@ -163,3 +164,28 @@ def test_rows_that_a_huber_fit_starts_far_from_do_not_mislead_it():
     assert model.certificate_.reached
     exact = LinearRegression().fit(X[20:], y[20:])
     np.testing.assert_allclose(model.coef_, exact.coef_, rtol=0.01)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("n", "d"), [(150, 8), (60, 300)])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_l1_of_several_classes_is_what_scikit_learn_finds(l1_ratio, n, d, fit_intercept, storage):
+    rng = np.random.RandomState(0)
+    X = rng.randn(n, d) * (rng.rand(n, d) < 0.5)
+    y = (X[:, :3] + 0.5 * rng.randn(n, 3)).argmax(axis=1)
+    s = rng.randint(1, 3, n).astype(float)
+    alpha = 0.02
+    settings = {"l1_ratio": l1_ratio, "fit_intercept": fit_intercept}
+    ours = FiniteSumClassifier(alpha=alpha, tol=1e-10, **settings)
+    ours.fit(storage(X), y, sample_weight=s)
+    assert ours.solver_ == "cd"
+    assert ours.certificate_.reached
+    theirs = LogisticRegression(solver="saga", C=1 / (alpha * s.sum()), **settings)
+    theirs.set_params(tol=1e-9, max_iter=20_000, random_state=0)
+    theirs.fit(X, y, sample_weight=s)
+    value = objective(ours, X, y, s)
+    ours_there = clone(ours).fit(X, y)
+    ours_there.coef_, ours_there.intercept_ = theirs.coef_, theirs.intercept_
+    assert value <= objective(ours_there, X, y, s) + ours.certificate_.value
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=2e-4)

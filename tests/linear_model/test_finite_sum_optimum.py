@@ -136,7 +136,9 @@ def test_every_allowed_fit_reaches_the_optimum(
 
 
 @pytest.mark.parametrize("penalty", ["l2", "elastic net", "l1"])
-@pytest.mark.parametrize("solver", ["auto", "sag", "saga", "svrg", "sdca", "miso", "catalyst"])
+@pytest.mark.parametrize(
+    "solver", ["auto", "cd", "sag", "saga", "svrg", "sdca", "miso", "catalyst"]
+)
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_multinomial_log_loss(fit_intercept, storage, solver, penalty, global_random_seed):

@@ -200,7 +200,7 @@ def test_gradient_norm_of_many_columns_depends_neither_on_units_nor_on_offsets(p
         problem = FiniteSum(
             ArraySource(A, c=c),
             y,
-            loss="squared_error",
+            loss=LOSSES["squared_error"],
             penalty=ElasticNet(0.0, 0.0, positive),
             fit_intercept=True,
         )

@@ -13,6 +13,13 @@ end. A violation is (H_jj + l2) |step|.
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
+    softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
+                      several scores a row, whose curvatures are c (diag p - p p'). A coordinate is a
+                      column for one class a; with z the change of the scores, its pull is
+                      sum_i x_i c_i [theta_ia - p_ia (z_ia - p_i'z_i)]. Rows of A are columns of X
+                      times the roots of c, and so are
+                          r_a = sqrt(c) (theta_a - p_a z_a),   s = sqrt(c) sum_a p_a z_a
+                      of which A (r_a + p_a s) are the pulls; a step costs a row of A
 """
 from cython cimport floating
 from libc.math cimport fabs
@@ -181,6 +188,183 @@ def descend_columns(
                         daxpy(&size, &step, <double*>a, &one, &u[0], &one)
                     else:
                         row_add(a, index, length, step, &u[0])
+            if worst <= tol:
+                if over_all:
+                    break
+                over_all = True
+            else:
+                over_all = False
+    return epoch
+
+
+cdef inline double softmax_pull(
+    const double* a, const int* index, Py_ssize_t size, const double* r, const double* p,
+    const double* s,
+) noexcept nogil:
+    """a'(r + p s)."""
+    cdef double one = 0, other = 0
+    cdef Py_ssize_t t = 0
+    cdef int i, j
+    if index == NULL:
+        while t + 2 <= size:
+            one += a[t] * (r[t] + p[t] * s[t])
+            other += a[t + 1] * (r[t + 1] + p[t + 1] * s[t + 1])
+            t += 2
+        for t in range(t, size):
+            one += a[t] * (r[t] + p[t] * s[t])
+        return one + other
+    while t + 2 <= size:
+        i, j = index[t], index[t + 1]
+        one += a[t] * (r[i] + p[i] * s[i])
+        other += a[t + 1] * (r[j] + p[j] * s[j])
+        t += 2
+    for t in range(t, size):
+        i = index[t]
+        one += a[t] * (r[i] + p[i] * s[i])
+    return one + other
+
+
+cdef inline void softmax_move(
+    const double* a, const int* index, Py_ssize_t size, double step, double* r, const double* p,
+    double* s,
+) noexcept nogil:
+    """z += step a."""
+    cdef Py_ssize_t t, i
+    cdef double moved
+    for t in range(size):
+        i = t if index == NULL else index[t]
+        moved = step * a[t] * p[i]
+        r[i] -= moved
+        s[i] += moved
+
+
+def softmax_curvatures(
+    Rows A not None,
+    const int[::1] columns,  # of the coordinates: rows of A
+    const int[::1] classes,  # of the coordinates
+    const double[:, ::1] P,  # classes x rows
+    double[::1] out,  # OUT
+):
+    """The diagonal of H: A^2 (p (1 - p))."""
+    cdef Py_ssize_t j, t, i, length
+    cdef const double* a
+    cdef const int* index
+    cdef const double* p
+    cdef double total
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for j in range(columns.shape[0]):
+            a = row_at(&x, <double>0, columns[j], &index, &length)
+            p = &P[classes[j], 0]
+            total = 0
+            for t in range(length):
+                i = t if index == NULL else index[t]
+                total += a[t] * a[t] * p[i] * (1 - p[i])
+            out[j] = total
+
+
+def softmax_changes(
+    Rows A not None,
+    const int[::1] columns,
+    const int[::1] classes,
+    const double[::1] step,
+    double[:, ::1] Z,  # IN / OUT: classes x rows
+):
+    """Z_a += A' step, of the coordinates of each class a."""
+    cdef Py_ssize_t j, t, length
+    cdef const double* a
+    cdef const int* index
+    cdef double* z
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for j in range(step.shape[0]):
+            a = row_at(&x, <double>0, columns[j], &index, &length)
+            z = &Z[classes[j], 0]
+            for t in range(length):
+                z[t if index == NULL else index[t]] += step[j] * a[t]
+
+
+def softmax_felt(
+    Rows A not None,
+    const int[::1] columns,
+    const int[::1] classes,
+    const double[:, ::1] R,  # classes x rows
+    double[::1] out,  # OUT
+):
+    """A R_a, of the coordinates of each class a."""
+    cdef Py_ssize_t j, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for j in range(out.shape[0]):
+            a = row_at(&x, <double>0, columns[j], &index, &length)
+            out[j] = row_dot(a, index, length, &R[classes[j], 0], 1)
+
+
+def softmax_metric(const double[:, ::1] P, double[:, ::1] Z):  # Z: IN / OUT
+    """(diag p - p p') z of each row."""
+    cdef Py_ssize_t n = P.shape[1], k = P.shape[0], e, i, first, last
+    cdef double s[512]
+    with nogil:
+        for first in range(0, n, 512):
+            last = min(first + 512, n)
+            for i in range(last - first):
+                s[i] = 0
+            for e in range(k):
+                for i in range(first, last):
+                    s[i - first] += P[e, i] * Z[e, i]
+            for e in range(k):
+                for i in range(first, last):
+                    Z[e, i] = P[e, i] * (Z[e, i] - s[i - first])
+
+
+def descend_softmax(
+    Rows A not None,
+    const int[::1] columns,
+    const int[::1] classes,
+    const double[:, ::1] P,
+    const double[::1] curvatures,  # of the coordinates, then of the intercepts
+    const double[::1] roots,  # of c: the column of the intercepts; empty without
+    double[:, ::1] r,  # IN / OUT
+    double[::1] s,  # IN / OUT
+    double[::1] w,  # IN / OUT
+    double[::1] b,  # IN / OUT: the changes of the intercepts
+    double l1,
+    double l2,
+    bint positive,
+    double tol,
+    Py_ssize_t max_epochs,
+):
+    """Descend in columns for single classes, and in each epoch in all intercepts; the epochs."""
+    cdef Py_ssize_t d = w.shape[0], n = s.shape[0], k = P.shape[0], epoch = 0, j, e, length
+    cdef double step, pull, worst = 0
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    cdef bint over_all = True
+    with nogil:
+        while epoch < max_epochs:
+            epoch += 1
+            worst = 0
+            for e in range(k if roots.shape[0] else 0):
+                if curvatures[d + e] > 0:
+                    pull = softmax_pull(&roots[0], NULL, n, &r[e, 0], &P[e, 0], &s[0])
+                    step = pull / curvatures[d + e]
+                    b[e] += step
+                    worst = max(worst, fabs(pull))
+                    softmax_move(&roots[0], NULL, n, step, &r[e, 0], &P[e, 0], &s[0])
+            for j in range(d):
+                if not over_all and w[j] == 0:
+                    continue
+                e = classes[j]
+                a = row_at(&x, <double>0, columns[j], &index, &length)
+                pull = softmax_pull(a, index, length, &r[e, 0], &P[e, 0], &s[0])
+                step = coordinate_step(w[j], pull, curvatures[j], l1, l2, positive)
+                if step != 0:
+                    w[j] += step
+                    worst = max(worst, (curvatures[j] + l2) * fabs(step))
+                    softmax_move(a, index, length, step, &r[e, 0], &P[e, 0], &s[0])
             if worst <= tol:
                 if over_all:
                     break

@@ -73,7 +73,7 @@ def proximal_newton(problem, point, minimize):
         direction, added = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
-        slope = penalty.value(w + v) - penalty.value(w) - problem.c @ (point.pulls * added)
+        slope = penalty.value(w + v) - penalty.value(w) - problem.gain(point.pulls, added)
         rounding = EPS * point.objective
         is_blind = abs(slope) <= rounding  # objectives no longer tell; certificates may
         if slope > rounding or not direction.any():
@@ -101,11 +101,13 @@ def step_length(problem, point, direction, added, slope, rounding):
         return 1.0  # the model is the objective
     penalty = problem.penalty
     w, v = point.W[:-1], direction[:-1]
+    used = (w != 0) | (v != 0)
+    w, v = w[used], v[used]
 
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)
         rise = loss + penalty.value(w + t * v) - point.objective
-        return rise, penalty.slope(w + t * v, v) - problem.c @ (pulls * added)
+        return rise, penalty.slope(w + t * v, v) - problem.gain(pulls, added)
 
     rise, end = along(1.0)
     if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
@@ -127,14 +129,13 @@ def with_best_intercept(problem, W, scores):
 
     def balance(shift):
         _, pulls = problem.losses(scores + shift)
-        pulled = problem.c * pulls
-        h = problem.c @ problem.loss.curvatures(problem.y, pulls)
-        return np.array([pulled.sum()]), np.array([[h]]), BALANCED * np.abs(pulled).sum()
+        imbalance, hessian = problem.at_intercept(pulls)
+        return imbalance, hessian, BALANCED * np.sum(problem.c @ np.abs(pulls))
 
     if not problem.fit_intercept:
         return W, scores
-    shift = balance(0.0)[0] if problem.loss.is_square else best_shift(balance, np.zeros(1))
-    return np.append(W[:-1], W[-1] + shift), scores + shift
+    shift = balance(0.0)[0] if problem.loss.is_square else best_shift(balance, np.zeros(problem.k))
+    return np.concatenate([W[:-1], np.reshape(W[-1] + shift, W[-1:].shape)]), scores + shift
 
 
 def curvatures(problem, point, is_far=False):
@@ -144,6 +145,9 @@ def curvatures(problem, point, is_far=False):
     without end: there the model is a parabola that touches the loss and, if that is symmetric, lies
     above it. It ends where the loss is least.
     """
+    least = LEAST_CURVATURE if problem.penalty.l2 > 0 else LEAST_UNPENALIZED
+    if problem.k > 1:  # probabilities, of which those curvatures are made
+        return (problem.probabilities(point.pulls) + least) / (1 + problem.k * least)
     loss = problem.loss
     h = loss.curvatures(problem.y, point.pulls)
     if is_far and loss.rests:
@@ -151,7 +155,6 @@ def curvatures(problem, point, is_far=False):
     if is_far and not (loss.for_classes or loss.is_square):
         with np.errstate(divide="ignore", invalid="ignore"):
             h = np.fmax(h, np.abs(point.pulls / (loss.best_scores(problem.y) - point.scores)))
-    least = LEAST_CURVATURE if problem.penalty.l2 > 0 else LEAST_UNPENALIZED
     return np.maximum(h, least * problem.curvature)
 
 

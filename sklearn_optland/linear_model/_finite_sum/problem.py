@@ -187,6 +187,15 @@ class FiniteSum:
         total = scalar_losses.pulls(self.loss, self.y, self.c, scores, theta)
         return total, theta
 
+    def gain(self, pulls, added):
+        """Return by how much the losses would fall if they were straight: sum_i c_i theta_i f_i."""
+        return float(np.sum(self.c @ (pulls * added)))
+
+    def at_intercept(self, pulls):
+        """Return what the intercept feels of the pulls at W, and its second derivative."""
+        h = self.loss.curvatures(self.y, pulls)
+        return np.array([self.c @ pulls]), np.array([[self.c @ h]])
+
     def losses_gap(self, scores, theta):
         """Return sum_i c_i [l_i(f_i) + l_i*(-theta_i) + theta_i f_i]."""
         return scalar_losses.fenchel_gap(self.loss, self.y, self.c, scores, theta)
@@ -347,24 +356,28 @@ class SoftmaxSum(FiniteSum):
         log_loss.softmax(scores, P)
         return loss, -_less_own_class(P, self.y)
 
-    def _probabilities(self, theta):
+    def at_intercept(self, pulls):
+        return self.c @ pulls, class_curvature(self.probabilities(pulls), self.c)
+
+    def probabilities(self, theta):
+        """Return p_i of theta_i = e_y - p_i."""
         P = -theta
         P[np.arange(self.n_samples), self.y] += 1.0
         return P
 
     def losses_gap(self, scores, theta):
         """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
-        return self.c @ divergences(self._probabilities(theta), scores)
+        return self.c @ divergences(self.probabilities(theta), scores)
 
     def in_domain(self, theta):
-        P = self._probabilities(theta)
+        P = self.probabilities(theta)
         if not (P < 0).any():
             return theta
         P = np.maximum(P, 0.0)
         return -_less_own_class(P / P.sum(axis=1, keepdims=True), self.y)
 
     def metric(self, theta):
-        P, d = self._probabilities(theta), self.n_features + 1
+        P, d = self.probabilities(theta), self.n_features + 1
         blocks = np.empty((d, self.k, d, self.k))
         for a in range(self.k):
             for b in range(a):
@@ -373,7 +386,7 @@ class SoftmaxSum(FiniteSum):
         return blocks.reshape(d * self.k, d * self.k)
 
     def moved(self, theta, z):
-        P = self._probabilities(theta)
+        P = self.probabilities(theta)
         z = z - np.sum(P * z, axis=1, keepdims=True)
         step = P * z * min(1.0, MOST_ROOM / np.abs(z).max())
         return -_less_own_class(P + step, self.y)
@@ -383,7 +396,7 @@ class SoftmaxSum(FiniteSum):
 
         A mixture with a constant row takes what rounding leaves.
         """
-        P = self._probabilities(theta)
+        P = self.probabilities(theta)
         target = np.bincount(self.y, weights=self.c, minlength=self.k)
         P = _balanced_probabilities(P, self.c, target)
         mass = self.c @ P

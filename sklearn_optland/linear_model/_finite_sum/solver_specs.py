@@ -75,7 +75,7 @@ class SolverSpec:
 
 SOLVERS = {
     "newton": SolverSpec(Newton, losses="smooth", l2=True, quadratic=True, multinomial=True),
-    "cd": SolverSpec(CoordinateDescent, losses="smooth", penalized=True),
+    "cd": SolverSpec(CoordinateDescent, losses="smooth", penalized=True, multinomial=True),
     "interior-point": SolverSpec(InteriorPoint, losses="kinked", l2=True, quadratic=True),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
     "saga": SolverSpec(Saga, multinomial=True),

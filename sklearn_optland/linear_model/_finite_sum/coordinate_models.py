@@ -1,0 +1,355 @@
+"""Coordinate descent for smooth losses: minimises the models of a proximal Newton method.
+
+A model is  -v'(w - w0) + (w - w0)'H(w - w0) / 2 + penalty(w),  with the intercept minimised out: H
+is that of columns which are centred in the metric of the curvatures. Coordinate descent finds the
+support; on it and with its signs the model is a square, and one linear system takes it to the
+minimum there, or as far as the signs hold.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
+from sklearn_optland._rows.rows import as_rows, with_single_entries
+from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
+    chosen_columns,
+    count_chosen,
+    descend_columns,
+    descend_gram,
+    scaled_columns,
+)
+from sklearn_optland.linear_model._finite_sum.newton import inverse_of
+from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
+
+# Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
+# each fit that uses it, and up to this number.
+FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 2000
+# Columns up to which the working set is all of them; else the first set, and how many times the
+# support the others are at most.
+ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
+# Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
+# share of l1, as strong rules have it.
+ALL_GRAM_COLUMNS, NEAR = 100, 0.9
+# Epochs while violators are left out; those before the first solution on the support, and how many
+# times these a model may have; the most products of a solution.
+FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
+# Epochs of a whole fit, in passes over the data.
+MAX_SPENT = 3000
+# Products in the time that a solution on a small support takes at least.
+SOLUTION = 100_000
+# Of the largest violation at the start: what is left of a model that is not the last. Near the
+# optimum Newton's method squares it.
+LEAST, MOST = 0.01, 0.1
+# Of the largest violation on the support: what a solution there leaves.
+SOLVED = 0.1
+# Of the tolerance: the gap that a model may leave.
+GAP = 0.2
+TINY = 1e-300
+
+
+class Models:
+    """The models of a problem, at one point after the other.
+
+    Parameters
+    ----------
+    problem : FiniteSum
+    tol : float
+        Of the gap, relative to the objective.
+    """
+
+    def __init__(self, problem, tol):
+        self.problem, self.tol = problem, tol
+        self.is_exact = problem.loss.is_square  # one model, that of all points
+        self.spent = 0  # values that epochs have visited
+
+    def __call__(self, point, h):
+        """Return the direction to about the minimum of the model, and the scores that it adds.
+
+        It is 0 when the epochs have become too many: then coordinates are a poor choice.
+        """
+        problem, penalty = self.problem, self.problem.penalty
+        n_values = problem.k * problem.n_samples * problem.source.n_values
+        if self.spent > MAX_SPENT * max(n_values, SOLUTION / 5):
+            return np.zeros_like(point.W), np.zeros_like(point.scores)
+        w0, pulls = point.W[:-1].ravel(), -point.gradient[:-1].ravel()
+        nearest = penalty.subgradient(w0, pulls)
+        violations = np.abs(pulls - nearest)
+        chosen, is_all = self.choose(w0, pulls, violations)
+        model = self.model(point, h, chosen)
+        model.w = w0[chosen].copy()
+        is_last = self.is_exact and is_all
+        worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
+        share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
+        least = 0.0 if is_last else share * worst
+        if is_all:
+            gap = GAP * self.tol * point.objective
+            # What scaling the dual point costs is in proportion to |w|, and where a loss has
+            # straight parts to the objective.
+            felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
+            epochs = minimize(model, penalty, gap, felt, least)
+        else:
+            terms = penalty.l1, penalty.l2, penalty.positive
+            epochs = model.descend(*terms, least, FIRST_EPOCHS)
+        self.spent += epochs * model.n_values
+        direction = np.zeros_like(point.W)
+        step = model.w - w0[chosen]
+        direction[:-1].reshape(-1)[chosen] = step
+        if problem.fit_intercept:
+            direction[-1] = model.intercept(step)
+        return direction, model.scores(step, direction)
+
+
+def minimize(model, penalty, gap, felt, least):
+    """Minimise a model until what violates its optimality costs no more than a gap.
+
+    Parameters
+    ----------
+    model : GramModel or ColumnsModel
+    penalty : ElasticNet
+    gap : float
+    felt : float
+        What a violation is multiplied with in the gap, at least.
+    least : float
+        A violation that may be left in any case.
+
+    Returns
+    -------
+    epochs : int
+        What it took, a product with H as two.
+    """
+    epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
+    spent = 0
+    while spent < MAX_EPOCHS * model.epochs:
+        tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
+        done = model.descend(*terms, tol, epochs)
+        spent += done
+        if done < epochs:
+            break
+        chosen = np.flatnonzero(model.w)
+        w, signs = model.w[chosen], np.sign(model.w[chosen])
+        step, n_products = model.solve(chosen, penalty, signs, tol)
+        spent += 2 * n_products
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.where(step * signs < 0, -w / step, np.inf)
+        length = min(1.0, ends.min(initial=1.0))
+        model.move(chosen, np.where(ends <= length, -w, length * step))
+        epochs = model.epochs if length == 1 else 2 * epochs
+    return spent
+
+
+def violation_felt(w, violations, is_outward):
+    """The largest violation outward, which scales the dual point; or inward the support's mean."""
+    outward = np.max(violations, where=is_outward, initial=0.0)
+    return max(outward, np.vdot(np.abs(w), violations) / max(np.abs(w).sum(), TINY))
+
+
+def violation_of_gap(gap, felt, penalty, w):
+    """A violation of the optimality of all coefficients that costs about this gap."""
+    of_l1 = gap / max(np.abs(w).sum(), felt, TINY) if w.any() else 0.0
+    return max(of_l1, np.sqrt(2 * penalty.l2 * gap / max(np.count_nonzero(w), 1)))
+
+
+class GramModels(Models):
+    """Models with the Gram matrix of all columns."""
+
+    H = None
+
+    def choose(self, w, pulls, violations):
+        """All columns, or of many those that are near l1; the next point shows if others are."""
+        if len(w) <= ALL_GRAM_COLUMNS:
+            return np.arange(len(w)), True
+        penalty = self.problem.penalty
+        sizes = pulls if penalty.positive else np.abs(pulls)
+        return np.flatnonzero((w != 0) | (sizes >= NEAR * penalty.l1)), True
+
+    def model(self, point, h, chosen):
+        """The model at a point; of a squared loss its matrix is always the same."""
+        if self.H is None or not self.is_exact:
+            gram = self.problem.hessian(h)
+            self.sums, self.total = gram[-1, :-1], gram[-1, -1]
+            self.H = np.ascontiguousarray(gram[:-1, :-1])
+            if self.problem.fit_intercept:
+                self.H -= np.outer(self.sums, self.sums / self.total)
+        return GramModel(self, point.gradient, chosen)
+
+
+class GramModel:
+    """A model with H as a matrix."""
+
+    def __init__(self, models, gradient, chosen):
+        is_all = len(chosen) == len(models.sums)
+        self.H = models.H if is_all else models.H[np.ix_(chosen, chosen)]
+        self.epochs = max(EPOCHS, SOLUTION // max(self.H.size, 1))
+        self.problem, self.sums, self.total = models.problem, models.sums[chosen], models.total
+        self.b = -gradient[-1] / models.total if models.problem.fit_intercept else 0.0
+        self.v = -self.sums * self.b - gradient[chosen]
+        self.n_values = self.H.size
+
+    def descend(self, *settings):
+        return descend_gram(self.H, self.v, self.w, *settings)
+
+    def solve(self, chosen, penalty, signs, tol):
+        H = self.H[np.ix_(chosen, chosen)]
+        np.einsum("ii->i", H)[:] += penalty.l2
+        rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
+        return inverse_of(H)(rhs), 0
+
+    def move(self, chosen, step):
+        self.w[chosen] += step
+        self.v -= step @ self.H[chosen]
+
+    def intercept(self, step):
+        return self.b - self.sums @ step / self.total
+
+    def scores(self, step, direction):
+        return self.problem.scores(direction)
+
+
+class WorkingSetModels(Models):
+    """Models on some columns: the support, and those that violate most.
+
+    Columns are copied, times the roots of the rows' curvatures: a row of A each.
+    """
+
+    made, first_set = None, FIRST_SET
+
+    def __init__(self, problem, tol):
+        super().__init__(problem, tol)
+        source = problem.source
+        self.columns = SparseColumns(source) if source.is_sparse else DenseColumns(source.X)
+
+    def choose(self, w, pulls, violations):
+        if len(w) <= ALL_COLUMNS:
+            return np.arange(len(w)), True
+        size = max(self.first_set, GROWTH * np.count_nonzero(w))
+        candidates = np.flatnonzero((violations > 0) | (w != 0))
+        if len(candidates) <= size:
+            return candidates, True
+        rank = np.where(w != 0, np.inf, violations)[candidates]
+        return np.sort(candidates[np.argpartition(-rank, size)[:size]]), False
+
+    def model(self, point, h, chosen):
+        problem = self.problem
+        if self.made is None or not (self.is_exact and np.array_equal(self.made[0], chosen)):
+            roots = np.sqrt(problem.c * h)
+            length = np.linalg.norm(roots)
+            s = roots / length if problem.fit_intercept else np.zeros_like(roots)
+            A, sums, squares = self.columns.scaled(chosen, roots, s)
+            refuse_overflow(squares)
+            self.made = chosen, A, as_rows(A), s, sums, squares - sums**2, roots, length
+        return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
+
+
+class DenseColumns:
+    """Columns of an array.
+
+    Parameters
+    ----------
+    X : ndarray
+    """
+
+    def __init__(self, X):
+        self.X = X
+
+    def scaled(self, chosen, roots, s):
+        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+        A = np.multiply(self.X.T[chosen], roots, order="C")
+        return A, A @ s, np.einsum("ij,ij->i", A, A)
+
+
+class SparseColumns:
+    """Columns of a CSR matrix, collected when they are first asked for.
+
+    Of a few columns a search through all rows costs a fraction of the conversion of the matrix.
+
+    Parameters
+    ----------
+    source : ArraySource
+    """
+
+    def __init__(self, source):
+        self.X = with_single_entries(source.X)
+        self.indices = self.X.indices.astype(np.int32, copy=False)
+        self.indptr = self.X.indptr.astype(np.int64, copy=False)
+        self.place = np.full(source.n_columns, -1, dtype=np.int32)
+        self._collect(np.empty(0, dtype=int))
+
+    def scaled(self, chosen, roots, s):
+        """The same as of `DenseColumns`."""
+        if (self.place[chosen] < 0).any():
+            self._collect(chosen)
+        places = self.place[chosen]
+        indptr = np.append(0, np.cumsum(self.ends[places] - self.begins[places]))
+        values, rows = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=np.int32)
+        sums, squares = np.empty((2, len(chosen)))
+        scaled_columns(
+            *(self.values, self.rows, self.begins, self.ends, places, roots, s),
+            *(indptr, values, rows, sums, squares),
+        )
+        A = sparse.csr_matrix((values, rows, indptr), shape=(len(chosen), len(roots)))
+        A.has_canonical_format = True
+        return A, sums, squares
+
+    def _collect(self, chosen):
+        self.place[:] = -1
+        self.place[chosen] = np.arange(len(chosen))
+        counts = np.zeros(len(chosen), dtype=np.int64)
+        count_chosen(self.indices, self.place, counts)
+        self.ends = np.cumsum(counts)
+        self.begins = self.ends - counts
+        self.values = np.empty(counts.sum())
+        self.rows = np.empty(counts.sum(), dtype=np.int32)
+        self.ends = self.begins.copy()
+        chosen_columns(
+            *(self.X.data, self.indices, self.indptr, self.place),
+            *(self.ends, self.values, self.rows),
+        )
+
+
+class ColumnsModel:
+    """A model with H = A (I - ss') A'."""
+
+    epochs = EPOCHS
+
+    def __init__(self, made, u):
+        self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made
+        self.u, self.n_values = u, self.A.size
+
+    def descend(self, *settings):
+        return descend_columns(
+            self.rows, self.s, self.sums, self.squares, self.u, self.w, *settings
+        )
+
+    def solve(self, chosen, penalty, signs, tol):
+        A, sums = self.A[chosen], self.sums[chosen]
+        rhs = A @ self.u - sums * (self.s @ self.u)
+        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+        scale = self.squares[chosen] + penalty.l2
+        enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))
+        n_products = 0
+
+        def product(p):
+            nonlocal n_products
+            n_products += 1
+            return A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p
+
+        step, _ = conjugate_gradients(
+            product,
+            np.zeros_like(rhs),
+            rhs,
+            lambda r: r / scale,
+            lambda _, residual, *norms: np.abs(residual).max() <= enough,
+            max_iter=MAX_PRODUCTS,
+        )
+        return step, n_products
+
+    def move(self, chosen, step):
+        self.w[chosen] += step
+        self.u -= self.A[chosen].T @ step
+
+    def intercept(self, step):
+        return (self.s @ self.u) / self.length
+
+    def scores(self, step, direction):
+        moved = np.flatnonzero(step)
+        return (self.A[moved].T @ step[moved]) / self.roots + direction[-1]
