@@ -18,7 +18,16 @@ class CoordinateDescent(ProximalNewton):
     def minimizer(problem, tol, n_fits=1):
         if problem.k > 1:
             return SoftmaxModels(problem, tol)
-        d, n = problem.n_features, problem.n_samples
-        n_uses = n_fits if problem.loss.is_square else 1
-        has_gram = d <= max(FEW, min(GRAM_SHARE * n * n_uses, MAX_GRAM_COLUMNS))
-        return (GramModels if has_gram else WorkingSetModels)(problem, tol)
+        return (GramModels if _has_gram(problem, n_fits) else WorkingSetModels)(problem, tol)
+
+    @staticmethod
+    def needs_no_rows(problem, n_fits=1):
+        is_square = problem.loss.is_square and problem.is_penalized
+        return is_square and _has_gram(problem, n_fits)
+
+
+def _has_gram(problem, n_fits):
+    """Whether the Gram matrix of all columns is made."""
+    d, n = problem.n_features, problem.n_samples
+    n_uses = n_fits if problem.loss.is_square else 1
+    return d <= max(FEW, min(GRAM_SHARE * n * n_uses, MAX_GRAM_COLUMNS))

@@ -18,8 +18,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.newton import inverse_of
-from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
+from sklearn_optland.linear_model._finite_sum.problem import inverse_of, refuse_overflow
 
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
 # each fit that uses it, and up to this number.
@@ -179,11 +178,16 @@ class GramModel:
     def __init__(self, models, gradient, chosen):
         is_all = len(chosen) == len(models.sums)
         self.H = models.H if is_all else models.H[np.ix_(chosen, chosen)]
-        self.epochs = max(EPOCHS, SOLUTION // max(self.H.size, 1))
         self.problem, self.sums, self.total = models.problem, models.sums[chosen], models.total
         self.b = -gradient[-1] / models.total if models.problem.fit_intercept else 0.0
         self.v = -self.sums * self.b - gradient[chosen]
         self.n_values = self.H.size
+
+    @property
+    def epochs(self):
+        """As many as take the time of a solution on the support."""
+        solution = max(SOLUTION, np.count_nonzero(self.w) ** 3 // 3)
+        return max(EPOCHS, solution // max(self.H.size, 1))
 
     def descend(self, *settings):
         return descend_gram(self.H, self.v, self.w, *settings)

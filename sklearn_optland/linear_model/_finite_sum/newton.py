@@ -3,13 +3,13 @@
 from functools import partial
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from sklearn_optland._estimator.base import private_random_state
-from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
+from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._optim.line_search import ARMIJO, FLAT, minimize_along
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
+from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
+from sklearn_optland.linear_model._finite_sum.problem import EPS, Point, inverse_of
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
@@ -18,8 +18,6 @@ from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 # Of a loss' largest second derivative: the least that the model of a row has, also where the loss
 # is flat; without an L2 part of the penalty nothing else would hold some coefficients.
 LEAST_CURVATURE, LEAST_UNPENALIZED = 1e-12, 1e-6
-# Of the Hessian's diagonal: keeps its factor definite.
-RIDGE = 1e-13
 # Columns whose Gram matrix may be made of a hard problem, or where logistic regression ends early.
 MAX_COLUMNS = 2000
 # A step to less than this share of the objective came from far away.
@@ -32,8 +30,14 @@ class ProximalNewton(FullBatchSolver):
     """A proximal Newton method, each with a `minimizer` of its models for `proximal_newton`."""
 
     def points(self, W):
-        minimize = self.minimizer(self.problem, self.tol)
-        return proximal_newton(self.problem, start_of(self.problem, W), minimize)
+        problem = self.problem
+        if self.needs_no_rows(problem):
+            point, _ = next(gram_points(problem, [problem.penalty], W[:-1], self.tol))
+            if point.certificate < np.inf:
+                W = point.W
+                yield point
+        minimize = self.minimizer(problem, self.tol)
+        yield from proximal_newton(problem, start_of(problem, W), minimize)
 
 
 class Newton(ProximalNewton):
@@ -43,6 +47,10 @@ class Newton(ProximalNewton):
         if self.problem.loss.name == "log_loss":
             return logistic_points(self.problem, W, self.tol)
         return super().points(W)
+
+    @staticmethod
+    def needs_no_rows(problem, n_fits=1):
+        return problem.loss.is_square and problem.is_penalized
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):
@@ -178,16 +186,6 @@ def penalized_inverse(problem, H):
         return out
 
     return solve
-
-
-def inverse_of(H):
-    """The inverse of a semi-definite matrix as a function; its diagonal grows by a rounding."""
-    diagonal = np.einsum("ii->i", H)
-    diagonal += RIDGE * diagonal
-    try:
-        return partial(cho_solve, cho_factor(H, lower=True))
-    except LinAlgError:
-        return partial(solve_semidefinite, H)
 
 
 def logistic_points(problem, W, tol):

@@ -1,15 +1,16 @@
 """A finite sum with its penalty: objective, duality gap, and the constants that solvers need."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.special import softmax
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
 from sklearn_optland._loss import scalar_losses_fast as scalar_losses
-from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
 from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.reduce import reduce
@@ -22,6 +23,8 @@ from sklearn_optland.linear_model._finite_sum.unpenalized import (
 )
 
 EPS = np.finfo(float).eps
+# Of a matrix' diagonal: keeps its factor definite.
+RIDGE = 1e-13
 # Mean squares and Lipschitz constants up to this are taken for 0: their inverses would overflow.
 TINY = 1e-250
 # An imbalance, relative to the rarest class or to one sign's pulls, that is left to rounding's
@@ -433,3 +436,13 @@ def _less_own_class(R, y):
     R[own] = 0.0
     R[own] = -R.sum(axis=1)
     return R
+
+
+def inverse_of(H):
+    """The inverse of a semi-definite matrix as a function; its diagonal grows by a rounding."""
+    diagonal = np.einsum("ii->i", H)
+    diagonal += RIDGE * diagonal
+    try:
+        return partial(cho_solve, cho_factor(H, lower=True))
+    except LinAlgError:
+        return partial(solve_semidefinite, H)

@@ -21,6 +21,7 @@ from sklearn_optland.linear_model._coordinates import (
     are_uneven,
     conditioned_columns,
 )
+from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
 from sklearn_optland.linear_model._finite_sum.path import points_along
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
@@ -365,6 +366,16 @@ def remedy_of(problem):
     return "set a larger alpha"
 
 
+def _in_one_thread(items):
+    """Yield the items of an iterator, each made with one BLAS thread."""
+    while True:
+        with one_blas_thread():
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
+
+
 def penalty_name(alpha, l1_ratio):
     """What `SelectFromModel` is told: an elastic net makes coefficients zero as L1 alone does."""
     if alpha == 0:
@@ -436,9 +447,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         rest = self._lean_path(X, y, sample_weight, alphas)
         for alpha in alphas:
             self.alpha = float(alpha)
-            with one_blas_thread():
-                is_found = next(rest, False)
-            if not is_found:
+            if not next(rest, False):
                 self.fit(X, y, sample_weight=sample_weight)
             yield self
 
@@ -451,15 +460,22 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         problems, _, attributes = self._prepared(rows)
         problem = problems[0]
         name = choose_solver(problem, self.solver)
-        minimize = SOLVERS[name].solver.minimizer(problem, self.tol, len(alphas))
+        solver, n_fits = SOLVERS[name].solver, len(alphas)
+        minimize = solver.minimizer(problem, self.tol, n_fits)
         if len(problems) > 1 or minimize is None or rows.X.dtype != np.float64:
             return
         penalties = [
             ElasticNet(alpha * self.l1_ratio, alpha * (1 - self.l1_ratio), self.positive)
             for alpha in alphas
         ]
-        settings = {"tol": self.tol, "max_passes": self.max_iter}
-        for point, passes in points_along(problem, penalties, minimize, **settings):
+        if solver.needs_no_rows(problem, n_fits):
+            with one_blas_thread():  # all at once: each takes less than to set a limit
+                start = np.zeros(problem.n_features)
+                points = list(gram_points(problem, penalties, start, self.tol))
+        else:
+            settings = {"tol": self.tol, "max_passes": self.max_iter}
+            points = _in_one_thread(points_along(problem, penalties, minimize, **settings))
+        for point, passes in points:
             tolerance = self.tol * point.objective
             if not point.certificate <= tolerance:
                 yield False

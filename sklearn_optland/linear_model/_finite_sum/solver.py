@@ -37,6 +37,11 @@ class Solver:
         """
         return None
 
+    @staticmethod
+    def needs_no_rows(problem, n_fits=1):
+        """Return whether the Gram matrix of the columns alone gives all fits of a path."""
+        return False
+
     def measured(self):
         """Return the current parameters' evaluation, if the algorithm itself needed it."""
         return None
