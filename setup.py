@@ -71,6 +71,7 @@ class BuildExt(build_ext):
             self.extensions,
             compiler_directives=DIRECTIVES,
             build_dir=build_dir,
+            nthreads=os.cpu_count(),
             shared_utility_qualified_name=SHARED,
         )
         by_name = {extension.name: extension for extension in translated}
@@ -83,19 +84,20 @@ class BuildExt(build_ext):
         super().build_extensions()
 
 
-setup(
-    cmdclass={"build_ext": BuildExt},
-    ext_modules=[
-        Extension(
-            ".".join(path.with_suffix("").parts),
-            [str(path)],
-            include_dirs=HEADER_FOLDERS,
-            define_macros=MACROS,
-            libraries=["m"] if os.name == "posix" else [],
-        )
-        for path in sorted(PACKAGE.rglob("*.pyx"))
-    ]
-    + [Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"], define_macros=MACROS)],
-    # A build directory for each set of switches: time stamps do not see that a switch changed.
-    options={"build": {"build_base": f"build/{'-'.join(SWITCHES) or 'release'}"}},
-)
+if __name__ == "__main__":  # not in the processes that translate
+    setup(
+        cmdclass={"build_ext": BuildExt},
+        ext_modules=[
+            Extension(
+                ".".join(path.with_suffix("").parts),
+                [str(path)],
+                include_dirs=HEADER_FOLDERS,
+                define_macros=MACROS,
+                libraries=["m"] if os.name == "posix" else [],
+            )
+            for path in sorted(PACKAGE.rglob("*.pyx"))
+        ]
+        + [Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"], define_macros=MACROS)],
+        # A build directory for each set of switches: time stamps do not see that a switch changed.
+        options={"build": {"build_base": f"build/{'-'.join(SWITCHES) or 'release'}"}},
+    )
