@@ -33,9 +33,9 @@ def test_probabilities_are_smoothed_leaf_counts(seed, k, refit):
     X, y = blobs(seed, n=120, k=k, std=3.0)
     y = 3 * y + 1
     model = LOMTreeClassifier(max_iter=3, refit_leaves=refit, random_state=seed).fit(X, y)
-    P, leaves = model.predict_proba(X), model.apply(X)
+    P, leaves, predicted = model.predict_proba(X), model.apply(X), model.predict(X)
     assert_allclose(P.sum(axis=1), 1)
-    assert_array_equal(model.classes_[P.argmax(axis=1)], model.predict(X))
+    assert_array_equal(model.classes_[P.argmax(axis=1)], predicted)
     k = len(model.classes_)
     if refit:
         for leaf in np.unique(leaves):
@@ -52,7 +52,7 @@ def test_probabilities_are_smoothed_leaf_counts(seed, k, refit):
             assert len(classes) >= 1
             assert_allclose(values, P[row, classes])
             assert (np.diff(values) <= 0).all()
-            assert model.classes_[classes[0]] == model.predict(X[[row]])[0]
+            assert model.classes_[classes[0]] == predicted[row]
             left_out = np.setdiff1d(np.arange(k), classes)
             assert len(left_out) == 0 or P[row, left_out].max() <= values.min() + 1e-15
 

@@ -120,7 +120,7 @@ def test_weight_is_repetition_on_the_spot(global_random_seed):
 def test_random_streams_leave_sound_trees(global_random_seed):
     # Many rows a class share few places, so that budgets run out and regressors move.
     rng = np.random.default_rng(global_random_seed)
-    n_streams, n, length = 100_000, 4096, 24
+    n_streams, n, length = 25_000, 4096, 24
     X, _ = stream(rng, n, 2, 5)
     rows = as_rows(X)
     n_swaps = n_root_swaps = 0
