@@ -1,0 +1,89 @@
+"""Squared losses by their Gram matrix alone: gaps are those of the rows, optima the right ones."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import ElasticNet as SklearnElasticNet
+from sklearn.linear_model import Ridge
+
+from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._loss.scalar_losses import LOSSES
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.linear_model import FiniteSumRegressor, regularization_path
+from sklearn_optland.linear_model._finite_sum.gram_path import GramPath, gram_points
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
+
+
+def weighted_problem(X, y, c, alpha, l1_ratio, positive, fit_intercept):
+    c = c / c.sum()
+    return FiniteSum(
+        ArraySource(X, c=c),
+        y,
+        loss=LOSSES["squared_error"],
+        penalty=ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio), positive),
+        fit_intercept=fit_intercept,
+    )
+
+
+def data(seed, n=60, d=5, offset=0.0):
+    rng = np.random.RandomState(seed)
+    X = rng.randn(n, d) + offset
+    return X, X @ rng.randn(d) + rng.randn(n), rng.uniform(0.1, 2.0, n)
+
+
+settings = given(
+    seed=st.integers(0, 10**6),
+    fit_intercept=st.booleans(),
+    positive=st.booleans(),
+    l1_ratio=st.sampled_from([0.0, 0.3, 1.0]),
+    share=st.sampled_from([0.5, 0.05, 1e-3]),
+)
+
+
+@settings
+def test_objective_and_gap_are_those_of_the_rows(seed, fit_intercept, positive, l1_ratio, share):
+    X, y, c = data(seed)
+    problem = weighted_problem(X, y, c, share, l1_ratio, positive, fit_intercept)
+    for point, _ in gram_points(problem, [problem.penalty], np.zeros(5), 1e-2):
+        of_rows = problem.evaluate(point.W)
+        assert point.objective == pytest.approx(of_rows.objective, rel=1e-11)
+        assert point.certificate >= of_rows.certificate * (1 - 1e-9) or (
+            point.certificate == pytest.approx(of_rows.certificate, abs=1e-9 * point.objective)
+        )
+
+
+@settings
+def test_minima_are_scikit_learns(seed, fit_intercept, positive, l1_ratio, share):
+    X, y, c = data(seed)
+    problem = weighted_problem(X, y, c, share, l1_ratio, positive, fit_intercept)
+    ((point, n_passes),) = gram_points(problem, [problem.penalty], np.zeros(5), 1e-12)
+    assert n_passes <= 2
+    common = {"fit_intercept": fit_intercept, "positive": positive, "max_iter": 10**5}
+    if l1_ratio == 0:
+        model = Ridge(share * c.sum(), tol=1e-13, **common)
+    else:
+        model = SklearnElasticNet(share, l1_ratio=l1_ratio, tol=1e-14, **common)
+    model.fit(X, y, sample_weight=c)
+    np.testing.assert_allclose(point.W[:-1], model.coef_, atol=2e-5)
+    np.testing.assert_allclose(point.W[-1], model.intercept_, atol=2e-5)
+
+
+def test_residuals_that_are_nothing_but_rounding_prove_nothing():
+    X, _, c = data(0)
+    problem = weighted_problem(X, X @ np.ones(5), c, 1e-12, 1.0, False, True)
+    path = GramPath(problem, np.ones(5))
+    assert path.point(problem.penalty).certificate == np.inf
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_a_path_is_what_single_fits_are(l1_ratio, offset):
+    X, y, c = data(1, n=200, d=8, offset=offset)
+    model = FiniteSumRegressor(l1_ratio=l1_ratio, tol=1e-10)
+    alphas = np.geomspace(1.0, 1e-3, 6)
+    path = regularization_path(model, X, y, alphas, sample_weight=c)
+    for alpha, coef, certificate in zip(alphas, path.coefs, path.certificates, strict=True):
+        assert certificate.reached
+        single = model.set_params(alpha=alpha).fit(X, y, sample_weight=c)
+        np.testing.assert_allclose(coef, single.coef_, atol=1e-4)
