@@ -232,7 +232,7 @@ def test_log_loss_gap_is_the_divergence_for_any_scores(seed, size, n_classes):
     expected = c @ (xlogy(P, P) - P * log_softmax(Z, axis=1)).sum(axis=1)
     if n_classes == 2:
         signs = 2.0 * y - 1
-        problem = FiniteSum(source, signs, loss="log_loss", **common)
+        problem = FiniteSum(source, signs, loss=scalar_loss("log_loss"), **common)
         gap = problem.losses_gap(Z[:, 1] - Z[:, 0], y - P[:, 1])
     else:
         problem = SoftmaxSum(source, y, n_classes=n_classes, **common)

@@ -111,7 +111,7 @@ def test_zero_tolerance_goes_as_far_as_float64_and_does_not_warn(global_random_s
 def test_descent_keeps_the_best_point():
     X, y = data("log_loss", 0, n=100)
     problem = FiniteSum(
-        ArraySource(X, c=np.full(100, 0.01)), np.where(y, 1.0, -1.0), loss="log_loss",
+        ArraySource(X, c=np.full(100, 0.01)), np.where(y, 1.0, -1.0), loss=LOSSES["log_loss"],
         penalty=ElasticNet(0.0, 0.01), fit_intercept=True,
     )  # fmt: skip
     solver = SOLVERS["sdca"].solver(problem, problem.zeros(), rng=np.random.RandomState(0))
