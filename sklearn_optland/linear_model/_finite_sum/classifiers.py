@@ -11,7 +11,7 @@ from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import PENALTY_CONSTRAINTS, FiniteSumEstimator
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,
@@ -81,6 +81,15 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
@@ -210,6 +219,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     _parameter_constraints = {
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         **FiniteSumEstimator._parameter_constraints,
+        **PENALTY_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -221,6 +231,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -235,6 +247,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

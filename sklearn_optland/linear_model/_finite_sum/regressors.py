@@ -9,7 +9,11 @@ from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
-from sklearn_optland.linear_model._finite_sum.solve import LOSS_CONSTRAINTS, FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import (
+    LOSS_CONSTRAINTS,
+    PENALTY_CONSTRAINTS,
+    FiniteSumEstimator,
+)
 from sklearn_optland.linear_model._scores import linear_scores
 
 
@@ -111,6 +115,15 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
@@ -231,6 +244,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         **LOSS_CONSTRAINTS,
         **FiniteSumEstimator._parameter_constraints,
+        **PENALTY_CONSTRAINTS,
     }
 
     def __init__(
@@ -243,6 +257,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -258,6 +274,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol
