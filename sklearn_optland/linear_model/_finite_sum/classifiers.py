@@ -63,7 +63,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
-          matter. Smooth losses, any penalty; no multinomial log-loss.
+          matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
+          penalty.
         - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
           only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
@@ -132,7 +133,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate".
+        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
+        what subgradients of the penalty leave of the gradient, "stationary".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of
@@ -201,6 +203,17 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
 
     M. C. Ferris and T. S. Munson, "Interior-point methods for massive support vector machines",
     SIAM Journal on Optimization 13 (2002): the Gram matrix of the columns.
+
+    H. Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006): `penalty_weights`.
+
+    C.-H. Zhang, "Nearly unbiased variable selection under minimax concave penalty", Annals of
+    Statistics 38 (2010): "mcp".
+
+    J. Fan and R. Li, "Variable selection via nonconcave penalized likelihood and its oracle
+    properties", JASA 96 (2001): "scad".
+
+    H. Zou and R. Li, "One-step sparse estimates in nonconcave penalized likelihood models", Annals
+    of Statistics 36 (2008): penalties that are convex and touch those.
 
     Examples
     --------

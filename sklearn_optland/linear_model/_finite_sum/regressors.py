@@ -97,14 +97,16 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
-          matter. Smooth losses, any penalty; no multinomial log-loss.
+          matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
+          penalty.
         - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
           only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
-          snapshot. Smooth losses; SAG with the L2 penalty only.
+          snapshot. Smooth losses, but not "poisson" and "gamma", whose second derivatives have no
+          bound; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
           L2 part of the penalty.
-        - "miso": the same with short steps; smooth losses.
+        - "miso": the same with short steps; losses as "saga".
         - "katyusha", "point-saga", "catalyst": accelerated, for condition numbers well above n.
           "katyusha" costs all columns a step, also on sparse rows. "point-saga" takes any loss
           and the L2 penalty only. "catalyst" runs SDCA on regularised problems: any loss and
@@ -161,7 +163,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate".
+        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
+        what subgradients of the penalty leave of the gradient, "stationary".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of
@@ -227,6 +230,20 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
 
     M. C. Ferris and T. S. Munson, "Interior-point methods for massive support vector machines",
     SIAM Journal on Optimization 13 (2002): the Gram matrix of the columns.
+
+    H. Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006): `penalty_weights`.
+
+    C.-H. Zhang, "Nearly unbiased variable selection under minimax concave penalty", Annals of
+    Statistics 38 (2010): "mcp".
+
+    J. Fan and R. Li, "Variable selection via nonconcave penalized likelihood and its oracle
+    properties", JASA 96 (2001): "scad".
+
+    H. Zou and R. Li, "One-step sparse estimates in nonconcave penalized likelihood models", Annals
+    of Statistics 36 (2008): penalties that are convex and touch those.
+
+    C. Chen, "A finite smoothing algorithm for quantile regression", Journal of Computational and
+    Graphical Statistics 16 (2007): "smooth_quantile".
 
     Examples
     --------
