@@ -16,8 +16,8 @@ end. A violation is (H_jj + l2) |step|.
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
     softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
-                      several scores a row, whose curvatures are c (diag p - p p'). A coordinate is a
-                      column for one class a; with z the change of the scores, its pull is
+                      several scores a row, whose curvatures are c (diag p - p p'). A coordinate is
+                      a column for one class a; with z the change of the scores, its pull is
                       sum_i x_i c_i [theta_ia - p_ia (z_ia - p_i'z_i)]. Rows of A are columns of X
                       times the roots of c, and so are
                           r_a = sqrt(c) (theta_a - p_a z_a),   s = sqrt(c) sum_a p_a z_a

@@ -153,8 +153,7 @@ def curvatures(problem, point, is_far=False):
     if is_far and loss.rests:
         return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            h = np.fmax(h, np.abs(point.pulls / (loss.best_scores(problem.y) - point.scores)))
+        h = np.fmax(h, loss.secants(problem.y, point.scores, point.pulls))
     return np.maximum(h, least * problem.curvature)
 
 
