@@ -61,6 +61,7 @@ MODES = {
         {"loss": "hinge"},
         {"loss": "squared_hinge", "solver": "katyusha"},
         {"l1_ratio": 0.5},
+        {"l1_ratio": 1.0, "sparsity": "scad"},
         {"sampling": "lipschitz"},
     ],
     "FiniteSumRegressor": [
@@ -71,6 +72,10 @@ MODES = {
         {"solver": "catalyst"},
         {"loss": "huber", "l1_ratio": 1.0},
         {"loss": "epsilon_insensitive"},
+        {"loss": "smooth_quantile", "epsilon": 0.5},
+        {"loss": "poisson"},
+        {"loss": "gamma", "l1_ratio": 0.5},
+        {"l1_ratio": 0.5, "sparsity": "mcp"},
         {"positive": True},
     ],
     "FiniteSumClassifierCV": [

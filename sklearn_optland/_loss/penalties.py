@@ -15,6 +15,19 @@ class ElasticNet:
     l2: float
     positive: bool = False
 
+    is_convex = True
+
+    def tilt(self, w):
+        """Return what the penalty's slope lacks at w of that of the elastic net: of this, nothing.
+
+        At w the elastic net less tilt'w touches the penalty, and lies above it.
+        """
+        return np.zeros_like(w)
+
+    def saved(self, w):
+        """Return how far the penalty is below the elastic net."""
+        return 0.0
+
     @property
     def is_quadratic(self):
         """Whether it is l2/2 |w|^2 and nothing else."""
@@ -24,12 +37,12 @@ class ElasticNet:
         """Return the penalty of w: infinite outside the feasible set."""
         if self.positive and (w < 0).any():
             return np.inf
-        return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w)
+        return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w) - self.saved(w)
 
     def slope(self, w, v):
         """Return the derivative at a feasible w along v, of one side where w is at a kink."""
         signs = np.where(w == 0, np.sign(v), np.sign(w))
-        return self.l1 * np.vdot(signs, v) + self.l2 * np.vdot(w, v)
+        return self.l1 * np.vdot(signs, v) + np.vdot(self.l2 * w - self.tilt(w), v)
 
     def project(self, w):
         """Return the nearest w that is feasible."""
@@ -54,7 +67,8 @@ class ElasticNet:
         if not self.positive:
             nearest = np.maximum(nearest, -self.l1, out=nearest)
         used = w != 0
-        nearest[used] = self.l2 * w[used] + self.l1 * np.sign(w[used])
+        w = w[used]
+        nearest[used] = self.l2 * w + self.l1 * np.sign(w) - self.tilt(w)
         return nearest
 
     def fenchel_gap(self, w, v):
@@ -70,3 +84,50 @@ class ElasticNet:
         beyond = v - self.l1
         quadratic = 0.5 * self.l2 * (along - beyond / self.l2) ** 2
         return np.sum(np.where(beyond > 0, self.l1 * (size - along) + quadratic, inside))
+
+
+@dataclass(frozen=True)
+class Mcp(ElasticNet):
+    """The minimax concave penalty of Zhang (2010) instead of the L1 norm.
+
+    Its slope falls evenly from l1 at 0 to 0 at |w| = WIDTH l1. It is an elastic net less a convex
+    function with slopes `tilt`: where that is replaced with its tangent at w, a penalty is left
+    that is convex, touches this one at w and lies above it. Proximal Newton steps take a new one
+    each, as the reweighted L1 norms of Zou and Li (2008) do, and no objective rises.
+    """
+
+    is_convex = False
+    WIDTH = 3.0  # Zhang's gamma, as in his examples
+
+    def tilt(self, w):
+        return np.sign(w) * np.minimum(np.abs(w) / self.WIDTH, self.l1)
+
+    def saved(self, w):
+        size = np.abs(w)
+        end = self.WIDTH * self.l1
+        inside = np.minimum(size, end)
+        return np.sum(0.5 * inside**2 / self.WIDTH + self.l1 * (size - inside))
+
+
+@dataclass(frozen=True)
+class Scad(ElasticNet):
+    """The smoothly clipped absolute deviation of Fan and Li (2001) instead of the L1 norm.
+
+    As `Mcp`, but its slope stays at l1 up to |w| = l1 and is 0 from WIDTH l1 on.
+    """
+
+    is_convex = False
+    WIDTH = 3.7  # Fan and Li's a
+
+    def tilt(self, w):
+        beyond = np.maximum(np.abs(w) - self.l1, 0.0)
+        return np.sign(w) * np.minimum(beyond / (self.WIDTH - 1), self.l1)
+
+    def saved(self, w):
+        beyond = np.maximum(np.abs(w) - self.l1, 0.0)
+        inside = np.minimum(beyond, (self.WIDTH - 1) * self.l1)
+        return np.sum(0.5 * inside**2 / (self.WIDTH - 1) + self.l1 * (beyond - inside))
+
+
+# What the L1 part of a penalty can be.
+SPARSITIES = {"l1": ElasticNet, "mcp": Mcp, "scad": Scad}

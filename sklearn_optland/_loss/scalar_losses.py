@@ -9,6 +9,9 @@ import numpy as np
 
 from sklearn_optland._loss.scalar_losses_fast import LossKind
 
+# Logarithms that differ by less are taken for equal where a ratio of small numbers would count.
+NEAR = 1e-3
+
 
 @dataclass(frozen=True)
 class ScalarLoss:
@@ -81,10 +84,17 @@ class ScalarLoss:
             return self.curvature
         return float(c @ y) if self.kind == LossKind.POISSON else 1.0
 
-    def best_scores(self, y):
-        """The scores at which each row's loss of a regression is least."""
-        with np.errstate(divide="ignore"):
-            return np.log(y) if self.log_link else y
+    def secants(self, y, scores, pulls):
+        """Curvatures of parabolas that touch the losses of a regression and end where they do.
+
+        0 where the end is so near that rounding of a logarithm would count.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            way = (np.log(y) if self.log_link else y) - scores
+            curvatures = np.abs(pulls / way)
+        if self.log_link:
+            curvatures[np.abs(way) < NEAR] = 0.0
+        return curvatures
 
     def curvatures(self, y, pulls):
         """Second derivatives of a smooth loss where its pulls are these; one side's at a bend."""

@@ -10,8 +10,9 @@
 #     SQUARED_ERROR         r^2 / 2
 #     HUBER                 r^2 / 2 for |r| <= epsilon, epsilon |r| - epsilon^2 / 2 beyond
 #     EPSILON_INSENSITIVE   max(0, |r| - epsilon)
-#     SMOOTH_QUANTILE       max of a r - epsilon a^2 / 2 over a in [quantile - 1, quantile]: the check
-#                           loss max(quantile r, (quantile - 1) r) with its kink rounded off (Chen 2007)
+#     SMOOTH_QUANTILE       max of a r - epsilon a^2 / 2 over a from quantile - 1 to quantile: the
+#                           check loss max(quantile r, (quantile - 1) r), its kink a parabola
+#                           (Chen 2007)
 #     POISSON               exp(f) - y f + y log y - y, half of the deviance for the mean exp(f)
 #     GAMMA                 y exp(-f) + f - log y - 1, the same of gamma distributions
 #

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 
+from sklearn_optland._estimator.training_rows import always_checked
 from sklearn_optland._rows.source import is_memory_mapped
 
 # Rows that say whether it is worth a copy: so many, fewer of so many values.
@@ -43,6 +45,12 @@ class Coordinates:
         w = (W[:-1].T / self.unit).T.astype(dtype)
         return self._joined(w, W[-1] - self._at_origin(w)).astype(dtype)
 
+    def after(self, first):
+        """Coordinates that are taken of those of other coordinates."""
+        if first is USERS_OWN:
+            return self
+        return Coordinates(first.origin + first.unit * self.origin, first.unit * self.unit)
+
     def _at_origin(self, w):
         return np.sum(w.T * self.origin, axis=-1)
 
@@ -71,6 +79,30 @@ def centred_columns(X):
         return X, USERS_OWN
     origin = np.where(is_far, means, 0.0).astype(X.dtype)
     return X - origin, Coordinates(origin.astype(np.float64))
+
+
+def weighted_columns(X, weights):
+    """Columns divided by the weights of their penalties, in float64; X itself if there are none.
+
+    A coefficient of such a column is its weight times the user's, and that is what a penalty sees.
+    """
+    if weights is None:
+        return X, USERS_OWN
+    with always_checked():
+        weights = check_array(
+            weights, dtype=np.float64, ensure_2d=False, input_name="penalty_weights"
+        )
+    if weights.shape != X.shape[1:] or not (weights > 0).all():
+        raise ValueError(
+            f"penalty_weights: found shape {weights.shape} and values down to {weights.min():.3g}; "
+            f"allowed are {X.shape[1]} positive ones, a weight for each column."
+        )
+    if issparse(X):
+        X = X.astype(np.float64, copy=True)
+        X.data /= weights[X.indices]
+    else:
+        X = X / weights
+    return X, Coordinates(unit=weights)
 
 
 def conditioned_columns(X, c, penalty, fit_intercept):

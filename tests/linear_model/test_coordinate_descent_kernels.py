@@ -28,7 +28,9 @@ strengths = st.tuples(
 
 
 class Model:
-    """-v'(w - w0) + (w - w0)'H(w - w0) / 2 + l1 |w|_1 + l2/2 |w|^2, H = A (I - ss') A', v = A u.
+    """-v'(w - w0) + (w - w0)'H(w - w0) / 2 + l1 |w|_1 + l2/2 |w|^2, H = A (I - ss') A'.
+
+    v = A (I - ss') u + tilt.
 
     One row of A and one of its columns are empty.
     """
@@ -43,12 +45,12 @@ class Model:
         self.u = rng.normal(size=n)
         self.sums = self.A @ self.s
         self.H = self.A @ self.A.T - np.outer(self.sums, self.sums)
+        self.tilt = 0.1 * rng.normal(size=d) * self.A.any(axis=1)
         self.v = self.pulls(self.u)
         self.w = rng.normal(size=d) * (rng.random(d) < 0.5)
 
     def pulls(self, u):
-        """A (I - ss') u."""
-        return self.A @ (u - self.s * (self.s @ u))
+        return self.A @ (u - self.s * (self.s @ u)) + self.tilt
 
     def start(self, positive):
         """Where the penalty lets it begin."""
@@ -63,7 +65,8 @@ class Model:
         rows, u = as_rows(STORAGES[storage](self.A)), self.u.copy()
         curvatures = np.sum(self.A**2, axis=1) - self.sums**2
         before = w.copy()
-        epochs = descend_columns(rows, self.s, self.sums, curvatures, u, w, *settings)
+        model = rows, self.s, self.sums, curvatures, u, w, self.tilt
+        epochs = descend_columns(*model, *settings)
         assert_allclose(u, self.u - self.A.T @ (w - before), atol=1e-11)
         return epochs, self.pulls(u)
 
@@ -141,7 +144,7 @@ def test_no_epoch_raises_the_value_of_the_model(storage, seed, has_intercept, pe
 def test_a_model_without_columns_takes_one_epoch(storage):
     rows = as_rows(STORAGES[storage](np.empty((0, 4))))
     none, s, u = np.empty(0), np.full(4, 0.5), np.arange(4.0)
-    assert descend_columns(rows, s, none, none, u, none, 0.1, 0.0, False, 0.0, 10) == 1
+    assert descend_columns(rows, s, none, none, u, none, none, 0.1, 0.0, False, 0.0, 10) == 1
     assert_array_equal(u, np.arange(4.0))
 
 

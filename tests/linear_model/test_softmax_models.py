@@ -47,6 +47,9 @@ class Dense:
             problem, as_rows(stored), stored.size, np.sqrt(c), P, self.pulls, places, chosen
         )
         self.model.w = np.zeros(self.size)
+        tilt = 0.05 * rng.normal(size=self.size)
+        self.model.lean(tilt)
+        self.v[: self.size] += tilt
 
     def felt(self):
         """What coordinates and intercepts feel of the model at its point."""

@@ -11,7 +11,7 @@ from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import PENALTY_CONSTRAINTS, FiniteSumEstimator
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,
@@ -63,7 +63,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
-          matter. Smooth losses, any penalty; no multinomial log-loss.
+          matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
+          penalty.
         - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
           only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
@@ -81,6 +82,15 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
@@ -123,7 +133,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate".
+        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
+        what subgradients of the penalty leave of the gradient, "stationary".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of
@@ -193,6 +204,17 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     M. C. Ferris and T. S. Munson, "Interior-point methods for massive support vector machines",
     SIAM Journal on Optimization 13 (2002): the Gram matrix of the columns.
 
+    H. Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006): `penalty_weights`.
+
+    C.-H. Zhang, "Nearly unbiased variable selection under minimax concave penalty", Annals of
+    Statistics 38 (2010): "mcp".
+
+    J. Fan and R. Li, "Variable selection via nonconcave penalized likelihood and its oracle
+    properties", JASA 96 (2001): "scad".
+
+    H. Zou and R. Li, "One-step sparse estimates in nonconcave penalized likelihood models", Annals
+    of Statistics 36 (2008): penalties that are convex and touch those.
+
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
@@ -210,6 +232,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     _parameter_constraints = {
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         **FiniteSumEstimator._parameter_constraints,
+        **PENALTY_CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
@@ -221,6 +244,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -235,6 +260,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

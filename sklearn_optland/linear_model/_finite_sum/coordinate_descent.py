@@ -7,6 +7,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     GramModels,
     WorkingSetModels,
 )
+from sklearn_optland.linear_model._finite_sum.gram_path import is_least_squares
 from sklearn_optland.linear_model._finite_sum.newton import ProximalNewton
 from sklearn_optland.linear_model._finite_sum.softmax_models import SoftmaxModels
 
@@ -22,8 +23,7 @@ class CoordinateDescent(ProximalNewton):
 
     @staticmethod
     def needs_no_rows(problem, n_fits=1):
-        is_square = problem.loss.is_square and problem.is_penalized
-        return is_square and _has_gram(problem, n_fits)
+        return is_least_squares(problem) and _has_gram(problem, n_fits)
 
 
 def _has_gram(problem, n_fits):

@@ -1,6 +1,8 @@
 """Coordinate descent on a quadratic model with an elastic net: the steps of proximal Newton.
 
-    min_w  -v'(w - w0) + (w - w0)'H(w - w0) / 2 + l1 |w|_1 + l2/2 |w|^2,  w >= 0 if asked
+    min_w  -(v + tilt)'(w - w0) + (w - w0)'H(w - w0) / 2 + l1 |w|_1 + l2/2 |w|^2,  w >= 0 if asked
+
+where tilt is 0 unless the penalty is not convex.
 
 Each step minimises in one coordinate. Epochs go over the coordinates that are not zero until none
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
@@ -14,8 +16,8 @@ end. A violation is (H_jj + l2) |step|.
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
     softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
-                      several scores a row, whose curvatures are c (diag p - p p'). A coordinate is a
-                      column for one class a; with z the change of the scores, its pull is
+                      several scores a row, whose curvatures are c (diag p - p p'). A coordinate is
+                      a column for one class a; with z the change of the scores, its pull is
                       sum_i x_i c_i [theta_ia - p_ia (z_ia - p_i'z_i)]. Rows of A are columns of X
                       times the roots of c, and so are
                           r_a = sqrt(c) (theta_a - p_a z_a),   s = sqrt(c) sum_a p_a z_a
@@ -146,6 +148,7 @@ def descend_columns(
     const double[::1] curvatures,  # the diagonal of H
     double[::1] u,  # IN / OUT: residuals, of which A u are the pulls
     double[::1] w,  # IN / OUT
+    const double[::1] tilt,  # what is added to the pulls
     double l1,
     double l2,
     bint positive,
@@ -177,7 +180,7 @@ def descend_columns(
                     pull = ddot(&size, <double*>a, &one, &u[0], &one)
                 else:
                     pull = row_dot(a, index, length, &u[0], 1)
-                pull -= along * sums[j]
+                pull += tilt[j] - along * sums[j]
                 step = coordinate_step(w[j], pull, curvatures[j], l1, l2, positive)
                 if step != 0:
                     w[j] += step
@@ -330,6 +333,7 @@ def descend_softmax(
     double[::1] s,  # IN / OUT
     double[::1] w,  # IN / OUT
     double[::1] b,  # IN / OUT: the changes of the intercepts
+    const double[::1] tilt,
     double l1,
     double l2,
     bint positive,
@@ -359,7 +363,7 @@ def descend_softmax(
                     continue
                 e = classes[j]
                 a = row_at(&x, <double>0, columns[j], &index, &length)
-                pull = softmax_pull(a, index, length, &r[e, 0], &P[e, 0], &s[0])
+                pull = tilt[j] + softmax_pull(a, index, length, &r[e, 0], &P[e, 0], &s[0])
                 step = coordinate_step(w[j], pull, curvatures[j], l1, l2, positive)
                 if step != 0:
                     w[j] += step

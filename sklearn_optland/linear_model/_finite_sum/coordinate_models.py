@@ -75,13 +75,15 @@ class Models:
         violations = np.abs(pulls - nearest)
         chosen, is_all = self.choose(w0, pulls, violations)
         model = self.model(point, h, chosen)
-        model.w = w0[chosen].copy()
-        is_last = self.is_exact and is_all
+        model.w, tilt = w0[chosen].copy(), penalty.tilt(w0[chosen])
+        model.lean(tilt)
+        is_last = self.is_exact and is_all and penalty.is_convex
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
         least = 0.0 if is_last else share * worst
         if is_all:
-            gap = GAP * self.tol * point.objective
+            # of a penalty that is not convex the certificate is no gap
+            gap = GAP * self.tol * point.objective if penalty.is_convex else 0.0
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
@@ -188,6 +190,10 @@ class GramModel:
         """As many as take the time of a solution on the support."""
         solution = max(SOLUTION, np.count_nonzero(self.w) ** 3 // 3)
         return max(EPOCHS, solution // max(self.H.size, 1))
+
+    def lean(self, tilt):
+        """Add to the pulls."""
+        self.v += tilt
 
     def descend(self, *settings):
         return descend_gram(self.H, self.v, self.w, *settings)
@@ -319,14 +325,17 @@ class ColumnsModel:
         self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made
         self.u, self.n_values = u, self.A.size
 
+    def lean(self, tilt):
+        self.tilt = tilt
+
     def descend(self, *settings):
         return descend_columns(
-            self.rows, self.s, self.sums, self.squares, self.u, self.w, *settings
+            *(self.rows, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
         )
 
     def solve(self, chosen, penalty, signs, tol):
         A, sums = self.A[chosen], self.sums[chosen]
-        rhs = A @ self.u - sums * (self.s @ self.u)
+        rhs = A @ self.u - sums * (self.s @ self.u) + self.tilt[chosen]
         rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
         scale = self.squares[chosen] + penalty.l2
         enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))

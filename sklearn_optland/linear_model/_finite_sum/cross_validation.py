@@ -31,6 +31,7 @@ from sklearn_optland.linear_model._finite_sum.regressors import (
 from sklearn_optland.linear_model._finite_sum.solve import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
+    PENALTY_CONSTRAINTS,
     penalty_name,
 )
 from sklearn_optland.linear_model._finite_sum.strengths import strengths
@@ -51,6 +52,7 @@ class _FiniteSumCV(CrossValidated, OptlandEstimator, BaseEstimator):
             for name, allowed in PARAMETER_CONSTRAINTS.items()
             if name not in ("alpha", "l1_ratio")
         },
+        **PENALTY_CONSTRAINTS,
         **CrossValidated._cv_constraints,
     }
 
@@ -156,6 +158,15 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         The algorithm, as in :class:`FiniteSumClassifier`.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits, as in :class:`FiniteSumClassifier`.
     step_size : "auto" or float, default="auto"
@@ -257,6 +268,8 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         l1_ratios=(0.0,),
         solver="auto",
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -276,6 +289,8 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         self.l1_ratios = l1_ratios
         self.solver = solver
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol
@@ -366,6 +381,15 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         The algorithm, as in :class:`FiniteSumRegressor`.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits, as in :class:`FiniteSumRegressor`.
     step_size : "auto" or float, default="auto"
@@ -462,6 +486,8 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         l1_ratios=(0.0,),
         solver="auto",
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -482,6 +508,8 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         self.l1_ratios = l1_ratios
         self.solver = solver
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

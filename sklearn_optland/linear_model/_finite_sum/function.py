@@ -5,21 +5,28 @@ from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
+from sklearn_optland._loss.penalties import SPARSITIES
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
+    PENALTY_CONSTRAINTS,
+    make_penalty,
     solve,
     training_source,
 )
+
+# The share of the L1 norm in each penalty but "elasticnet", which has a parameter for it.
+L1_RATIOS = {"l2": 0.0, "l1": 1.0, "mcp": 1.0, "scad": 1.0, "none": 0.0}
 
 
 @validate_params(
     {
         **PARAMETER_CONSTRAINTS,
+        "penalty_weights": PENALTY_CONSTRAINTS["penalty_weights"],
         "loss": [StrOptions(set(LOSSES))],
-        "penalty": [StrOptions({"l2", "l1", "elasticnet", "none"})],
+        "penalty": [StrOptions(set(L1_RATIOS) | {"elasticnet"})],
         "X": ["array-like", "sparse matrix"],
         "y": ["array-like"],
         **LOSS_CONSTRAINTS,
@@ -38,6 +45,7 @@ def finite_sum(
     alpha=1e-4,
     l1_ratio=0.5,
     positive=False,
+    penalty_weights=None,
     epsilon=1.35,
     quantile=0.5,
     sample_weight=None,
@@ -59,9 +67,10 @@ def finite_sum(
     loss : {"log_loss", "squared_hinge", "smooth_hinge", "hinge", "squared_error", "huber", \
             "epsilon_insensitive", "smooth_quantile", "poisson", "gamma"}
         The loss of a row.
-    penalty : {"l2", "l1", "elasticnet", "none"}
+    penalty : {"l2", "l1", "elasticnet", "mcp", "scad", "none"}
         What `alpha` multiplies: half the squared norm, the L1 norm, their mean with weights
-        1 - `l1_ratio` and `l1_ratio`, or nothing.
+        1 - `l1_ratio` and `l1_ratio`, or nothing; "mcp" and "scad" are described in
+        :class:`FiniteSumRegressor`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Data. float64 and float32 in C order, and CSR, are used without a copy, but for arrays
         whose columns' means are ten times their deviations, or with `alpha=0` whose units differ as
@@ -77,6 +86,8 @@ def finite_sum(
         For `penalty="elasticnet"`.
     positive : bool, default=False
         Whether coefficients must not be negative.
+    penalty_weights : array-like of shape (n_features,), default=None
+        Positive weights of the columns' penalties, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
         "smooth_quantile", in units of y.
@@ -126,9 +137,13 @@ def finite_sum(
     rows, targets, c = (X, y, c) if used.all() else (X[used], y[used], c[used])
     scalar_loss = LOSSES[loss].with_parameters(epsilon, quantile)
     scalar_loss.check_targets(targets, c)
-    l1_ratio = {"l2": 0.0, "l1": 1.0, "elasticnet": l1_ratio, "none": 0.0}[penalty]
-    alpha = 0.0 if penalty == "none" else alpha
-    source, common = training_source(rows, c, alpha, l1_ratio, positive, fit_intercept)
+    described = make_penalty(
+        0.0 if penalty == "none" else alpha,
+        L1_RATIOS.get(penalty, l1_ratio),
+        positive,
+        penalty if penalty in SPARSITIES else "l1",
+    )
+    source, common = training_source(rows, c, described, penalty_weights, fit_intercept)
     problem = FiniteSum(source, targets, loss=scalar_loss, **common)
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():

@@ -16,6 +16,11 @@ GAP, MAX_TRIALS = 0.3, 6
 ROUNDING = 64 * EPS
 
 
+def is_least_squares(problem):
+    """Whether a problem is least squares with a convex penalty, whose gap the Gram matrix gives."""
+    return problem.loss.is_square and problem.is_penalized and problem.penalty.is_convex
+
+
 class GramPath(GramModel):
     """The problem of a squared loss as one model, minimised for one penalty after the other.
 

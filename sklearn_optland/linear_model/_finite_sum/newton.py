@@ -8,7 +8,7 @@ from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._optim.line_search import ARMIJO, FLAT, minimize_along
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
+from sklearn_optland.linear_model._finite_sum.gram_path import gram_points, is_least_squares
 from sklearn_optland.linear_model._finite_sum.problem import EPS, Point, inverse_of
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
@@ -50,7 +50,7 @@ class Newton(ProximalNewton):
 
     @staticmethod
     def needs_no_rows(problem, n_fits=1):
-        return problem.loss.is_square and problem.is_penalized
+        return is_least_squares(problem)
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):
@@ -161,8 +161,7 @@ def curvatures(problem, point, is_far=False):
     if is_far and loss.rests:
         return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            h = np.fmax(h, np.abs(point.pulls / (loss.best_scores(problem.y) - point.scores)))
+        h = np.fmax(h, loss.secants(problem.y, point.scores, point.pulls))
     return np.maximum(h, least * problem.curvature)
 
 

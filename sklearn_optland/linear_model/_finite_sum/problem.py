@@ -94,6 +94,8 @@ class FiniteSum:
     @property
     def has_dual_bound(self):
         """Whether duality bounds the optimum: without a penalty, if parameters are few."""
+        if not self.penalty.is_convex:
+            return False
         return self.is_penalized or (self.n_features + 1) * self.k <= NARROW
 
     @cached_property
@@ -305,12 +307,21 @@ class FiniteSum:
     def gradient_norm(self, W, gradient):
         """Norm of the gradient, or of the prox-gradient step of unit length under w >= 0.
 
-        Columns are taken from their means and in units of their deviations.
+        Columns are taken from their means and in units of their deviations. Of a penalty that is
+        not convex, the norm of what its subgradients leave of the gradient, in units of its own.
         """
+        if not self.penalty.is_convex:
+            pulls = -gradient
+            left = pulls[:-1] - self.penalty.subgradient(W[:-1], pulls[:-1])
+            return float(
+                np.hypot(np.linalg.norm(left), np.linalg.norm(pulls[-1] * self.fit_intercept))
+            )
         return float(np.linalg.norm(self._scaled_gradient(W, gradient)))
 
     def gradient_norm_at_zero(self, pulls):
         """That at zero but for the intercept, which may be of any size."""
+        if not self.penalty.is_convex:
+            return float(np.linalg.norm(self.pull(pulls)[:-1]))
         G = self._scaled_gradient(self.zeros(), -self.pull(pulls))
         own, all_in_all = np.linalg.norm(G[:-1]), np.linalg.norm(G)
         return float(own if own > UNFELT * all_in_all else all_in_all)

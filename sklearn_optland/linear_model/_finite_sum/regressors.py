@@ -9,7 +9,11 @@ from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
-from sklearn_optland.linear_model._finite_sum.solve import LOSS_CONSTRAINTS, FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import (
+    LOSS_CONSTRAINTS,
+    PENALTY_CONSTRAINTS,
+    FiniteSumEstimator,
+)
 from sklearn_optland.linear_model._scores import linear_scores
 
 
@@ -93,14 +97,16 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
           several classes, is fitted as :class:`BoundMajorizationLogisticRegression` does it; other
           losses take a Gram matrix of the columns and its Cholesky factor.
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
-          matter. Smooth losses, any penalty; no multinomial log-loss.
+          matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
+          penalty.
         - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
           only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
-          snapshot. Smooth losses; SAG with the L2 penalty only.
+          snapshot. Smooth losses, but not "poisson" and "gamma", whose second derivatives have no
+          bound; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
           L2 part of the penalty.
-        - "miso": the same with short steps; smooth losses.
+        - "miso": the same with short steps; losses as "saga".
         - "katyusha", "point-saga", "catalyst": accelerated, for condition numbers well above n.
           "katyusha" costs all columns a step, also on sparse rows. "point-saga" takes any loss
           and the L2 penalty only. "catalyst" runs SDCA on regularised problems: any loss and
@@ -111,6 +117,15 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         Share of the L1 norm in the penalty: 0 is L2, 1 is L1.
     positive : bool, default=False
         Whether coefficients must not be negative. The intercept may be.
+    sparsity : {"l1", "mcp", "scad"}, default="l1"
+        What the L1 part of the penalty is. "mcp" and "scad" rise as the L1 norm at 0, but no more
+        from 3 and 3.7 times :math:`\alpha\rho` on, where they leave coefficients as large as no
+        penalty would. They are not convex: the certificate is the norm of what the penalty's
+        subgradients leave of the gradient, "stationary". Solver "cd" only.
+    penalty_weights : array-like of shape (n_features,), default=None
+        A positive weight for each column: the penalty sees coefficients times these, as in the
+        adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
+        are divided by them in a copy of X. Default: all 1.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
@@ -148,7 +163,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate".
+        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
+        what subgradients of the penalty leave of the gradient, "stationary".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of
@@ -215,6 +231,20 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     M. C. Ferris and T. S. Munson, "Interior-point methods for massive support vector machines",
     SIAM Journal on Optimization 13 (2002): the Gram matrix of the columns.
 
+    H. Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006): `penalty_weights`.
+
+    C.-H. Zhang, "Nearly unbiased variable selection under minimax concave penalty", Annals of
+    Statistics 38 (2010): "mcp".
+
+    J. Fan and R. Li, "Variable selection via nonconcave penalized likelihood and its oracle
+    properties", JASA 96 (2001): "scad".
+
+    H. Zou and R. Li, "One-step sparse estimates in nonconcave penalized likelihood models", Annals
+    of Statistics 36 (2008): penalties that are convex and touch those.
+
+    C. Chen, "A finite smoothing algorithm for quantile regression", Journal of Computational and
+    Graphical Statistics 16 (2007): "smooth_quantile".
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -231,6 +261,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         **LOSS_CONSTRAINTS,
         **FiniteSumEstimator._parameter_constraints,
+        **PENALTY_CONSTRAINTS,
     }
 
     def __init__(
@@ -243,6 +274,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         alpha=1e-4,
         l1_ratio=0.0,
         positive=False,
+        sparsity="l1",
+        penalty_weights=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -258,6 +291,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.positive = positive
+        self.sparsity = sparsity
+        self.penalty_weights = penalty_weights
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

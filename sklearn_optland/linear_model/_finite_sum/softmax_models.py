@@ -85,8 +85,11 @@ class SoftmaxModel:
         return descend_softmax(
             *(self.rows, self.columns, self.classes, self.P, self.curvatures),
             self.roots if self.fits_intercept else np.empty(0),
-            *(self.r, self.s, self.w, self.b, *settings),
+            *(self.r, self.s, self.w, self.b, self.tilt, *settings),
         )
+
+    def lean(self, tilt):
+        self.tilt = tilt
 
     def solve(self, chosen, penalty, signs, tol):
         columns, classes = self.columns[chosen], self.classes[chosen]
@@ -108,7 +111,8 @@ class SoftmaxModel:
             return felt(Z) + penalty.l2 * step
 
         self._balance()
-        rhs = felt(self.r + self.P * self.s) - penalty.l1 * signs - penalty.l2 * self.w[chosen]
+        rhs = felt(self.r + self.P * self.s) + self.tilt[chosen]
+        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
         scale = self.curvatures[chosen] + penalty.l2
         enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))
         step, _ = conjugate_gradients(

@@ -12,7 +12,7 @@ from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
-from sklearn_optland._loss.penalties import ElasticNet
+from sklearn_optland._loss.penalties import SPARSITIES, ElasticNet
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -20,6 +20,7 @@ from sklearn_optland.linear_model._coordinates import (
     USERS_OWN,
     are_uneven,
     conditioned_columns,
+    weighted_columns,
 )
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
 from sklearn_optland.linear_model._finite_sum.path import points_along
@@ -49,6 +50,11 @@ UNEVEN_ADVICE = "Weights or lengths of the rows differ much: set sampling='lipsc
 LOSS_CONSTRAINTS = {
     "epsilon": [Interval(Real, 0, None, closed="left")],
     "quantile": [Interval(Real, 0, 1, closed="neither")],
+}
+# What the solvers of penalties that are not convex take.
+PENALTY_CONSTRAINTS = {
+    "sparsity": [StrOptions(set(SPARSITIES))],
+    "penalty_weights": ["array-like", None],
 }
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", *SOLVERS})],
@@ -262,7 +268,7 @@ def solve(
                 choice.start(problem, problem.coordinates.from_user(W)),
                 tol,
                 max_iter,
-                choice.rescue if solver == "auto" and not choice.kind.draws_rows else None,
+                choice.rescue if solver == "auto" and choice.has_rescue(problem) else None,
             )
             for problem, W in zip(problems, starts, strict=True)
         ]
@@ -307,6 +313,11 @@ class SolverChoice:
         settings = {"rng": self.rng, "sampling": self.sampling, "step_size": self.step_size}
         return self.kind(problem, W, tol=self.tol, **settings)
 
+    def has_rescue(self, problem):
+        """Whether a solver by single rows can take over from one by all rows."""
+        able = (SOLVERS[name].solver for name in able_solvers(problem))
+        return not self.kind.draws_rows and any(solver.draws_rows for solver in able)
+
     def rescue(self, problem, W):
         """Return the best solver that visits single rows, started at W; it is the choice now."""
         if not self.kind.draws_rows:
@@ -341,17 +352,26 @@ def _certificate(descents):
     if first.problem.has_dual_bound:
         objective = sum(descent.best.objective for descent in descents)
         return Certificate("duality gap", value, tolerance, "global", ratio(value, objective))
-    quantity = "prox-gradient norm" if first.problem.penalty.positive else "gradient norm"
+    penalty = first.problem.penalty
+    is_smooth = penalty.is_convex and not penalty.positive
+    quantity = "gradient norm" if is_smooth else "prox-gradient norm"
     relative = ratio(value, sum(descent.certificate_at_zero for descent in descents))
     if not first.problem.loss.is_smooth:
         return Certificate(quantity, value, None, "estimate", relative)
     return Certificate(quantity, value, tolerance, "stationary", relative)
 
 
-def training_source(X, c, alpha, l1_ratio, positive, fit_intercept):
+def make_penalty(alpha, l1_ratio, positive, sparsity):
+    """The penalty that users describe so; without an L1 part there is nothing to make sparse."""
+    kind = SPARSITIES[sparsity] if alpha * l1_ratio > 0 else ElasticNet
+    return kind(alpha * l1_ratio, alpha * (1 - l1_ratio), positive)
+
+
+def training_source(X, c, penalty, penalty_weights, fit_intercept):
     """Rows to train on, and what all problems on them have in common."""
-    penalty = ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio), positive)
-    X, coordinates = conditioned_columns(X, c, penalty, fit_intercept)
+    X, coordinates = weighted_columns(X, penalty_weights)
+    X, conditioned = conditioned_columns(X, c, penalty, fit_intercept)
+    coordinates = conditioned.after(coordinates)
     # without a penalty the certificate needs a Gram matrix, and that the order
     source = ArraySource(X, in_order=not (penalty.l1 > 0 or penalty.l2 > 0), c=c)
     common = {"penalty": penalty, "fit_intercept": fit_intercept, "coordinates": coordinates}
@@ -386,6 +406,10 @@ def penalty_name(alpha, l1_ratio):
 class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifiers and regressors by finite-sum solvers share."""
 
+    # solvers that a class fixes take none of them
+    sparsity = "l1"
+    penalty_weights = None
+
     _takes_sparse = True
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
 
@@ -399,7 +423,11 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _source(self, X, c):
         """Rows to train on, and what all problems on them have in common."""
-        return training_source(X, c, self.alpha, self.l1_ratio, self.positive, self.fit_intercept)
+        penalty = self._penalty(self.alpha)
+        return training_source(X, c, penalty, self.penalty_weights, self.fit_intercept)
+
+    def _penalty(self, alpha):
+        return make_penalty(alpha, self.l1_ratio, self.positive, self.sparsity)
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""
@@ -462,12 +490,10 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         name = choose_solver(problem, self.solver)
         solver, n_fits = SOLVERS[name].solver, len(alphas)
         minimize = solver.minimizer(problem, self.tol, n_fits)
-        if len(problems) > 1 or minimize is None or rows.X.dtype != np.float64:
+        is_lean = len(problems) == 1 and minimize is not None and problem.penalty.is_convex
+        if not is_lean or rows.X.dtype != np.float64:
             return
-        penalties = [
-            ElasticNet(alpha * self.l1_ratio, alpha * (1 - self.l1_ratio), self.positive)
-            for alpha in alphas
-        ]
+        penalties = [self._penalty(alpha) for alpha in alphas]
         if solver.needs_no_rows(problem, n_fits):
             with one_blas_thread():  # all at once: each takes less than to set a limit
                 start = np.zeros(problem.n_features)

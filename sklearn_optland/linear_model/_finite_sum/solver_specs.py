@@ -41,6 +41,8 @@ class SolverSpec:
         Any penalty.
     multinomial : bool
         Whether it takes several scores a row.
+    convex : bool
+        Whether the penalty must be convex.
     accelerated : bool
         Whether its rate has the root of the condition number.
     """
@@ -51,6 +53,7 @@ class SolverSpec:
     quadratic: bool = False
     penalized: bool = False
     multinomial: bool = False
+    convex: bool = True
     accelerated: bool = False
 
     def lacks(self, problem):
@@ -68,6 +71,8 @@ class SolverSpec:
             return "needs l1_ratio=0 and positive=False"
         if self.l2 and not penalty.l2 > 0:
             return "needs an L2 part of the penalty, alpha * (1 - l1_ratio) > 0"
+        if self.convex and not penalty.is_convex:
+            return "needs a convex penalty, sparsity='l1'"
         if self.penalized and not problem.is_penalized:
             return "needs a penalty, alpha > 0"
         return None
@@ -75,7 +80,9 @@ class SolverSpec:
 
 SOLVERS = {
     "newton": SolverSpec(Newton, losses="smooth", l2=True, quadratic=True, multinomial=True),
-    "cd": SolverSpec(CoordinateDescent, losses="smooth", penalized=True, multinomial=True),
+    "cd": SolverSpec(
+        CoordinateDescent, losses="smooth", penalized=True, multinomial=True, convex=False
+    ),
     "interior-point": SolverSpec(InteriorPoint, losses="kinked", l2=True, quadratic=True),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
     "saga": SolverSpec(Saga, multinomial=True),
@@ -91,7 +98,10 @@ SOLVERS = {
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
     if name == "auto":
-        return next(able_solvers(problem))
+        chosen = next(able_solvers(problem), None)
+        if chosen is not None:
+            return chosen
+        name = "cd"  # which takes the most penalties
     lack = SOLVERS[name].lacks(problem)
     if lack:
         able = [other for other, spec in SOLVERS.items() if not spec.lacks(problem)]
