@@ -147,8 +147,8 @@ def test_a_path_is_the_fits_along_it(l1_ratio, loss):
 
 def test_auto_goes_on_where_coordinate_descent_ends_early(monkeypatch):
     monkeypatch.setattr(coordinate_models, "MAX_SPENT", -1)
-    X, y = data("squared_error", 0, n=80)
-    model = FiniteSumRegressor(alpha=0.01, l1_ratio=0.5).fit(X, y)
+    X, y = data("huber", 0, n=80)
+    model = FiniteSumRegressor("huber", alpha=0.01, l1_ratio=0.5).fit(X, y)
     assert model.solver_ in ("sdca", "catalyst")
     assert model.certificate_.reached
     model.set_params(solver="cd")

@@ -13,7 +13,7 @@ from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
 # Of the tolerance: the gap that a model may leave at first; and how often less is tried.
 GAP, MAX_TRIALS = 0.3, 6
 # Of the targets' mean square: what the differences above may lose.
-ROUNDING = 64 * EPS
+ROUNDING = 16 * EPS
 
 
 def is_least_squares(problem):
