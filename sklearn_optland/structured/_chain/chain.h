@@ -358,9 +358,8 @@ static inline double optland_log_sum(int64_t k, const double *x)
     return top + log(total);
 }
 
-/* The same on logarithms, a and b, for transitions that exponentials cannot hold. */
-static inline double optland_chain_logarithms(
-    const optland_chain *c, int64_t n, const double *s, int with_marginals)
+/* The forward recursion on logarithms, a, for transitions that exponentials cannot hold. */
+static inline double optland_chain_messages(const optland_chain *c, int64_t n, const double *s)
 {
     const int64_t k = c->k, lanes = c->lanes;
     for (int64_t l = 0; l < k; l++)
@@ -371,9 +370,14 @@ static inline double optland_chain_logarithms(
                 c->line[i] = c->a[(t - 1) * lanes + i] + c->A[i * lanes + l];
             c->a[t * lanes + l] = s[t * lanes + l] + optland_log_sum(k, c->line);
         }
-    double log_z = optland_log_sum(k, c->a + (n - 1) * lanes);
-    if (!with_marginals)
-        return log_z;
+    return optland_log_sum(k, c->a + (n - 1) * lanes);
+}
+
+/* Both recursions on logarithms, a and b: p, pairs and log Z. */
+static inline double optland_chain_logarithms(const optland_chain *c, int64_t n, const double *s)
+{
+    const int64_t k = c->k, lanes = c->lanes;
+    const double log_z = optland_chain_messages(c, n, s);
     for (int64_t l = 0; l < k; l++)
         c->b[(n - 1) * lanes + l] = 0;
     for (int64_t t = n - 1; t > 0; t--)
@@ -645,6 +649,35 @@ static void optland_chain_decode(const optland_chain *chain, int64_t i, const do
     optland_chain_best_path(n, chain->k, chain->lanes, A, chain->s, path);
 }
 
+/* Draw labellings of one sequence: the last label by its message, then each one before it given the
+ * next. `uniform` has n numbers in [0, 1) for each of the draws, whose labels are n_tokens apart. */
+static inline void optland_chain_draw(
+    const optland_chain *chain, int64_t i, int64_t n_draws, int64_t n_tokens,
+    const double *uniform, int *labels)
+{
+    const int64_t k = chain->k, lanes = chain->lanes;
+    const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
+    optland_chain_scores(chain, start, n, chain->s);
+    optland_chain_messages(chain, n, chain->s);
+    for (int64_t draw = 0; draw < n_draws; draw++, labels += n_tokens)
+        for (int64_t t = n - 1; t >= 0; t--) {
+            const double *message = chain->a + t * lanes;
+            double top = -INFINITY, total = 0, left;
+            for (int64_t l = 0; l < k; l++) {
+                const double step = t < n - 1 ? chain->A[l * lanes + labels[t + 1]] : 0;
+                chain->line[l] = message[l] + step;
+                top = chain->line[l] > top ? chain->line[l] : top;
+            }
+            for (int64_t l = 0; l < k; l++)
+                total += chain->line[l] = exp(chain->line[l] - top);
+            left = total * *uniform++;
+            int label = 0;
+            while (label < k - 1 && left >= chain->line[label])
+                left -= chain->line[label++];
+            labels[t] = label;
+        }
+}
+
 /* Add c times the gradient of one sequence's loss to G, in rows of lanes as theta is: those of the
  * columns, of the labels and of both ends; returns c times the loss. */
 OPTLAND_CLONES
@@ -657,7 +690,7 @@ static double optland_chain_gradient(
     optland_chain_scores(chain, start, n, chain->s);
     const double score = optland_chain_score(chain, n, chain->s, y);
     const double log_z = most == most ? optland_chain_both(chain, n, chain->s, most)
-                                      : optland_chain_logarithms(chain, n, chain->s, 1);
+                                      : optland_chain_logarithms(chain, n, chain->s);
     double *p = chain->p, *A = G + d * lanes, *ends = A + k * lanes;
     for (int64_t t = 0; t < n; t++)
         p[t * lanes + y[t]] -= 1;
@@ -683,7 +716,7 @@ static double optland_chain_distribution(
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
     optland_chain_scores(chain, start, n, chain->s);
     const double log_z = most == most ? optland_chain_both(chain, n, chain->s, most)
-                                      : optland_chain_logarithms(chain, n, chain->s, 1);
+                                      : optland_chain_logarithms(chain, n, chain->s);
     double h = log_z - optland_octet_dot(n * lanes, chain->s, chain->p);
     for (int64_t l = 0; l < n * lanes; l++)
         p[l] = chain->p[l];
@@ -706,7 +739,7 @@ static double optland_chain_loss(const optland_chain *chain, int64_t i, double m
     optland_chain_scores(chain, start, n, chain->s);
     const double score = optland_chain_score(chain, n, chain->s, chain->codes + start);
     return (most == most ? optland_chain_forward(chain, n, chain->s, most)
-                         : optland_chain_logarithms(chain, n, chain->s, 0)) - score;
+                         : optland_chain_messages(chain, n, chain->s)) - score;
 }
 
 /* Maximise c H(g) - g linear - g^2 square / 2 over g in (0, 1], for the entropy of the mixture
@@ -739,9 +772,9 @@ static inline double optland_chain_first_step(
     return best;
 }
 
-/* One step of dual ascent, for sequence i; see dual_fast.pyx. */
+/* One step of dual ascent, for sequence i, as chain_fast.pyx has it; returns c tau^2. */
 OPTLAND_CLONES
-static void optland_chain_visit(const optland_chain *chain, const optland_chain_dual *dual, int64_t i)
+static double optland_chain_visit(const optland_chain *chain, const optland_chain_dual *dual, int64_t i)
 {
     const int64_t k = chain->k, lanes = chain->lanes;
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
@@ -761,7 +794,7 @@ static void optland_chain_visit(const optland_chain *chain, const optland_chain_
             optland_chain_exponentials(chain, most);
     }
     const double log_z = exponentials ? optland_chain_both(chain, n, s, most)
-                                      : optland_chain_logarithms(chain, n, s, 1);
+                                      : optland_chain_logarithms(chain, n, s);
 
     /* d = c (mu - p) in place of b, for pairs in place of M; tau is the largest |mu_t - p_t|_1. */
     double *d = chain->b, *d_pairs = chain->M;
@@ -816,7 +849,7 @@ static void optland_chain_visit(const optland_chain *chain, const optland_chain_
         dual->entropy[i] += g * (h - dual->entropy[i]) + 0.5 * g * (1 - g) * tau * tau;
     dual->gap[i] = gap;
     if (g == 0)
-        return;
+        return extra;
 
     /* g d are the steps of the parameters; mu and xi go g of the way to p and pairs. */
     for (int64_t l = 0; l < n * lanes; l++)
@@ -833,5 +866,6 @@ static void optland_chain_visit(const optland_chain *chain, const optland_chain_
             chain->first[l] += chain->has_ends && !chain->has_ends[l] ? 0 : g * d[l];
             chain->last[l] += chain->has_ends && !chain->has_ends[lanes + l] ? 0 : g * d[end];
         }
+    return extra;
 }
 #endif

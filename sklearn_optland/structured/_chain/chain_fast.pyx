@@ -21,12 +21,10 @@ With the gap c_i KL(alpha_i | p), entropy's concavity and Pinsker's inequality, 
 which the visit maximises; the entropy's bound follows in the same way. From a single labelling the
 mixture's entropy is known exactly, and the first visit maximises D itself.
 """
-from libc.stdint cimport int64_t, uint64_t
-from libc.math cimport exp
+from libc.stdint cimport int64_t
 
 import numpy as np
 
-from sklearn_optland._rows.random cimport next_uniform
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 cdef extern from "chain.h" nogil:
@@ -84,8 +82,11 @@ cdef extern from "chain.h" nogil:
         double* entropy)
     void optland_chain_gram(
         const optland_chain* chain, int64_t i, int has_ends, double* scratch, float* gram)
+    void optland_chain_draw(
+        const optland_chain* chain, int64_t i, int64_t n_draws, int64_t n_tokens,
+        const double* uniform, int* labels)
     void optland_chain_decode(const optland_chain* chain, int64_t i, const double* A, int* path)
-    void optland_chain_visit(
+    double optland_chain_visit(
         const optland_chain* chain, const optland_chain_dual* dual, int64_t i)
 
 
@@ -223,6 +224,20 @@ cdef class Chain:
                     &self.chain, i, self.most, &p[self._starts[i] - skip, 0], pair, &entropies[i]
                 )
 
+    def draw(
+        self, Py_ssize_t begin, Py_ssize_t end,
+        const double[::1] uniform,  # a number for each label
+        int[:, ::1] labels,  # OUT, (n_draws, n_tokens)
+    ):
+        """Draw labellings from the model's distribution."""
+        cdef Py_ssize_t i, n_draws = labels.shape[0], n_tokens = labels.shape[1]
+        with nogil:
+            for i in range(begin, end):
+                optland_chain_draw(
+                    &self.chain, i, n_draws, n_tokens, &uniform[n_draws * self._starts[i]],
+                    &labels[0, self._starts[i]],
+                )
+
     def grams(
         self, const int64_t[::1] grams, bint has_ends, float[::1] out, double[::1] scratch
     ):
@@ -318,8 +333,10 @@ cdef class DualAscent(Chain):
                         self._xi[self._pairs[i], y[t - 1], y[t]] += share
 
     def visit(self, const int[::1] order):
-        """Take a step for each of the sequences in `order`; theta and the duals follow."""
+        """Take a step for each sequence in `order`; returns the sum of c tau^2."""
         cdef Py_ssize_t i
+        cdef double moved = 0
         with nogil:
             for i in range(order.shape[0]):
-                optland_chain_visit(&self.chain, &self.dual, order[i])
+                moved += optland_chain_visit(&self.chain, &self.dual, order[i])
+        return moved
