@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.special import logsumexp
 from structured.brute import BruteChain, brute_objective, random_sequences
 
 from helpers import SEEDS, STORAGES, assert_close
 from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.structured._chain.chain_fast import Chain, DualAscent, aligned, lanes_of
+from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
 from sklearn_optland.structured._chain.problem import ChainProblem
 from sklearn_optland.structured._chain.solvers import DualAscent as Solver
 
@@ -207,8 +206,8 @@ def test_the_first_visit_is_the_best_mixture(seed, case, weight):
     solver.duals.visit(np.zeros(1, dtype=np.int32))
     found = solver.lower_bound
     assert found >= max(dual(share) for share in np.linspace(0, 1, 201)) * (1 - 1e-3) - 1e-12
-    free = np.argmin(brute.tokens[0] * 0 + (np.arange(k) == y[0]))  # a label that is not y's
-    share = solver.duals.mu[0, free] * k
+    other = (y[0] + 1) % k
+    share = solver.duals.mu[0, other] * k
     assert_allclose(found, dual(share), rtol=1e-9, atol=1e-12)
 
 
@@ -216,7 +215,7 @@ def test_the_first_visit_is_the_best_mixture(seed, case, weight):
 @pytest.mark.parametrize("scale", [1.0, 1e3])
 def test_long_chains_and_large_scores_are_finite(scale):
     rng = np.random.default_rng(0)
-    n, k = 20_000, 3
+    n, k = 10_000, 3
     X, codes = rng.normal(size=(n, 2)), rng.integers(k, size=n).astype(np.int32)
     starts = np.array([0, n])
     theta = scale * rng.normal(size=(2 + k + 2, k))
@@ -229,14 +228,14 @@ def test_long_chains_and_large_scores_are_finite(scale):
     s = X @ theta[:2]
     message = s[0] + theta[-2]
     for row in s[1:]:
-        message = row + logsumexp(message[:, None] + theta[2 : 2 + k], axis=0)
-    assert_allclose(one[1][0], logsumexp(message + theta[-1]), rtol=1e-12)
+        message = row + np.logaddexp.reduce(message[:, None] + theta[2 : 2 + k])
+    assert_allclose(one[1][0], np.logaddexp.reduce(message + theta[-1]), rtol=1e-12)
     assert np.isfinite(one[0]).all()
     assert one[2][0] > 0
 
 
 def test_many_labels_fill_several_blocks_of_lanes():
-    """1, 8, 9, 24, 25, 40 and 50 labels: all the widths that the loops are written for."""
+    """One to three octets, and more, are loops of their own."""
     rng = np.random.default_rng(1)
     for k in (2, 8, 9, 17, 24, 25, 40, 50):
         X, starts, codes, theta = random_sequences(
@@ -250,19 +249,16 @@ def test_many_labels_fill_several_blocks_of_lanes():
         assert_close(gradient[:, :k], expected[1], rtol=1e-11)
 
 
-def test_duals_are_those_of_each_sequence_alone():
-    """Scratch of a long sequence leaves nothing behind for a short one."""
+def test_scratch_of_a_long_sequence_leaves_nothing_for_a_short_one():
     rng = np.random.default_rng(2)
     X, starts, codes, _ = random_sequences(rng, n_sequences=6, longest=9, k=3, d=4)
     c = np.ones(6)
-    together = make_solver(X, starts, codes, c, 3).duals
     for i in range(6):
         tokens = slice(starts[i], starts[i + 1])
         own = np.array([0, starts[i + 1] - starts[i]])
         alone = make_solver(X[tokens], own, codes[tokens], c[:1], 3)
-        fresh = make_solver(X, starts, codes, c, 3)
-        fresh.duals.visit(np.array([i], dtype=np.int32))
+        among = make_solver(X, starts, codes, c, 3)
+        among.duals.visit(np.array([i], dtype=np.int32))
         alone.duals.visit(np.zeros(1, dtype=np.int32))
-        assert_allclose(fresh.duals.mu[tokens], alone.duals.mu, rtol=1e-13)
-        assert_allclose(fresh.lower_bound, alone.lower_bound, rtol=1e-12)
-    assert isinstance(together, DualAscent)
+        assert_allclose(among.duals.mu[tokens], alone.duals.mu, rtol=1e-13)
+        assert_allclose(among.lower_bound, alone.lower_bound, rtol=1e-12)

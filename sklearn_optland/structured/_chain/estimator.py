@@ -103,9 +103,9 @@ class ChainCRFClassifier(
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective.
     history_ : dict of ndarray of shape (`n_iter_`,)
-        "objective", "certificate", "seconds" and "passes" (over the data) after each iteration. The
-        certificate of "sdca" costs a pass, and is NaN where none was made; the objective is what the
-        visits saw there.
+        "objective", "lower_bound" of the optimum, "certificate", "seconds" and "passes" (over the
+        data) after each iteration. The certificate of "sdca" costs a pass, and is NaN where none
+        was made; the objective is what the visits saw there.
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
@@ -286,7 +286,8 @@ class ChainCRFClassifier(
             ratio(gap, objective),
         )
         n_iter = len(history["objective"])
-        curves = np.arange(1, n_iter + 1), history["certificate"]
+        history["objective"][-1], history["certificate"][-1] = objective, gap
+        curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
         advice = advise(self, n_iter, dtype, certificate, *curves, remedy="set a smaller C")
         self.solver_ = name
         finish(self, attributes(theta), history, certificate, advice=advice)

@@ -69,7 +69,7 @@ class TrainingSequences(TrainingRows):
 def read_tokens(estimator, X, lengths):
     """Sequences to predict for."""
     X, lengths, listed = _as_rows(X, lengths)
-    X = _validated(estimator, X, lengths, listed, reset=False)
+    X = _validated(estimator, X, lengths, reset=False)
     return Tokens(X, _starts(lengths, X.shape[0]), listed)
 
 
@@ -111,7 +111,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     y = _in_list(y)
     if listed:
         y = _labels_of_lists(y, lengths)
-    X, y = _validated(estimator, X, lengths, listed, y=y, reset=True)
+    X, y = _validated(estimator, X, lengths, y=y, reset=True)
     starts = _starts(lengths, X.shape[0])
     classes, codes = encode(y)
     check_labels(y, classes)
@@ -170,6 +170,8 @@ def _as_rows(X, lengths):
         return X, lengths, False
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
+    if len(X) == 0:
+        raise ValueError("X: found an empty list; allowed is at least one sequence.")
     parts = [_as_matrix(part, i) for i, part in enumerate(X)]
     widths = [part.shape[1] for part in parts]
     for i, width in enumerate(widths):
@@ -234,10 +236,8 @@ def _labels_of_lists(y, lengths):
     return np.concatenate([np.asarray(labels) for labels in y])
 
 
-def _validated(estimator, X, lengths, listed, **validation):
+def _validated(estimator, X, lengths, **validation):
     """X, and y if it is given, as `validate_data` makes them."""
-    if listed and len(lengths) == 0:
-        raise ValueError("X: found an empty list; allowed is at least one sequence.")
     with always_checked():
         result = validate_data(
             estimator,
@@ -250,7 +250,8 @@ def _validated(estimator, X, lengths, listed, **validation):
         )
         X = result[0] if isinstance(result, tuple) else result
         _refuse_infinite(estimator, X, lengths)
-    check_magnitudes(X, LARGEST_VALUE)
+    if X.dtype == np.float64:
+        check_magnitudes(X, LARGEST_VALUE)
     return result
 
 

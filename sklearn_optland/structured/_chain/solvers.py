@@ -92,7 +92,12 @@ class DualAscent:
                 if certificate > 0 and seen > 0:
                     trigger.learn(seen, certificate)
             reached = self.tol > 0 and certificate <= self.tol * objective
-            curves = {"objective": objective, "certificate": certificate, "passes": passes}
+            curves = {
+                "objective": objective,
+                "lower_bound": self.best_bound,
+                "certificate": certificate,
+                "passes": passes,
+            }
             # The next epoch changes theta in place: the last step is the one that is kept.
             yield Step(self.theta, curves, objective, reached=reached, done=reached or still)
 
@@ -187,7 +192,7 @@ class LBFGS:
             # The accepted trial is the last one; only a step that is no step any more is not.
             is_known = latest["theta"] is step.parameters
             bound = latest["bound"] if is_known else self.certify(step.parameters.reshape(shape))[1]
-            step.curves["certificate"] = bound
+            step.curves |= {"lower_bound": step.loss - bound, "certificate": bound}
             step.parameters = step.parameters.reshape(shape)
             step.reached = self.tol > 0 and bound <= self.tol * step.loss
             step.done |= step.reached
