@@ -55,7 +55,7 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
-    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed", "boundary": False}],
+    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed"}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},

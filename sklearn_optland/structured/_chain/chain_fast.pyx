@@ -122,7 +122,8 @@ cdef class Chain:
     cdef readonly object starts, codes
     cdef const int64_t[::1] _starts
     cdef const int[::1] _codes
-    cdef double[:, ::1] _W, _A, _ends, _by_token, _by_label
+    cdef const double[:, ::1] _W, _A, _ends
+    cdef double[:, ::1] _by_token, _by_label
     cdef const unsigned char[:, ::1] _has
     cdef double[::1] _live, _rest, _last_row, _buffer
     cdef double most
@@ -158,8 +159,8 @@ cdef class Chain:
         """The same sequences for another thread, with scratch of its own."""
         return Chain(self.rows.share(), self.starts, self.chain.k, self.codes)
 
-    def set(self, double[:, ::1] W, double[:, ::1] A, ends=None):
-        """Set the parameters.
+    def set(self, const double[:, ::1] W, const double[:, ::1] A, ends=None):
+        """Set the parameters, which only dual ascent changes.
 
         Parameters
         ----------
@@ -170,15 +171,15 @@ cdef class Chain:
         cdef Py_ssize_t last = W.shape[0] - 1, stride = W.shape[1]
         cdef optland_chain* c = &self.chain
         self._W, self._A = W, A
-        c.W, c.stride, c.A = &self._W[0, 0], stride, &self._A[0, 0]
-        c.last_row = &self._W[last, 0]
+        c.W, c.stride, c.A = <double*>&self._W[0, 0], stride, <double*>&self._A[0, 0]
+        c.last_row = <double*>&self._W[last, 0]
         if stride != c.lanes:
             self._last_row = np.append(W[last], np.zeros(c.lanes - stride))
             c.last_row = &self._last_row[0]
         c.first = c.last = NULL
         if ends is not None:
             self._ends = ends
-            c.first, c.last = &self._ends[0, 0], &self._ends[1, 0]
+            c.first, c.last = <double*>&self._ends[0, 0], <double*>&self._ends[1, 0]
         self.most = optland_chain_prepare(c)
 
     def restrict(self, has):
