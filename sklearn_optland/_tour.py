@@ -54,6 +54,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.plotting import ConvergenceDisplay
+from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {

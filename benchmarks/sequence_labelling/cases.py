@@ -29,8 +29,8 @@ def prepared(folder, name, data, C=1.0, **parameters):
 @dataclass(frozen=True)
 class Levels(Case):
     """CPU seconds until the objective is proven to be within a level of the optimum, ours, and
-    until it is, CRFsuite's L-BFGS; the ratio. Ours are whole calls of `fit`: validation, merging of
-    columns and certificates too.
+    until it is, CRFsuite's L-BFGS; the ratio. Ours are whole calls of `fit`: validation and
+    certificates too.
     """
 
     strengths: tuple = (0.1, 1.0, 10.0)

@@ -772,6 +772,32 @@ static inline double optland_chain_first_step(
     return best;
 }
 
+typedef struct {
+    double size, square, with_p, with_mu;
+} optland_chain_sums;
+
+/* d = c (mu - p) of whole octets; adds |mu - p|, d'd, s'p and s'mu to the sums. */
+OPTLAND_INLINE void optland_chain_change(
+    int64_t n, double c, const double *mu, const double *p, const double *s, double *restrict d,
+    optland_chain_sums *sums)
+{
+    double size[8] = {0}, square[8] = {0}, with_p[8] = {0}, with_mu[8] = {0};
+    for (int64_t l = 0; l < n; l += OPTLAND_OCTET)
+        for (int j = 0; j < OPTLAND_OCTET; j++) {
+            const double change = mu[l + j] - p[l + j];
+            const double step = c * change;
+            d[l + j] = step;
+            size[j] += change < 0 ? -change : change;
+            square[j] += step * step;
+            with_p[j] += s[l + j] * p[l + j];
+            with_mu[j] += s[l + j] * mu[l + j];
+        }
+    sums->size += optland_octet_sum(size);
+    sums->square += optland_octet_sum(square);
+    sums->with_p += optland_octet_sum(with_p);
+    sums->with_mu += optland_octet_sum(with_mu);
+}
+
 /* One step of dual ascent, for sequence i, as chain_fast.pyx has it; returns c tau^2. */
 OPTLAND_CLONES
 static double optland_chain_visit(const optland_chain *chain, const optland_chain_dual *dual, int64_t i)
@@ -798,35 +824,17 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
 
     /* d = c (mu - p) in place of b, for pairs in place of M; tau is the largest |mu_t - p_t|_1. */
     double *d = chain->b, *d_pairs = chain->M;
-    double tau = 0, s_p = 0, s_mu = 0, A_p = 0, A_xi = 0, square = 0;
+    double tau = 0;
+    optland_chain_sums tokens = {0, 0, 0, 0}, neighbours = {0, 0, 0, 0};
     for (int64_t t = 0; t < n; t++) {
-        double size[OPTLAND_OCTET] = {0}, with_p[OPTLAND_OCTET] = {0}, with_mu[OPTLAND_OCTET] = {0};
-        for (int64_t l = t * lanes; l < (t + 1) * lanes; l += OPTLAND_OCTET)
-            for (int j = 0; j < OPTLAND_OCTET; j++) {
-                const double change = mu[l + j] - p[l + j];
-                d[l + j] = c * change;
-                size[j] += change < 0 ? -change : change;
-                with_p[j] += s[l + j] * p[l + j];
-                with_mu[j] += s[l + j] * mu[l + j];
-            }
-        const double total = optland_octet_sum(size);
-        tau = total > tau ? total : tau;
-        s_p += optland_octet_sum(with_p);
-        s_mu += optland_octet_sum(with_mu);
+        const int64_t at = t * lanes;
+        tokens.size = 0;
+        optland_chain_change(lanes, c, mu + at, p + at, s + at, d + at, &tokens);
+        tau = tokens.size > tau ? tokens.size : tau;
     }
-    if (n > 1) {
-        double size[OPTLAND_OCTET] = {0}, with_p[OPTLAND_OCTET] = {0}, with_xi[OPTLAND_OCTET] = {0};
-        for (int64_t l = 0; l < k * lanes; l += OPTLAND_OCTET)
-            for (int j = 0; j < OPTLAND_OCTET; j++) {
-                d_pairs[l + j] = c * (xi[l + j] - pairs[l + j]);
-                size[j] += d_pairs[l + j] * d_pairs[l + j];
-                with_p[j] += chain->A[l + j] * pairs[l + j];
-                with_xi[j] += chain->A[l + j] * xi[l + j];
-            }
-        square = optland_octet_sum(size);
-        A_p = optland_octet_sum(with_p);
-        A_xi = optland_octet_sum(with_xi);
-    }
+    if (n > 1)
+        optland_chain_change(k * lanes, c, xi, pairs, chain->A, d_pairs, &neighbours);
+    double square = neighbours.square;
     if (dual->grams[i] >= 0)
         square += optland_chain_square_by_gram(chain, n, d, dual->gram + dual->grams[i]);
     else
@@ -835,8 +843,10 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
         square += optland_octet_dot(lanes, d, d)
             + optland_octet_dot(lanes, d + (n - 1) * lanes, d + (n - 1) * lanes);
 
-    const double h = log_z - s_p - A_p;
-    double gap = c * (log_z - s_mu - A_xi - dual->entropy[i]);
+    const double with_p = tokens.with_p + neighbours.with_p;
+    const double with_mu = tokens.with_mu + neighbours.with_mu;
+    const double h = log_z - with_p;
+    double gap = c * (log_z - with_mu - dual->entropy[i]);
     gap = gap > 0 ? gap : 0;
     const double extra = c * tau * tau;
     double g = 0;
@@ -844,7 +854,7 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
         g = gap + 0.5 * extra < square + extra ? (gap + 0.5 * extra) / (square + extra) : 1;
     if (is_first && g > 0)
         g = optland_chain_first_step(
-            c, s_mu + A_xi - log_z, h, c * (s_mu + A_xi - s_p - A_p), square, g, dual->entropy + i);
+            c, with_mu - log_z, h, c * (with_mu - with_p), square, g, dual->entropy + i);
     else
         dual->entropy[i] += g * (h - dual->entropy[i]) + 0.5 * g * (1 - g) * tau * tau;
     dual->gap[i] = gap;

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,10 +18,9 @@ from sklearn_optland._estimator.base import (
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
-from sklearn_optland._rows.rows import as_rows, with_single_entries
+from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import one_blas_thread, share_rows
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
-from sklearn_optland.structured._chain.columns import merge_columns
 from sklearn_optland.structured._chain.problem import ChainProblem
 from sklearn_optland.structured._chain.sequences import (
     read_labels,
@@ -242,7 +240,6 @@ class ChainCRFClassifier(
             )
         classes, dtype = rows.classes, rows.X.dtype
         used, starts, codes, c = with_weight(rows)
-        used, columns = merge_columns(with_single_entries(used) if issparse(used) else used)
         problem = ChainProblem(
             used,
             starts,
@@ -252,14 +249,14 @@ class ChainCRFClassifier(
             has_ends=self.boundary,
             only_observed=self.states == "observed",
         )
-        theta = self._previous(problem, columns, classes, rows.X.shape[1])
+        theta = self._previous(problem, classes)
 
         def attributes(theta):
             d, k = problem.n_columns, problem.k
             W, A, first, last = np.split(theta[:, :k].astype(dtype), [d, d + k, d + k + 1])
             return {
                 "classes_": classes,
-                "coef_": columns.to_user(W).astype(dtype, copy=False).T,
+                "coef_": W.T,
                 "transition_": A,
                 "start_": first[0],
                 "end_": last[0],
@@ -273,7 +270,8 @@ class ChainCRFClassifier(
                 self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
             theta = kept.parameters
-            stored = self._as_stored(theta, columns, problem, dtype)
+            stored = problem.zeros()
+            stored[:] = theta.astype(dtype)  # as the attributes are kept
             if not np.isfinite(stored).all():
                 raise ValueError(
                     f"X: coefficients up to {np.abs(theta).max():.3g} overflow its {dtype}. "
@@ -479,32 +477,21 @@ class ChainCRFClassifier(
             sample_weight = np.repeat(sample_weight, np.diff(tokens.starts))
         return float(np.average(self.classes_[paths] == y, weights=sample_weight))
 
-    def _previous(self, problem, columns, classes, n_columns):
+    def _previous(self, problem, classes):
         """The parameters of the previous fit, or None."""
         names = "coef_", "transition_", "start_", "end_"
         if not goes_on(self, "coef_", classes):
             return None
-        if self.coef_.shape != (problem.k, n_columns):
+        if self.coef_.shape != (problem.k, problem.n_columns):
             return None
         check_start(self, *names)
         theta, d, k = problem.zeros(), problem.n_columns, problem.k
-        theta[:d, :k] = columns.from_user(self.coef_.T)
-        theta[d : d + k, :k] = self.transition_
+        theta[:d, :k], theta[d : d + k, :k] = self.coef_.T, self.transition_
         if problem.has_ends:
             theta[d + k, :k], theta[d + k + 1, :k] = self.start_, self.end_
         if problem.has is not None:
             theta *= problem.has
         return theta
-
-    @staticmethod
-    def _as_stored(theta, columns, problem, dtype):
-        """The parameters after rounding to the dtype of the fitted attributes."""
-        if dtype == theta.dtype:
-            return theta
-        stored, d = problem.zeros(), problem.n_columns
-        stored[:] = theta.astype(dtype)
-        stored[:d] = columns.from_user(columns.to_user(theta[:d].astype(dtype)).astype(dtype))
-        return stored
 
     def _best_paths(self, tokens, allowed, may_start):
         """Codes of the most probable labels among those that are allowed."""
