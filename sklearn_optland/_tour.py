@@ -129,6 +129,13 @@ ENTRIES = [
         grid={"fit_intercept": [True, False]},
         data=("iris", "wine"),
     ),
+    Entry(  # rows of a table are sequences of one token
+        estimator=ChainCRFClassifier(random_state=0),
+        counterpart=LogisticRegression(max_iter=1000),
+        grid={"C": [0.01, 0.1, 1.0, 10.0]},
+        data=("iris", "wine"),
+        variants=({"solver": "sdca"}, {"solver": "lbfgs"}),
+    ),
     Entry(
         estimator=FiniteSumClassifier(random_state=0),
         counterpart=SGDClassifier("log_loss", random_state=0),

@@ -1,6 +1,6 @@
 """Print the memory of the training data as a solver has them, and its peak above that, in MB.
 
-    python memory.py SOLVER N_SENTENCES
+python memory.py SOLVER N_SENTENCES
 """
 
 import gc

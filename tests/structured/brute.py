@@ -68,5 +68,7 @@ def optimum(X, starts, codes, c, k, has_ends):
         return value, gradient.ravel()
 
     options = {"ftol": 0, "gtol": 1e-10, "maxiter": 5000, "maxfun": 50_000}
-    found = minimize(function, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options)
+    found = minimize(
+        function, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options=options
+    )
     return found.fun, found.x.reshape(shape)

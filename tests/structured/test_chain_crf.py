@@ -1,9 +1,11 @@
 """ChainCRFClassifier: optimum, certificate, invariances, predictions."""
 
+import itertools
 from threading import Thread
 
 import numpy as np
 import pytest
+from helpers import SEEDS, STORAGES, assert_close, fit_quietly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,7 +15,6 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from structured.brute import BruteChain, brute_objective, optimum, random_sequences
 
-from helpers import SEEDS, STORAGES, assert_close, fit_quietly
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.structured._chain import solvers
@@ -109,7 +110,9 @@ def test_weight_two_is_a_repeated_sequence(solver):
     model = ChainCRFClassifier(solver=solver, tol=1e-12, class_weight="balanced")
     weights = np.array([2.0, 0.0] + [1.0] * (len(lengths) - 2))
     fit_quietly(model, X, y, lengths=lengths, sample_weight=weights)
-    tokens = np.concatenate([np.arange(starts[1]), np.arange(starts[1]), np.arange(starts[2], len(y))])
+    tokens = np.concatenate(
+        [np.arange(starts[1]), np.arange(starts[1]), np.arange(starts[2], len(y))]
+    )
     again = clone(model)
     fit_quietly(again, X[tokens], y[tokens], lengths=[lengths[0], lengths[0], *lengths[2:]])
     assert_close(theta_of(model), theta_of(again), rtol=1e-5)
@@ -117,7 +120,7 @@ def test_weight_two_is_a_repeated_sequence(solver):
 
 def test_order_of_sequences_changes_nothing():
     X, y, lengths, _, starts = make_data()
-    sequences = [(X[a:b], y[a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    sequences = [(X[a:b], y[a:b]) for a, b in itertools.pairwise(starts)]
     order = np.random.RandomState(0).permutation(len(sequences))
     model, other = (ChainCRFClassifier(tol=1e-12) for _ in range(2))
     fit_quietly(model, *zip(*sequences, strict=True))
@@ -148,7 +151,7 @@ def test_observed_states(solver, storage):
     fit_quietly(model, STORAGES[storage](X), y, lengths=lengths)
     occurs = np.array([(X[y == label] != 0).any(axis=0) for label in model.classes_])
     follows = np.zeros((3, 3), dtype=bool)
-    for a, b in zip(starts, starts[1:], strict=False):
+    for a, b in itertools.pairwise(starts):
         for before, after in zip(y[a : b - 1], y[a + 1 : b], strict=True):
             follows[model.classes_ == before, model.classes_ == after] = True
     assert not occurs.all()
@@ -185,7 +188,7 @@ def test_predictions_are_those_of_all_labellings():
     labels, marginals = model.predict(X, lengths), model.predict_marginals(X, lengths)
     logs = model.sequence_log_proba(X, y, lengths)
     assert_allclose(marginals.sum(axis=1), 1.0)
-    for i, (a, b) in enumerate(zip(starts, starts[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(starts)):
         brute = BruteChain(X[a:b] @ model.coef_.T, model.transition_, model.start_, model.end_)
         best = model.classes_[brute.paths[brute.scores.argmax()]]
         assert_array_equal(labels[a:b], best)
@@ -205,7 +208,7 @@ def test_allowed_transitions():
         return label != "c" or before in ("b", "c")
 
     labels = model.predict(X, lengths, allowed_transitions=may_follow)
-    for a, b in zip(starts, starts[1:], strict=False):
+    for a, b in itertools.pairwise(starts):
         brute = BruteChain(X[a:b] @ model.coef_.T, model.transition_, model.start_, model.end_)
         paths = model.classes_[brute.paths]
         fine = [all(map(may_follow, [None, *path[:-1]], path)) for path in paths.tolist()]

@@ -1,13 +1,15 @@
 """Recursions and steps of a chain against the enumeration of all labellings."""
 
+import itertools
+
 import numpy as np
 import pytest
+from helpers import SEEDS, STORAGES, assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from structured.brute import BruteChain, brute_objective, random_sequences
 
-from helpers import SEEDS, STORAGES, assert_close
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
 from sklearn_optland.structured._chain.problem import ChainProblem
@@ -43,7 +45,7 @@ def make_chain(X, starts, codes, theta, k, has_ends=True, storage="dense"):
 def brutes(X, starts, theta, k, has_ends=True):
     d = X.shape[1]
     W, A, ends = theta[:d], theta[d : d + k], theta[d + k :] * has_ends
-    return [BruteChain(X[a:b] @ W, A, *ends) for a, b in zip(starts, starts[1:], strict=False)]
+    return [BruteChain(X[a:b] @ W, A, *ends) for a, b in itertools.pairwise(starts)]
 
 
 @given(SEEDS, CASES, st.booleans(), st.sampled_from(["dense", "csr"]))
@@ -138,9 +140,7 @@ def test_no_visit_lowers_the_dual_objective(seed, case, weight, has_ends, only_o
     rng, k = np.random.default_rng(seed), case["k"]
     X, starts, codes, _ = random_sequences(rng, **case)
     c = weight * rng.uniform(0.1, 3.0, size=len(starts) - 1)
-    problem = ChainProblem(
-        X, starts, codes, c, k, has_ends=has_ends, only_observed=only_observed
-    )
+    problem = ChainProblem(X, starts, codes, c, k, has_ends=has_ends, only_observed=only_observed)
     solver = Solver(problem, None, 0.0, np.random.RandomState(0))
     bound = solver.lower_bound
     assert bound == 0
@@ -186,7 +186,7 @@ def test_the_first_visit_is_the_best_mixture(seed, case, weight):
     """The entropy kept is that of the mixture, and no other share has a higher dual objective."""
     rng, k = np.random.default_rng(seed), case["k"]
     X, starts, codes, _ = random_sequences(rng, **(case | {"n_sequences": 1, "longest": 4}))
-    d, y = X.shape[1], codes
+    y = codes
     solver = make_solver(X, starts, codes, np.array([weight]), k)
     brute = BruteChain(np.zeros((len(y), k)), np.zeros((k, k)), np.zeros(k), np.zeros(k))
     own = np.zeros(len(brute.paths))
@@ -209,7 +209,6 @@ def test_the_first_visit_is_the_best_mixture(seed, case, weight):
     other = (y[0] + 1) % k
     share = solver.duals.mu[0, other] * k
     assert_allclose(found, dual(share), rtol=1e-9, atol=1e-12)
-
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3])

@@ -126,7 +126,10 @@ def with_nan(as_type=np.asarray):
         ((X, Y, LENGTHS), "lengths: found some for a list of sequences"),
         ((ROWS, LABELS, [3, 0, 14]), "lengths: found 0 for sequence 1"),
         ((ROWS, LABELS, [3, -2, 16]), "lengths: found -2 for sequence 1"),
-        ((ROWS, LABELS, [3, 4]), "lengths: found a sum of 7; allowed is the number of rows of X, 17"),
+        (
+            (ROWS, LABELS, [3, 4]),
+            "lengths: found a sum of 7; allowed is the number of rows of X, 17",
+        ),
         ((ROWS, LABELS, [3.0, 14.0]), "lengths: found the shape (2,) and type float64"),
         ((ROWS, LABELS[:5], LENGTHS), "inconsistent numbers of samples"),
         ((1e200 * ROWS, LABELS, LENGTHS), "X: found a value of size"),

@@ -34,9 +34,7 @@ from sklearn_optland.structured._chain.solvers import SOLVERS, choose_solver
 LARGEST_WEIGHT = 1e30
 
 
-class ChainCRFClassifier(
-    OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
-):
+class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Conditional random field on a linear chain, for the labels of sequences.
 
     The labels of a sequence with the tokens x have the probability
@@ -266,9 +264,7 @@ class ChainCRFClassifier(
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             rng = private_random_state(self.random_state, 0)
             solver = SOLVERS[name](problem, theta, self.tol, rng)
-            kept, history = run(
-                self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter
-            )
+            kept, history = run(self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter)
             theta = kept.parameters
             stored = problem.zeros()
             stored[:] = theta.astype(dtype)  # as the attributes are kept

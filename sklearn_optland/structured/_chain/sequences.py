@@ -203,8 +203,9 @@ def _is_list_of_sequences(data, labels=False):
     is_sequence = isinstance(first, Sequence) and not isinstance(first, (str, bytes))
     if not is_sequence:
         return False
-    return len(first) == 0 or isinstance(first[0], (Sequence, np.ndarray, dict)) and not isinstance(
-        first[0], (str, bytes)
+    return len(first) == 0 or (
+        isinstance(first[0], (Sequence, np.ndarray, dict))
+        and not isinstance(first[0], (str, bytes))
     )
 
 
@@ -224,9 +225,7 @@ def _as_matrix(part, i):
 def _labels_of_lists(y, lengths):
     """The labels in a list with an entry for each sequence, in one array."""
     if len(y) != len(lengths):
-        raise ValueError(
-            f"y: found labels of {len(y)} sequences; X has {len(lengths)} sequences."
-        )
+        raise ValueError(f"y: found labels of {len(y)} sequences; X has {len(lengths)} sequences.")
     for i, (labels, length) in enumerate(zip(y, lengths, strict=True)):
         if np.ndim(labels) != 1 or len(labels) != length:
             found = len(labels) if np.ndim(labels) == 1 else f"the shape {np.shape(labels)}"
