@@ -51,8 +51,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     and stops when a duality gap proves that it is within `tol` of the optimum.
 
     Sequences come in two forms. As a list, with a matrix for each sequence and a list of lists of
-    labels, they are what cross-validation splits. As the rows of one matrix, each a token, they come
-    with their lengths; without lengths each row is a sequence of its own, and the model is
+    labels, they are what cross-validation splits. As the rows of one matrix, each a token, they
+    come with their lengths; without lengths each row is a sequence of its own, and the model is
     multinomial logistic regression: a and b, which are penalised, are its intercept.
 
     Parameters
@@ -374,7 +374,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         return self.predict_marginals(X, lengths)
 
     def sequence_log_proba(self, X, y, lengths=None):
-        """Logarithms of the probabilities of given labellings.
+        """Compute the logarithms of the probabilities of given labellings.
 
         Parameters
         ----------
@@ -389,7 +389,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         Returns
         -------
         log_probabilities : ndarray of shape (n_sequences,)
-            log p(y | x) of each sequence.
+            The logarithm of p(y | x) for each sequence.
 
         Raises
         ------
@@ -447,7 +447,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         return np.split(labels, tokens.starts[1:-1], axis=1) if tokens.listed else labels
 
     def score(self, X, y, lengths=None, sample_weight=None):
-        """Share of the tokens whose labels are predicted right.
+        """Compute the share of the tokens whose labels are predicted right.
 
         Parameters
         ----------
@@ -464,6 +464,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         Returns
         -------
         accuracy : float
+            Between 0 and 1.
         """
         check_is_fitted(self)
         tokens = read_tokens(self, X, lengths)
