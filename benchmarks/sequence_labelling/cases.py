@@ -10,6 +10,8 @@ import numpy as np
 from common.folder import Case
 from common.measure import MissingData, cpu_seconds
 
+from sklearn_optland.structured import ChainCRFClassifier
+
 LEVELS = 1e-2, 1e-3, 1e-4, 1e-6
 # Iterations of CRFsuite's L-BFGS that come to 1e-4 at C = 1, and somewhat more.
 MOST_ITERATIONS = 400
@@ -180,9 +182,49 @@ class Memory(Case):
         return dict(zip(("data, MB", "fit, MB"), map(float, output.split()[-2:]), strict=True))
 
 
+@dataclass(frozen=True)
+class SameObjective(Case):
+    """CRFsuite's objective, as it reports it at the end, and ours at its weights.
+
+    It writes weights with six decimals, each rounded by up to 5e-7.
+    """
+
+    n_sentences: int = 1000
+    smoke = {"n_sentences": 300}
+
+    @property
+    def columns(self):
+        value = "{:.6f}"
+        return {"C": "{:g}", "CRFsuite": value, "ours": value, "difference": "{:.1e}"}
+
+    def rows(self, folder, cell):
+        for C in (0.1, 1.0):
+            line = cell("same objective", partial(self.measure, folder), C=C)
+            if line is not None:
+                yield {"C": C, **line}
+
+    def measure(self, folder, C):
+        data = {"task": "chunks", "n_sentences": self.n_sentences}
+        rival, objective = prepared(folder, "CRFsuite", data, C, algorithm="lbfgs")
+        rival.run(None)
+        found = rival.tagger.info()
+        ours = ChainCRFClassifier(C, boundary=False, max_iter=1).fit(objective.X, objective.y)
+        columns, labels = objective.columns, {label: i for i, label in enumerate(ours.classes_)}
+        ours.coef_, ours.transition_ = np.zeros_like(ours.coef_), np.zeros_like(ours.transition_)
+        for (feature, label), weight in found.state_features.items():
+            ours.coef_[labels[label], columns[feature]] = weight
+        for (before, label), weight in found.transitions.items():
+            ours.transition_[labels[before], labels[label]] = weight
+        value = -C * ours.sequence_log_proba(objective.X, objective.y).sum()
+        value += 0.5 * (np.vdot(ours.coef_, ours.coef_) + np.sum(ours.transition_**2))
+        last = rival.curve[-1][1]
+        return {"CRFsuite": last, "ours": value, "difference": abs(value - last) / last}
+
+
 CASES = {
     "levels": Levels(),
     "f1": F1(),
     "decoding": Decoding(),
     "memory": Memory(),
+    "same-objective": SameObjective(),
 }

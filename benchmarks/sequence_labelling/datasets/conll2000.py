@@ -37,4 +37,4 @@ class Dataset(BaseDataset):
         # columns that came later widen the matrices of the first sentences
         for X in data["X"]:
             X.resize(X.shape[0], len(columns))
-        return data
+        return data | {"columns": columns}

@@ -39,8 +39,9 @@ class Solver(OneThreadSolver):
             path = str(Path(folder) / "model")
             trainer.curve, trainer.start = [], time.process_time()
             self.train_seconds = cpu_seconds(lambda: trainer.train(path))
-            self.tagger = pycrfsuite.Tagger()
-            self.tagger.open_inmemory(Path(path).read_bytes())
+            self.model = Path(path).read_bytes()  # which the tagger does not copy
+        self.tagger = pycrfsuite.Tagger()
+        self.tagger.open_inmemory(self.model)
         self.curve = [(seconds, self.C * loss) for seconds, loss in trainer.curve]
         self.items = [pycrfsuite.ItemSequence(names) for names in self.names_test]
 
