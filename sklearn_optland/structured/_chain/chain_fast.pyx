@@ -27,7 +27,7 @@ import numpy as np
 
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
-cdef extern from "chain.h" nogil:
+cdef extern from "chain_dual.h" nogil:
     enum:
         OPTLAND_OCTET
     ctypedef struct optland_chain:

@@ -284,7 +284,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         n_iter = len(history["objective"])
         history["objective"][-1], history["certificate"][-1] = objective, gap
         curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
-        advice = advise(self, n_iter, dtype, certificate, *curves, remedy="set a smaller C")
+        advice = advise(
+            self, n_iter, dtype, certificate, *curves, remedy="scale the data or set a smaller C"
+        )
         self.solver_ = name
         finish(self, attributes(theta), history, certificate, advice=advice)
         if self.tol == 0 and n_iter == self.max_iter:

@@ -24,9 +24,10 @@ EVEN_EPOCHS = 2
 SEEN = 1.5
 # The most epochs without a certificate.
 MAX_UNSEEN = 10
-# Marginals that move less are at rest, as far as float64 goes; so are those whose movement has not
-# fallen for this many epochs.
+# Marginals that move less are at rest, as far as float64 goes; so are those of which for this many
+# epochs neither the movement has fallen nor the lower bound risen, by more than rounding.
 STILL, PATIENCE = 100 * np.finfo(float).eps, 20
+ROUNDING = 4 * np.finfo(float).eps
 
 
 class DualAscent:
@@ -81,8 +82,9 @@ class DualAscent:
             order = self._next_order(epoch)
             moved = self._visit(order)
             epoch, unseen, passes = epoch + 1, unseen + 1, passes + len(order) / len(self.order)
-            self.best_bound = max(self.best_bound, self.lower_bound)
-            least, age = (moved, 0) if moved < least else (least, age + 1)
+            before, self.best_bound = self.best_bound, max(self.best_bound, self.lower_bound)
+            progress = moved < least or self.best_bound > (1 + ROUNDING) * before
+            least, age = min(moved, least), 0 if progress else age + 1
             still = moved <= rest or age >= PATIENCE
             seen = float(self.duals.gap.sum())
             objective, certificate = self.best_bound + seen, np.nan
