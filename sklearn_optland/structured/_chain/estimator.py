@@ -302,7 +302,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             As `fit` takes it.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
         allowed_transitions : callable or array-like of bool of shape (n_classes, n_classes), \
                 default=None
             Which label may follow which: a function of the label before, None at the start of a
@@ -333,7 +333,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             As `fit` takes it.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
 
         Returns
         -------
@@ -364,7 +364,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             As `fit` takes it.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
 
         Returns
         -------
@@ -386,7 +386,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         y : list of array-like, or array-like of shape (n_tokens,)
             The labels of each sequence, or of all tokens; of those that `fit` has seen.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
 
         Returns
         -------
@@ -427,7 +427,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             As `fit` takes it.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
         n_samples : int, default=1
             Labellings of each sequence.
         random_state : int, RandomState instance or None, default=None
@@ -459,7 +459,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         y : list of array-like, or array-like of shape (n_tokens,)
             The labels of each sequence, or of all tokens.
         lengths : array-like of int of shape (n_sequences,), default=None
-            Lengths of the sequences whose tokens are the rows of X.
+            Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
         sample_weight : array-like of shape (n_sequences,), default=None
             Weights of the sequences, which all of their tokens have.
 
