@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_info
 
 PACKAGES = ["sklearn-optland", "scikit-learn", "numpy", "scipy", "benchopt"]
 PACKAGES += ["liblinear-official", "skglm", "celer", "sklearn-contrib-lightning", "torch"]
-PACKAGES += ["vowpalwabbit", "napkinxc", "omikuji"]
+PACKAGES += ["vowpalwabbit", "napkinxc", "omikuji", "python-crfsuite"]
 FOLDERS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/objective.py"))
 
 

@@ -54,6 +54,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.plotting import ConvergenceDisplay
+from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -127,6 +128,13 @@ ENTRIES = [
         ),
         grid={"fit_intercept": [True, False]},
         data=("iris", "wine"),
+    ),
+    Entry(  # rows of a table are sequences of one token
+        estimator=ChainCRFClassifier(random_state=0),
+        counterpart=LogisticRegression(max_iter=1000),
+        grid={"C": [0.01, 0.1, 1.0, 10.0]},
+        data=("iris", "wine"),
+        variants=({"solver": "sdca"}, {"solver": "lbfgs"}),
     ),
     Entry(
         estimator=FiniteSumClassifier(random_state=0),

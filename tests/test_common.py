@@ -25,6 +25,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
+from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -54,6 +55,7 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
+    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed"}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},
@@ -135,6 +137,8 @@ def tight(estimator):
     """
     if isinstance(estimator, BoundMajorizationLogisticRegressionCV):
         return {}
+    if isinstance(estimator, ChainCRFClassifier):
+        return {"tol": 0.0, "max_iter": 20_000}
     if isinstance(estimator, (FiniteSumClassifierCV, FiniteSumRegressorCV)):
         return {"tol": 0.0, "alphas": [0.1, 1.0], "max_iter": 20_000}
     if isinstance(estimator, BoundMajorizationLogisticRegression):

@@ -30,10 +30,11 @@ FLOORS = [
         "linear_model._finite_sum",
         "neural_network._deep",
         "neural_network._mean_field",
+        "structured._chain",
         "tree._forest",
         "tree._online",
     ],
-    ["linear_model", "neural_network", "tree"],  # the public names
+    ["linear_model", "neural_network", "structured", "tree"],  # the public names
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__

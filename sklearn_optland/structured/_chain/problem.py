@@ -1,0 +1,134 @@
+"""The objective of a chain, on sequences in blocks."""
+
+from collections import defaultdict
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.rows import as_rows
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
+
+
+class SequenceSource(ArraySource):
+    """Sequences in this process: a row of the source is a whole sequence.
+
+    Parameters
+    ----------
+    chain : Chain
+    """
+
+    def __init__(self, chain):
+        self.n_rows = len(chain.starts) - 1
+        self.buffers = defaultdict(dict)
+        self.rows = defaultdict(chain.share, {0: chain})
+
+
+class Losses(Statistic):
+    """The losses of all sequences, written to an array that is the last parameter."""
+
+    def __init__(self, problem):
+        self.work = self.values = problem.work / 2
+
+    def add(self, block, parameters, total):
+        """Write the losses of a block."""
+        *parts, losses = parameters
+        block.rows.set(*parts)
+        block.rows.losses(block.first, block.last, losses)
+
+
+class Gradient(Statistic):
+    """The sum of weighted losses, and its gradient."""
+
+    def __init__(self, problem):
+        self.work = self.values = problem.work
+        self.shape = problem.shape
+
+    def add(self, block, parameters, total):
+        """Add the gradient of a block; return its losses."""
+        *parts, c = parameters
+        block.rows.set(*parts)
+        return block.rows.gradient(block.first, block.last, c, total)
+
+
+class ChainProblem:
+    """1/2 |theta|^2 + sum_i c_i [log Z_i - score_i].
+
+    theta has a row for each column of X, each label a transition begins with, and both ends of a
+    sequence, and in a row an entry for each label, with zeros up to a whole octet.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_tokens, n_columns)
+    starts : ndarray of int64 of shape (n_sequences + 1,)
+    codes : ndarray of int32 of shape (n_tokens,)
+    c : ndarray of shape (n_sequences,)
+        Positive weights.
+    k : int
+        Labels.
+    has_ends : bool
+        Whether the ends of sequences have parameters.
+    only_observed : bool
+        Whether there are parameters only for what occurs with a label.
+    """
+
+    def __init__(self, X, starts, codes, c, k, *, has_ends, only_observed):
+        self.X, self.starts, self.codes, self.c, self.k = X, starts, codes, c, k
+        self.lanes, self.n_columns = lanes_of(k), X.shape[1]
+        self.has_ends, self.shape = has_ends, (self.n_columns + k + 2, self.lanes)
+        self.rows = as_rows(X, in_order=False)
+        self.has = self._observed() if only_observed else None
+        self.source = SequenceSource(self.restricted(Chain(self.rows, starts, k, codes)))
+        # Stored values of a token, and multiply-adds of a sequence.
+        self.n_values = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
+        mean_length = len(codes) / len(c)
+        self.work = mean_length * self.lanes * (2 * self.n_values + 3 * k)
+
+    def zeros(self):
+        """Parameters that are zero."""
+        return aligned(*self.shape)
+
+    def parts(self, theta):
+        """Parameters of columns, of transitions, and of the ends or None."""
+        first, last = self.n_columns, self.n_columns + self.k
+        return theta[:first], theta[first:last], theta[last:] if self.has_ends else None
+
+    def restricted(self, chain):
+        """The chain, with parameters only where there are any."""
+        if self.has is not None:
+            chain.restrict(self.has)
+        return chain
+
+    def objective(self, theta):
+        """The value at theta, by the forward recursion alone."""
+        losses = np.empty(len(self.c))
+        reduce(Losses(self), self.source, (*self.parts(theta), losses))
+        return 0.5 * np.vdot(theta, theta) + float(self.c @ losses)
+
+    def evaluate(self, theta):
+        """Value and gradient at theta."""
+        loss, gradient = reduce(Gradient(self), self.source, (*self.parts(theta), self.c))
+        if self.has is not None:
+            gradient *= self.has
+        gradient += theta
+        return 0.5 * np.vdot(theta, theta) + loss, gradient
+
+    def _observed(self):
+        """1 for parameters of what occurs with a label, as unsigned bytes of theta's shape."""
+        has = np.zeros(self.shape, dtype=np.uint8)
+        d, k, codes = self.n_columns, self.k, self.codes
+        if sparse.issparse(self.X):
+            labels = np.repeat(codes, np.diff(self.X.indptr))
+            occurs = self.X.data != 0
+            has[self.X.indices[occurs], labels[occurs]] = 1
+        else:
+            for label in range(k):
+                has[:d, label] = (self.X[codes == label] != 0).any(axis=0)
+        follows = np.ones(len(codes), dtype=bool)
+        follows[self.starts[:-1]] = False
+        after = np.flatnonzero(follows)
+        has[d + codes[after - 1], codes[after]] = 1
+        has[d + k, codes[self.starts[:-1]]] = 1
+        has[d + k + 1, codes[self.starts[1:] - 1]] = 1
+        return has

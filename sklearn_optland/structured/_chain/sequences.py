@@ -1,0 +1,291 @@
+"""From what the user gives to tokens in rows: sequences in lists, or rows and lengths."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from sklearn_optland._estimator.training_rows import (
+    FLOATS,
+    TrainingRows,
+    always_checked,
+    balanced_weights,
+    check_classes,
+    check_labels,
+    check_magnitudes,
+    check_weighted_labels,
+    encode,
+    total_weight,
+)
+
+# Squares of such values, times the largest weight, are far from overflow.
+LARGEST_VALUE = 1e100
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sequences whose tokens are the rows of one matrix.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_tokens, n_columns)
+    starts : ndarray of int64 of shape (n_sequences + 1,)
+        Sequence i has the rows starts[i] to starts[i + 1].
+    listed : bool
+        Whether the user gave a list of sequences.
+    """
+
+    X: object
+    starts: np.ndarray
+    listed: bool
+
+    @property
+    def n_sequences(self):
+        """Number of sequences."""
+        return len(self.starts) - 1
+
+    def as_given(self, array):
+        """An array with an entry for each token, in the form of the input: a list, or as it is."""
+        return np.split(array, self.starts[1:-1]) if self.listed else array
+
+
+@dataclass(frozen=True)
+class TrainingSequences(TrainingRows):
+    """Training rows whose weights are those of sequences."""
+
+    starts: np.ndarray | None = None
+    lengths: object = None
+
+    @property
+    def callback_data(self):
+        """What callbacks are told of the data."""
+        metadata = {"sample_weight": self.sample_weight, "lengths": self.lengths}
+        return {"X": self.X, "y": self.y, "metadata": metadata}
+
+
+def read_tokens(estimator, X, lengths):
+    """Sequences to predict for."""
+    X, lengths, listed = _as_rows(X, lengths)
+    X = _validated(estimator, X, lengths, reset=False)
+    return Tokens(X, _starts(lengths, X.shape[0]), listed)
+
+
+def read_labels(tokens, y):
+    """The labels of tokens that have been read, in one array."""
+    if y is None:
+        raise ValueError("y: found None; allowed are labels of all tokens.")
+    y = _in_list(y)
+    if tokens.listed or _is_list_of_sequences(y, labels=True):
+        return _labels_of_lists(y, np.diff(tokens.starts))
+    y = np.asarray(y)
+    if y.shape != (tokens.starts[-1],):
+        raise ValueError(
+            f"y: found the shape {y.shape}; allowed is ({tokens.starts[-1]},), a label for each "
+            "row of X."
+        )
+    return y
+
+
+def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
+    """Sequences of a classifier, of at least two classes; one of them has to have a weight.
+
+    Parameters
+    ----------
+    estimator : estimator with `class_weight`
+    X, y, lengths, sample_weight
+        As the user gave them.
+    factor : float
+        Of all weights.
+
+    Returns
+    -------
+    rows : TrainingSequences
+    listed : bool
+        Whether the user gave a list of sequences.
+    """
+    given = lengths
+    X, lengths, listed = _as_rows(X, lengths)
+    y = _in_list(y)
+    if listed:
+        y = _labels_of_lists(y, lengths)
+    X, y = _validated(estimator, X, lengths, y=y, reset=True)
+    starts = _starts(lengths, X.shape[0])
+    classes, codes = encode(y)
+    check_labels(y, classes)
+    check_classes(classes)
+    n_sequences = len(starts) - 1
+    weights = np.ones(n_sequences)
+    if sample_weight is not None:
+        one_each = np.empty((n_sequences, 1))
+        weights = _check_sample_weight(
+            sample_weight, one_each, dtype=np.float64, ensure_non_negative=True
+        )
+    total_weight(weights)
+    check_weighted_labels(
+        estimator.class_weight if isinstance(estimator.class_weight, dict) else None, classes
+    )
+    weights = weights * _class_weights(estimator.class_weight, classes, codes, starts, weights)
+    weights = weights * factor
+    total_weight(weights, "sample_weight, times class_weight and C")
+    rows = TrainingSequences(X, y, sample_weight, weights, classes, codes, starts, given)
+    return rows, listed
+
+
+def with_weight(rows):
+    """Tokens, codes and weights of the sequences that have a weight."""
+    X, starts, codes, weights = rows.X, rows.starts, rows.codes, rows.weights
+    is_used = weights > 0
+    if is_used.all():
+        return X, starts, codes, weights
+    lengths = np.diff(starts)
+    tokens = np.repeat(is_used, lengths)
+    return X[tokens], _starts(lengths[is_used], tokens.sum()), codes[tokens], weights[is_used]
+
+
+def _class_weights(class_weight, classes, codes, starts, weights):
+    """The mean of the weights of a sequence's labels; "balanced" counts tokens."""
+    if class_weight is None:
+        return 1.0
+    lengths = np.diff(starts)
+    if class_weight == "balanced":
+        per_class = balanced_weights(np.repeat(weights, lengths), codes)
+    else:
+        per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+    return np.add.reduceat(per_class[codes], starts[:-1]) / lengths
+
+
+def _in_list(data):
+    """What an iterator yields, in a list; anything else as it is."""
+    return list(data) if isinstance(data, Iterator) else data
+
+
+def _as_rows(X, lengths):
+    """Rows of all tokens, the lengths of sequences or None, and whether X was a list of these."""
+    X = _in_list(X)
+    # Lists of lists of dicts, which DictSequenceVectorizer takes, have a place here.
+    if not _is_list_of_sequences(X):
+        return X, lengths, False
+    if lengths is not None:
+        raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
+    if len(X) == 0:
+        raise ValueError("X: found an empty list; allowed is at least one sequence.")
+    parts = [_as_matrix(part, i) for i, part in enumerate(X)]
+    widths = [part.shape[1] for part in parts]
+    for i, width in enumerate(widths):
+        if width != widths[0]:
+            raise ValueError(
+                f"X: found {width} columns in sequence {i}; allowed are those of sequence 0, "
+                f"{widths[0]}."
+            )
+    if any(sparse.issparse(part) for part in parts):
+        rows = sparse.vstack(parts, format="csr")
+    else:
+        rows = np.concatenate(parts)
+    return rows, np.array([part.shape[0] for part in parts]), True
+
+
+def _is_list_of_sequences(data, labels=False):
+    """Whether the first entry of a list is a sequence; of numbers it is a row, but for labels."""
+    if isinstance(data, np.ndarray) and data.dtype != object:
+        return False
+    if not isinstance(data, (list, tuple, np.ndarray)):
+        return False
+    if len(data) == 0:
+        return isinstance(data, (list, tuple))
+    first = data[0]
+    if labels:
+        return not isinstance(first, (str, bytes)) and np.ndim(first) == 1
+    if getattr(first, "ndim", 0) == 2 or sparse.issparse(first):
+        return True
+    is_sequence = isinstance(first, Sequence) and not isinstance(first, (str, bytes))
+    if not is_sequence:
+        return False
+    return len(first) == 0 or (
+        isinstance(first[0], (Sequence, np.ndarray, dict))
+        and not isinstance(first[0], (str, bytes))
+    )
+
+
+def _as_matrix(part, i):
+    """One sequence as a matrix."""
+    matrix = part if sparse.issparse(part) else np.asarray(part)
+    if matrix.ndim and matrix.shape[0] == 0:
+        raise ValueError(f"X: sequence {i} is empty; allowed are sequences of at least one token.")
+    if matrix.ndim != 2 or matrix.dtype.kind == "O":
+        raise ValueError(
+            f"X: found an entry of shape {matrix.shape} and type {matrix.dtype} for sequence {i}; "
+            "allowed are matrices with a row for each token."
+        )
+    return matrix
+
+
+def _labels_of_lists(y, lengths):
+    """The labels in a list with an entry for each sequence, in one array."""
+    if len(y) != len(lengths):
+        raise ValueError(f"y: found labels of {len(y)} sequences; X has {len(lengths)} sequences.")
+    for i, (labels, length) in enumerate(zip(y, lengths, strict=True)):
+        if np.ndim(labels) != 1 or len(labels) != length:
+            found = len(labels) if np.ndim(labels) == 1 else f"the shape {np.shape(labels)}"
+            raise ValueError(
+                f"y: found {found} labels for sequence {i}; it has {length} tokens in X."
+            )
+    return np.concatenate([np.asarray(labels) for labels in y])
+
+
+def _validated(estimator, X, lengths, **validation):
+    """X, and y if it is given, as `validate_data` makes them."""
+    with always_checked():
+        result = validate_data(
+            estimator,
+            X,
+            accept_sparse="csr",
+            dtype=FLOATS,
+            order="C",
+            ensure_all_finite=False,
+            **validation,
+        )
+        X = result[0] if isinstance(result, tuple) else result
+        _refuse_infinite(estimator, X, lengths)
+    if X.dtype == np.float64:
+        check_magnitudes(X, LARGEST_VALUE)
+    return result
+
+
+def _refuse_infinite(estimator, X, lengths):
+    """scikit-learn's error for NaN and infinity; with sequences, one that names the first."""
+    values = X.data if sparse.issparse(X) else X
+    if lengths is not None and not np.isfinite(np.sum(values)) and not np.isfinite(values).all():
+        finite = np.isfinite(values) if values.ndim == 1 else np.isfinite(values).all(axis=1)
+        row = int(np.argmin(finite))
+        if sparse.issparse(X):
+            row = int(np.searchsorted(X.indptr, row, side="right")) - 1
+        where = int(np.searchsorted(np.cumsum(lengths), row, side="right"))
+        raise ValueError(f"X: found NaN or infinity in sequence {where}; allowed is neither.")
+    assert_all_finite(X, input_name="X", estimator_name=type(estimator).__name__)
+
+
+def _starts(lengths, n_tokens):
+    """Where sequences start and the last one ends; without lengths each row is one."""
+    if lengths is None:
+        return np.arange(n_tokens + 1, dtype=np.int64)
+    lengths = np.asarray(lengths)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        raise ValueError(
+            f"lengths: found the shape {lengths.shape} and type {lengths.dtype}; allowed are "
+            "integers, one for each sequence."
+        )
+    if len(lengths) and lengths.min() < 1:
+        i = int(np.argmax(lengths < 1))
+        raise ValueError(
+            f"lengths: found {lengths[i]} for sequence {i}; allowed are sequences of at least one "
+            "token."
+        )
+    if lengths.sum() != n_tokens:
+        raise ValueError(
+            f"lengths: found a sum of {lengths.sum()}; allowed is the number of rows of X, "
+            f"{n_tokens}."
+        )
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,0 +1,214 @@
+"""Solvers of a chain's objective: dual coordinate ascent over sequences, and L-BFGS.
+
+A solver is made of a problem, parameters to start from, `tol` and a random state. `steps` yields a
+`Step` an iteration, and `certify` bounds what is left at any parameters.
+"""
+
+import numpy as np
+
+from sklearn_optland._optim.certify import BoundTrigger
+from sklearn_optland._optim.lbfgs import Memory, minimize
+from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.reduce import row_blocks
+from sklearn_optland._rows.row_orders_fast import shuffle
+from sklearn_optland.structured._chain.chain_fast import DualAscent as Duals
+
+# Longer sequences have no Gram matrix of their tokens, nor have those that are as long as this many
+# stored values of a token: it would cost more than their columns do.
+LONGEST_GRAM, VALUES_PER_TOKEN = 100, 8
+# Of the visits, those drawn in proportion to the sequences' gaps.
+BY_GAP = 0.7
+# Epochs over all sequences alike before that.
+EVEN_EPOCHS = 2
+# What the visits have seen of the gap, over the gap itself, before anything is known.
+SEEN = 1.5
+# The most epochs without a certificate.
+MAX_UNSEEN = 10
+# Marginals that move less are at rest, as far as float64 goes; so are those of which for this many
+# epochs neither the movement has fallen nor the lower bound risen, by more than rounding.
+STILL, PATIENCE = 100 * np.finfo(float).eps, 20
+ROUNDING = 4 * np.finfo(float).eps
+
+
+class DualAscent:
+    """SDCA on marginals: a visit of a sequence mixes its dual with the model's distribution.
+
+    It has a lower bound of the optimum at any time. A pass that computes the objective besides is
+    made when the visits say that the gap should be within the tolerance.
+    """
+
+    def __init__(self, problem, theta, tol, rng):
+        self.problem, self.tol, self.rng = problem, tol, rng
+        n_sequences = len(problem.c)
+        grams, total = self._gram_places()
+        gram, buffer = np.empty(total, dtype=np.float32), np.zeros((0, problem.lanes))
+        if (grams < 0).any():
+            buffer = np.zeros((problem.n_columns, problem.lanes))
+        self.duals = problem.restricted(
+            Duals(
+                problem.rows,
+                problem.starts,
+                problem.k,
+                problem.codes,
+                problem.c,
+                gram,
+                grams,
+                buffer,
+            )
+        )
+        self.duals.grams(grams, problem.has_ends, gram, np.zeros(problem.n_columns))
+        self.order = np.arange(n_sequences, dtype=np.int32)
+        self.theta, self.best_bound = problem.zeros(), 0.0
+        if theta is not None and theta.any():
+            self._start(theta)
+        self.duals.set(*problem.parts(self.theta))
+
+    @property
+    def lower_bound(self):
+        """The dual objective."""
+        return float(self.problem.c @ self.duals.entropy) - 0.5 * np.vdot(self.theta, self.theta)
+
+    def certify(self, theta):
+        """Objective at theta, and how far it can be above the optimum."""
+        objective = self.problem.objective(theta)
+        return objective, max(objective - self.best_bound, 0.0)
+
+    def steps(self):
+        """Yield a step for each epoch."""
+        trigger, unseen, passes = BoundTrigger(SEEN), 0, 0.0
+        rest = STILL**2 * self.problem.c.sum()
+        least, age, epoch = np.inf, 0, 0
+        while True:
+            order = self._next_order(epoch)
+            moved = self._visit(order)
+            epoch, unseen, passes = epoch + 1, unseen + 1, passes + len(order) / len(self.order)
+            before, self.best_bound = self.best_bound, max(self.best_bound, self.lower_bound)
+            progress = moved < least or self.best_bound > (1 + ROUNDING) * before
+            least, age = min(moved, least), 0 if progress else age + 1
+            still = moved <= rest or age >= PATIENCE
+            seen = float(self.duals.gap.sum())
+            objective, certificate = self.best_bound + seen, np.nan
+            if trigger.is_due(seen, self.tol * objective) or unseen == MAX_UNSEEN or still:
+                objective, certificate = self.certify(self.theta)
+                passes, unseen = passes + 0.5, 0
+                if certificate > 0 and seen > 0:
+                    trigger.learn(seen, certificate)
+            reached = self.tol > 0 and certificate <= self.tol * objective
+            curves = {
+                "objective": objective,
+                "lower_bound": self.best_bound,
+                "certificate": certificate,
+                "passes": passes,
+            }
+            # The next epoch changes theta in place: the last step is the one that is kept.
+            yield Step(self.theta, curves, objective, reached=reached, done=reached or still)
+
+    def _gram_places(self):
+        """Where the Gram matrix of each sequence begins, or -1, and the size of all of them."""
+        lengths = np.diff(self.problem.starts)
+        has_gram = lengths <= min(LONGEST_GRAM, VALUES_PER_TOKEN * self.problem.n_values)
+        has_gram |= lengths == 1
+        ends = np.cumsum(np.where(has_gram, lengths * (lengths + 1) // 2, 0))
+        places = np.where(has_gram, ends - lengths * (lengths + 1) // 2, -1)
+        return places.astype(np.int64), int(ends[-1])
+
+    def _next_order(self, epoch):
+        """Numbers of sequences in random order, repeated in proportion to their gaps."""
+        gaps, total = self.duals.gap, self.duals.gap.sum()
+        if epoch < EVEN_EPOCHS or not 0 < total < np.inf:
+            order = self.order.copy()
+        else:
+            expected = (1 - BY_GAP) + BY_GAP * len(gaps) * (gaps / total)
+            visits = np.floor(expected + self.rng.uniform(size=len(gaps))).astype(np.int64)
+            order = np.repeat(self.order, visits)
+        shuffle(order, self.rng.randint(np.iinfo(np.int32).max))
+        return order
+
+    def _visit(self, order):
+        """Visit sequences; returns how far the duals have moved."""
+        moved = 0.0
+        for first, last in row_blocks(len(order), 2 * self.problem.work):
+            moved += self.duals.visit(order[first:last])
+        return moved
+
+    def _start(self, theta):
+        """Start from the model's distributions at theta.
+
+        They are mixed with the sequences' own labellings, so that the duals' image is as near to
+        theta as it can be: that of another C, or of other data, is not theta itself.
+        """
+        problem, duals = self.problem, self.duals
+        n_sequences = len(problem.c)
+        log_z, losses = np.empty(n_sequences), np.empty(n_sequences)
+        duals.set(*problem.parts(theta))
+        duals.losses(0, n_sequences, losses)
+        duals.marginals(0, n_sequences, duals.mu, duals.xi, duals.pairs, duals.entropy, log_z)
+        image = -problem.evaluate(theta)[1] + theta
+        square = np.vdot(image, image)
+        share = min(max(np.vdot(theta, image) / square, 0.0), 1.0) if square > 0 else 1.0
+        self.theta[:] = share * image
+        if share < 1:
+            for marginals in (duals.mu, duals.xi):
+                marginals *= share
+            duals.own_labellings(1 - share)
+            own = np.exp(-losses)
+            rest = share * -np.expm1(-losses)
+            flat = duals.entropy - own * losses
+            logs = np.log(share) if share > 0 else 0.0
+            duals.entropy[:] = np.maximum(
+                -(1 - rest) * np.log1p(-rest) - rest * logs + share * flat, 0.0
+            )
+        # The gaps at the start, all visited: the entropy is not exact where they are mixed.
+        duals.gap[:] = np.maximum(problem.c * losses, np.finfo(float).tiny)
+        self.best_bound = max(self.best_bound, self.lower_bound)
+
+
+class LBFGS:
+    """L-BFGS on all parameters. The objective is 1-strongly convex: |gradient|^2 / 2 bounds a gap.
+
+    That bound is the duality gap of the model's own marginals.
+    """
+
+    # Pairs of steps and gradient changes.
+    MEMORY = 10
+
+    def __init__(self, problem, theta, tol, rng):
+        self.problem, self.tol = problem, tol
+        self.theta = problem.zeros() if theta is None else theta
+
+    def certify(self, theta):
+        """Objective at theta, and how far it can be above the optimum."""
+        objective, gradient = self.problem.evaluate(theta)
+        return objective, 0.5 * float(np.vdot(gradient, gradient))
+
+    def steps(self):
+        """Yield a step for each iteration."""
+        shape, latest = self.problem.shape, {}
+
+        def function(flat):
+            value, gradient = self.problem.evaluate(flat.reshape(shape))
+            latest.update(theta=flat, bound=0.5 * float(np.vdot(gradient, gradient)))
+            return value, gradient.reshape(-1)
+
+        for step in minimize(function, self.theta.reshape(-1), Memory(self.MEMORY)):
+            # The accepted trial is the last one; only a step that is no step any more is not.
+            is_known = latest["theta"] is step.parameters
+            bound = latest["bound"] if is_known else self.certify(step.parameters.reshape(shape))[1]
+            step.curves |= {"lower_bound": step.loss - bound, "certificate": bound}
+            step.parameters = step.parameters.reshape(shape)
+            step.reached = self.tol > 0 and bound <= self.tol * step.loss
+            step.done |= step.reached
+            yield step
+
+
+SOLVERS = {"sdca": DualAscent, "lbfgs": LBFGS}
+# Bytes of the duals above which "auto" leaves them.
+MOST_DUALS = 1 << 31
+
+
+def choose_solver(name, starts, k, lanes):
+    """The solver that "auto" stands for: dual ascent, unless its duals take too much memory."""
+    if name != "auto":
+        return name
+    n_pairs = np.count_nonzero(np.diff(starts) > 1)
+    return "sdca" if 8 * lanes * (starts[-1] + k * n_pairs) <= MOST_DUALS else "lbfgs"
