@@ -7,6 +7,7 @@ function whose "features" are f(u, v) + mu_u. Algorithm 1 bounds it, and what it
 Sigma_u is one matrix above all of them.
 """
 
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -142,7 +143,7 @@ def chain_partition_bound(
     forms = {"full": Full, "diagonal": Diagonal, "low-rank": LowRank}
     zero = forms[curvature].zero(len(theta), rank)
     combined = forms[curvature].upper_bound if combine == "loewner" else forms[curvature].total
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"), _overflow_named(nodes, edges):
         # The first message is exact: of the one label that it is about.
         log_z, mu, sigmas = log_g[0] + nodes[0] @ theta, nodes[0], [zero] * nodes.shape[1]
         for t in range(1, len(nodes)):
@@ -153,15 +154,7 @@ def chain_partition_bound(
         log_z, mu, sigmas = _sums(log_z[:, None], mu[:, None], sigmas, combined)
     if log_z[0] == -np.inf:
         raise ValueError("node_weights, edge_weights: found no labelling that all of them allow.")
-    log_z, mu, sigma = float(log_z[0]), mu[0], sigmas[0].result()
-    parts = sigma if isinstance(sigma, tuple) else (sigma,)
-    if not all(np.isfinite(part).all() for part in (log_z, mu, *parts)):
-        top = max(np.abs(nodes).max(), np.abs(edges).max(initial=0.0))
-        raise ValueError(
-            f"node_features, edge_features: found magnitudes up to {top:.3g}, whose squares or "
-            "scores overflow; allowed are those for which both are finite."
-        )
-    return log_z, mu, sigma
+    return float(log_z[0]), mu[0], sigmas[0].result()
 
 
 def _sums(scores, features, sigmas, combined):
@@ -193,6 +186,8 @@ def _sums(scores, features, sigmas, combined):
         if key not in above:  # the same labels before, the same curvature
             above[key] = combined([sigmas[u] for u in present])
         log_z[v], mu[v], roots = curvature_roots(features[present, v], log_alpha[present])
+        if not np.isfinite(log_z[v] + np.vdot(roots, roots)):
+            raise OverflowError
         later[v] = above[key].plus(roots)
     return log_z, mu, later
 
@@ -343,6 +338,19 @@ def _diagonal_above(roots):
     """Entries of a diagonal matrix above roots'roots: vv' is at most diag(|v|) sum(|v|)."""
     sizes = np.abs(roots)
     return sizes.sum(axis=1) @ sizes
+
+
+@contextmanager
+def _overflow_named(nodes, edges):
+    """What overflows is an error about the features."""
+    try:
+        yield
+    except OverflowError:
+        top = max(np.abs(nodes).max(), np.abs(edges).max(initial=0.0))
+        raise ValueError(
+            f"node_features, edge_features: found magnitudes up to {top:.3g}, whose squares or "
+            "scores overflow; allowed are those for which both are finite."
+        ) from None
 
 
 def _checked(node_features, theta, edge_features, node_weights, edge_weights):

@@ -66,7 +66,9 @@ def expected(X, known=None):
 
 
 def rounded(sequences):
-    return [[{name: pytest.approx(x) for name, x in token.items()} for token in s] for s in sequences]
+    return [
+        [{name: pytest.approx(x) for name, x in token.items()} for token in s] for s in sequences
+    ]
 
 
 @given(DATA)
