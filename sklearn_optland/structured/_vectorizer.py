@@ -286,8 +286,8 @@ def _checked_items(token, where):
             value = _finite(value, f"{where}: feature {name!r}")
         elif not isinstance(value, str):
             raise ValueError(
-                f"{where}: feature {name!r}: found {value!r}; allowed are strings, booleans, finite "
-                "numbers, and dicts, lists and sets of these."
+                f"{where}: feature {name!r}: found {value!r}; allowed are strings, booleans, "
+                "finite numbers, and dicts, lists and sets of these."
             )
         yield name, value
 

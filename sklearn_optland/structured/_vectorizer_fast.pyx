@@ -189,7 +189,8 @@ cdef class Codes:
         cdef int64_t code = self.new_code(name, value)
         self.kept.append(name)
         self.kept.append(value)
-        slot.name, slot.value, slot.hash, slot.code = <PyObject*>name, <PyObject*>value, hashed, code
+        slot.name, slot.value = <PyObject*>name, <PyObject*>value
+        slot.hash, slot.code = hashed, code
         self.n_used += 1
         if 2 * self.n_used > self.n_slots:
             self.double_slots()

@@ -4,12 +4,12 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import logsumexp
 
-from helpers import SEEDS
 from sklearn_optland.linear_model import partition_function_bound
 from sklearn_optland.structured import chain_partition_bound
 
@@ -19,7 +19,7 @@ MODES = list(product(COMBINE, CURVATURES))
 
 
 class Chain:
-    """A random chain; some of them have features that are equal, large or not there, and weights."""
+    """A random chain; some have features that are 0, or weights."""
 
     def __init__(self, rng, n_nodes, n_labels, n_features):
         size = 10 ** rng.uniform(-1, 0.7)
