@@ -34,7 +34,7 @@ DATA = st.lists(st.lists(TOKENS, min_size=1, max_size=4), min_size=1, max_size=5
 def features(token):
     """Names and values of a token's features, as CRFsuite's Python package makes them."""
     if not isinstance(token, dict):
-        return Counter({name: n for name, n in Counter(token).items()})
+        return Counter(token)
     total = Counter()
     for name, value in token.items():
         if isinstance(value, str):

@@ -31,6 +31,11 @@ def codes_of(token, column_of, numbers):
             yield column
 
 
+def as_float(item):
+    name, value = item
+    return name, value if isinstance(value, str) else float(value)
+
+
 @given(TOKENS, st.booleans())
 def test_codes_are_those_of_a_dict(tokens, grows):
     known = {"a": 0, "a:b": 1, "": 2}
@@ -47,9 +52,7 @@ def test_codes_are_those_of_a_dict(tokens, grows):
         codes = Codes(column_of(mine))
         if by_items:
             for token in tokens:
-                codes.add_items(
-                    (k, v if isinstance(v, str) else float(v)) for k, v in token.items()
-                )
+                codes.add_items(as_float(item) for item in token.items())
         else:
             assert codes.add_tokens(tokens)
         found, values, sizes = codes.arrays()
