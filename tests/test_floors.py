@@ -28,12 +28,13 @@ FLOORS = [
     [
         "linear_model._logistic",
         "linear_model._finite_sum",
+        "linear_model._latent",
         "neural_network._deep",
         "neural_network._mean_field",
         "tree._forest",
         "tree._online",
     ],
-    ["linear_model", "neural_network", "tree"],  # the public names
+    ["linear_model", "metrics", "neural_network", "structured", "tree"],  # the public names
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__
@@ -45,6 +46,10 @@ NEIGHBOURS = {
         "linear_model._finite_sum",
         "linear_model._logistic",
     ): "a finite sum of log-losses with an L2 penalty is logistic regression",
+    (
+        "linear_model._latent",
+        "linear_model._logistic",
+    ): "one component a class is logistic regression, and its metrics serve more",
     ("tree._forest", "tree._online"): "a forest may be made of online trees",
 }
 
