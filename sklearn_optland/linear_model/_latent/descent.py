@@ -1,32 +1,30 @@
 """Where fits with hidden components start, and how they go down from there."""
 
-import warnings
-
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import issparse
+from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.majorize import majorize
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.curvatures import (
     DiagonalCurvature,
     JC12Curvature,
     KroneckerCurvature,
 )
-from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 
-# L-BFGS: its memory, and how much smaller than the bound's its metric may be.
+# L-BFGS: its memory, how much smaller than the bound's its metric may be, and the most columns for
+# which that is a matrix. The rows' number has no say: repeated rows and weights are one problem.
 MEMORY = 10
 SCALES = 1.0, 20.0
-# Starts: deviations of scores that noise makes, of the centres in units of the columns' own; the
-# iterations of k-means; and the gap and steps to which the groups are told apart.
+MOST_COLUMNS = 1000
+# Starts: deviations of the scores that noise makes; iterations of k-means; steps in which the
+# groups are told apart.
 NOISE = 0.1
-KMEANS_STEPS = 30
-START_TOL, START_STEPS = 1e-2, 20
+KMEANS_STEPS = 20
+START_STEPS = 10
 
 
 def noise(problem, rng):
@@ -50,7 +48,7 @@ def groups_told_apart(problem, rng):
     for label in range(problem.k // n_components):
         rows = np.flatnonzero(source.y == label)
         draws = rng.standard_normal((n_components, problem.n_features))
-        groups[rows] = label * n_components + _groups(source.X[rows], source.c[rows], draws)
+        groups[rows] = label * n_components + k_means(source.X[rows], source.c[rows], draws)
     apart = log_loss_problem(
         ArraySource(source.X, y=groups, c=source.c),
         n_classes=problem.k,
@@ -58,34 +56,35 @@ def groups_told_apart(problem, rng):
         fit_intercept=problem.fit_intercept,
         has_one_score=False,
     )
-    steps = start(apart, apart.zeros(), *plan(apart, "auto", "full"), **_settings(START_TOL, rng))
     W = apart.zeros()
-    descent = CertifiedDescent(apart, W, steps, START_TOL)
-    for _, step in zip(range(START_STEPS), descent.steps(), strict=False):
-        W = step.parameters
-        if step.done:
-            break
+    for point, _ in zip(_quasi_newton_points(apart, W), range(START_STEPS), strict=False):
+        W = point.W
     problem.count_pass(apart.passes)
     return W
 
 
-def _groups(X, c, draws):
-    """The numbers of the groups of rows; few rows are cut as they come."""
-    n_groups = len(draws)
-    if X.shape[0] <= n_groups:
-        return np.arange(X.shape[0])
+def k_means(X, c, draws):
+    """The numbers of the groups that k-means makes of rows with weights c.
+
+    The first centres are the mean of the rows and `draws` of their columns' deviations. A centre
+    without rows stays where it is.
+    """
     weights = c / c.sum()
-    mean = np.asarray(weights @ X).ravel()
-    squares = np.asarray(weights @ (X.multiply(X) if hasattr(X, "multiply") else X**2)).ravel()
+    mean = np.asarray(X.T @ weights)
+    squares = np.asarray((X.multiply(X) if issparse(X) else X * X).T @ weights)
     centres = mean + np.sqrt(np.maximum(squares - mean**2, 0.0)) * draws
-    means = KMeans(n_groups, init=centres.astype(X.dtype), n_init=1, max_iter=KMEANS_STEPS)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of rows that are equal
-        return means.fit(X, sample_weight=c).labels_
-
-
-def _settings(tol, rng):
-    return {"tol": tol, "refresh": 1, "rng": lambda: rng}
+    previous = None
+    for _ in range(KMEANS_STEPS):
+        distances = row_norms(centres, squared=True) - 2 * safe_sparse_dot(X, centres.T)
+        groups = distances.argmin(axis=1)
+        if previous is not None and np.array_equal(groups, previous):
+            break
+        previous = groups
+        shares = (groups[:, None] == np.arange(len(draws))) * c[:, None]
+        sums = shares.sum(axis=0)
+        is_used = sums > 0
+        centres[is_used] = (X.T @ shares[:, is_used] / sums[is_used]).T
+    return groups
 
 
 def points(problem, W, solver):
@@ -121,7 +120,7 @@ def _quasi_newton_points(problem, W):
 
 def _bohning(problem):
     """The bound of the log-loss of all scores; of many columns, a diagonal one."""
-    if problem.has_few_columns:
+    if problem.n_features <= MOST_COLUMNS:
         return KroneckerCurvature(problem)
     curvature = DiagonalCurvature(problem)
     curvature.bohning()
@@ -138,7 +137,8 @@ class Descents:
         Each returns parameters.
     solver : {"lbfgs", "bohning", "jc12"}
     tol : float
-        Of the gradient's norm, relative to that at zero.
+        Of the gradient's norm, relative to the larger of those at zero and at the start: by
+        symmetry, one of them may vanish.
     max_iter : int
         The most steps from each start.
     """
@@ -146,20 +146,21 @@ class Descents:
     def __init__(self, problem, starts, solver, tol, max_iter):
         self.problem, self.starts, self.solver = problem, starts, solver
         self.tol, self.max_iter = tol, max_iter
-        self.at_zero = norm_of(problem.evaluate(problem.zeros()))
+        self.at_zero, self.references = norm_of(problem.evaluate(problem.zeros())), []
 
     def steps(self):
         """Yield `Step` records; their parameters are W. The last step of the last start is done."""
         for number, begin in enumerate(self.starts):
-            is_last, W = number + 1 == len(self.starts), begin()
-            point, count = None, 0
-            for count, point in enumerate(points(self.problem, W, self.solver), 1):
-                ended = norm_of(point) <= self.tol * self.at_zero or count == self.max_iter
+            is_last, point = number + 1 == len(self.starts), self.problem.evaluate(begin())
+            reference = max(self.at_zero, norm_of(point))
+            self.references.append(reference)
+            descent = points(self.problem, point.W, self.solver)
+            for count, point in enumerate(descent, 1):  # noqa: B007, the last is used
+                ended = norm_of(point) <= self.tol * reference or count == self.max_iter
                 yield self._step(point, number, ended and is_last)
                 if ended:
                     break
             else:
-                point = self.problem.evaluate(W) if point is None else point
                 yield self._step(point, number, is_last)
 
     def _step(self, point, number, done):

@@ -84,9 +84,9 @@ class LatentLogisticRegression(
           their own at each iterate; that over the components of a row's own class by Jensen's
           inequality. "jc12" has a matrix of side (n_features + 1) n_classes M, at most 5000.
     tol : float, default=1e-4
-        The fit stops when the gradient's norm is at most `tol` times that at zero; with one
-        component when the duality gap is at most `tol` times the objective. 0 goes on until no
-        step lowers the objective in float64, and does not warn there.
+        The fit stops when the gradient's norm is at most `tol` times that at the start, or at
+        zero where it is larger; with one component when the duality gap is at most `tol` times the
+        objective. 0 goes on until no step lowers the objective in float64, and does not warn.
     max_iter : int, default=1000
         The most steps from each start.
     fit_intercept : bool, default=True
@@ -131,7 +131,7 @@ class LatentLogisticRegression(
     Notes
     -----
     A step costs a pass with n_classes M scores a row. Memory: two arrays of these scores in float64
-    and, up to 2000 columns, a matrix of n_features^2; X is not copied unless columns are some 100
+    and, up to 1000 columns, a matrix of n_features^2; X is not copied unless columns are some 100
     standard deviations from zero. BLAS runs on one thread during a fit.
 
     The coefficients have no scale of their own: rescale columns of different units.
@@ -273,7 +273,9 @@ class LatentLogisticRegression(
         """Descents from the starts, of which the lowest end is kept."""
         problem = LatentProblem(source, n_classes, self.n_components, self.fit_intercept)
         finite(problem.column_squares)
-        if start_from is not None:
+        if n_classes == 1:
+            starts = [problem.zeros]  # no loss is left there
+        elif start_from is not None:
             starts = [lambda: start_from]
         else:
             starts = [partial(STARTS[self.init], problem, self._rng())] * self.n_init
@@ -286,8 +288,8 @@ class LatentLogisticRegression(
         history = {name: curve[is_kept] for name, curve in history.items()}
         W = as_stored(kept.parameters, rows.X.dtype)
         norm = norm_of(problem.evaluate(W))
-        tolerance = tolerance_of(self.tol, descents.at_zero)
-        relative = ratio(norm, descents.at_zero)
+        reference = descents.references[int(kept.curves["start"])]
+        tolerance, relative = tolerance_of(self.tol, reference), ratio(norm, reference)
         certificate = Certificate("gradient norm", norm, tolerance, "stationary", relative)
         return W, history, certificate
 
