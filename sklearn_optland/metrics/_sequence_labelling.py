@@ -143,7 +143,6 @@ def sequence_accuracy_scorer(estimator, X, y):
     See Also
     --------
     sequence_accuracy : The metric itself.
-
     """
     return sequence_accuracy(y, estimator.predict(X))
 
@@ -168,7 +167,6 @@ def chunk_f1_scorer(estimator, X, y):
     See Also
     --------
     chunk_f1 : The metric itself.
-
     """
     return chunk_f1(y, estimator.predict(X))
 

@@ -69,6 +69,7 @@ class Sequences:
 
     @property
     def shape(self):
+        """The number of sequences, as scikit-learn asks for it."""
         return (len(self.lengths),)
 
     def __len__(self):

@@ -54,7 +54,9 @@ def problem_of(X, y, n_components, c=None, fit_intercept=True):
 # The problem
 
 
-@given(seed=SEEDS, sizes=st.tuples(*[st.integers(1, 4)] * 3), scale=st.sampled_from([1.0, 30.0, 1e3]))
+@given(
+    seed=SEEDS, sizes=st.tuples(*[st.integers(1, 4)] * 3), scale=st.sampled_from([1.0, 30.0, 1e3])
+)
 def test_losses_and_residuals(seed, sizes, scale):
     n, n_classes, n_components = sizes
     rng = np.random.default_rng(seed)

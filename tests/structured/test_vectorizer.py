@@ -11,8 +11,10 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.utils import murmurhash3_32
+from skops.io import dumps, loads
 
 from sklearn_optland.structured import DictSequenceVectorizer, Sequences
+from sklearn_optland.utils.discovery import skops_trusted_types
 
 NAMES = st.sampled_from(["a", "b", "a:b", "", "ä", "b:a"])
 NUMBERS = st.floats(-1e6, 1e6) | st.integers(-3, 3)
@@ -151,8 +153,12 @@ def test_parameters_survive_clone_pickle_and_repr():
     X = [[{"a": "b"}, {"a": "b", "c": 3}, {"c": 2}]]
     rows = vectorizer.fit_transform(X)
     assert rows.tokens.dtype == np.float32
-    copied = pickle.loads(pickle.dumps(vectorizer))
-    assert (copied.transform(X).tokens != rows.tokens).nnz == 0
+    trusted = skops_trusted_types()
+    for copied in (
+        pickle.loads(pickle.dumps(vectorizer)),
+        loads(dumps(vectorizer), trusted=trusted),
+    ):
+        assert (copied.transform(X).tokens != rows.tokens).nnz == 0
     assert clone(vectorizer).get_params() == vectorizer.get_params()
     with pytest.raises(NotFittedError):
         clone(vectorizer).transform(X)

@@ -155,7 +155,7 @@ class Descents:
             reference = max(self.at_zero, norm_of(point))
             self.references.append(reference)
             descent = points(self.problem, point.W, self.solver)
-            for count, point in enumerate(descent, 1):  # noqa: B007, the last is used
+            for count, point in enumerate(descent, 1):
                 ended = norm_of(point) <= self.tol * reference or count == self.max_iter
                 yield self._step(point, number, ended and is_last)
                 if ended:
