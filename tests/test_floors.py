@@ -21,6 +21,7 @@ FLOORS = [
         "linear_model._coordinates",
         "linear_model._scores",
         "linear_model._paths",
+        "structured._sequences",
         "tree._top_k",
         "tree._training_rows",
     ],  # of several families

@@ -57,9 +57,9 @@ def chain_partition_bound(
 
     .. math:: \log Z(\theta) \le \log z + \Delta^T \mu + \tfrac12 \Delta^T \Sigma \Delta,
 
-    with equality at :math:`\tilde\theta`, where :math:`\mu` is the gradient of log Z. One pass along
-    the chain finds them, the recursion of Jebara and Choromanska (2012) on junction trees. For a
-    chain of one node it is their Algorithm 1.
+    with equality at :math:`\tilde\theta`; :math:`\mu` is the gradient of log Z there. One pass
+    along the chain finds them, the recursion of Jebara and Choromanska (2012) on junction trees; a
+    chain of one node is their Algorithm 1.
 
     Parameters
     ----------
