@@ -95,7 +95,10 @@ def main():
     )
     print("| vectorizer | fit_transform, tokens/s | transform, tokens/s |\n| --- | --- | --- |")
     for name, times in taken.items():
-        fit, transform = n_train / median(times["fit_transform"]), n_test / median(times["transform"])
+        fit, transform = (
+            n_train / median(times["fit_transform"]),
+            n_test / median(times["transform"]),
+        )
         print(f"| {name} | {fit:,.0f} | {transform:,.0f} |")
 
 

@@ -3,8 +3,7 @@
 A feature (name, value) has one code wherever it comes, and most come many times: its code is found
 in a table by the two objects, whose hashes Python keeps with strings. Only what is new is made a
 string "name:value" and gets a code from outside. In a dict with pairs for keys a look-up makes a
-pair, and compares it by way of three more objects that are in no cache: it takes three times as
-long.
+pair, and compares it by way of three more objects that are in no cache: it takes twice as long.
 
 The table is open: a feature is in the first slot from that of its hash on that is not another's.
 At most half of the slots are in use, and their number is a power of 2.
