@@ -40,6 +40,7 @@ from sklearn_optland.linear_model import (
     FiniteSumClassifierCV,
     FiniteSumRegressor,
     FiniteSumRegressorCV,
+    LatentLogisticRegression,
     SAGAClassifier,
     SAGARegressor,
     SDCAClassifier,
@@ -171,6 +172,13 @@ ENTRIES = [
         counterpart=LassoCV(alphas=20),
         grid={"fit_intercept": [True, False]},
         data=("diabetes",),
+    ),
+    Entry(
+        estimator=LatentLogisticRegression(random_state=0),
+        counterpart=LogisticRegression(max_iter=1000),
+        grid={"C": [0.01, 0.1, 1.0]},
+        data=("iris", "wine", "digits"),
+        variants=({"solver": "lbfgs"}, {"solver": "jc12"}, {"solver": "bohning"}),
     ),
     *(
         Entry(

@@ -15,7 +15,7 @@ from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
 from sklearn_optland.tree import LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
-ESTIMATORS = [Estimator for _, Estimator in all_estimators()]
+ESTIMATORS = [Estimator for _, Estimator in all_estimators(["classifier", "regressor"])]
 CONVERGENCE = "sklearn.exceptions.ConvergenceWarning"
 CLASSIFIERS = [Estimator for Estimator in ESTIMATORS if is_classifier(Estimator())]
 

@@ -244,7 +244,9 @@ class EntryPoints(RuleBasedStateMachine):
             assert_allclose(P.sum(axis=1), 1, rtol=1e-5)
 
 
-every_estimator = pytest.mark.parametrize("Estimator", [cls for _, cls in all_estimators()])
+every_estimator = pytest.mark.parametrize(
+    "Estimator", [cls for _, cls in all_estimators(["classifier", "regressor"])]
+)
 X, Y = np.random.default_rng(0).normal(size=(18, 2)), np.arange(18) % 3
 
 

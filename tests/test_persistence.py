@@ -15,7 +15,9 @@ from sklearn_optland._estimator import base
 from sklearn_optland.utils.discovery import all_estimators, skops_trusted_types
 
 X, y = load_iris(return_X_y=True)
-fitted = pytest.mark.parametrize("estimator", [e for _, e in all_estimators()])
+fitted = pytest.mark.parametrize(
+    "estimator", [e for _, e in all_estimators(["classifier", "regressor"])]
+)
 
 
 def fit(estimator):

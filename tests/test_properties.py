@@ -41,7 +41,9 @@ def training_data(draw, labels, storages):
     return draw(st.sampled_from(storages))(X), y, weight
 
 
-@pytest.mark.parametrize("Estimator", [cls for _, cls in all_estimators()])
+@pytest.mark.parametrize(
+    "Estimator", [cls for _, cls in all_estimators(["classifier", "regressor"])]
+)
 @settings.get_profile("fits")
 @given(data=st.data())
 def test_any_data_give_finite_numbers_or_a_helpful_error(Estimator, data):

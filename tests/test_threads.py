@@ -282,7 +282,7 @@ def test_every_estimator_fits_in_jobs_after_threads(backend):
         set_random_state(model)
         return model.fit(X, y).predict(X)
 
-    estimators = [estimator for _, estimator in all_estimators()]
+    estimators = [estimator for _, estimator in all_estimators(["classifier", "regressor"])]
     on_threads(2, pass_over, 1000, lambda *block: None, 1e9)
     on_threads(2, KMeans(n_init=1).fit, load_iris().data)  # of OpenMP
     together = Parallel(n_jobs=2, backend=backend)(map(delayed(fit_and_predict), estimators))

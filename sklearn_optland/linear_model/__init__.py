@@ -19,6 +19,7 @@ from sklearn_optland.linear_model._finite_sum.regressors import (
     SVRGRegressor,
 )
 from sklearn_optland.linear_model._finite_sum.strengths import alpha_max
+from sklearn_optland.linear_model._latent.estimator import LatentLogisticRegression
 from sklearn_optland.linear_model._logistic.cross_validation import (
     BoundMajorizationLogisticRegressionCV,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "FiniteSumClassifierCV",
     "FiniteSumRegressor",
     "FiniteSumRegressorCV",
+    "LatentLogisticRegression",
     "SAGAClassifier",
     "SAGARegressor",
     "SDCAClassifier",

@@ -22,7 +22,7 @@ from sklearn_optland.neural_network import (
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
-ESTIMATORS = [cls for _, cls in all_estimators()]
+ESTIMATORS = [cls for _, cls in all_estimators(["classifier", "regressor"])]
 # One estimator for each quantity.
 MEASURES = {
     "duality gap": BoundMajorizationLogisticRegression(),

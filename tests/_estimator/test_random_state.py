@@ -24,7 +24,9 @@ def rows(model):
     return X, X[:, 0] if is_regressor(model) else rng.randint(3, size=60)
 
 
-@pytest.mark.parametrize("Estimator", [cls for _, cls in all_estimators()])
+@pytest.mark.parametrize(
+    "Estimator", [cls for _, cls in all_estimators(["classifier", "regressor"])]
+)
 def test_global_generator_is_left_alone(Estimator):
     model = Estimator(max_iter=3)
     X, y = rows(model)

@@ -225,6 +225,8 @@ class DiagonalCurvature:
     one: row sums of |X|'C|X| instead, and Boehning's bound for the classes.
     """
 
+    follows = False  # whether a majorizer has to be renewed as the parameters move
+
     def __init__(self, problem):
         self.problem = problem
 

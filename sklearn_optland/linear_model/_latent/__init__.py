@@ -1,0 +1,1 @@
+"""Logistic regression with hidden components of the classes."""
