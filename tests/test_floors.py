@@ -22,12 +22,12 @@ FLOORS = [
         "linear_model._scores",
         "linear_model._paths",
         "structured._sequences",
-        "structured._vectorizer",
+        "structured._vectorizer_fast",
         "structured._sequences",
         "tree._top_k",
         "tree._training_rows",
     ],  # of several families
-    ["linear_model._cross_validation"],  # along paths
+    ["linear_model._cross_validation", "structured._vectorizer"],  # of these
     [
         "linear_model._logistic",
         "linear_model._finite_sum",

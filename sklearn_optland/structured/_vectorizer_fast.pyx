@@ -13,6 +13,7 @@ from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -63,9 +64,12 @@ cdef class Buffer:
 
     cdef array(self, dtype):
         """A copy of the numbers."""
-        if not self.size:
-            return np.empty(0, dtype)
-        return np.array(<char[:8 * self.size]>self.data).view(dtype)
+        cdef unsigned char[::1] target
+        out = np.empty(self.size, dtype)
+        if self.size:
+            target = out.view(np.uint8)
+            memcpy(&target[0], self.data, 8 * self.size)
+        return out
 
 
 cdef class Codes:

@@ -51,9 +51,11 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     and stops when a duality gap proves that it is within `tol` of the optimum.
 
     Sequences come in two forms. As a list, with a matrix for each sequence and a list of lists of
-    labels, they are what cross-validation splits. As the rows of one matrix, each a token, they
-    come with their lengths; without lengths each row is a sequence of its own, and the model is
-    multinomial logistic regression: a and b, which are penalised, are its intercept.
+    labels, they are what cross-validation splits; instead of matrices there may be lists of dicts,
+    one a token, whose features get columns as :class:`DictSequenceVectorizer` gives them. As the
+    rows of one matrix, each a token, sequences come with their lengths; without lengths each row is
+    a sequence of its own, and the model is multinomial logistic regression: a and b, which are
+    penalised, are its intercept.
 
     Parameters
     ----------
@@ -108,6 +110,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         Number of epochs or iterations.
     solver_ : str
         The solver that ran.
+    vectorizer_ : DictSequenceVectorizer
+        What gave features their columns; only if `fit` was given dicts. Features that it has not
+        seen are ignored in predictions.
     n_features_in_ : int
         Number of columns seen during `fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -115,6 +120,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
 
     See Also
     --------
+    DictSequenceVectorizer : Columns of dicts, made once for many fits.
     BoundMajorizationLogisticRegression : Labels that do not depend on their neighbours.
 
     Notes
@@ -208,7 +214,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         X : list of {array-like, sparse matrix}, or {array-like, sparse matrix} of shape \
                 (n_tokens, n_features)
             Sequences, of shape (length, n_features) each, or the tokens of all of them. float64 and
-            float32 in C order, and CSR, are used without a copy unless they come in a list.
+            float32 in C order, and CSR, are used without a copy unless they come in a list. Also
+            :class:`Sequences`, and lists of lists of dicts.
         y : list of array-like, or array-like of shape (n_tokens,)
             The labels of each sequence, or of all tokens; at least two different ones.
         lengths : array-like of int of shape (n_sequences,), default=None
@@ -247,7 +254,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             has_ends=self.boundary,
             only_observed=self.states == "observed",
         )
-        theta = self._previous(problem, classes)
+        theta = None if rows.has_new_columns else self._previous(problem, classes)
 
         def attributes(theta):
             d, k = problem.n_columns, problem.k

@@ -1,6 +1,6 @@
 """From what the user gives to tokens in rows: sequences in lists, or rows and lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ from sklearn_optland._estimator.training_rows import (
     encode,
     total_weight,
 )
+from sklearn_optland.structured._sequences import Sequences
+from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
 
 # Squares of such values, times the largest weight, are far from overflow.
 LARGEST_VALUE = 1e100
@@ -58,6 +60,7 @@ class TrainingSequences(TrainingRows):
 
     starts: np.ndarray | None = None
     lengths: object = None
+    has_new_columns: bool = False  # a vocabulary that the fit before did not have
 
     @property
     def callback_data(self):
@@ -68,7 +71,7 @@ class TrainingSequences(TrainingRows):
 
 def read_tokens(estimator, X, lengths):
     """Sequences to predict for."""
-    X, lengths, listed = _as_rows(X, lengths)
+    X, lengths, listed = _as_rows(_in_columns(estimator, X), lengths)
     X = _validated(estimator, X, lengths, reset=False)
     return Tokens(X, _starts(lengths, X.shape[0]), listed)
 
@@ -106,7 +109,11 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     listed : bool
         Whether the user gave a list of sequences.
     """
-    given = lengths
+    given, before = lengths, vars(estimator).pop("vectorizer_", None)
+    X = _in_list(X)
+    if _has_named_features(X):
+        estimator.vectorizer_ = DictSequenceVectorizer()
+        X = estimator.vectorizer_.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
     y = _in_list(y)
     if listed:
@@ -130,7 +137,11 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     weights = weights * _class_weights(estimator.class_weight, classes, codes, starts, weights)
     weights = weights * factor
     total_weight(weights, "sample_weight, times class_weight and C")
-    rows = TrainingSequences(X, y, sample_weight, weights, classes, codes, starts, given)
+    vocabularies = [getattr(v, "vocabulary_", None) for v in (before, _vectorizer(estimator))]
+    rows = TrainingSequences(
+        *(X, y, sample_weight, weights, classes, codes, starts, given),
+        has_new_columns=vocabularies[0] != vocabularies[1],
+    )
     return rows, listed
 
 
@@ -162,14 +173,45 @@ def _in_list(data):
     return list(data) if isinstance(data, Iterator) else data
 
 
+def _vectorizer(estimator):
+    """What has given names of features their columns, None if X had columns."""
+    return getattr(estimator, "vectorizer_", None)
+
+
+def _has_named_features(X):
+    """Whether the first token is a dict, or names of features."""
+    if not isinstance(X, (list, tuple)) or not len(X):
+        return False
+    first = X[0]
+    if not isinstance(first, (list, tuple)) or not len(first):
+        return False
+    token = first[0]
+    if isinstance(token, (list, tuple)):
+        return len(token) > 0 and isinstance(token[0], str)
+    return isinstance(token, (Mapping, Set))
+
+
+def _in_columns(estimator, X):
+    """Sequences of dicts as matrices; anything else as it is."""
+    X = _in_list(X)
+    if not _has_named_features(X):
+        return X
+    if _vectorizer(estimator) is None:
+        raise ValueError(
+            "X: found tokens with names of features; allowed are matrices, which fit was given."
+        )
+    return _vectorizer(estimator).transform(X)
+
+
 def _as_rows(X, lengths):
     """Rows of all tokens, the lengths of sequences or None, and whether X was a list of these."""
-    X = _in_list(X)
-    # Lists of lists of dicts, which DictSequenceVectorizer takes, have a place here.
-    if not _is_list_of_sequences(X):
+    is_cut = isinstance(X, Sequences)
+    if not (is_cut or _is_list_of_sequences(X)):
         return X, lengths, False
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
+    if is_cut:
+        return X.tokens, X.lengths, True
     if len(X) == 0:
         raise ValueError("X: found an empty list; allowed is at least one sequence.")
     parts = [_as_matrix(part, i) for i, part in enumerate(X)]
