@@ -98,8 +98,16 @@ def points(problem, W, solver):
 
 
 def _quasi_newton_points(problem, W):
-    """L-BFGS in the metric of Boehning's bound, which the latest pair gives its size."""
-    latest, memory, curvature = [None, None], Memory(MEMORY), _bohning(problem)
+    """L-BFGS in the metric of Boehning's bound; of many columns, the log-loss' diagonal at W.
+
+    The latest pair gives the metric its size. A bound's diagonal would be far too large.
+    """
+    latest, memory = [None, None], Memory(MEMORY)
+    if problem.n_features <= MOST_COLUMNS:
+        curvature = KroneckerCurvature(problem)
+    else:
+        curvature = DiagonalCurvature(problem)
+        curvature.refresh(problem.evaluate(W))
 
     def function(theta):
         point = problem.evaluate(theta.reshape(W.shape))
