@@ -73,7 +73,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     - "poisson": exp(f) - y f + y log y - y, y ≥ 0;
     - "gamma": y exp(-f) + f - log y - 1, y > 0;
 
-    halves of the deviances of these distributions. Their second derivatives have no bound: "newton",
+    halves of these distributions' deviances. Their second derivatives have no bound: "newton",
     "cd", "sdca", "point-saga" and "catalyst" take them, the other solvers do not.
 
     Parameters
