@@ -64,7 +64,6 @@ MODES = {
         {"loss": "hinge"},
         {"loss": "squared_hinge", "solver": "katyusha"},
         {"l1_ratio": 0.5},
-        {"l1_ratio": 1.0, "sparsity": "scad"},
         {"sampling": "lipschitz"},
     ],
     "FiniteSumRegressor": [

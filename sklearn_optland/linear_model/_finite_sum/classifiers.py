@@ -133,8 +133,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
-        what subgradients of the penalty leave of the gradient, "stationary".
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of

@@ -73,7 +73,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     - "poisson": exp(f) - y f + y log y - y, y ≥ 0;
     - "gamma": y exp(-f) + f - log y - 1, y > 0;
 
-    halves of the deviances of these distributions.
+    halves of these distributions' deviances. Their second derivatives have no bound: "newton",
+    "cd", "sdca", "point-saga" and "catalyst" take them, the other solvers do not.
 
     Parameters
     ----------
@@ -102,11 +103,10 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
           only; takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
-          snapshot. Smooth losses, but not "poisson" and "gamma", whose second derivatives have no
-          bound; SAG with the L2 penalty only.
+          snapshot. Smooth losses; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
           L2 part of the penalty.
-        - "miso": the same with short steps; losses as "saga".
+        - "miso": the same with short steps; smooth losses.
         - "katyusha", "point-saga", "catalyst": accelerated, for condition numbers well above n.
           "katyusha" costs all columns a step, also on sparse rows. "point-saga" takes any loss
           and the L2 penalty only. "catalyst" runs SDCA on regularised problems: any loss and
@@ -163,8 +163,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective: the duality gap, scope
         "global"; with `alpha=0` and more than 128 parameters the norm of the gradient, scope
-        "stationary", or where the loss has a kink an "estimate". Of "mcp" and "scad" the norm of
-        what subgradients of the penalty leave of the gradient, "stationary".
+        "stationary", or where the loss has a kink an "estimate".
     history_ : dict of ndarray
         "objective", "certificate", "seconds" and "passes" (over the data, those for certificates
         included) at each certificate: every ten passes at most, and where the fit may stop; of

@@ -131,7 +131,7 @@ class SoftmaxModel:
         self._balance()
 
     def intercept(self, step):
-        return self.b - self.b.mean()  # the same for all classes changes nothing
+        return self.b - self.b.mean()  # a constant for all classes changes nothing
 
     def scores(self, step, direction):
         moved = np.flatnonzero(step)
