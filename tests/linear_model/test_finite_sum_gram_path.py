@@ -87,3 +87,13 @@ def test_a_path_is_what_single_fits_are(l1_ratio, offset):
         assert certificate.reached
         single = model.set_params(alpha=alpha).fit(X, y, sample_weight=c)
         np.testing.assert_allclose(coef, single.coef_, atol=1e-4)
+
+
+def test_passes_only_grow():
+    X, y, c = data(2)
+    problem = weighted_problem(X, y, c, 0.1, 1.0, False, True)
+    problem.passes = 7.0
+    assert [passes for _, passes in gram_points(problem, [problem.penalty], np.zeros(5), 1e-6)] == [
+        problem.passes - 7.0
+    ]
+    assert problem.passes > 7.0

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, regression_rows
+from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._cross_validation import (
     CrossValidated,
     Path,
@@ -554,4 +555,5 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         self._fit(self._new_model(), rows, checked_weights(rows), params)
         if not self.refit:
             self.coef_, self.intercept_ = self.coef_[0], float(self.intercept_[0])
+        self._log_link = LOSSES[self.loss].log_link
         return self

@@ -82,7 +82,7 @@ class GramPath(GramModel):
 
 def gram_points(problem, penalties, w, tol):
     """Yield the certified point at which a fit with each penalty ends, and its passes."""
-    problem.passes, path = 0.0, GramPath(problem, w)
+    before, path = problem.passes, GramPath(problem, w)
     for penalty in penalties:
-        yield path.solve_for(penalty, tol), problem.passes
-        problem.passes = 0.0
+        yield path.solve_for(penalty, tol), problem.passes - before
+        before = problem.passes

@@ -40,7 +40,7 @@ class LinearRegressorMixin(RegressorMixin):
             exponentials.
         """
         scores = linear_scores(self, X)
-        return np.exp(scores) if LOSSES[self.loss].log_link else scores
+        return np.exp(scores) if self._log_link else scores
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -338,7 +338,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
 
         def attributes(parameters):
             W = parameters[0].astype(rows.X.dtype)
-            return {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
+            fitted = {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
+            return fitted | {"_log_link": LOSSES[self.loss].log_link}  # that of the fit counts
 
         return self._problems(rows), self._starts((1, rows.X.shape[1] + 1)), attributes
 
