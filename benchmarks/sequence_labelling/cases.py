@@ -35,7 +35,7 @@ class Levels(Case):
     certificates too.
     """
 
-    strengths: tuple = (0.1, 1.0, 10.0)
+    strengths: tuple = (1.0, 0.1, 10.0)
     tasks: tuple = ("chunks", "tags")
     n_sentences: int = 8936
     iterations: int = MOST_ITERATIONS
