@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cros
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_optland.structured import ChainCRFClassifier
+from sklearn_optland.structured import ChainCRFClassifier, Sequences
 
 LENGTHS = [3, 1, 4, 2, 5, 2]
 
@@ -113,6 +113,7 @@ def with_nan(as_type=np.asarray):
     ("data", "message"),
     [
         (([], []), "X: found an empty list"),
+        ((Sequences(ROWS, LENGTHS)[:0], []), "X: found an empty list"),
         (([*X[:2], np.empty((0, 3))], Y[:3]), "X: sequence 2 is empty"),
         (([*X[:2], X[2][:, :2]], Y[:3]), "X: found 2 columns in sequence 2"),
         (([*X[:2], X[2][0]], Y[:3]), "shape (3,)"),
@@ -151,8 +152,58 @@ def test_bad_weights():
         ChainCRFClassifier(class_weight={"z": 1.0}).fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, 2.0], r"sample_weight.shape == \(2,\), expected \(6,\)"),
+        (np.full(6, -1.0), "Negative values"),
+        (np.full(6, np.nan), "NaN"),
+        (np.zeros(6), "at least one non-zero"),
+    ],
+)
+def test_bad_weights_of_scores(weights, message):
+    with pytest.raises(ValueError, match=message):
+        ChainCRFClassifier().fit(X, Y).score(X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "a"])
+def test_bad_number_of_draws(n_samples):
+    with pytest.raises(ValueError, match="n_samples: found"):
+        ChainCRFClassifier().fit(X, Y).sample(X, n_samples=n_samples)
+
+
+def test_lists_of_labels_for_rows():
+    model = ChainCRFClassifier().fit(ROWS, Y, lengths=LENGTHS)
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(X, Y).coef_)
+    assert model.score(ROWS, Y, LENGTHS) == model.score(X, Y)
+    with pytest.raises(ValueError, match="y: found 2 labels for sequence 0"):
+        ChainCRFClassifier().fit(ROWS, [Y[0][:2], *Y[1:]], lengths=LENGTHS)
+
+
+def test_callbacks_know_the_lengths_of_lists():
+    class Spy:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, *, metadata, **data):
+            self.lengths = metadata["lengths"]
+
+        def on_fit_task_end(self, estimator, context, **data):
+            pass
+
+    spy = Spy()
+    ChainCRFClassifier().set_callbacks(spy).fit(X, Y)
+    assert list(spy.lengths) == LENGTHS
+
+
 def test_unseen_labels():
     model = ChainCRFClassifier().fit(X, Y)
+    with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
+        objects = [np.array(part, dtype=object) for part in [Y[0], ["q"], *Y[2:]]]
+        model.sequence_log_proba(X, objects)
     with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
         model.sequence_log_proba(X, [Y[0], ["q"], *Y[2:]])
     known = model.score(X, Y)

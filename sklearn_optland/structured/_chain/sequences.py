@@ -18,6 +18,7 @@ from sklearn_optland._estimator.training_rows import (
     check_magnitudes,
     check_weighted_labels,
     encode,
+    refuse_negative,
     total_weight,
 )
 from sklearn_optland.structured._sequences import Sequences
@@ -60,6 +61,7 @@ class TrainingSequences(TrainingRows):
 
     starts: np.ndarray | None = None
     lengths: object = None
+    vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
 
     @property
@@ -109,14 +111,13 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     listed : bool
         Whether the user gave a list of sequences.
     """
-    given, before = lengths, vars(estimator).pop("vectorizer_", None)
-    X = _in_list(X)
+    X, vectorizer = _sequences_in_list(X), None
     if _has_named_features(X):
-        estimator.vectorizer_ = DictSequenceVectorizer()
-        X = estimator.vectorizer_.fit_transform(X)
+        vectorizer = DictSequenceVectorizer()
+        X = vectorizer.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
     y = _in_list(y)
-    if listed:
+    if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
         y = _labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
     starts = _starts(lengths, X.shape[0])
@@ -124,12 +125,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     check_labels(y, classes)
     check_classes(classes)
     n_sequences = len(starts) - 1
-    weights = np.ones(n_sequences)
-    if sample_weight is not None:
-        one_each = np.empty((n_sequences, 1))
-        weights = _check_sample_weight(
-            sample_weight, one_each, dtype=np.float64, ensure_non_negative=True
-        )
+    weights = sequence_weights(sample_weight, n_sequences)
     total_weight(weights)
     check_weighted_labels(
         estimator.class_weight if isinstance(estimator.class_weight, dict) else None, classes
@@ -137,12 +133,19 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     weights = weights * _class_weights(estimator.class_weight, classes, codes, starts, weights)
     weights = weights * factor
     total_weight(weights, "sample_weight, times class_weight and C")
-    vocabularies = [getattr(v, "vocabulary_", None) for v in (before, _vectorizer(estimator))]
+    vectorizers = _vectorizer(estimator), vectorizer
+    before, now = (getattr(v, "vocabulary_", None) for v in vectorizers)
     rows = TrainingSequences(
-        *(X, y, sample_weight, weights, classes, codes, starts, given),
-        has_new_columns=vocabularies[0] != vocabularies[1],
+        *(X, y, sample_weight, weights, classes, codes, starts, lengths, vectorizer),
+        has_new_columns=before != now,
     )
     return rows, listed
+
+
+def sequence_weights(sample_weight, n_sequences):
+    """Weights of sequences as the user gave them, as float64; None are ones."""
+    one_each = np.empty((n_sequences, 1))
+    return _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
 
 
 def with_weight(rows):
@@ -165,6 +168,7 @@ def _class_weights(class_weight, classes, codes, starts, weights):
         per_class = balanced_weights(np.repeat(weights, lengths), codes)
     else:
         per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+        refuse_negative(per_class)
     return np.add.reduceat(per_class[codes], starts[:-1]) / lengths
 
 
@@ -173,27 +177,40 @@ def _in_list(data):
     return list(data) if isinstance(data, Iterator) else data
 
 
+def _sequences_in_list(X):
+    """The sequences of an iterator, an array of objects or a pandas Series, in a list."""
+    is_series = getattr(X, "ndim", 0) == 1 and X.dtype == object
+    return list(X) if is_series else _in_list(X)
+
+
 def _vectorizer(estimator):
     """What has given names of features their columns, None if X had columns."""
     return getattr(estimator, "vectorizer_", None)
 
 
 def _has_named_features(X):
-    """Whether the first token is a dict, or names of features."""
+    """Whether the first token is a dict or names of features; those without any say nothing.
+
+    A token in place of a sequence has them too, so that the vectorizer's error names it.
+    """
     if not isinstance(X, (list, tuple)) or not len(X):
         return False
-    first = X[0]
-    if not isinstance(first, (list, tuple)) or not len(first):
-        return False
-    token = first[0]
-    if isinstance(token, (list, tuple)):
-        return len(token) > 0 and isinstance(token[0], str)
-    return isinstance(token, (Mapping, Set))
+    if isinstance(X[0], (Mapping, Set)):
+        return True
+    for sequence in X:
+        if not (isinstance(sequence, (list, tuple)) or getattr(sequence, "dtype", None) == object):
+            return False
+        for token in sequence:
+            if not isinstance(token, (list, tuple)):
+                return isinstance(token, (Mapping, Set))
+            if len(token):
+                return isinstance(token[0], str)
+    return False
 
 
 def _in_columns(estimator, X):
     """Sequences of dicts as matrices; anything else as it is."""
-    X = _in_list(X)
+    X = _sequences_in_list(X)
     if not _has_named_features(X):
         return X
     if _vectorizer(estimator) is None:
@@ -210,10 +227,10 @@ def _as_rows(X, lengths):
         return X, lengths, False
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
-    if is_cut:
-        return X.tokens, X.lengths, True
     if len(X) == 0:
         raise ValueError("X: found an empty list; allowed is at least one sequence.")
+    if is_cut:
+        return X.tokens, X.lengths, True
     parts = [_as_matrix(part, i) for i, part in enumerate(X)]
     widths = [part.shape[1] for part in parts]
     for i, width in enumerate(widths):
