@@ -180,6 +180,19 @@ def test_lists_of_labels_for_rows():
         ChainCRFClassifier().fit(ROWS, [Y[0][:2], *Y[1:]], lengths=LENGTHS)
 
 
+def test_lists_of_data_frames():
+    pandas = pytest.importorskip("pandas")
+    frames = [pandas.DataFrame(part, columns=list("uvw")) for part in X]
+    model = ChainCRFClassifier().fit(frames, Y)
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(X, Y).coef_)
+    assert model.feature_names_in_.tolist() == list("uvw")
+    assert model.score(frames, Y) == model.score(pandas.concat(frames), Y, LENGTHS)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict([frame[["w", "u", "v"]] for frame in frames])
+    with pytest.raises(ValueError, match=r"X: found the columns \['w', 'u', 'v'\] in sequence 1"):
+        model.fit([frames[0], frames[1][["w", "u", "v"]], *frames[2:]], Y)
+
+
 def test_callbacks_know_the_lengths_of_lists():
     class Spy:
         def setup(self, estimator, context):
@@ -201,8 +214,8 @@ def test_callbacks_know_the_lengths_of_lists():
 
 def test_unseen_labels():
     model = ChainCRFClassifier().fit(X, Y)
+    objects = [np.array(part, dtype=object) for part in [Y[0], ["q"], *Y[2:]]]
     with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
-        objects = [np.array(part, dtype=object) for part in [Y[0], ["q"], *Y[2:]]]
         model.sequence_log_proba(X, objects)
     with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
         model.sequence_log_proba(X, [Y[0], ["q"], *Y[2:]])

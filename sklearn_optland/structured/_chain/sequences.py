@@ -179,8 +179,12 @@ def _in_list(data):
 
 def _sequences_in_list(X):
     """The sequences of an iterator, an array of objects or a pandas Series, in a list."""
-    is_series = getattr(X, "ndim", 0) == 1 and X.dtype == object
-    return list(X) if is_series else _in_list(X)
+    return list(X) if getattr(X, "ndim", 0) == 1 and _holds_objects(X) else _in_list(X)
+
+
+def _holds_objects(X):
+    """Whether X is an array of Python objects, or a pandas Series of them."""
+    return getattr(getattr(X, "dtype", None), "kind", None) == "O"
 
 
 def _vectorizer(estimator):
@@ -198,7 +202,7 @@ def _has_named_features(X):
     if isinstance(X[0], (Mapping, Set)):
         return True
     for sequence in X:
-        if not (isinstance(sequence, (list, tuple)) or getattr(sequence, "dtype", None) == object):
+        if not (isinstance(sequence, (list, tuple)) or _holds_objects(sequence)):
             return False
         for token in sequence:
             if not isinstance(token, (list, tuple)):
@@ -242,8 +246,25 @@ def _as_rows(X, lengths):
     if any(sparse.issparse(part) for part in parts):
         rows = sparse.vstack(parts, format="csr")
     else:
-        rows = np.concatenate(parts)
+        rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
+
+
+def _named(rows, X):
+    """The rows of all sequences; a data frame of pandas if the first sequence is one."""
+    names = [_column_names(part) for part in X]
+    for i, found in enumerate(names):
+        if found != names[0]:
+            raise ValueError(
+                f"X: found the columns {found} in sequence {i}; allowed are those of sequence 0, "
+                f"{names[0]}."
+            )
+    return type(X[0])(rows, columns=names[0]) if hasattr(X[0], "iloc") else rows
+
+
+def _column_names(part):
+    names = getattr(part, "columns", None)
+    return None if names is None else list(names)
 
 
 def _is_list_of_sequences(data, labels=False):
