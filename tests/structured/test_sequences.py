@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cros
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_optland.metrics import sequence_accuracy_scorer
 from sklearn_optland.structured import ChainCRFClassifier, Sequences
 
 LENGTHS = [3, 1, 4, 2, 5, 2]
@@ -193,23 +194,39 @@ def test_lists_of_data_frames():
         model.fit([frames[0], frames[1][["w", "u", "v"]], *frames[2:]], Y)
 
 
-def test_callbacks_know_the_lengths_of_lists():
-    class Spy:
+def own_score(model, X, y, **metadata):
+    return model.score(X, y, **metadata)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 7.0)])
+@pytest.mark.parametrize(
+    ("scorer", "data"),
+    [
+        (own_score, (X, Y)),
+        (sequence_accuracy_scorer, (X, [part.tolist() for part in Y])),
+        (own_score, (ROWS, LABELS, LENGTHS)),
+    ],
+)
+def test_callbacks_score_the_data_in_their_form(scorer, data, weights):
+    class Monitor:
         def setup(self, estimator, context):
-            pass
+            self.scores = []
 
         def teardown(self, estimator, context):
             pass
 
-        def on_fit_task_begin(self, estimator, context, *, metadata, **data):
-            self.lengths = metadata["lengths"]
-
-        def on_fit_task_end(self, estimator, context, **data):
+        def on_fit_task_begin(self, estimator, context, **data):
             pass
 
-    spy = Spy()
-    ChainCRFClassifier().set_callbacks(spy).fit(X, Y)
-    assert list(spy.lengths) == LENGTHS
+        def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
+            self.scores.append(scorer(fitted_estimator, X, y, **metadata))
+
+    monitor = Monitor()
+    model = ChainCRFClassifier(tol=1e-6).set_callbacks(monitor)
+    model.fit(*data, sample_weight=weights)
+    assert len(monitor.scores) == model.n_iter_ + 1
+    metadata = {"lengths": LENGTHS} if len(data) == 3 else {}
+    assert monitor.scores[-1] == scorer(model, *data[:2], sample_weight=weights, **metadata)
 
 
 def test_unseen_labels():

@@ -61,14 +61,22 @@ class TrainingSequences(TrainingRows):
 
     starts: np.ndarray | None = None
     lengths: object = None
+    listed_labels: object = None  # those of a list of sequences
     vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
 
     @property
     def callback_data(self):
-        """What callbacks are told of the data."""
+        """What callbacks are told of the data, in the form in which the user gave them.
+
+        Metadata go on to scorers: only what there is.
+        """
         metadata = {"sample_weight": self.sample_weight, "lengths": self.lengths}
-        return {"X": self.X, "y": self.y, "metadata": metadata}
+        X, y = self.X, self.y
+        if self.listed_labels is not None:
+            X, y = Sequences(X, metadata.pop("lengths")), self.listed_labels
+        given = {name: value for name, value in metadata.items() if value is not None}
+        return {"X": X, "y": y, "metadata": given}
 
 
 def read_tokens(estimator, X, lengths):
@@ -117,6 +125,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
         X = vectorizer.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
     y = _in_list(y)
+    listed_labels = y if listed else None
     if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
         y = _labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
@@ -136,7 +145,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     vectorizers = _vectorizer(estimator), vectorizer
     before, now = (getattr(v, "vocabulary_", None) for v in vectorizers)
     rows = TrainingSequences(
-        *(X, y, sample_weight, weights, classes, codes, starts, lengths, vectorizer),
+        *(X, y, sample_weight, weights, classes, codes, starts, lengths, listed_labels, vectorizer),
         has_new_columns=before != now,
     )
     return rows, listed
