@@ -98,6 +98,13 @@ def test_classes_without_weight_are_hardly_ever_predicted(Classifier, class_weig
             assert P[:, absent].max() < 0.2
 
 
+@pytest.mark.parametrize("Classifier", CLASSIFIERS)
+def test_negative_class_weights_are_refused(Classifier):
+    X, y = data(k=3)
+    with pytest.raises(ValueError, match="class_weight: found the weight -1"):
+        Classifier(class_weight={0: -1.0, 1: 1.0, 2: 1.0}).fit(X, y)
+
+
 LINEAR = [
     BoundMajorizationLogisticRegression(tol=1e-13),
     BoundMajorizationLogisticRegression(C=np.inf, curvature="jc12", tol=1e-13),

@@ -38,7 +38,8 @@ def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale 
     """
     tol = f"tol to {2 * certificate.relative:.1g}"
     if n_iter < estimator.max_iter:
-        return f"That is as far as {dtype} goes: set {tol}, or to 0."
+        change = f"set {tol}, or to 0" if certificate.relative < LARGEST_ADVISED else remedy
+        return f"That is as far as {dtype} goes: {change}."
     or_tol = f", or {tol}" if certificate.relative < LARGEST_ADVISED else ""
     if certificate.tolerance:
         needed = predicted_count(counts, values, certificate.tolerance)

@@ -120,7 +120,9 @@ def labelled_rows(
     if is_part:
         weights = weights * _weights_of_labels(estimator.class_weight, y)
     elif estimator.class_weight is not None:
-        weights = weights * compute_sample_weight(estimator.class_weight, y)
+        per_row = compute_sample_weight(estimator.class_weight, y)
+        refuse_negative(per_row)
+        weights = weights * per_row
     if not is_part or weights.any():
         total_weight(weights)
     return TrainingRows(X, y, sample_weight, weights)
@@ -242,6 +244,7 @@ def times_class_weight(weights, class_weight, y, classes, codes):
         per_class = balanced_weights(weights, codes)
     else:
         per_class = compute_class_weight(class_weight, classes=classes, y=y)
+        refuse_negative(per_class)
     return weights * per_class[codes]
 
 
@@ -258,7 +261,17 @@ def _weights_of_labels(class_weight, y):
     if class_weight == "balanced":
         return compute_sample_weight(class_weight, y)
     labels, codes = np.unique(y, return_inverse=True)
-    return np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)[codes]
+    per_class = np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)
+    refuse_negative(per_class)
+    return per_class[codes]
+
+
+def refuse_negative(per_class):
+    """An error for class weights below zero, which would leave rows out."""
+    if per_class.min() < 0:
+        raise ValueError(
+            f"class_weight: found the weight {per_class.min():g}; allowed are non-negative ones."
+        )
 
 
 def check_weighted_labels(class_weight, classes):

@@ -123,7 +123,7 @@ def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
     return float(np.average(scores, weights=weights))
 
 
-def sequence_accuracy_scorer(estimator, X, y):
+def sequence_accuracy_scorer(estimator, X, y, sample_weight=None):
     """Score an estimator by :func:`sequence_accuracy`, in searches and cross-validation.
 
     Parameters
@@ -134,6 +134,8 @@ def sequence_accuracy_scorer(estimator, X, y):
         What `predict` takes.
     y : list of sequences of labels
         The true ones.
+    sample_weight : array-like of shape (n_sequences,), default=None
+        Weights of the sequences.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def sequence_accuracy_scorer(estimator, X, y):
     --------
     sequence_accuracy : The metric itself.
     """
-    return sequence_accuracy(y, estimator.predict(X))
+    return sequence_accuracy(y, estimator.predict(X), sample_weight=sample_weight)
 
 
 def chunk_f1_scorer(estimator, X, y):

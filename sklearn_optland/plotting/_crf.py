@@ -1,6 +1,7 @@
 """What a chain has learned of neighbours, and what it makes of one sequence."""
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland.plotting._style import NEGATIVE, POSITIVE, axes_of
@@ -77,10 +78,11 @@ class CRFDisplay:
 
         Parameters
         ----------
-        estimator : ChainCRFClassifier
+        estimator : ChainCRFClassifier, or Pipeline that ends with one
             Fitted.
         X : {array-like, sparse matrix} of shape (n_tokens, n_features), default=None
-            One sequence, whose marginals and labels are drawn. Default: the transitions are.
+            One sequence, or what the estimator takes as one, whose marginals and labels are drawn.
+            Default: the transitions are.
         tokens : list of str, default=None
             What to write below the tokens. Default: their numbers.
         y_true : list of labels, default=None
@@ -93,14 +95,15 @@ class CRFDisplay:
         display : CRFDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator, "transition_")
-        start, end = (getattr(estimator, name, None) for name in ("start_", "end_"))
+        model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        check_is_fitted(model, "transition_")
+        start, end = (getattr(model, name, None) for name in ("start_", "end_"))
         marginals = y_pred = None
         if X is not None:
-            marginals, y_pred = estimator.predict_marginals([X])[0], estimator.predict([X])[0]
+            marginals, y_pred = estimator.predict_proba([X])[0], estimator.predict([X])[0]
         return cls(
-            estimator.classes_,
-            estimator.transition_,
+            model.classes_,
+            model.transition_,
             start=start if start is not None and np.any(start) else None,
             end=end if end is not None and np.any(end) else None,
             marginals=marginals,

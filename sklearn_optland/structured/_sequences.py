@@ -31,7 +31,7 @@ class Sequences:
     Raises
     ------
     ValueError
-        If a length is not positive, or if they do not sum to the rows.
+        If tokens are no matrix, a length is not positive, or they do not sum to the rows.
 
     See Also
     --------
@@ -55,6 +55,11 @@ class Sequences:
             raise ValueError(
                 f"lengths: found an array of {self.lengths.dtype} and shape {self.lengths.shape}; "
                 "allowed are whole numbers, one for each sequence."
+            )
+        self.lengths = self.lengths.astype(np.int64, copy=False)
+        if self.tokens.ndim != 2:
+            raise ValueError(
+                f"tokens: found the shape {self.tokens.shape}; allowed is (n_tokens, n_features)."
             )
         short = np.flatnonzero(self.lengths < 1)
         if len(short):

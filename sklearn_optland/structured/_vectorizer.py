@@ -281,10 +281,6 @@ def _iterated(X, name, parts):
 def _checked_items(token, where):
     """Pairs of a name and a string, boolean or finite float of any token, or an error."""
     for name, value in _items(token, where):
-        if not isinstance(name, str):
-            raise ValueError(
-                f"{where}: found the feature {name!r}, a {type(name).__name__}; names are strings."
-            )
         if isinstance(value, (bool, np.bool_)):
             value = bool(value)
         elif isinstance(value, Real):
@@ -295,6 +291,14 @@ def _checked_items(token, where):
                 "finite numbers, and dicts, lists and sets of these."
             )
         yield name, value
+
+
+def _checked_name(name, where):
+    if not isinstance(name, str):
+        raise ValueError(
+            f"{where}: found the feature {name!r}, a {type(name).__name__}; names are strings."
+        )
+    return name
 
 
 def _finite(value, where):
@@ -313,12 +317,12 @@ def _items(token, where):
         for name, value in token.items():
             if isinstance(value, (Mapping, list, tuple, Set)):
                 for below, inner in _items(value, where):
-                    yield f"{name}{SEPARATOR}{below}", inner
+                    yield f"{_checked_name(name, where)}{SEPARATOR}{below}", inner
             else:
-                yield name, value
+                yield _checked_name(name, where), value
     elif isinstance(token, (list, tuple, Set)):
         for name in token:
-            yield name, True
+            yield _checked_name(name, where), True
     else:
         raise ValueError(
             f"{where}: found a {type(token).__name__}; allowed is a dict of features, or a list of "

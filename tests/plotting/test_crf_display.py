@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_optland.plotting import CRFDisplay
 
@@ -23,7 +25,7 @@ class Chain(BaseEstimator):
         self.start_, self.end_ = np.array(start), np.array(end)
         return self
 
-    def predict_marginals(self, X):
+    def predict_proba(self, X):
         return [MARGINALS[: len(x)] for x in X]
 
     def predict(self, X):
@@ -76,6 +78,16 @@ def test_a_sequence_has_its_marginals_and_labels(ax):
     marks = {line.get_label(): line.get_ydata().tolist() for line in ax.lines}
     assert marks == {"true": [0, 2], "predicted": [0, 1]}
     ax.figure.canvas.draw()
+
+
+def test_a_pipeline_draws_what_its_model_has_learned(ax):
+    doubled = FunctionTransformer(lambda X: [np.vstack([x, x]) for x in X])
+    model = make_pipeline(doubled, Chain().fit(None, None))
+    display = CRFDisplay.from_estimator(model, ax=ax)
+    np.testing.assert_array_equal(display.transition, TRANSITION)
+    np.testing.assert_array_equal(display.start, model[-1].start_)
+    display = CRFDisplay.from_estimator(model, np.zeros((1, 4)), ax=ax)
+    np.testing.assert_array_equal(display.marginals, MARGINALS)
 
 
 def test_a_true_label_that_the_model_does_not_know_is_not_marked(ax):

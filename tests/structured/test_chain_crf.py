@@ -284,3 +284,17 @@ def test_a_sparse_matrix_with_repeated_entries():
     model.fit(X, [0, 1], lengths=[2])
     other.fit(X.toarray(), [0, 1], lengths=[2])
     assert_close(model.coef_, other.coef_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [1e12, 1e14, 1e16, 1e18, 1e25])
+def test_certificate_knows_the_rounding_of_large_weights(weight):
+    """A loss is a difference of scores: their rounding, times such a weight, is no small gap."""
+    X, y, lengths, *_ = make_data(n_sequences=18)
+    weights = np.array([weight] + [1.0] * (len(lengths) - 1))
+    fits = [
+        fit_quietly(ChainCRFClassifier(solver=solver, tol=1e-4), X, y, lengths, weights)
+        for solver in ("sdca", "lbfgs")
+    ]
+    least = min(model.history_["objective"][-1] for model in fits)
+    for model in fits:
+        assert model.history_["objective"][-1] - model.certificate_.value <= least

@@ -74,6 +74,62 @@ def test_a_fit_of_matrices_forgets_the_names():
         model.predict(X)
 
 
+@pytest.mark.parametrize(
+    "as_given",
+    [
+        lambda X: np.array([*X, None], dtype=object)[:-1],
+        lambda X: [np.array([*sequence, None], dtype=object)[:-1] for sequence in X],
+        lambda X: pytest.importorskip("pandas").Series(X),
+    ],
+    ids=["object array", "object arrays", "series"],
+)
+def test_other_lists(as_given):
+    model, expected = ChainCRFClassifier().fit(as_given(X), Y), ChainCRFClassifier().fit(X, Y)
+    assert_array_equal(model.coef_, expected.coef_)
+    assert labels_of(model, as_given(X)) == labels_of(expected, X)
+
+
+def test_a_first_token_without_features():
+    X = [[[], ["a"]], [["b"], []]]
+    model = ChainCRFClassifier().fit(X, [["x", "y"], ["z", "x"]])
+    assert list(model.vectorizer_.vocabulary_) == ["a", "b"]
+    assert [len(part) for part in model.predict(X)] == [2, 2]
+
+
+def test_a_sequence_in_place_of_a_list_is_named():
+    with pytest.raises(ValueError, match=r"X\[0\]: found a dict; allowed is a list of tokens"):
+        ChainCRFClassifier().fit(X[0], Y[0])
+    model = ChainCRFClassifier().fit(X, Y)
+    with pytest.raises(ValueError, match=r"X\[0\]: found a dict; allowed is a list of tokens"):
+        model.predict(X[0])
+
+
+def test_predictions_during_a_fit_are_of_the_fit_before():
+    """The names belong to the coefficients: other threads see both change at the end only."""
+    model = ChainCRFClassifier().fit(X, Y)
+    backwards = [[{"word": t["word"][::-1]} for t in sequence] for sequence in X]
+    seen = []
+
+    class Spy:
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **data):
+            seen.append(estimator.vectorizer_)
+
+        def on_fit_task_end(self, estimator, context, **data):
+            pass
+
+    before = model.vectorizer_
+    model.set_callbacks(Spy()).fit(backwards, Y)
+    assert all(vectorizer is before for vectorizer in seen)
+    assert model.vectorizer_ is not before
+    assert len(seen) > 1
+
+
 def test_a_fit_that_fails_leaves_the_names():
     model = ChainCRFClassifier().fit(X, Y)
     vectorizer = model.vectorizer_

@@ -59,6 +59,18 @@ def test_folds_split_by_sequence():
     assert sorted(as_lists(train) + as_lists(test)) == sorted(as_lists(parts))
 
 
+@pytest.mark.parametrize("kind", ["u1", "u8", "i1"])
+def test_lengths_of_any_integers(kind):
+    X = Sequences(np.zeros((300, 2)), np.array([100, 100, 100], dtype=kind))
+    assert X[[2, 0]].tokens.shape == X[::2].tokens.shape == (200, 2)
+    assert X[2].shape == (100, 2)
+
+
+def test_tokens_are_rows():
+    with pytest.raises(ValueError, match=r"tokens: found the shape \(3,\)"):
+        Sequences(np.zeros(3), [1, 2])
+
+
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [

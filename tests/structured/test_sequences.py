@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cros
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_optland.structured import ChainCRFClassifier
+from sklearn_optland.metrics import sequence_accuracy_scorer
+from sklearn_optland.structured import ChainCRFClassifier, Sequences
 
 LENGTHS = [3, 1, 4, 2, 5, 2]
 
@@ -113,6 +114,7 @@ def with_nan(as_type=np.asarray):
     ("data", "message"),
     [
         (([], []), "X: found an empty list"),
+        ((Sequences(ROWS, LENGTHS)[:0], []), "X: found an empty list"),
         (([*X[:2], np.empty((0, 3))], Y[:3]), "X: sequence 2 is empty"),
         (([*X[:2], X[2][:, :2]], Y[:3]), "X: found 2 columns in sequence 2"),
         (([*X[:2], X[2][0]], Y[:3]), "shape (3,)"),
@@ -151,8 +153,87 @@ def test_bad_weights():
         ChainCRFClassifier(class_weight={"z": 1.0}).fit(X, Y)
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, 2.0], r"sample_weight.shape == \(2,\), expected \(6,\)"),
+        (np.full(6, -1.0), "Negative values"),
+        (np.full(6, np.nan), "NaN"),
+        (np.zeros(6), "at least one non-zero"),
+    ],
+)
+def test_bad_weights_of_scores(weights, message):
+    with pytest.raises(ValueError, match=message):
+        ChainCRFClassifier().fit(X, Y).score(X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 1.5, "a"])
+def test_bad_number_of_draws(n_samples):
+    with pytest.raises(ValueError, match="n_samples: found"):
+        ChainCRFClassifier().fit(X, Y).sample(X, n_samples=n_samples)
+
+
+def test_lists_of_labels_for_rows():
+    model = ChainCRFClassifier().fit(ROWS, Y, lengths=LENGTHS)
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(X, Y).coef_)
+    assert model.score(ROWS, Y, LENGTHS) == model.score(X, Y)
+    with pytest.raises(ValueError, match="y: found 2 labels for sequence 0"):
+        ChainCRFClassifier().fit(ROWS, [Y[0][:2], *Y[1:]], lengths=LENGTHS)
+
+
+def test_lists_of_data_frames():
+    pandas = pytest.importorskip("pandas")
+    frames = [pandas.DataFrame(part, columns=list("uvw")) for part in X]
+    model = ChainCRFClassifier().fit(frames, Y)
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(X, Y).coef_)
+    assert model.feature_names_in_.tolist() == list("uvw")
+    assert model.score(frames, Y) == model.score(pandas.concat(frames), Y, LENGTHS)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict([frame[["w", "u", "v"]] for frame in frames])
+    with pytest.raises(ValueError, match=r"X: found the columns \['w', 'u', 'v'\] in sequence 1"):
+        model.fit([frames[0], frames[1][["w", "u", "v"]], *frames[2:]], Y)
+
+
+def own_score(model, X, y, **metadata):
+    return model.score(X, y, **metadata)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 7.0)])
+@pytest.mark.parametrize(
+    ("scorer", "data"),
+    [
+        (own_score, (X, Y)),
+        (sequence_accuracy_scorer, (X, [part.tolist() for part in Y])),
+        (own_score, (ROWS, LABELS, LENGTHS)),
+    ],
+)
+def test_callbacks_score_the_data_in_their_form(scorer, data, weights):
+    class Monitor:
+        def setup(self, estimator, context):
+            self.scores = []
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **data):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
+            self.scores.append(scorer(fitted_estimator, X, y, **metadata))
+
+    monitor = Monitor()
+    model = ChainCRFClassifier(tol=1e-6).set_callbacks(monitor)
+    model.fit(*data, sample_weight=weights)
+    assert len(monitor.scores) == model.n_iter_ + 1
+    metadata = {"lengths": LENGTHS} if len(data) == 3 else {}
+    assert monitor.scores[-1] == scorer(model, *data[:2], sample_weight=weights, **metadata)
+
+
 def test_unseen_labels():
     model = ChainCRFClassifier().fit(X, Y)
+    objects = [np.array(part, dtype=object) for part in [Y[0], ["q"], *Y[2:]]]
+    with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
+        model.sequence_log_proba(X, objects)
     with pytest.raises(ValueError, match="y: found the label 'q' in sequence 1"):
         model.sequence_log_proba(X, [Y[0], ["q"], *Y[2:]])
     known = model.score(X, Y)

@@ -195,6 +195,10 @@ GOOD = [{"a": "b"}]
         ([[{"a": 1j}]], r"X\[0\]\[0\]: feature 'a': found 1j"),
         ([[{3: "a"}]], r"X\[0\]\[0\]: found the feature 3, a int; names are strings"),
         ([[["a", 3]]], r"X\[0\]\[0\]: found the feature 3"),
+        ([[{"a": [0.5, 1.5]}]], r"X\[0\]\[0\]: found the feature 0.5, a float"),
+        ([[{"a": ["b", {"c": 1}]}]], r"X\[0\]\[0\]: found the feature {'c': 1}, a dict"),
+        ([[{3: {"a": 1}}]], r"X\[0\]\[0\]: found the feature 3, a int"),
+        ([[{"a": {3: {"b": 1}}}]], r"X\[0\]\[0\]: found the feature 3, a int"),
     ],
 )
 @pytest.mark.parametrize("hashed", [None, 8])

@@ -25,6 +25,7 @@ from sklearn_optland.structured._chain.problem import ChainProblem
 from sklearn_optland.structured._chain.sequences import (
     read_labels,
     read_tokens,
+    sequence_weights,
     training_sequences,
     with_weight,
 )
@@ -255,11 +256,12 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             only_observed=self.states == "observed",
         )
         theta = None if rows.has_new_columns else self._previous(problem, classes)
+        names = {} if rows.vectorizer is None else {"vectorizer_": rows.vectorizer}
 
         def attributes(theta):
             d, k = problem.n_columns, problem.k
             W, A, first, last = np.split(theta[:, :k].astype(dtype), [d, d + k, d + k + 1])
-            return {
+            return names | {
                 "classes_": classes,
                 "coef_": W.T,
                 "transition_": A,
@@ -291,10 +293,12 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         n_iter = len(history["objective"])
         history["objective"][-1], history["certificate"][-1] = objective, gap
         curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
-        advice = advise(
-            self, n_iter, dtype, certificate, *curves, remedy="scale the data or set a smaller C"
-        )
+        remedy = "scale the data or set a smaller C"
+        if name == "sdca":
+            remedy += ' or solver="lbfgs"'
+        advice = advise(self, n_iter, dtype, certificate, *curves, remedy=remedy)
         self.solver_ = name
+        vars(self).pop("vectorizer_", None)  # of a fit before
         finish(self, attributes(theta), history, certificate, advice=advice)
         if self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
@@ -413,8 +417,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         if unseen.any():
             token = int(np.argmax(unseen))
             i = int(np.searchsorted(tokens.starts, token, side="right")) - 1
+            label = y[token : token + 1].tolist()[0]
             raise ValueError(
-                f"y: found the label {y[token].item()!r} in sequence {i}; allowed are the classes "
+                f"y: found the label {label!r} in sequence {i}; allowed are the classes "
                 "that fit has seen."
             )
         losses = np.empty(tokens.n_sequences)
@@ -445,8 +450,15 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         labels : list of ndarray of shape (n_samples, length), or ndarray of shape \
                 (n_samples, n_tokens)
             In the form of X.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is no positive whole number.
         """
         check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples: found {n_samples!r}; allowed are positive whole numbers.")
         tokens = read_tokens(self, X, lengths)
         n_tokens = tokens.X.shape[0]
         uniform = private_random_state(random_state).uniform(size=n_samples * n_tokens)
@@ -468,7 +480,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         lengths : array-like of int of shape (n_sequences,), default=None
             Lengths of the sequences whose tokens are the rows of X. Default: each row is one.
         sample_weight : array-like of shape (n_sequences,), default=None
-            Weights of the sequences, which all of their tokens have.
+            Non-negative weights of the sequences, which all of their tokens have.
 
         Returns
         -------
@@ -480,7 +492,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         y = read_labels(tokens, y)
         paths = self._best_paths(tokens, *self._allowed(None))
         if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, np.diff(tokens.starts))
+            weights = sequence_weights(sample_weight, tokens.n_sequences)
+            sample_weight = np.repeat(weights, np.diff(tokens.starts))
         return float(np.average(self.classes_[paths] == y, weights=sample_weight))
 
     def _previous(self, problem, classes):

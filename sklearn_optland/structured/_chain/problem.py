@@ -5,6 +5,7 @@ from collections import defaultdict
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._loss.linear_passes_fast import row_squares
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.source import ArraySource
@@ -71,6 +72,13 @@ class ChainProblem:
         Whether the ends of sequences have parameters.
     only_observed : bool
         Whether there are parameters only for what occurs with a label.
+
+    Attributes
+    ----------
+    rounding : float
+        How far that of probabilities can move a gradient, and, times |theta|, that of scores the
+        objective. It is small beside both unless weights are so large that losses are small
+        differences of scores.
     """
 
     def __init__(self, X, starts, codes, c, k, *, has_ends, only_observed):
@@ -83,6 +91,7 @@ class ChainProblem:
         # Stored values of a token, and multiply-adds of a sequence.
         self.n_values = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
         mean_length = len(codes) / len(c)
+        self.rounding = np.finfo(float).eps * self._size()
         self.work = mean_length * self.lanes * (2 * self.n_values + 3 * k)
 
     def zeros(self):
@@ -104,7 +113,7 @@ class ChainProblem:
         """The value at theta, by the forward recursion alone."""
         losses = np.empty(len(self.c))
         reduce(Losses(self), self.source, (*self.parts(theta), losses))
-        return 0.5 * np.vdot(theta, theta) + float(self.c @ losses)
+        return 0.5 * np.vdot(theta, theta) + max(float(self.c @ losses), 0.0)
 
     def evaluate(self, theta):
         """Value and gradient at theta."""
@@ -112,7 +121,15 @@ class ChainProblem:
         if self.has is not None:
             gradient *= self.has
         gradient += theta
-        return 0.5 * np.vdot(theta, theta) + loss, gradient
+        return 0.5 * np.vdot(theta, theta) + max(loss, 0.0), gradient
+
+    def _size(self):
+        """The norms of the features of all tokens, times weights: those of a token are its columns,
+        and ones for the label before and for an end.
+        """
+        squares = np.empty(len(self.codes))
+        row_squares(self.rows, 0, len(squares), np.ones(self.n_columns), squares)
+        return float(self.c @ np.add.reduceat(2 + np.sqrt(squares), self.starts[:-1]))
 
     def _observed(self):
         """1 for parameters of what occurs with a label, as unsigned bytes of theta's shape."""

@@ -18,6 +18,7 @@ from sklearn_optland._estimator.training_rows import (
     check_magnitudes,
     check_weighted_labels,
     encode,
+    refuse_negative,
     total_weight,
 )
 from sklearn_optland.structured._sequences import Sequences
@@ -60,13 +61,22 @@ class TrainingSequences(TrainingRows):
 
     starts: np.ndarray | None = None
     lengths: object = None
+    listed_labels: object = None  # those of a list of sequences
+    vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
 
     @property
     def callback_data(self):
-        """What callbacks are told of the data."""
+        """What callbacks are told of the data, in the form in which the user gave them.
+
+        Metadata go on to scorers: only what there is.
+        """
         metadata = {"sample_weight": self.sample_weight, "lengths": self.lengths}
-        return {"X": self.X, "y": self.y, "metadata": metadata}
+        X, y = self.X, self.y
+        if self.listed_labels is not None:
+            X, y = Sequences(X, metadata.pop("lengths")), self.listed_labels
+        given = {name: value for name, value in metadata.items() if value is not None}
+        return {"X": X, "y": y, "metadata": given}
 
 
 def read_tokens(estimator, X, lengths):
@@ -109,14 +119,14 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     listed : bool
         Whether the user gave a list of sequences.
     """
-    given, before = lengths, vars(estimator).pop("vectorizer_", None)
-    X = _in_list(X)
+    X, vectorizer = _sequences_in_list(X), None
     if _has_named_features(X):
-        estimator.vectorizer_ = DictSequenceVectorizer()
-        X = estimator.vectorizer_.fit_transform(X)
+        vectorizer = DictSequenceVectorizer()
+        X = vectorizer.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
     y = _in_list(y)
-    if listed:
+    listed_labels = y if listed else None
+    if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
         y = _labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
     starts = _starts(lengths, X.shape[0])
@@ -124,12 +134,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     check_labels(y, classes)
     check_classes(classes)
     n_sequences = len(starts) - 1
-    weights = np.ones(n_sequences)
-    if sample_weight is not None:
-        one_each = np.empty((n_sequences, 1))
-        weights = _check_sample_weight(
-            sample_weight, one_each, dtype=np.float64, ensure_non_negative=True
-        )
+    weights = sequence_weights(sample_weight, n_sequences)
     total_weight(weights)
     check_weighted_labels(
         estimator.class_weight if isinstance(estimator.class_weight, dict) else None, classes
@@ -137,12 +142,19 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     weights = weights * _class_weights(estimator.class_weight, classes, codes, starts, weights)
     weights = weights * factor
     total_weight(weights, "sample_weight, times class_weight and C")
-    vocabularies = [getattr(v, "vocabulary_", None) for v in (before, _vectorizer(estimator))]
+    vectorizers = _vectorizer(estimator), vectorizer
+    before, now = (getattr(v, "vocabulary_", None) for v in vectorizers)
     rows = TrainingSequences(
-        *(X, y, sample_weight, weights, classes, codes, starts, given),
-        has_new_columns=vocabularies[0] != vocabularies[1],
+        *(X, y, sample_weight, weights, classes, codes, starts, lengths, listed_labels, vectorizer),
+        has_new_columns=before != now,
     )
     return rows, listed
+
+
+def sequence_weights(sample_weight, n_sequences):
+    """Weights of sequences as the user gave them, as float64; None are ones."""
+    one_each = np.empty((n_sequences, 1))
+    return _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
 
 
 def with_weight(rows):
@@ -165,6 +177,7 @@ def _class_weights(class_weight, classes, codes, starts, weights):
         per_class = balanced_weights(np.repeat(weights, lengths), codes)
     else:
         per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
+        refuse_negative(per_class)
     return np.add.reduceat(per_class[codes], starts[:-1]) / lengths
 
 
@@ -173,27 +186,44 @@ def _in_list(data):
     return list(data) if isinstance(data, Iterator) else data
 
 
+def _sequences_in_list(X):
+    """The sequences of an iterator, an array of objects or a pandas Series, in a list."""
+    return list(X) if getattr(X, "ndim", 0) == 1 and _holds_objects(X) else _in_list(X)
+
+
+def _holds_objects(X):
+    """Whether X is an array of Python objects, or a pandas Series of them."""
+    return getattr(getattr(X, "dtype", None), "kind", None) == "O"
+
+
 def _vectorizer(estimator):
     """What has given names of features their columns, None if X had columns."""
     return getattr(estimator, "vectorizer_", None)
 
 
 def _has_named_features(X):
-    """Whether the first token is a dict, or names of features."""
+    """Whether the first token is a dict or names of features; those without any say nothing.
+
+    A token in place of a sequence has them too, so that the vectorizer's error names it.
+    """
     if not isinstance(X, (list, tuple)) or not len(X):
         return False
-    first = X[0]
-    if not isinstance(first, (list, tuple)) or not len(first):
-        return False
-    token = first[0]
-    if isinstance(token, (list, tuple)):
-        return len(token) > 0 and isinstance(token[0], str)
-    return isinstance(token, (Mapping, Set))
+    if isinstance(X[0], (Mapping, Set)):
+        return True
+    for sequence in X:
+        if not (isinstance(sequence, (list, tuple)) or _holds_objects(sequence)):
+            return False
+        for token in sequence:
+            if not isinstance(token, (list, tuple)):
+                return isinstance(token, (Mapping, Set))
+            if len(token):
+                return isinstance(token[0], str)
+    return False
 
 
 def _in_columns(estimator, X):
     """Sequences of dicts as matrices; anything else as it is."""
-    X = _in_list(X)
+    X = _sequences_in_list(X)
     if not _has_named_features(X):
         return X
     if _vectorizer(estimator) is None:
@@ -210,10 +240,10 @@ def _as_rows(X, lengths):
         return X, lengths, False
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
-    if is_cut:
-        return X.tokens, X.lengths, True
     if len(X) == 0:
         raise ValueError("X: found an empty list; allowed is at least one sequence.")
+    if is_cut:
+        return X.tokens, X.lengths, True
     parts = [_as_matrix(part, i) for i, part in enumerate(X)]
     widths = [part.shape[1] for part in parts]
     for i, width in enumerate(widths):
@@ -225,8 +255,25 @@ def _as_rows(X, lengths):
     if any(sparse.issparse(part) for part in parts):
         rows = sparse.vstack(parts, format="csr")
     else:
-        rows = np.concatenate(parts)
+        rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
+
+
+def _named(rows, X):
+    """The rows of all sequences; a data frame of pandas if the first sequence is one."""
+    names = [_column_names(part) for part in X]
+    for i, found in enumerate(names):
+        if found != names[0]:
+            raise ValueError(
+                f"X: found the columns {found} in sequence {i}; allowed are those of sequence 0, "
+                f"{names[0]}."
+            )
+    return type(X[0])(rows, columns=names[0]) if hasattr(X[0], "iloc") else rows
+
+
+def _column_names(part):
+    names = getattr(part, "columns", None)
+    return None if names is None else list(names)
 
 
 def _is_list_of_sequences(data, labels=False):

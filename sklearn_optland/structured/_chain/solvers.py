@@ -65,13 +65,19 @@ class DualAscent:
 
     @property
     def lower_bound(self):
-        """The dual objective."""
-        return float(self.problem.c @ self.duals.entropy) - 0.5 * np.vdot(self.theta, self.theta)
+        """The dual objective, less what rounding of scores can have added to it.
+
+        That is nothing, unless weights are so large that a loss is a small difference of scores.
+        """
+        square = np.vdot(self.theta, self.theta)
+        value = float(self.problem.c @ self.duals.entropy) - 0.5 * square
+        return value - self.problem.rounding * np.sqrt(square)
 
     def certify(self, theta):
         """Objective at theta, and how far it can be above the optimum."""
         objective = self.problem.objective(theta)
-        return objective, max(objective - self.best_bound, 0.0)
+        rounding = self.problem.rounding * float(np.linalg.norm(theta))
+        return objective, max(objective - self.best_bound, 0.0) + rounding
 
     def steps(self):
         """Yield a step for each epoch."""
@@ -179,7 +185,7 @@ class LBFGS:
     def certify(self, theta):
         """Objective at theta, and how far it can be above the optimum."""
         objective, gradient = self.problem.evaluate(theta)
-        return objective, 0.5 * float(np.vdot(gradient, gradient))
+        return objective, self._bound(gradient)
 
     def steps(self):
         """Yield a step for each iteration."""
@@ -187,7 +193,7 @@ class LBFGS:
 
         def function(flat):
             value, gradient = self.problem.evaluate(flat.reshape(shape))
-            latest.update(theta=flat, bound=0.5 * float(np.vdot(gradient, gradient)))
+            latest.update(theta=flat, bound=self._bound(gradient))
             return value, gradient.reshape(-1)
 
         for step in minimize(function, self.theta.reshape(-1), Memory(self.MEMORY)):
@@ -199,6 +205,9 @@ class LBFGS:
             step.reached = self.tol > 0 and bound <= self.tol * step.loss
             step.done |= step.reached
             yield step
+
+    def _bound(self, gradient):
+        return 0.5 * (float(np.linalg.norm(gradient)) + self.problem.rounding) ** 2
 
 
 SOLVERS = {"sdca": DualAscent, "lbfgs": LBFGS}
