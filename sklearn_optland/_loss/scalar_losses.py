@@ -61,6 +61,11 @@ class ScalarLoss:
         return replace(self, epsilon=epsilon, quantile=quantile, curvature=1 / epsilon)
 
     @property
+    def is_of_residuals(self):
+        """Whether it is a function of y - f."""
+        return not (self.for_classes or self.log_link)
+
+    @property
     def is_smooth(self):
         """Whether it has no kink."""
         return self.is_bounded or self.log_link

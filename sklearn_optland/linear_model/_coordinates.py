@@ -1,11 +1,11 @@
-"""Dense columns from another origin and in other units, where their own keep a fit from arriving.
+"""Columns and targets from another origin or in other units, where theirs keep a fit from arriving.
 
 A free intercept makes any origin the same problem but for rounding and conditioning, and
 coefficients without a penalty any unit. The copy costs memory: sparse data, which it would fill,
-and memory maps stay as they are.
+and memory maps stay as they are. Targets of losses of residuals go with the intercept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -25,25 +25,27 @@ CONSTANT = 1e-13
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Columns (x - origin) / unit: those of the problem, made of the user's x.
+    """Columns (x - origin) / unit and targets y - target: those of the problem, of the user's x, y.
 
     Parameters
     ----------
     origin, unit : ndarray of float64 of shape (n_columns,) or float
+    target : float
     """
 
     origin: np.ndarray | float = 0.0
     unit: np.ndarray | float = 1.0
+    target: float = 0.0
 
     def from_user(self, W):
         """Parameters of the problem for those of the user, the intercept last."""
         w = W[:-1]
-        return self._joined((w.T * self.unit).T, W[-1] + self._at_origin(w))
+        return self._joined((w.T * self.unit).T, (W[-1] - self.target) + self._at_origin(w))
 
     def to_user(self, W, dtype=np.float64):
         """Parameters of the user for those of the problem, rounded to a type."""
         w = (W[:-1].T / self.unit).T.astype(dtype)
-        return self._joined(w, W[-1] - self._at_origin(w)).astype(dtype)
+        return self._joined(w, W[-1] - self._at_origin(w) + self.target).astype(dtype)
 
     def after(self, first):
         """Coordinates that are taken of those of other coordinates."""
@@ -59,6 +61,22 @@ class Coordinates:
 
 
 USERS_OWN = Coordinates()
+
+
+def centred_targets(y, c, coordinates):
+    """Targets that are far from zero less their mean, and the coordinates with it; else both as is.
+
+    Parameters
+    ----------
+    y, c : ndarray of shape (n_rows,)
+        Targets of a loss of the residuals, and weights that sum to 1. The intercept is free.
+    coordinates : Coordinates
+    """
+    mean = c @ y
+    centred = y - mean
+    if not mean**2 > FAR**2 * (c @ centred**2):
+        return y, coordinates
+    return centred, replace(coordinates, target=float(mean))
 
 
 def centred_columns(X):

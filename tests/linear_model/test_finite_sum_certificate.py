@@ -23,7 +23,7 @@ from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import FiniteSumClassifier, SDCARegressor
-from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
 from sklearn_optland.linear_model._finite_sum.solve import Descent
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
@@ -132,3 +132,17 @@ def test_a_gap_that_is_infinitely_larger_than_the_move(last_weight):
     model = SDCARegressor(max_iter=5, random_state=0)
     model.fit(X, y, sample_weight=[1.0, 1.0, last_weight])
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_no_probability_is_below_zero(global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    n, k = 400, 5
+    X, y = rng.randn(n, 2), rng.randint(k, size=n).astype(np.int32)
+    source = ArraySource(X, y=y, c=np.full(n, 1 / n))
+    penalty = ElasticNet(0.1, 0.0)
+    problem = SoftmaxSum(source, y, n_classes=k, penalty=penalty, fit_intercept=True)
+    scores = 30 * rng.randn(n, k)
+    scores[np.arange(n), y] -= 60  # next to nothing is left for the own class
+    _, pulls = problem.losses(scores)
+    assert (problem.probabilities(pulls) >= 0).all()
+    assert np.isfinite(problem.balanced(pulls)).all()

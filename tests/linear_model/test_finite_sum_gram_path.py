@@ -1,9 +1,14 @@
 """Squared losses by their Gram matrix alone: gaps are those of the rows, optima the right ones."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from helpers import fit_quietly
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.base import clone
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import Ridge
 
@@ -58,7 +63,7 @@ def test_minima_are_scikit_learns(seed, fit_intercept, positive, l1_ratio, share
     X, y, c = data(seed)
     problem = weighted_problem(X, y, c, share, l1_ratio, positive, fit_intercept)
     ((point, n_passes),) = gram_points(problem, [problem.penalty], np.zeros(5), 1e-12)
-    assert n_passes <= 2
+    assert 1 <= n_passes <= 2
     common = {"fit_intercept": fit_intercept, "positive": positive, "max_iter": 10**5}
     if l1_ratio == 0:
         model = Ridge(share * c.sum(), tol=1e-13, **common)
@@ -97,3 +102,56 @@ def test_passes_only_grow():
         problem.passes - 7.0
     ]
     assert problem.passes > 7.0
+
+
+def exact_gap(x, y, alpha, l1_ratio, w, b):
+    """Objective minus optimum of one column, without rounding."""
+    x, y = [Fraction(v) for v in x], [Fraction(v) for v in y]
+    n, w, b = len(x), Fraction(w), Fraction(b)
+    l1, l2 = Fraction(alpha * l1_ratio), Fraction(alpha * (1 - l1_ratio))
+    mx, my = sum(x) / n, sum(y) / n
+    xx = sum((v - mx) ** 2 for v in x) / n
+    xy = sum((v - mx) * (u - my) for v, u in zip(x, y, strict=True)) / n
+
+    def value(w, b):
+        loss = sum((u - v * w - b) ** 2 for v, u in zip(x, y, strict=True)) / (2 * n)
+        return loss + l1 * abs(w) + l2 * w * w / 2
+
+    best = max(abs(xy) - l1, 0) / (xx + l2) * (1 if xy > 0 else -1)
+    return value(w, b) - value(best, my - best * mx)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    alpha=st.sampled_from([1e-8, 1e-3, 0.3]),
+    l1_ratio=st.sampled_from([0.0, 0.5, 1.0]),
+    tol=st.sampled_from([0.0, 1e-10, 1e-4]),
+    origins=st.sampled_from([(0.0, 0.0), (9.0, 1e8), (1e6, 1e8), (9.0, -1e12), (1e6, 0.0)]),
+    is_sparse=st.booleans(),
+)
+def test_certificates_count_what_rounding_loses(seed, alpha, l1_ratio, tol, origins, is_sparse):
+    origin, target = origins
+    rng = np.random.RandomState(seed)
+    x = rng.randn(8) + origin
+    y = 2 * (x - origin) + 0.1 * rng.randn(8) + target
+    X = sparse.csr_array(x[:, None]) if is_sparse else x[:, None]
+    single = fit_quietly(FiniteSumRegressor(alpha=alpha, l1_ratio=l1_ratio, tol=tol), X, y)
+    of_path = clone(single).set_params(tol=max(tol, 1e-8))
+    path = regularization_path(of_path, X, y, [alpha, 1.0])
+    for (w,), b, certificate in (
+        (single.coef_, single.intercept_, single.certificate_),
+        (path.coefs[0], path.intercepts[0], path.certificates[0]),
+    ):
+        assert certificate.value >= exact_gap(x, y, alpha, l1_ratio, w, b)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "smooth_quantile"])
+def test_targets_far_from_zero_are_as_good_as_others(loss):
+    X, y, c = data(3)
+    parameters = {"alpha": 1e-3, "l1_ratio": 0.5, "tol": 1e-12}
+    near = FiniteSumRegressor(loss, **parameters).fit(X, y, c)
+    shifted = y + 2.0**30
+    far = FiniteSumRegressor(loss, **parameters).fit(X, shifted, c)
+    assert far.certificate_.reached
+    np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-5)
+    assert far.intercept_ == pytest.approx(near.intercept_ + 2.0**30, abs=1e-5)

@@ -136,3 +136,15 @@ def test_any_fit_is_finite_monotone_and_certified(
     fit_quietly(tight, X.astype(float), y)
     gap = value - objective(tight, X.astype(float), y, C=10.0**C)
     assert gap <= model.certificate_.value * (1 + 1e-6) + 1e-12 * value
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_no_gap_is_negative_where_rounding_decides(fit_intercept, global_random_seed):
+    rng = np.random.RandomState(global_random_seed)
+    for _ in range(10):
+        X = sparse.csr_array(rng.randn(60, 2) + 1e6 * rng.randn(2))
+        y = rng.permutation(60) % 2
+        model = BoundMajorizationLogisticRegression(C=1.0, fit_intercept=fit_intercept, tol=1e-6)
+        model = fit_quietly(model, X, y)
+        assert model.certificate_.value >= 0
+        assert np.all(model.history_["certificate"] >= 0)

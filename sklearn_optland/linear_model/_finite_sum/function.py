@@ -7,12 +7,12 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.penalties import SPARSITIES
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
     make_penalty,
+    regression_problem,
     solve,
     training_source,
 )
@@ -144,7 +144,7 @@ def finite_sum(
         penalty if penalty in SPARSITIES else "l1",
     )
     source, common = training_source(rows, c, described, penalty_weights, fit_intercept)
-    problem = FiniteSum(source, targets, loss=scalar_loss, **common)
+    problem = regression_problem(source, targets, scalar_loss, common)
     W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():
         raise ValueError(

@@ -12,8 +12,9 @@ from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
 
 # Of the tolerance: the gap that a model may leave at first; and how often less is tried.
 GAP, MAX_TRIALS = 0.3, 6
-# Of the targets' mean square: what the differences above may lose.
-ROUNDING = 16 * EPS
+# Of the targets' mean square: what the differences above may lose; and of that of the columns
+# before they are centred, times their coefficients.
+ROUNDING, OF_COLUMNS = 16 * EPS, 2 * EPS
 
 
 def is_least_squares(problem):
@@ -35,6 +36,7 @@ class GramPath(GramModel):
         gram = problem.hessian(None)
         self.problem, self.sums, self.total = problem, gram[-1, :-1], gram[-1, -1]
         self.b, self.H = 0.0, np.ascontiguousarray(gram[:-1, :-1])
+        self.lengths = np.sqrt(np.diag(self.H))
         y = problem.y
         if problem.fit_intercept:
             self.b = problem.c @ y / self.total
@@ -71,12 +73,14 @@ class GramPath(GramModel):
         Of residuals times t the losses' part of the gap is (1 - t)^2 / 2 of their squares.
         """
         w, squares = self.w, self.residual_squares()
-        rounding = ROUNDING * self.square
+        size = np.abs(w) @ self.lengths
+        rounding = ROUNDING * self.square + OF_COLUMNS * size**2
         scale = penalty.largest_scale(self.v)
         gap = penalty.fenchel_gap(w, scale * self.v)
         gap += 0.5 * (1 - scale) ** 2 * squares + rounding
         W = np.append(w, self.intercept(w) if self.problem.fit_intercept else 0.0)
-        objective = 0.5 * squares + penalty.value(w)
+        # not below the true one, lest another point's bound leave nothing of the gap
+        objective = 0.5 * squares + penalty.value(w) + rounding
         return Point(W, objective, gap if squares > rounding else np.inf, None, None, None)
 
 

@@ -244,7 +244,7 @@ class FiniteSum:
             norm = self.gradient_norm(W, gradient)
             return Point(W, objective, norm, scores, pulls, gradient)
         dual = pulls if theta is None else self.in_domain(theta)
-        rounding = 8 * EPS * objective
+        rounding = self._rounding(W, objective, scores, pulls)
         if self.is_penalized:
             if self.fit_intercept:
                 dual = self.balanced(dual)
@@ -268,6 +268,21 @@ class FiniteSum:
             gap = np.inf
         self.lower_bound = max(self.lower_bound, objective - gap - rounding)
         return Point(W, objective, self.gap(objective, gap), scores, pulls, gradient)
+
+    def _rounding(self, W, objective, scores, pulls):
+        """What float64 may lose of an objective: a few ulp, and those of scores and residuals.
+
+        Targets and the intercept may be far larger than what is left of them. Rounded scores cost
+        their ulp times the pulls, and half its square.
+        """
+
+        def mean_square(values):
+            values = values.reshape(self.n_samples, -1)
+            return np.einsum("i,ij,ij->", self.c, values, values)
+
+        largest = self.unit_of_scores + 2 * np.abs(W[-1]).max() + np.sqrt(mean_square(scores))
+        ulp = EPS * largest
+        return 8 * EPS * objective + ulp * (np.sqrt(mean_square(pulls)) + self.curvature * ulp)
 
     def _felt(self, W, v):
         """What coefficients gain by what they feel: rounding, or 0 >= v where they are 0."""
@@ -442,10 +457,13 @@ def _balanced_probabilities(P, c, target):
 
 
 def _less_own_class(R, y):
-    """Put minus the sum of the others in each row's own class: no cancellation."""
+    """Put minus the sum of the others in each row's own class: no cancellation.
+
+    It is not below -1, lest rounding leave a probability below 0.
+    """
     own = (np.arange(len(y)), y)
     R[own] = 0.0
-    R[own] = -R.sum(axis=1)
+    R[own] = np.maximum(-R.sum(axis=1), -1.0)
     return R
 
 

@@ -8,11 +8,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
-from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solve import (
     LOSS_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
     FiniteSumEstimator,
+    regression_problem,
 )
 from sklearn_optland.linear_model._scores import linear_scores
 
@@ -349,7 +349,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         loss = LOSSES[self.loss].with_parameters(self.epsilon, self.quantile)
         loss.check_targets(y, c)
         source, common = self._source(X, c)
-        return [FiniteSum(source, y, loss=loss, **common)]
+        return [regression_problem(source, y, loss, common)]
 
 
 class _FixedSolverRegressor(FiniteSumRegressor):

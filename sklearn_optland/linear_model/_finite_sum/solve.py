@@ -19,11 +19,13 @@ from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._coordinates import (
     USERS_OWN,
     are_uneven,
+    centred_targets,
     conditioned_columns,
     weighted_columns,
 )
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
 from sklearn_optland.linear_model._finite_sum.path import points_along
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
     SOLVERS,
     able_solvers,
@@ -265,7 +267,7 @@ def solve(
         descents = [
             Descent(
                 problem,
-                choice.start(problem, problem.coordinates.from_user(W)),
+                choice.start(problem, _start_of(problem, W)),
                 tol,
                 max_iter,
                 choice.rescue if solver == "auto" and choice.has_rescue(problem) else None,
@@ -288,6 +290,17 @@ def solve(
         and has_uneven_rows(problems[0]),
         rate=rate(problems[0], choice.name, choice.sampling),
     )
+
+
+def _start_of(problem, W):
+    """The problem's parameters for the user's; zeros, which stand for no start, are its own."""
+    return problem.coordinates.from_user(W) if W.any() else problem.zeros()
+
+
+def _cost_of_rounding(problem, W, of_user):
+    """What the user's intercept, which may be far larger, loses of the best one: a square."""
+    moved = problem.coordinates.from_user(of_user)[-1] - W[-1]
+    return problem.curvature * float(np.max(moved**2))
 
 
 class SolverChoice:
@@ -376,6 +389,14 @@ def training_source(X, c, penalty, penalty_weights, fit_intercept):
     source = ArraySource(X, in_order=not (penalty.l1 > 0 or penalty.l2 > 0), c=c)
     common = {"penalty": penalty, "fit_intercept": fit_intercept, "coordinates": coordinates}
     return source, common
+
+
+def regression_problem(source, y, loss, common):
+    """The problem of a regression; its rows and what `training_source` says of them."""
+    if common["fit_intercept"] and loss.is_of_residuals:
+        y, coordinates = centred_targets(y, source.c, common["coordinates"])
+        common = {**common, "coordinates": coordinates}
+    return FiniteSum(source, y, loss=loss, **common)
 
 
 def remedy_of(problem):
@@ -502,21 +523,17 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             settings = {"tol": self.tol, "max_passes": self.max_iter}
             points = _in_one_thread(points_along(problem, penalties, minimize, **settings))
         for point, passes in points:
-            tolerance = self.tol * point.objective
-            if not point.certificate <= tolerance:
+            tolerance, W = self.tol * point.objective, problem.coordinates.to_user(point.W)
+            gap = float(point.certificate) + _cost_of_rounding(problem, point.W, W)
+            if not gap <= tolerance:
                 yield False
                 continue
-            certificate = Certificate(
-                "duality gap",
-                float(point.certificate),
-                tolerance,
-                "global",
-                ratio(point.certificate, point.objective),
-            )
-            curves = (point.objective, point.certificate, passes)
+            relative = ratio(gap, point.objective)
+            certificate = Certificate("duality gap", gap, tolerance, "global", relative)
+            curves = (point.objective, gap, passes)
             names = "objective", "certificate", "passes"
             history = dict(zip(names, np.array(curves)[:, None], strict=True))
-            fitted = attributes([problem.coordinates.to_user(point.W)])
+            fitted = attributes([W])
             finish(self, fitted, history, certificate, n_iter=max(1, round(passes)))
             self.solver_, self.rate_ = name, rate(problem, name, "uniform")
             yield True

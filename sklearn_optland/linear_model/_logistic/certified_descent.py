@@ -60,13 +60,17 @@ class CertifiedDescent:
     def certificate(self):
         """Certificate of the latest point."""
         objective = float(self.point.objective)
-        gap = objective - self.lower_bound
+        gap = self._less_bound(objective)
         tolerance, relative = tolerance_of(self.tol, objective), ratio(gap, objective)
         if self.problem.l2:
             return Certificate("duality gap", gap, tolerance, "global", relative)
         if self.is_separated:
             return Certificate("Newton decrement", gap, None, "estimate", relative)
         return Certificate("Newton decrement", gap, tolerance, "stationary", relative)
+
+    def _less_bound(self, objective):
+        """The gap; where rounding has put the bound above the objective, what it has lost."""
+        return np.abs(objective - self.lower_bound)
 
     @property
     def is_reached(self):
@@ -211,6 +215,6 @@ class CertifiedDescent:
         self.lower_bound = max(self.lower_bound, self.later_bound)
         if not self.is_reached and not self.later_bound:
             self._bound(FINAL_EXCESS)
-        history["certificate"] = history["objective"] - self.lower_bound
+        history["certificate"] = self._less_bound(history["objective"])
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)
         return self.certificate()
