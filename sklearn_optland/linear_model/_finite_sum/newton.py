@@ -110,7 +110,7 @@ def step_length(problem, point, direction, added, slope, rounding):
     penalty = problem.penalty
     w, v = point.W[:-1], direction[:-1]
     used = (w != 0) | (v != 0)
-    w, v = w[used], v[used]
+    penalty, w, v = penalty.of(used), w[used], v[used]
 
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)
