@@ -44,6 +44,10 @@ class ElasticNet:
             return np.inf
         return self.l1 * np.abs(w).sum() + 0.5 * self.l2 * np.vdot(w, w) - self.saved(w)
 
+    def rise(self, w, v):
+        """Return value(w + v) - value(w)."""
+        return self.value(w + v) - self.value(w)
+
     def slope(self, w, v):
         """Return the derivative at a feasible w along v, of one side where w is at a kink."""
         signs = np.where(w == 0, np.sign(v), np.sign(w))
@@ -185,8 +189,11 @@ class GroupLasso(ElasticNet):
         smooth = self.l2 * w + self._units(w) * radii[self.groups]
         return np.where(self.norms(w)[self.groups] > 0, smooth, inside)
 
+    def rise(self, w, v):
+        return self.secant(w, v) @ v  # without cancellation
+
     def secant(self, w, step):
-        """Return q with q'step = value(w + step) - value(w), without cancellation."""
+        """Return q with q'step = value(w + step) - value(w)."""
         sums = np.maximum(self.norms(w) + self.norms(w + step), np.finfo(float).tiny)
         rates = self.l1 * self.scales / sums
         return rates[self.groups] * (2 * w + step) + self.l2 * (w + 0.5 * step)

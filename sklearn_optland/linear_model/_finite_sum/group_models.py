@@ -13,7 +13,6 @@ from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     ALL_COLUMNS,
     FIRST_SET,
-    MAX_SPENT,
     GramModel,
     Models,
 )
@@ -37,6 +36,10 @@ class GroupModels(Models):
 
     solves_sets = True  # each costs a Gram matrix
     chosen = None
+
+    def __init__(self, problem, tol):
+        super().__init__(problem, tol)
+        self.most = np.inf  # no other solver could take over
 
     def choose(self, w, pulls, violations):
         penalty = self.problem.penalty
@@ -78,7 +81,6 @@ class GroupModels(Models):
         gram += np.tril(gram, -1).T
         self.sums, self.total = gram[-1, :-1], gram[-1, -1]
         self.H = np.ascontiguousarray(gram[:-1, :-1])
-        self.most = max(self.most, MAX_SPENT * self.H.size)
         if problem.fit_intercept:
             self.H -= np.outer(self.sums, self.sums / self.total)
         groups = penalty.groups[self.chosen]
