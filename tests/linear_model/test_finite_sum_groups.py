@@ -186,7 +186,7 @@ def test_paths_cross_validation_and_the_function_mean_the_same():
     assert_allclose(model.alphas_[2][0], largest)
     alphas = largest * np.array([1.0, 0.5, 0.1])
     path = regularization_path(one, X, y, alphas)
-    for alpha, coef, certificate in zip(path.values, path.coefs, path.certificates, strict=True):
+    for alpha, coef, certificate in zip(path["values"], path.coefs, path.certificates, strict=True):
         assert (certificate.scope, certificate.reached) == ("global", True)
         assert_allclose(one.set_params(alpha=alpha).fit(X, y).coef_, np.ravel(coef), atol=1e-5)
     result = finite_sum(
