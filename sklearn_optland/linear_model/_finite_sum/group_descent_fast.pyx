@@ -68,7 +68,9 @@ def descend_groups(
                 norm = sqrt(square)
                 if is_zero and (not over_all or norm <= thresholds[g]):
                     continue
-                factor = max(0.0, norm - thresholds[g]) / (norm * (bounds[g] + l2)) if norm > 0 else 0
+                factor = 0
+                if norm > thresholds[g]:
+                    factor = (1 - thresholds[g] / norm) / (bounds[g] + l2)
                 square = 0
                 for j in range(starts[g], starts[g + 1]):
                     step[j] = factor * (bounds[g] * w[j] + v[j]) - w[j]
