@@ -8,6 +8,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     WorkingSetModels,
 )
 from sklearn_optland.linear_model._finite_sum.gram_path import is_least_squares
+from sklearn_optland.linear_model._finite_sum.group_models import GroupModels
 from sklearn_optland.linear_model._finite_sum.newton import ProximalNewton
 from sklearn_optland.linear_model._finite_sum.softmax_models import SoftmaxModels
 
@@ -19,11 +20,14 @@ class CoordinateDescent(ProximalNewton):
     def minimizer(problem, tol, n_fits=1):
         if problem.k > 1:
             return SoftmaxModels(problem, tol)
+        if not problem.penalty.is_separable:
+            return GroupModels(problem, tol)
         return (GramModels if _has_gram(problem, n_fits) else WorkingSetModels)(problem, tol)
 
     @staticmethod
     def needs_no_rows(problem, n_fits=1):
-        return is_least_squares(problem) and _has_gram(problem, n_fits)
+        is_separable = problem.penalty.is_separable
+        return is_separable and is_least_squares(problem) and _has_gram(problem, n_fits)
 
 
 def _has_gram(problem, n_fits):

@@ -56,10 +56,14 @@ class Models:
         Of the gap, relative to the objective.
     """
 
+    solves_sets = False  # also those that leave violators out
+
     def __init__(self, problem, tol):
         self.problem, self.tol = problem, tol
         self.is_exact = problem.loss.is_square  # one model, that of all points
+        n_values = problem.k * problem.n_samples * problem.source.n_values
         self.spent = 0  # values that epochs have visited
+        self.most = MAX_SPENT * max(n_values, SOLUTION / 5)
 
     def __call__(self, point, h):
         """Return the direction to about the minimum of the model, and the scores that it adds.
@@ -67,8 +71,7 @@ class Models:
         It is 0 when the epochs have become too many: then coordinates are a poor choice.
         """
         problem, penalty = self.problem, self.problem.penalty
-        n_values = problem.k * problem.n_samples * problem.source.n_values
-        if self.spent > MAX_SPENT * max(n_values, SOLUTION / 5):
+        if self.spent > self.most:
             return np.zeros_like(point.W), np.zeros_like(point.scores)
         w0, pulls = point.W[:-1].ravel(), -point.gradient[:-1].ravel()
         nearest = penalty.subgradient(w0, pulls)
@@ -81,9 +84,10 @@ class Models:
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
         least = 0.0 if is_last else share * worst
-        if is_all:
+        if is_all or self.solves_sets:
             # of a penalty that is not convex the certificate is no gap
-            gap = GAP * self.tol * point.objective if penalty.is_convex else 0.0
+            is_gap = is_all and penalty.is_convex
+            gap = GAP * self.tol * point.objective if is_gap else 0.0
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
@@ -105,7 +109,7 @@ def minimize(model, penalty, gap, felt, least):
 
     Parameters
     ----------
-    model : GramModel or ColumnsModel
+    model : QuadraticModel
     penalty : ElasticNet
     gap : float
     felt : float
@@ -126,15 +130,9 @@ def minimize(model, penalty, gap, felt, least):
         spent += done
         if done < epochs:
             break
-        chosen = np.flatnonzero(model.w)
-        w, signs = model.w[chosen], np.sign(model.w[chosen])
-        step, n_products = model.solve(chosen, penalty, signs, tol)
+        n_products, is_whole = model.step_on_support(penalty, tol)
         spent += 2 * n_products
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ends = np.where(step * signs < 0, -w / step, np.inf)
-        length = min(1.0, ends.min(initial=1.0))
-        model.move(chosen, np.where(ends <= length, -w, length * step))
-        epochs = model.epochs if length == 1 else 2 * epochs
+        epochs = model.epochs if is_whole else 2 * epochs
     return spent
 
 
@@ -174,7 +172,30 @@ class GramModels(Models):
         return GramModel(self, point.gradient, chosen)
 
 
-class GramModel:
+class QuadraticModel:
+    """A model at its current w."""
+
+    def step_on_support(self, penalty, tol):
+        """Go to the minimum on the support, or as far as the signs hold.
+
+        Returns
+        -------
+        n_products : int
+            With H.
+        is_whole : bool
+            Whether all signs held.
+        """
+        chosen = np.flatnonzero(self.w)
+        w, signs = self.w[chosen], np.sign(self.w[chosen])
+        step, n_products = self.solve(chosen, penalty, signs, tol)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.where(step * signs < 0, -w / step, np.inf)
+        length = min(1.0, ends.min(initial=1.0))
+        self.move(chosen, np.where(ends <= length, -w, length * step))
+        return n_products, length == 1
+
+
+class GramModel(QuadraticModel):
     """A model with H as a matrix."""
 
     def __init__(self, models, gradient, chosen):
@@ -316,7 +337,7 @@ class SparseColumns:
         )
 
 
-class ColumnsModel:
+class ColumnsModel(QuadraticModel):
     """A model with H = A (I - ss') A'."""
 
     epochs = EPOCHS

@@ -168,6 +168,12 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         A positive weight for each column: the penalty sees coefficients times these, as in the
         adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
         are divided by them in a copy of X. Default: all 1.
+    penalty_groups : array-like of shape (n_features,), default=None
+        A label for each column, equal for columns of a group, of any type that can be sorted. The
+        L1 norm becomes the group lasso's :math:`\sum_g \sqrt{d_g} \|w_g\|`, Euclidean norms of the
+        groups' coefficients, :math:`d_g` columns in a group: a group is zero as a whole, or not.
+        Smooth losses with one score a row, `positive=False` and `sparsity="l1"`; solver "cd"
+        only. Default: each column on its own.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits, as in :class:`FiniteSumClassifier`.
     step_size : "auto" or float, default="auto"
@@ -271,6 +277,7 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         positive=False,
         sparsity="l1",
         penalty_weights=None,
+        penalty_groups=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -292,6 +299,7 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         self.positive = positive
         self.sparsity = sparsity
         self.penalty_weights = penalty_weights
+        self.penalty_groups = penalty_groups
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol
@@ -391,6 +399,12 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         A positive weight for each column: the penalty sees coefficients times these, as in the
         adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
         are divided by them in a copy of X. Default: all 1.
+    penalty_groups : array-like of shape (n_features,), default=None
+        A label for each column, equal for columns of a group, of any type that can be sorted. The
+        L1 norm becomes the group lasso's :math:`\sum_g \sqrt{d_g} \|w_g\|`, Euclidean norms of the
+        groups' coefficients, :math:`d_g` columns in a group: a group is zero as a whole, or not.
+        Smooth losses with one score a row, `positive=False` and `sparsity="l1"`; solver "cd"
+        only. Default: each column on its own.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits, as in :class:`FiniteSumRegressor`.
     step_size : "auto" or float, default="auto"
@@ -489,6 +503,7 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         positive=False,
         sparsity="l1",
         penalty_weights=None,
+        penalty_groups=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -511,6 +526,7 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         self.positive = positive
         self.sparsity = sparsity
         self.penalty_weights = penalty_weights
+        self.penalty_groups = penalty_groups
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

@@ -25,6 +25,7 @@ L1_RATIOS = {"l2": 0.0, "l1": 1.0, "mcp": 1.0, "scad": 1.0, "none": 0.0}
     {
         **PARAMETER_CONSTRAINTS,
         "penalty_weights": PENALTY_CONSTRAINTS["penalty_weights"],
+        "penalty_groups": PENALTY_CONSTRAINTS["penalty_groups"],
         "loss": [StrOptions(set(LOSSES))],
         "penalty": [StrOptions(set(L1_RATIOS) | {"elasticnet"})],
         "X": ["array-like", "sparse matrix"],
@@ -46,6 +47,7 @@ def finite_sum(
     l1_ratio=0.5,
     positive=False,
     penalty_weights=None,
+    penalty_groups=None,
     epsilon=1.35,
     quantile=0.5,
     sample_weight=None,
@@ -88,6 +90,9 @@ def finite_sum(
         Whether coefficients must not be negative.
     penalty_weights : array-like of shape (n_features,), default=None
         Positive weights of the columns' penalties, as in :class:`FiniteSumRegressor`.
+    penalty_groups : array-like of shape (n_features,), default=None
+        Labels of the columns' groups, whose norms replace the L1 norm of "l1" and "elasticnet",
+        as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
         "smooth_quantile", in units of y.
@@ -142,6 +147,8 @@ def finite_sum(
         L1_RATIOS.get(penalty, l1_ratio),
         positive,
         penalty if penalty in SPARSITIES else "l1",
+        penalty_groups,
+        X.shape[1],
     )
     source, common = training_source(rows, c, described, penalty_weights, fit_intercept)
     problem = regression_problem(source, targets, scalar_loss, common)

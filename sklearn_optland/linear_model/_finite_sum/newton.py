@@ -22,6 +22,8 @@ LEAST_CURVATURE, LEAST_UNPENALIZED = 1e-12, 1e-6
 MAX_COLUMNS = 2000
 # A step to less than this share of the objective came from far away.
 FAR = 0.5
+# A step cut to this share leads out of where its model holds.
+SHORT = 0.01
 # What the intercept's optimum at the start leaves of the largest imbalance.
 BALANCED = 1e-9
 
@@ -81,7 +83,7 @@ def proximal_newton(problem, point, minimize):
         direction, added = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
-        slope = penalty.value(w + v) - penalty.value(w) - problem.gain(point.pulls, added)
+        slope = penalty.rise(w, v) - problem.gain(point.pulls, added)
         rounding = EPS * point.objective
         is_blind = abs(slope) <= rounding  # objectives no longer tell; certificates may
         if slope > rounding or not direction.any():
@@ -95,7 +97,7 @@ def proximal_newton(problem, point, minimize):
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
         point = problem.evaluate(W, scores=scores)
-        is_far = point.objective < FAR * before.objective
+        is_far = point.objective < FAR * before.objective or size < SHORT
         yield point
         if is_blind and not point.certificate < 0.5 * before.certificate:
             break
@@ -110,7 +112,7 @@ def step_length(problem, point, direction, added, slope, rounding):
     penalty = problem.penalty
     w, v = point.W[:-1], direction[:-1]
     used = (w != 0) | (v != 0)
-    w, v = w[used], v[used]
+    penalty, w, v = penalty.of(used), w[used], v[used]
 
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)

@@ -126,6 +126,12 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         A positive weight for each column: the penalty sees coefficients times these, as in the
         adaptive lasso, whose weights are inverses of the coefficients of another fit. Columns
         are divided by them in a copy of X. Default: all 1.
+    penalty_groups : array-like of shape (n_features,), default=None
+        A label for each column, equal for columns of a group, of any type that can be sorted. The
+        L1 norm becomes the group lasso's :math:`\sum_g \sqrt{d_g} \|w_g\|`, Euclidean norms of the
+        groups' coefficients, :math:`d_g` columns in a group: a group is zero as a whole, or not.
+        Smooth losses with one score a row, `positive=False` and `sparsity="l1"`; solver "cd"
+        only. Default: each column on its own.
     sampling : {"auto", "uniform", "lipschitz"}, default="auto"
         Which rows a pass visits. "uniform": each once, in a new random order (SAG: n independent
         draws). "lipschitz": n independent draws, half uniform and half in proportion to the rows'
@@ -232,6 +238,9 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
 
     H. Zou, "The adaptive lasso and its oracle properties", JASA 101 (2006): `penalty_weights`.
 
+    M. Yuan and Y. Lin, "Model selection and estimation in regression with grouped variables",
+    Journal of the Royal Statistical Society B 68 (2006): `penalty_groups`.
+
     C.-H. Zhang, "Nearly unbiased variable selection under minimax concave penalty", Annals of
     Statistics 38 (2010): "mcp".
 
@@ -275,6 +284,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         positive=False,
         sparsity="l1",
         penalty_weights=None,
+        penalty_groups=None,
         sampling="auto",
         step_size="auto",
         tol=1e-6,
@@ -292,6 +302,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         self.positive = positive
         self.sparsity = sparsity
         self.penalty_weights = penalty_weights
+        self.penalty_groups = penalty_groups
         self.sampling = sampling
         self.step_size = step_size
         self.tol = tol

@@ -20,6 +20,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     EPOCHS,
     MAX_PRODUCTS,
     SOLVED,
+    QuadraticModel,
     WorkingSetModels,
 )
 
@@ -46,7 +47,7 @@ class SoftmaxModels(WorkingSetModels):
         return SoftmaxModel(problem, rows, A.size, self.roots, P, point.pulls, places, chosen)
 
 
-class SoftmaxModel:
+class SoftmaxModel(QuadraticModel):
     """A model at the probabilities P of the rows.
 
     Parameters

@@ -1,18 +1,20 @@
 """Run a solver until its certificate is within the tolerance: for estimators, for the function."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
-from sklearn_optland._loss.penalties import SPARSITIES, ElasticNet
+from sklearn_optland._estimator.training_rows import always_checked
+from sklearn_optland._loss.penalties import SPARSITIES, ElasticNet, GroupLasso
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -57,6 +59,7 @@ LOSS_CONSTRAINTS = {
 PENALTY_CONSTRAINTS = {
     "sparsity": [StrOptions(set(SPARSITIES))],
     "penalty_weights": ["array-like", None],
+    "penalty_groups": ["array-like", None],
 }
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", *SOLVERS})],
@@ -374,10 +377,33 @@ def _certificate(descents):
     return Certificate(quantity, value, tolerance, "stationary", relative)
 
 
-def make_penalty(alpha, l1_ratio, positive, sparsity):
+def make_penalty(alpha, l1_ratio, positive, sparsity, groups, n_features):
     """The penalty that users describe so; without an L1 part there is nothing to make sparse."""
-    kind = SPARSITIES[sparsity] if alpha * l1_ratio > 0 else ElasticNet
-    return kind(alpha * l1_ratio, alpha * (1 - l1_ratio), positive)
+    l1, l2 = alpha * l1_ratio, alpha * (1 - l1_ratio)
+    if groups is not None:
+        groups = _checked_groups(groups, positive, sparsity, n_features)
+        if l1 > 0:
+            _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+            return GroupLasso(l1, l2, groups=numbers, scales=np.sqrt(sizes))
+    kind = SPARSITIES[sparsity] if l1 > 0 else ElasticNet
+    return kind(l1, l2, positive)
+
+
+def _checked_groups(groups, positive, sparsity, n_features):
+    if positive or sparsity != "l1":
+        found = "positive=True" if positive else f"the penalty {sparsity!r}"
+        raise ValueError(
+            f"penalty_groups: found some with {found}; allowed with groups are positive=False and "
+            "the penalty 'l1'."
+        )
+    with always_checked():
+        groups = check_array(groups, dtype=None, ensure_2d=False, input_name="penalty_groups")
+    if groups.shape != (n_features,):
+        raise ValueError(
+            f"penalty_groups: found shape {groups.shape}; allowed are {n_features} labels, that "
+            "of a group for each column."
+        )
+    return groups
 
 
 def training_source(X, c, penalty, penalty_weights, fit_intercept):
@@ -430,6 +456,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     # solvers that a class fixes take none of them
     sparsity = "l1"
     penalty_weights = None
+    penalty_groups = None
 
     _takes_sparse = True
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
@@ -444,11 +471,11 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _source(self, X, c):
         """Rows to train on, and what all problems on them have in common."""
-        penalty = self._penalty(self.alpha)
+        penalty = make_penalty(
+            *(self.alpha, self.l1_ratio, self.positive, self.sparsity),
+            *(self.penalty_groups, X.shape[1]),
+        )
         return training_source(X, c, penalty, self.penalty_weights, self.fit_intercept)
-
-    def _penalty(self, alpha):
-        return make_penalty(alpha, self.l1_ratio, self.positive, self.sparsity)
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""
@@ -514,7 +541,10 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         is_lean = len(problems) == 1 and minimize is not None and problem.penalty.is_convex
         if not is_lean or rows.X.dtype != np.float64:
             return
-        penalties = [self._penalty(alpha) for alpha in alphas]
+        penalties = [
+            replace(problem.penalty, l1=alpha * self.l1_ratio, l2=alpha * (1 - self.l1_ratio))
+            for alpha in alphas
+        ]
         if solver.needs_no_rows(problem, n_fits):
             with one_blas_thread():  # all at once: each takes less than to set a limit
                 start = np.zeros(problem.n_features)

@@ -43,6 +43,8 @@ class SolverSpec:
         Whether it takes several scores a row.
     convex : bool
         Whether the penalty must be convex.
+    separable : bool
+        Whether it must be a sum over coefficients.
     accelerated : bool
         Whether its rate has the root of the condition number.
     """
@@ -54,6 +56,7 @@ class SolverSpec:
     penalized: bool = False
     multinomial: bool = False
     convex: bool = True
+    separable: bool = True
     accelerated: bool = False
 
     def lacks(self, problem):
@@ -71,6 +74,13 @@ class SolverSpec:
             return "needs l1_ratio=0 and positive=False"
         if self.l2 and not penalty.l2 > 0:
             return "needs an L2 part of the penalty, alpha * (1 - l1_ratio) > 0"
+        if self.separable and not penalty.is_separable:
+            return "takes no groups of columns, penalty_groups=None"
+        if problem.k > 1 and not penalty.is_separable:
+            return (
+                "takes penalty_groups of one score a row, not of the multinomial log_loss; losses "
+                "that fit each class against the rest are 'squared_hinge' and 'smooth_hinge'"
+            )
         if self.convex and not penalty.is_convex:
             return "needs a convex penalty, sparsity='l1'"
         if self.penalized and not problem.is_penalized:
@@ -81,7 +91,12 @@ class SolverSpec:
 SOLVERS = {
     "newton": SolverSpec(Newton, losses="smooth", l2=True, quadratic=True, multinomial=True),
     "cd": SolverSpec(
-        CoordinateDescent, losses="smooth", penalized=True, multinomial=True, convex=False
+        CoordinateDescent,
+        losses="smooth",
+        penalized=True,
+        multinomial=True,
+        convex=False,
+        separable=False,
     ),
     "interior-point": SolverSpec(InteriorPoint, losses="kinked", l2=True, quadratic=True),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),

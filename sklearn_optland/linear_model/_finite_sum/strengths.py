@@ -26,6 +26,9 @@ def alpha_max(estimator, X, y, sample_weight=None):
 
     .. math:: \max_j \Bigl| \frac{\sum_i s_i \theta_i x_{ij}}{\sum_i s_i} \Bigr| / \rho.
 
+    With `penalty_groups` a group's Euclidean norm, divided by the root of its size, stands for the
+    modulus.
+
     Parameters
     ----------
     estimator : estimator
@@ -77,8 +80,8 @@ def alpha_max(estimator, X, y, sample_weight=None):
         )
     validate = classification_rows if is_classifier(model) else regression_rows
     rows = validate(model, X, y, sample_weight, accept_sparse=True)
-    _, felt = fit_of_constants(model, rows)
-    return float(np.max(np.abs(felt), initial=0.0) / model.l1_ratio)
+    _, _, largest = fit_of_constants(model, rows)
+    return float(largest / model.l1_ratio)
 
 
 def strengths(model, rows, l1_ratios, n, eps):
@@ -102,8 +105,7 @@ def strengths(model, rows, l1_ratios, n, eps):
     -------
     alphas : ndarray of shape (n_l1_ratios, n)
     """
-    loss, felt = fit_of_constants(model, rows)
-    largest = np.max(np.abs(felt), initial=0.0)
+    loss, felt, largest = fit_of_constants(model, rows)
     alphas = []
     for l1_ratio in l1_ratios:
         if largest == 0:  # any strength will do
@@ -118,19 +120,20 @@ def strengths(model, rows, l1_ratios, n, eps):
 
 
 def fit_of_constants(model, rows):
-    """The loss of the best constants, and what the coefficients feel of the pulls there.
+    """The loss of the best constants, what coefficients feel of the pulls there, and its polar.
 
     Of coefficients that may not be negative that is the positive part.
     """
     with one_blas_thread():
-        problems = clone(model).set_params(alpha=1.0)._problems(rows)
+        problems = clone(model).set_params(alpha=1.0, l1_ratio=1.0)._problems(rows)
         problems[0].row_squares  # noqa: B018 refuses rows whose products overflow
         losses, pulls = zip(*map(_best_constant, problems), strict=True)
         felt = [
             problem.pull(theta)[:-1].ravel() for problem, theta in zip(problems, pulls, strict=True)
         ]
+    largest = max(0.0, *map(problems[0].penalty.polar, felt))
     felt = np.concatenate(felt)
-    return sum(losses), np.maximum(felt, 0.0) if model.positive else felt
+    return sum(losses), np.maximum(felt, 0.0) if model.positive else felt, largest
 
 
 def _best_constant(problem):
