@@ -142,7 +142,8 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
     const double c = dual->c[i];
     double *s = chain->s, *p = chain->p, *pairs = chain->pairs;
-    double *mu = dual->mu + start * lanes, *xi = dual->xi + dual->pairs[i] * k * lanes;
+    double *mu = dual->mu + start * lanes;
+    double *xi = n > 1 ? dual->xi + dual->pairs[i] * k * lanes : NULL;
     const int is_first = dual->gap[i] == INFINITY;
     double most = 0;
     int exponentials = 1;
