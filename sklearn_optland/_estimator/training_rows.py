@@ -261,9 +261,14 @@ def _weights_of_labels(class_weight, y):
     if class_weight == "balanced":
         return compute_sample_weight(class_weight, y)
     labels, codes = np.unique(y, return_inverse=True)
+    return weights_by_dict(class_weight, labels)[codes]
+
+
+def weights_by_dict(class_weight, labels):
+    """The weight of each of some labels by a dict, which may lack it."""
     per_class = np.array([class_weight.get(label, 1.0) for label in labels.tolist()], float)
     refuse_negative(per_class)
-    return per_class[codes]
+    return per_class
 
 
 def refuse_negative(per_class):

@@ -22,6 +22,11 @@ def has_part(rows, fit_intercept):
     return rows.has_weight if fit_intercept else np.ones(len(rows.classes), dtype=bool)
 
 
+def among_present(codes, present):
+    """Numbers of the rows' classes among those that are present, in the order of all."""
+    return codes if present.all() else (np.cumsum(present, dtype=np.int32) - 1)[codes]
+
+
 def with_absent_classes(W, present):
     """Parameters of all classes, a column each or one for two, from those of the classes present.
 

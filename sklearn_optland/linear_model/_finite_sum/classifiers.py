@@ -15,6 +15,7 @@ from sklearn_optland.linear_model._finite_sum.solve import PENALTY_CONSTRAINTS, 
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,
+    among_present,
     has_part,
     with_absent_classes,
 )
@@ -349,7 +350,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
         source, common = self._source(X, c)
         if self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1:
-            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+            codes = among_present(codes, present)
             return [SoftmaxSum(source, codes, n_classes=np.count_nonzero(present), **common)]
         positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
         return [

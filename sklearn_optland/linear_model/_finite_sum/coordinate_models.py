@@ -148,6 +148,49 @@ def violation_of_gap(gap, felt, penalty, w):
     return max(of_l1, np.sqrt(2 * penalty.l2 * gap / max(np.count_nonzero(w), 1)))
 
 
+def without_intercept(gram, fit_intercept):
+    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
+    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
+    if fit_intercept:
+        H -= np.outer(sums, sums / total)
+    return H, sums, total
+
+
+def solve_on_support(product, rhs, scale, tol):
+    """Solve H step = rhs for the coefficients in use by conjugate gradients, and count products.
+
+    Parameters
+    ----------
+    product : callable
+        H times a vector.
+    rhs, scale : ndarray
+        Scale is about the diagonal of H.
+    tol : float
+        A violation that the model may leave.
+
+    Returns
+    -------
+    step : ndarray
+    n_products : int
+    """
+    enough, n_products = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0)), 0
+
+    def counted(p):
+        nonlocal n_products
+        n_products += 1
+        return product(p)
+
+    step, _ = conjugate_gradients(
+        counted,
+        np.zeros_like(rhs),
+        rhs,
+        lambda r: r / scale,
+        lambda _, residual, *norms: np.abs(residual).max() <= enough,
+        max_iter=MAX_PRODUCTS,
+    )
+    return step, n_products
+
+
 class GramModels(Models):
     """Models with the Gram matrix of all columns."""
 
@@ -165,10 +208,7 @@ class GramModels(Models):
         """The model at a point; of a squared loss its matrix is always the same."""
         if self.H is None or not self.is_exact:
             gram = self.problem.hessian(h)
-            self.sums, self.total = gram[-1, :-1], gram[-1, -1]
-            self.H = np.ascontiguousarray(gram[:-1, :-1])
-            if self.problem.fit_intercept:
-                self.H -= np.outer(self.sums, self.sums / self.total)
+            self.H, self.sums, self.total = without_intercept(gram, self.problem.fit_intercept)
         return GramModel(self, point.gradient, chosen)
 
 
@@ -358,24 +398,11 @@ class ColumnsModel(QuadraticModel):
         A, sums = self.A[chosen], self.sums[chosen]
         rhs = A @ self.u - sums * (self.s @ self.u) + self.tilt[chosen]
         rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
-        scale = self.squares[chosen] + penalty.l2
-        enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))
-        n_products = 0
 
         def product(p):
-            nonlocal n_products
-            n_products += 1
             return A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p
 
-        step, _ = conjugate_gradients(
-            product,
-            np.zeros_like(rhs),
-            rhs,
-            lambda r: r / scale,
-            lambda _, residual, *norms: np.abs(residual).max() <= enough,
-            max_iter=MAX_PRODUCTS,
-        )
-        return step, n_products
+        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol)
 
     def move(self, chosen, step):
         self.w[chosen] += step

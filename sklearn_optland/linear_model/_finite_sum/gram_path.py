@@ -7,7 +7,11 @@ columns pull with v - H w, and the mean square of the residuals is |y|^2 - w'v -
 
 import numpy as np
 
-from sklearn_optland.linear_model._finite_sum.coordinate_models import GramModel, minimize
+from sklearn_optland.linear_model._finite_sum.coordinate_models import (
+    GramModel,
+    minimize,
+    without_intercept,
+)
 from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
 
 # Of the tolerance: the gap that a model may leave at first; and how often less is tried.
@@ -34,14 +38,10 @@ class GramPath(GramModel):
 
     def __init__(self, problem, w):
         gram = problem.hessian(None)
-        self.problem, self.sums, self.total = problem, gram[-1, :-1], gram[-1, -1]
-        self.b, self.H = 0.0, np.ascontiguousarray(gram[:-1, :-1])
-        self.lengths = np.sqrt(np.diag(self.H))
-        y = problem.y
-        if problem.fit_intercept:
-            self.b = problem.c @ y / self.total
-            self.H -= np.outer(self.sums, self.sums / self.total)
-            y = y - self.b
+        self.H, self.sums, self.total = without_intercept(gram, problem.fit_intercept)
+        self.problem, self.lengths = problem, np.sqrt(np.diag(gram)[:-1])
+        self.b = problem.c @ problem.y / self.total if problem.fit_intercept else 0.0
+        y = problem.y - self.b
         self.square = problem.c @ y**2
         self.at_zero = problem.pull(y)[:-1]
         self.w = w.copy()

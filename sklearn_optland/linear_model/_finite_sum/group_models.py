@@ -7,20 +7,19 @@ Newton's method goes on where the descent becomes slow.
 
 import numpy as np
 
-from sklearn_optland._loss import linear_passes as passes
-from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     ALL_COLUMNS,
     FIRST_SET,
     GramModel,
     Models,
+    without_intercept,
 )
 from sklearn_optland.linear_model._finite_sum.group_descent_fast import (
     descend_groups,
     group_bounds,
 )
-from sklearn_optland.linear_model._finite_sum.problem import inverse_of, refuse_overflow
+from sklearn_optland.linear_model._finite_sum.problem import gram_of, inverse_of
 
 # How many times the support a working set is at most: its Gram matrix costs the square.
 GROWTH = 2
@@ -76,13 +75,8 @@ class GroupModels(Models):
 
     def _make(self, h):
         problem, penalty = self.problem, self.problem.penalty
-        _, gram = reduce(passes.WeightedGram(self.source), self.source, (problem.c * h,))
-        refuse_overflow(gram)
-        gram += np.tril(gram, -1).T
-        self.sums, self.total = gram[-1, :-1], gram[-1, -1]
-        self.H = np.ascontiguousarray(gram[:-1, :-1])
-        if problem.fit_intercept:
-            self.H -= np.outer(self.sums, self.sums / self.total)
+        gram = gram_of(self.source, problem.c * h)
+        self.H, self.sums, self.total = without_intercept(gram, problem.fit_intercept)
         groups = penalty.groups[self.chosen]
         ends = np.flatnonzero(np.diff(groups)) + 1
         self.starts = np.concatenate([[0], ends, [len(groups)]]).astype(np.int64)

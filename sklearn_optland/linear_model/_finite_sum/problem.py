@@ -32,6 +32,13 @@ TINY = 1e-250
 BALANCED = 1e-13
 
 
+def gram_of(source, h):
+    """[X 1]' diag(h) [X 1]; an error if it overflows."""
+    lower = reduce(passes.WeightedGram(source), source, (h,))[1]
+    refuse_overflow(lower)
+    return lower + np.tril(lower, -1).T
+
+
 def refuse_overflow(squares):
     """Raise an error if sums of squares of X are not finite."""
     if not np.isfinite(squares).all():
@@ -304,9 +311,8 @@ class FiniteSum:
 
     def gram(self, h):
         """[X 1]' diag(h) [X 1]."""
-        lower = self._reduce(passes.WeightedGram(self.source), h)
-        refuse_overflow(lower)
-        return lower + np.tril(lower, -1).T
+        self.passes += 1.0
+        return gram_of(self.source, h)
 
     def moved(self, theta, z):
         """Return theta - room z, or a part of the way."""

@@ -7,7 +7,6 @@ being the change of its scores; with it a coordinate of one class needs nothing 
 
 import numpy as np
 
-from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_softmax,
@@ -18,10 +17,9 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
 )
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     EPOCHS,
-    MAX_PRODUCTS,
-    SOLVED,
     QuadraticModel,
     WorkingSetModels,
+    solve_on_support,
 )
 
 # Coordinates of the first working set, as measured on 20 classes.
@@ -94,7 +92,6 @@ class SoftmaxModel(QuadraticModel):
 
     def solve(self, chosen, penalty, signs, tol):
         columns, classes = self.columns[chosen], self.classes[chosen]
-        n_products = 0
 
         def felt(R):
             out = np.empty(len(chosen))
@@ -102,8 +99,6 @@ class SoftmaxModel(QuadraticModel):
             return out
 
         def product(step):
-            nonlocal n_products
-            n_products += 1
             Z = self._changes(chosen, step)
             softmax_metric(self.P, Z)
             if self.fits_intercept:
@@ -114,17 +109,7 @@ class SoftmaxModel(QuadraticModel):
         self._balance()
         rhs = felt(self.r + self.P * self.s) + self.tilt[chosen]
         rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
-        scale = self.curvatures[chosen] + penalty.l2
-        enough = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0))
-        step, _ = conjugate_gradients(
-            product,
-            np.zeros_like(rhs),
-            rhs,
-            lambda r: r / scale,
-            lambda _, residual, *norms: np.abs(residual).max() <= enough,
-            max_iter=MAX_PRODUCTS,
-        )
-        return step, n_products
+        return solve_on_support(product, rhs, self.curvatures[chosen] + penalty.l2, tol)
 
     def move(self, chosen, step):
         self.w[chosen] += step

@@ -35,7 +35,7 @@ from sklearn_optland.linear_model._latent.problem import LatentProblem
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import finite, log_loss_problem
-from sklearn_optland.linear_model._scores import NEVER, has_part
+from sklearn_optland.linear_model._scores import NEVER, among_present, has_part
 
 STARTS = {"k-means": groups_told_apart, "noise": noise}
 # What one component a class runs: the `curvature` of BoundMajorizationLogisticRegression.
@@ -225,8 +225,7 @@ class LatentLogisticRegression(
         present = has_part(rows, self.fit_intercept)
         n_classes = np.count_nonzero(present)
         used, c, codes = rows.used(rows.codes)
-        if not present.all():
-            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+        codes = among_present(codes, present)
         coordinates = USERS_OWN
         if self.fit_intercept:
             used, coordinates = centred_columns(used)

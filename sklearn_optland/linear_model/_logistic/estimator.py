@@ -30,6 +30,7 @@ from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,
+    among_present,
     has_part,
     last_parameters,
     with_absent_classes,
@@ -269,8 +270,7 @@ class BoundMajorizationLogisticRegression(
             )
         present = has_part(rows, self.fit_intercept)
         used, c, codes = rows.used(rows.codes)
-        if not present.all():
-            codes = (np.cumsum(present, dtype=np.int32) - 1)[codes]
+        codes = among_present(codes, present)
         coordinates = USERS_OWN
         if self.fit_intercept:
             used, coordinates = centred_columns(used)

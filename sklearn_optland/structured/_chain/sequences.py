@@ -18,8 +18,8 @@ from sklearn_optland._estimator.training_rows import (
     check_magnitudes,
     check_weighted_labels,
     encode,
-    refuse_negative,
     total_weight,
+    weights_by_dict,
 )
 from sklearn_optland.structured._sequences import Sequences
 from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
@@ -176,8 +176,7 @@ def _class_weights(class_weight, classes, codes, starts, weights):
     if class_weight == "balanced":
         per_class = balanced_weights(np.repeat(weights, lengths), codes)
     else:
-        per_class = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], float)
-        refuse_negative(per_class)
+        per_class = weights_by_dict(class_weight, classes)
     return np.add.reduceat(per_class[codes], starts[:-1]) / lengths
 
 
