@@ -1,5 +1,7 @@
 """Symmetries of a net: units that are exchanged, rescaled or negated do not change what it is."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -27,7 +29,7 @@ def balanced(network, theta):
         return theta
     layers = network.layers(theta)
     for _ in range(SWEEPS if len(layers) > 2 else 1):
-        for before, after in zip(layers[:-1], layers[1:], strict=True):
+        for before, after in pairwise(layers):
             size_in = np.linalg.norm(before, axis=0)
             size_out = np.linalg.norm(after[:-1], axis=1)
             is_used = (size_in > 0) & (size_out > 0)

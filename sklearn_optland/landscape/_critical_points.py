@@ -159,7 +159,7 @@ def find_critical_point(surface, start=None, *, index=None, tol=1e-8, max_iter=2
     >>> from sklearn.neural_network import MLPClassifier
     >>> from sklearn_optland.landscape import LossSurface, find_critical_point
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPClassifier((3,), "tanh", alpha=1.0, solver="lbfgs", random_state=0).fit(X, y)
+    >>> net = MLPClassifier((3,), "tanh", alpha=1.0, solver="lbfgs", max_iter=999).fit(X, y)
     >>> point = find_critical_point(LossSurface(net, X, y))
     >>> point.index, point.certificate.reached
     (0, True)

@@ -4,15 +4,30 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    SGDClassifier,
+    SGDRegressor,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland._estimator.training_rows import as_columns, total_weight
+from sklearn_optland._estimator.training_rows import (
+    as_columns,
+    encode,
+    times_class_weight,
+    total_weight,
+)
 from sklearn_optland._net.network import Network
 
 # The derivatives of its hidden layers are known.
 ACTIVATIONS = "logistic", "tanh", "relu", "identity"
+# scikit-learn's linear models with log-loss or squared error, beside this package's.
+LINEAR = LinearRegression, LogisticRegression, Ridge, ElasticNet, SGDClassifier, SGDRegressor
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,15 @@ class Net:
     theta: np.ndarray
     Y: np.ndarray
     penalty: np.ndarray
+
+
+def weights_of(estimator, y, sample_weight):
+    """Sample weights, times those of the classes that the estimator gives them."""
+    class_weight = getattr(estimator, "class_weight", None)
+    if class_weight is None:
+        return sample_weight
+    classes, codes = encode(y)
+    return times_class_weight(sample_weight, class_weight, y, classes, codes)
 
 
 def net_of(estimator, y, weights, penalty):
@@ -75,13 +99,14 @@ def layers_of(estimator):
     """`coefs_` and `intercepts_`, those of a linear model as one layer."""
     if hasattr(estimator, "coefs_"):
         return estimator.coefs_, estimator.intercepts_
-    coef = getattr(estimator, "coef_", None)
-    if coef is None:
+    is_own = type(estimator).__module__.startswith("sklearn_optland.")
+    if not (hasattr(estimator, "coef_") and (is_own or isinstance(estimator, LINEAR))):
+        names = ", ".join(kind.__name__ for kind in LINEAR)
         raise ValueError(
-            f"estimator: found {type(estimator).__name__}; allowed are nets with coefs_ and linear "
-            "models with coef_."
+            f"estimator: found {type(estimator).__name__}; allowed are nets with coefs_, {names}, "
+            "and linear models of this package."
         )
-    W = np.atleast_2d(np.asarray(coef, dtype=np.float64)).T
+    W = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64)).T
     return [W], [np.broadcast_to(estimator.intercept_, W.shape[1])]
 
 
@@ -150,8 +175,8 @@ def penalty_of(estimator, total):
         return estimator.alpha / total, False
     l1_ratio = parameters.get("l1_ratio") or 0.0
     is_squared = l1_ratio == 0 and parameters.get("penalty", "l2") in ("l2", "deprecated", None)
-    is_squared &= parameters.get("penalty_weights") is None
-    if is_squared and isinstance(estimator, LogisticRegression) and estimator.penalty is None:
+    is_squared &= parameters.get("penalty_weights") is None and not isinstance(estimator, Lasso)
+    if isinstance(estimator, LogisticRegression) and estimator.penalty is None:
         return 0.0, False
     if is_squared and "C" in parameters:
         return 1.0 / (estimator.C * total), False

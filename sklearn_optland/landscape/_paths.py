@@ -1,6 +1,7 @@
 """Paths of low loss between minima of a net: strings and elastic bands."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -307,7 +308,7 @@ def evenly(points):
 def too_high(surface, points):
     """Up to two segments whose loss is most above their chord, if it is by much."""
     losses = np.array([surface.loss(point) for point in points])
-    dense = np.array([segment_losses(surface, *pair) for pair in zip(points, points[1:], strict=False)])
+    dense = np.array([segment_losses(surface, *pair) for pair in pairwise(points)])
     chords = losses[:-1, None] + inner_grid() * np.diff(losses)[:, None]
     excess = (dense - chords).max(axis=1)
     least = EXCESS * (max(losses.max(), dense.max()) - min(losses.min(), dense.min()))

@@ -134,7 +134,8 @@ def hessian_spectrum(
 
     Notes
     -----
-    Lanczos' basis takes 64 · `n_eigenvalues` · n_parameters bytes for the ends, and 640 · n_parameters for the density.
+    Lanczos' basis takes 64 · `n_eigenvalues` · n_parameters bytes for the ends, and
+    640 · n_parameters for the density.
 
     References
     ----------

@@ -4,7 +4,6 @@ from copy import deepcopy
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from sklearn_optland._estimator.training_rows import normalized
@@ -12,7 +11,7 @@ from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import Units
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.landscape._nets import layers_of, net_of
+from sklearn_optland.landscape._nets import layers_of, net_of, weights_of
 
 # Directions whose products share a pass.
 DIRECTIONS = 32
@@ -84,7 +83,7 @@ class LossSurface:
     >>> surface = LossSurface(net, X, y)
     >>> surface.n_parameters_
     43
-    >>> abs(surface.loss(surface.theta_) - net.loss_) < 1e-3
+    >>> bool(abs(surface.loss(surface.theta_) - net.loss_) < 1e-3)
     True
     >>> bool(abs(surface.gradient(surface.theta_)).max() < 1e-2)
     True
@@ -96,9 +95,7 @@ class LossSurface:
         if len(y) != X.shape[0]:
             raise ValueError(f"y: found {len(y)} rows; allowed are {X.shape[0]}, those of X.")
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        class_weight = getattr(estimator, "class_weight", None)
-        if class_weight is not None:
-            weights = weights * compute_sample_weight(class_weight, y)
+        weights = weights_of(estimator, y, weights)
         net = net_of(estimator, y, weights, penalty)
         n_columns = net.network.sizes[0]
         if X.shape[1] != n_columns:
