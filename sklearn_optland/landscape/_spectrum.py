@@ -173,24 +173,27 @@ def hessian_spectrum(
 
 def extreme_eigenpairs(surface, theta, n_eigenvalues, tol, rng):
     """As many of the smallest eigenvalues as of the largest, ascending, and their vectors."""
-    n = surface.n_parameters_
-
-    def largest(product):
-        operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
-        start = rng.standard_normal(n)
-        size = min(BASIS * n_eigenvalues, n)
-        return eigsh(operator, n_eigenvalues, which="LA", v0=start, tol=tol, ncv=size)
-
-    high, high_vectors = largest(lambda v: surface.hessian_product(theta, v.ravel()))
+    high, high_vectors = largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng)
     # The smallest are the largest of shift - H, where an error relative to each is one relative to
     # the largest of H: those near zero would never be exact enough for themselves.
     shift = float(np.abs(high).max())
-    low, low_vectors = largest(
-        lambda v: shift * v.ravel() - surface.hessian_product(theta, v.ravel())
-    )
+    low, low_vectors = largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng, shift)
     values, vectors = np.append(shift - low, high), np.hstack([low_vectors, high_vectors])
     order = np.argsort(values)
     return values[order], vectors[:, order]
+
+
+def largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng, shift=None):
+    """The largest eigenvalues of the Hessian, or of shift - H, and their vectors."""
+
+    def product(v):
+        image = surface.hessian_product(theta, v.ravel())
+        return image if shift is None else shift * v.ravel() - image
+
+    n = surface.n_parameters_
+    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
+    size, start = min(BASIS * n_eigenvalues, n), rng.standard_normal(n)
+    return eigsh(operator, n_eigenvalues, which="LA", v0=start, tol=tol, ncv=size)
 
 
 def quadrature(surface, theta, start):
