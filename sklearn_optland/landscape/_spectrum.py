@@ -95,7 +95,7 @@ class Spectrum:
 
 
 def hessian_spectrum(
-    surface, theta=None, *, n_eigenvalues=10, n_draws=10, tol=1e-4, random_state=None
+    surface, theta=None, *, n_eigenvalues=10, n_draws=10, tol=1e-3, random_state=None
 ):
     """Compute the spectrum of a loss surface's Hessian.
 
@@ -113,8 +113,9 @@ def hessian_spectrum(
         Eigenvalues at each end, where not all are computed.
     n_draws : int, default=10
         Random directions of the quadrature; each takes 80 products.
-    tol : float, default=1e-4
-        Accuracy of the eigenvalues at the ends, relative to the largest.
+    tol : float, default=1e-3
+        Residuals of the vectors at the ends, relative to the largest eigenvalue. Errors of
+        eigenvalues apart from the others are of its square.
     random_state : int, RandomState instance or None, default=None
         Draws the directions.
 
