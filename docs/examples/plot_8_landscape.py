@@ -27,7 +27,8 @@ surface = LossSurface(a, X, y)
 # Paths
 # -----
 # A net does not know the order of its units. Aligned, the other net is nearer, and the wall lower.
-# Strings stay below the level that they are given, here 1.1 times the loss of the higher end; a band makes the barrier small.
+# Strings stay below the level that they are given, here 1.1 times the loss of the higher end; a
+# band makes the barrier small.
 paths = {
     "straight": connect(surface, a, b, align=False, max_points=2),
     "straight, aligned": connect(surface, a, b, max_points=2),
