@@ -59,12 +59,12 @@ class BoundMajorization:
         self.problem, self.tol = problem, tol
         self.theta = problem.zeros() if theta is None else theta
         self.curvature = ChainCurvature(problem)
-        self.n_evaluations = 0
+        self.n_evaluations, self.lower_bound = 0, 0.0
 
     def certify(self, theta):
         """Objective at theta, and how far it can be above the optimum."""
         objective, gradient = self.problem.evaluate(theta)
-        return objective, self._bound(gradient)
+        return objective, self._gap(objective, gradient)
 
     def evaluate(self, theta):
         """The point theta: what `majorize` asks of a problem."""
@@ -85,18 +85,22 @@ class BoundMajorization:
             yield step
 
     def _step(self, point):
-        bound = self._bound(point.gradient)
+        gap = self._gap(point.objective, point.gradient)
         curves = {
             "objective": point.objective,
-            "lower_bound": point.objective - bound,
-            "certificate": bound,
+            "lower_bound": self.lower_bound,
+            "certificate": gap,
             "passes": self.n_evaluations + self.curvature.n_passes,
         }
-        reached = self.tol > 0 and bound <= self.tol * point.objective
+        reached = self.tol > 0 and gap <= self.tol * point.objective
         return Step(point.W, curves, point.objective, reached=reached)
 
-    def _bound(self, gradient):
-        return 0.5 * (float(np.linalg.norm(gradient)) + self.problem.rounding) ** 2
+    def _gap(self, objective, gradient):
+        """What is left above the best lower bound, that of this point among them."""
+        rounding = self.problem.rounding
+        gap = 0.5 * (float(np.linalg.norm(gradient)) + rounding) ** 2
+        self.lower_bound = max(self.lower_bound, objective - gap)
+        return min(gap, objective - self.lower_bound + rounding)
 
 
 class ChainCurvature:
@@ -282,9 +286,10 @@ def bounded(log_alpha):
     log_alpha, top = log_alpha - log_alpha[..., :1], log_alpha[..., 0]
     alpha = np.exp(log_alpha)
     z = np.cumsum(alpha, axis=-1)
-    x = np.log(z[..., :-1]) - log_alpha[..., 1:]
+    # tanh(x / 2) / (2 x) of x = log(z / alpha), z that of those before.
+    x, before, new = np.log(z[..., :-1]) - log_alpha[..., 1:], z[..., :-1], alpha[..., 1:]
     with np.errstate(invalid="ignore", divide="ignore"):
-        curvatures = np.where(x > 1e-6, 0.5 * np.tanh(0.5 * x) / x, 0.25)
+        curvatures = np.where(x > 1e-6, 0.5 * (before - new) / ((before + new) * x), 0.25)
     # l = e_y - alpha / z of those before y; the sum of its entries' sizes is 2.
     later = np.cumsum((curvatures / z[..., :-1])[..., ::-1], axis=-1)[..., ::-1]
     sizes = np.zeros_like(alpha)
