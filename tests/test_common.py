@@ -52,6 +52,7 @@ MODES = {
     ],
     "BoundMajorizationLogisticRegression": [
         {"curvature": "jc12"},
+        {"curvature": "low-rank"},
         {"curvature": "bohning"},
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},

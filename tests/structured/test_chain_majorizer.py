@@ -10,10 +10,11 @@ from scipy.linalg import eigvalsh
 from scipy.special import logsumexp
 from structured.brute import brute_objective, optimum, random_sequences
 
+from sklearn_optland._loss.log_loss import diagonal_bound
 from sklearn_optland.linear_model import partition_function_bound
 from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.structured._chain import majorizer
-from sklearn_optland.structured._chain.majorizer import ChainCurvature, Point, bounded
+from sklearn_optland.structured._chain.majorizer import ChainCurvature, Point
 from sklearn_optland.structured._chain.problem import ChainProblem
 
 LABELS = np.array(list("abcdefgh"))
@@ -88,7 +89,7 @@ def dense_curvature(problem, theta):
         log_z, mu = scores[0], nodes[0]
         for t in range(1, len(x)):
             log_alpha = log_z[:, None] + A
-            D_v = [bounded(column)[1] for column in log_alpha.T]
+            D_v = [diagonal_bound(column)[1] for column in log_alpha.T]
             F = mu + edges.mean(axis=1)
             total += 2 * c * F.T @ of_weights(np.max(D_v, axis=0)) @ F
             for v in range(k):
@@ -96,12 +97,12 @@ def dense_curvature(problem, theta):
             p = np.exp(log_alpha - logsumexp(log_alpha, axis=0))
             mu = np.einsum("uv,uvn->vn", p, mu[:, None] + edges) + nodes[t]
             log_z = logsumexp(log_alpha, axis=0) + scores[t]
-        total += c * mu.T @ of_weights(bounded(log_z)[1]) @ mu
+        total += c * mu.T @ of_weights(diagonal_bound(log_z)[1]) @ mu
     return total
 
 
 @pytest.mark.parametrize("has_ends", [True, False])
-@pytest.mark.parametrize("block, widest", [(1 << 18, 600.0), (1, 600.0), (20, 0.0)])
+@pytest.mark.parametrize(("block", "widest"), [(1 << 18, 600.0), (1, 600.0), (20, 0.0)])
 def test_products_are_those_of_the_matrix(monkeypatch, has_ends, block, widest):
     monkeypatch.setattr(majorizer, "BLOCK", block)
     monkeypatch.setattr(majorizer, "WIDEST", widest)
@@ -120,7 +121,7 @@ def test_products_are_those_of_the_matrix(monkeypatch, has_ends, block, widest):
 @given(SEEDS, st.integers(2, 9), st.sampled_from([0.0, 0.3, 3.0, 30.0, 900.0]))
 def test_the_weights_bound_algorithm_1(seed, k, scale):
     log_alpha = scale * np.random.default_rng(seed).normal(size=k)
-    log_z, D = bounded(log_alpha)
+    log_z, D = diagonal_bound(log_alpha)
     # weights that exp can hold: those of Algorithm 1's Z at theta~ = log_alpha
     expected, _, sigma = partition_function_bound(np.eye(k), np.ones(k), log_alpha)
     assert_allclose(log_z, expected, rtol=1e-12)
@@ -148,7 +149,8 @@ def test_the_objective_never_rises(seed, C, boundary, states, class_weight):
     objective = model.history_["objective"]
     assert (np.diff(objective) <= 1e-12 * objective[:-1]).all()
     assert (np.diff(model.history_["lower_bound"]) >= 0).all()
-    assert len(objective) == model.n_iter_ and model.solver_ == "jc12"
+    assert len(objective) == model.n_iter_
+    assert model.solver_ == "jc12"
 
 
 @pytest.mark.parametrize("boundary", [True, False])

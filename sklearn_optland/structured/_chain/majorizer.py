@@ -23,9 +23,11 @@ is that of a few numbers for each token and label.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from sklearn_optland._loss.log_loss import diagonal_bound
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._optim.majorize import majorize
 from sklearn_optland._optim.step import Step
@@ -129,7 +131,10 @@ class ChainCurvature:
             steps.append([])
             for t, n in enumerate(counts):
                 order.append(problem.starts[members[:n]] + t)
-                group, goes_on = slice(place, place + n), counts[t + 1] if t + 1 < len(counts) else 0
+                group, goes_on = (
+                    slice(place, place + n),
+                    counts[t + 1] if t + 1 < len(counts) else 0,
+                )
                 steps[-1].append((group, slice(place, place + goes_on)))
                 ends.append(np.arange(place + goes_on, place + n))
                 place += n
@@ -148,9 +153,9 @@ class ChainCurvature:
         self.D, self.logs = np.empty_like(logs), logs
         self.pairs = np.zeros((k, k, k))
         for block in self.steps:
-            for (_, goes_on), (group, _) in zip(block[:-1], block[1:], strict=True):
+            for (_, goes_on), (group, _) in pairwise(block):
                 log_alpha = logs[goes_on, None, :] + A.T
-                log_z, D = bounded(log_alpha)
+                log_z, D = diagonal_bound(log_alpha)
                 logs[group] += log_z
                 self.D[goes_on] = D.max(axis=1)
                 D *= c[goes_on, None, None]
@@ -158,7 +163,7 @@ class ChainCurvature:
                 J = (D / D.sum(axis=1, keepdims=True)) @ D.transpose(0, 2, 1)
                 self.pairs -= J
                 np.einsum("vuu->vu", self.pairs)[:] += D.sum(axis=2)
-        self.D[self.last] = bounded(logs[self.last])[1]
+        self.D[self.last] = diagonal_bound(logs[self.last])[1]
         self.D *= c[:, None]
         # Twice, as the bound has it where a chain goes on.
         self.factor = np.full((len(c), 1), 2.0)
@@ -190,7 +195,7 @@ class ChainCurvature:
         mean = V_A.mean(axis=1)
         a = self._scores(V[:, :k])
         for block in self.steps:
-            for (_, goes_on), (group, _) in zip(block[:-1], block[1:], strict=True):
+            for (_, goes_on), (group, _) in pairwise(block):
                 a[group] += self._expected(goes_on, a[goes_on], V_A)
         goes_on = self.factor > 1
         a += goes_on * mean
@@ -201,7 +206,7 @@ class ChainCurvature:
         deviations = 2 * np.einsum("vuw,wv->uv", self.pairs, V_A - mean[:, None])
         G_A += deviations - deviations.mean(axis=1, keepdims=True)
         for block in self.steps:
-            for (_, goes_on), (group, _) in zip(block[-2::-1], block[:0:-1], strict=True):
+            for (_, goes_on), (group, _) in reversed([*pairwise(block)]):
                 a[goes_on] += self._pulled_back(goes_on, a[group], G_A)
         return V + self._gathered(a, G_A)
 
@@ -266,35 +271,3 @@ class ChainCurvature:
         G[d : d + k, :k] = 2 * np.einsum("vuu->uv", self.pairs)
         G[-2, :k], G[-1, :k] = own[self.first].sum(axis=0), own[self.last].sum(axis=0)
         return 1 + G
-
-
-def bounded(log_alpha):
-    """Algorithm 1 for log sum_u exp(log_alpha_u), with l l' replaced by diag(|l|) sum|l|.
-
-    Parameters
-    ----------
-    log_alpha : ndarray of shape (..., k)
-
-    Returns
-    -------
-    log_z : ndarray of shape (...)
-    D : ndarray of shape (..., k)
-        The curvature is at most diag(D) - DD' / sum(D).
-    """
-    order = np.argsort(-log_alpha, axis=-1)  # the largest first: the tightest
-    log_alpha = np.take_along_axis(log_alpha, order, axis=-1)
-    log_alpha, top = log_alpha - log_alpha[..., :1], log_alpha[..., 0]
-    alpha = np.exp(log_alpha)
-    z = np.cumsum(alpha, axis=-1)
-    # tanh(x / 2) / (2 x) of x = log(z / alpha), z that of those before.
-    x, before, new = np.log(z[..., :-1]) - log_alpha[..., 1:], z[..., :-1], alpha[..., 1:]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        curvatures = np.where(x > 1e-6, 0.5 * (before - new) / ((before + new) * x), 0.25)
-    # l = e_y - alpha / z of those before y; the sum of its entries' sizes is 2.
-    later = np.cumsum((curvatures / z[..., :-1])[..., ::-1], axis=-1)[..., ::-1]
-    sizes = np.zeros_like(alpha)
-    sizes[..., :-1] = alpha[..., :-1] * later
-    sizes[..., 1:] += curvatures
-    D = np.empty_like(alpha)
-    np.put_along_axis(D, order, 2 * sizes, axis=-1)
-    return top + np.log(z[..., -1]), D
