@@ -7,8 +7,10 @@ r_i = x_i - N'Q'x_i, N = (Q'CQ)^-1 Q'C,
     C = N'Q'CQ N + sum_i w_i r_i r_i',     r_i r_i' <= diag(|r_i|) sum |r_i|,
 
 the second as Algorithms 4 and 5 of Jebara and Choromanska (2012) put into a diagonal what they
-drop. It holds for any Q; the best spans the leading directions of C, and each refresh is a step of
-subspace iteration towards them. Columns count in units of their root mean squares.
+drop. It adds up magnitudes, some d times what the rows have in a direction. Rows R of a batch,
+R'R <= I times the largest eigenvalue of RR', do not: of both the less is taken (ours). All holds
+for any Q; the best spans the leading directions of C, and each refresh is a step of subspace
+iteration towards them. Columns count in units of their root mean squares.
 """
 
 import numpy as np
@@ -27,6 +29,8 @@ LEAST = 1e-10
 # Of the curvature, what is added to the diagonal: more than rounding may have taken from products,
 # and so much that Woodbury's identity keeps its digits where there is no penalty.
 FLOOR = 1e-6
+# Rows that the diagonal takes together, and what rounding may take from their largest eigenvalue.
+BATCH, ROUNDING = 64, 1e-10
 # Blocks of rows whose residuals, dense, take about 4 MB.
 VALUES_FACTOR = 64
 
@@ -65,26 +69,40 @@ class WeightedProducts(_WeightedPass):
 
 
 class ResidualSums(_WeightedPass):
-    """A diagonal above the residuals of each class; parameters weights, Q, N, and the units."""
+    """A diagonal above the residuals of each class; parameters weights, Q, N, and the units.
+
+    It is in units of the columns' squares.
+    """
 
     def __init__(self, problem, q):
         shape = problem.k, problem.n_features + 1
-        super().__init__(problem, shape, 2.0 * problem.n_features * problem.k * q)
+        super().__init__(problem, shape, (2.0 * q + BATCH) * problem.n_features * problem.k)
 
     def add(self, block, parameters, total):
         weights, Q, N, units = parameters
         X, w = self.rows(block, weights)
+        scale, w = reciprocal(units), np.sqrt(w)
         for y, part in enumerate(total):
             R = X - (X @ Q[y]) @ N[y]
-            np.abs(R, out=R)
-            part += (w[:, y] * (R @ reciprocal(units))) @ R
+            R *= scale
+            R *= w[:, y, None]
+            for first in range(0, len(R), BATCH):
+                part += _diagonal_above(R[first : first + BATCH])
+
+
+def _diagonal_above(R):
+    """Entries of a diagonal above R'R, the less of two."""
+    largest = np.linalg.eigvalsh(R @ R.T)[-1] * (1 + ROUNDING)
+    R = np.abs(R)
+    sums = R.sum(axis=1)
+    return largest if largest * R.shape[1] < sums @ sums else sums @ R
 
 
 class LowRankCurvature:
     """K'K + diag(D) for each class, K of `RANK` rows: JC12's bound, a majorizer.
 
-    Memory is that of `RANK` sets of coefficients. A refresh costs about 2 `RANK` passes, and as
-    much for the residuals, which are dense.
+    Memory is that of `RANK` sets of coefficients. A refresh costs about 4 `RANK` + `BATCH` passes
+    over dense rows.
     """
 
     follows = True  # whether a majorizer has to be renewed as the parameters move
@@ -105,8 +123,8 @@ class LowRankCurvature:
         Q = self.Q
         K, N = self._leading(weights)
         residuals = ResidualSums(problem, Q.shape[2])
-        D = reduce(residuals, problem.source, (weights, Q, N, self.units))[1] * self.units
-        problem.count_pass(Q.shape[2] * problem.k)
+        D = reduce(residuals, problem.source, (weights, Q, N, self.units))[1] * self.units**2
+        problem.count_pass(2 * Q.shape[2] + BATCH)
         D += FLOOR * np.einsum("kqd,kqd->kd", K, K)
         D += problem.penalty[:, 0] + self.ridge
         self.K, self.inverse = K, reciprocal(D)
