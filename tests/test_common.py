@@ -57,7 +57,7 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
-    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed"}],
+    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},

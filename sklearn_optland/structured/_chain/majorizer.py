@@ -110,7 +110,7 @@ class ChainCurvature:
 
     Arrays of tokens are in the order of `order`: sequences of about the same length, the longest
     first, make a block, of which the first tokens come first, then the second ones, and so on.
-    `steps` has for each of these groups the tokens before, those of them that go on, and the group.
+    `steps` has for each block these groups, each with the tokens of it that have a next one.
 
     Parameters
     ----------
@@ -131,11 +131,8 @@ class ChainCurvature:
             steps.append([])
             for t, n in enumerate(counts):
                 order.append(problem.starts[members[:n]] + t)
-                group, goes_on = (
-                    slice(place, place + n),
-                    counts[t + 1] if t + 1 < len(counts) else 0,
-                )
-                steps[-1].append((group, slice(place, place + goes_on)))
+                goes_on = counts[t + 1] if t + 1 < len(counts) else 0
+                steps[-1].append((slice(place, place + n), slice(place, place + goes_on)))
                 ends.append(np.arange(place + goes_on, place + n))
                 place += n
         self.order, self.steps = np.concatenate(order), steps
@@ -165,7 +162,7 @@ class ChainCurvature:
                 np.einsum("vuu->vu", self.pairs)[:] += D.sum(axis=2)
         self.D[self.last] = diagonal_bound(logs[self.last])[1]
         self.D *= c[:, None]
-        # Twice, as the bound has it where a chain goes on.
+        # Where a chain goes on, the bound has twice the square of a + b.
         self.factor = np.full((len(c), 1), 2.0)
         self.factor[self.last] = 1.0
         self.alpha = np.exp(logs - logs.max(axis=1, keepdims=True))
