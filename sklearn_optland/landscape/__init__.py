@@ -17,6 +17,7 @@ from sklearn_optland.landscape._paths import (
     connect,
     connectivity_graph,
 )
+from sklearn_optland.landscape._residual import residual_net_bound
 from sklearn_optland.landscape._slices import LossSlice, loss_slice
 from sklearn_optland.landscape._spectrum import Spectrum, hessian_spectrum
 from sklearn_optland.landscape._surface import LossSurface
@@ -39,4 +40,5 @@ __all__ = [
     "loss_slice",
     "poor_minimum",
     "quadratic_network_valley",
+    "residual_net_bound",
 ]

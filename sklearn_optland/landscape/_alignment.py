@@ -9,15 +9,19 @@ from scipy.optimize import linear_sum_assignment
 SWEEPS = 20
 
 
-def balanced(network, theta):
+def balanced(network, theta, factors):
     """The same ReLU net with weights into each unit as large as those out of it.
 
-    The scale of a unit is free, and the balanced one has the smallest squared norm.
+    The scale of a unit is free, and the balanced one has the smallest penalty: balancing moves a
+    net that is at a minimum of the penalized loss no more than the fit's own tolerance did.
 
     Parameters
     ----------
     network : Network
     theta : ndarray of shape (n_parameters,)
+    factors : ndarray of shape (n_parameters,)
+        What the penalty multiplies each squared parameter by; all 0 without a penalty, when all
+        parameters count.
 
     Returns
     -------
@@ -28,10 +32,13 @@ def balanced(network, theta):
     if network.activation != "relu":
         return theta
     layers = network.layers(theta)
+    roots = network.layers(np.sqrt(factors) if factors.any() else np.ones_like(theta))
     for _ in range(SWEEPS if len(layers) > 2 else 1):
-        for before, after in pairwise(layers):
-            size_in = np.linalg.norm(before, axis=0)
-            size_out = np.linalg.norm(after[:-1], axis=1)
+        for (before, after), (root_in, root_out) in zip(
+            pairwise(layers), pairwise(roots), strict=True
+        ):
+            size_in = np.linalg.norm(root_in * before, axis=0)
+            size_out = np.linalg.norm((root_out * after)[:-1], axis=1)
             is_used = (size_in > 0) & (size_out > 0)
             factor = np.ones(len(size_in))
             factor[is_used] = np.sqrt(size_out[is_used] / size_in[is_used])

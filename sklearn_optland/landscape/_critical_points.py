@@ -1,10 +1,12 @@
 """Critical points of a net's loss: how many directions fall, and a search for points."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland.landscape._spectrum import EXACT, quadrature
@@ -48,6 +50,13 @@ class CriticalPoint:
         return f"critical point of index {self.index} at loss {self.loss:.6g}, {self.certificate!r}"
 
 
+@validate_params(
+    {
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def critical_index(surface, theta=None, *, tol=None, random_state=None):
     """Count the negative eigenvalues of a loss surface's Hessian.
 
@@ -73,7 +82,7 @@ def critical_index(surface, theta=None, *, tol=None, random_state=None):
     Raises
     ------
     ValueError
-        If theta does not fit the surface.
+        If theta does not fit the surface, or a parameter is not allowed.
 
     See Also
     --------
@@ -107,6 +116,14 @@ def tolerance(values, tol):
     return ZERO * np.abs(values).max(initial=0.0) if tol is None else tol
 
 
+@validate_params(
+    {
+        "index": [Integral, None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
 def find_critical_point(surface, start=None, *, index=None, tol=1e-8, max_iter=200):
     """Search for a critical point of a loss surface near a start.
 
@@ -138,8 +155,8 @@ def find_critical_point(surface, start=None, *, index=None, tol=1e-8, max_iter=2
     Raises
     ------
     ValueError
-        If start does not fit the surface, the net has more parameters, or `index` is not between 0
-        and their number.
+        If start does not fit the surface, the net has more parameters, `index` is not between 0
+        and their number, or another parameter is not allowed.
 
     See Also
     --------

@@ -21,6 +21,14 @@ def checked(X, y):
     return X, np.asarray(y, dtype=np.float64).reshape(len(y), -1)
 
 
+def checked_column(X, y):
+    """Rows and one column of targets, of shape (n_samples, 1)."""
+    X, Y = checked(X, y)
+    if Y.shape[1] != 1:
+        raise ValueError(f"y: found {Y.shape[1]} columns; allowed is one.")
+    return X, Y
+
+
 @validate_params(
     {
         "X": ["array-like"],
@@ -142,7 +150,7 @@ def quadratic_network_valley(X, y, n_units, *, n_starts=10, random_state=None):
     >>> bool(valley.excess.max() < 1e-6)
     True
     """
-    X, Y = checked(X, y)
+    X, Y = checked_column(X, y)
     y, (n, d) = Y[:, 0], X.shape
     rows, columns = np.triu_indices(d)
     products = X[:, rows] * X[:, columns]
@@ -225,10 +233,13 @@ def poor_minimum(X, y, n_hidden=2):
     >>> bool(abs(surface.gradient(surface.theta_)).max() < 1e-12)
     True
     """
-    X, Y = checked(X, y)
-    d, fit = X.shape[1], linear_network_optimum(X, Y[:, :1])
-    # Below all predictions, so that the unit is active on all rows, and those without weights too.
-    shift = min(-1.0, float((X @ fit.coef + fit.intercept).min()) - 1.0)
+    X, Y = checked_column(X, y)
+    d, fit = X.shape[1], linear_network_optimum(X, Y)
+    # Below all predictions, so that the unit is active on all rows, and those without weights too;
+    # by as much as predictions vary, since a distance of 1 may be one of rounding.
+    predictions = X @ fit.coef + fit.intercept
+    margin = max(1.0, float(np.ptp(predictions)))
+    shift = min(0.0, float(predictions.min())) - margin
     W, b = np.zeros((d, n_hidden)), np.full(n_hidden, -shift)
     W[:, 0], b[0] = fit.coef[:, 0], fit.intercept[0] - shift
     out = np.zeros((n_hidden, 1))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.linear_model import (
     ElasticNet,
@@ -14,7 +15,7 @@ from sklearn.linear_model import (
     SGDRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_array
 
 from sklearn_optland._estimator.training_rows import (
     as_columns,
@@ -80,7 +81,6 @@ def net_of(estimator, y, weights, penalty):
     ValueError
         For estimators that are no nets, and losses, penalties and targets that do not fit.
     """
-    check_is_fitted(estimator)
     coefs, intercepts = layers_of(estimator)
     hidden = activation_of(estimator) if len(coefs) > 1 else "identity"
     Y, is_multilabel = targets(estimator, y, coefs[-1].shape[1])
@@ -89,7 +89,7 @@ def net_of(estimator, y, weights, penalty):
     theta = network.join(coefs, intercepts, np.float64)
     factors = np.zeros(network.n_parameters)
     if penalty:
-        weight, with_biases = penalty_of(estimator, total_weight(weights))
+        weight, with_biases = penalty_of(estimator, total_weight(weights), len(weights))
         for level, layer in enumerate(network.layers(factors)):
             layer[: -1 if level or not with_biases else None] = weight
     return Net(network, theta, Y, factors)
@@ -99,14 +99,16 @@ def layers_of(estimator):
     """`coefs_` and `intercepts_`, those of a linear model as one layer."""
     if hasattr(estimator, "coefs_"):
         return estimator.coefs_, estimator.intercepts_
-    is_own = type(estimator).__module__.startswith("sklearn_optland.")
-    if not (hasattr(estimator, "coef_") and (is_own or isinstance(estimator, LINEAR))):
+    is_own = type(estimator).__module__.startswith("sklearn_optland.linear_model.")
+    is_linear = hasattr(estimator, "coef_") and np.ndim(estimator.coef_) <= 2
+    if not (is_linear and (is_own or isinstance(estimator, LINEAR))):
         names = ", ".join(kind.__name__ for kind in LINEAR)
         raise ValueError(
             f"estimator: found {type(estimator).__name__}; allowed are nets with coefs_, {names}, "
             "and linear models of this package."
         )
-    W = np.atleast_2d(np.asarray(estimator.coef_, dtype=np.float64)).T
+    coef = estimator.coef_.toarray() if issparse(estimator.coef_) else estimator.coef_
+    W = np.atleast_2d(np.asarray(coef, dtype=np.float64)).T
     return [W], [np.broadcast_to(estimator.intercept_, W.shape[1])]
 
 
@@ -124,13 +126,21 @@ def targets(estimator, y, n_outputs):
     if not is_classifier(estimator):
         if getattr(estimator, "loss", "squared_error") != "squared_error":
             raise ValueError(f"loss: found {estimator.loss!r}; allowed is 'squared_error'.")
-        Y = y[:, None] if y.ndim == 1 else y
+        Y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
+        Y = Y[:, None] if Y.ndim == 1 else Y
         check_outputs(Y, n_outputs)
-        return Y.astype(np.float64), False
+        return Y, False
     if getattr(estimator, "loss", "log_loss") != "log_loss":
         raise ValueError(f"loss: found {estimator.loss!r}; allowed is 'log_loss'.")
+    if isinstance(estimator, SGDClassifier) and n_outputs > 1:
+        raise ValueError(
+            f"estimator: found SGDClassifier with {n_outputs} classes, each against the others; "
+            "allowed are two, or a softmax as LogisticRegression has it."
+        )
     if y.ndim == 2 and y.shape[1] > 1:
         check_outputs(y, n_outputs)
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError("y: found entries other than 0 and 1; allowed is an indicator matrix.")
         return y.astype(np.float64), True
     classes = np.asarray(estimator.classes_)
     y = y.ravel()
@@ -152,10 +162,10 @@ def check_outputs(Y, n_outputs):
         raise ValueError(f"y: found {Y.shape[1]} outputs; allowed are {n_outputs}, the net's.")
 
 
-def penalty_of(estimator, total):
+def penalty_of(estimator, total, n_rows):
     """What the estimator's squared weights weigh in its objective, and whether biases do.
 
-    `total` is the sum of the sample weights. The objective is a mean over rows.
+    `total` is the sum of the sample weights. The objective is their mean over rows.
     """
     parameters = estimator.get_params(deep=False)
     if isinstance(estimator, (MLPClassifier, MLPRegressor)):
@@ -173,16 +183,23 @@ def penalty_of(estimator, total):
         return 0.0, False
     if isinstance(estimator, Ridge):
         return estimator.alpha / total, False
+    is_sgd = isinstance(estimator, (SGDClassifier, SGDRegressor))
+    if is_sgd and estimator.penalty in ("l2", None):  # its l1_ratio is that of "elasticnet" alone
+        # Weighted losses are divided by the number of rows there, whatever the weights' sum.
+        return (estimator.alpha * n_rows / total if estimator.penalty else 0.0), False
     l1_ratio = parameters.get("l1_ratio") or 0.0
     is_squared = l1_ratio == 0 and parameters.get("penalty", "l2") in ("l2", "deprecated", None)
+    # liblinear's intercept is the weight of one more column, of a constant.
+    with_biases = parameters.get("solver") == "liblinear" and estimator.fit_intercept
+    is_squared &= not with_biases or estimator.intercept_scaling == 1
     is_squared &= parameters.get("penalty_weights") is None and not isinstance(estimator, Lasso)
     if isinstance(estimator, LogisticRegression) and estimator.penalty is None:
         return 0.0, False
     if is_squared and "C" in parameters:
-        return 1.0 / (estimator.C * total), False
+        return 1.0 / (estimator.C * total), with_biases
     if is_squared and "alpha" in parameters:
         return estimator.alpha, False
     raise ValueError(
-        f"penalty: found True, and {type(estimator).__name__} with a penalty that is not a squared "
-        "norm; allowed are penalty=False and estimators with an L2 penalty."
+        f"penalty: found True, and {type(estimator).__name__}, whose penalty is not known as a "
+        "squared norm; allowed are penalty=False and estimators with an L2 penalty."
     )

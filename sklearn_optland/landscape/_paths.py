@@ -156,11 +156,13 @@ def connect(surface, a, b, method="string", *, level=None, align=True, max_point
     """
     a, b = surface.flat(a), surface.flat(b)
     if align:
-        a, b = balanced(surface.network, a), balanced(surface.network, b)
+        a, b = (balanced(surface.network, end, surface.penalty_factors) for end in (a, b))
         b = aligned(surface.network, a, b)
     if level is None:
         level = 1.1 * max(surface.loss(a), surface.loss(b))
-    if method == "string":
+    if np.array_equal(a, b):
+        points = [descend(surface, a, level)] * 2 if method == "string" else [a, b]
+    elif method == "string":
         points = string(surface, a, b, level, max_points)
     else:
         points = band(surface, a, b, max_points, max_iter)
@@ -237,15 +239,15 @@ def band(surface, a, b, max_points, max_iter):
     -------
     points : list of ndarray
     """
-    points = np.linspace(a, b, PIVOTS + 2)
+    points = np.linspace(a, b, min(PIVOTS + 2, max_points))
     sizes, n_iter = np.ones(len(points)), 0
     while True:
         for _ in range(min(CYCLE, max_iter - n_iter)):
             points, sizes = relaxed(surface, points, sizes)
             n_iter += 1
-        where = too_high(surface, points)
-        if n_iter >= max_iter or len(points) + len(where) > max_points:
+        if n_iter >= max_iter:
             return list(points)
+        where = too_high(surface, points)[: max_points - len(points)]
         for k in sorted(where, reverse=True):
             points = np.insert(points, k + 1, 0.5 * (points[k] + points[k + 1]), axis=0)
             sizes = np.insert(sizes, k + 1, min(sizes[k], sizes[k + 1]))
@@ -359,7 +361,7 @@ def connectivity_graph(surface, minima, **settings):
     Raises
     ------
     ValueError
-        As `connect`.
+        As `connect`, or if there are no minima.
 
     See Also
     --------
@@ -381,6 +383,8 @@ def connectivity_graph(surface, minima, **settings):
     """
     minima = [surface.flat(point) for point in minima]
     n = len(minima)
+    if not n:
+        raise ValueError("minima: found none; allowed are one or more.")
     saddles, paths = np.diag([surface.loss(point) for point in minima]), {}
     for i in range(n):
         for j in range(i + 1, n):

@@ -1,11 +1,13 @@
 """Eigenvalues of a net's Hessian: all of a small one; of a large one the ends and a density."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import eigh, eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
 
 # Parameters up to which the whole Hessian is made: as many products, and 72 MB.
 EXACT = 3000
@@ -57,7 +59,14 @@ class Spectrum:
             It integrates to 1.
         error : ndarray of shape (n_points,)
             Its standard error over the draws; 0 if the spectrum is exact.
+
+        Raises
+        ------
+        ValueError
+            If the width is not positive.
         """
+        if not width > 0:
+            raise ValueError(f"width: found {width}; allowed are positive numbers.")
         z = (np.asarray(points, dtype=np.float64)[:, None, None] - self.nodes) / width
         kernel = np.exp(-0.5 * z * z) / (width * np.sqrt(2 * np.pi))
         draws = (kernel * self.weights).sum(axis=2)
@@ -94,6 +103,16 @@ class Spectrum:
         return f"{kind} {len(self.eigenvectors)} eigenvalues, from {ends}"
 
 
+@validate_params(
+    {
+        "n_eigenvalues": [Interval(Integral, 1, None, closed="left")],
+        # One alone has no standard error.
+        "n_draws": [Interval(Integral, 2, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def hessian_spectrum(
     surface, theta=None, *, n_eigenvalues=10, n_draws=10, tol=1e-3, random_state=None
 ):
@@ -112,7 +131,7 @@ def hessian_spectrum(
     n_eigenvalues : int, default=10
         Eigenvalues at each end, where not all are computed.
     n_draws : int, default=10
-        Random directions of the quadrature; each takes 80 products.
+        Random directions of the quadrature, at least 2; each takes 80 products.
     tol : float, default=1e-3
         Residuals of the vectors at the ends, relative to the largest eigenvalue. Errors of
         eigenvalues apart from the others are of its square.
@@ -127,7 +146,7 @@ def hessian_spectrum(
     Raises
     ------
     ValueError
-        If theta does not fit the surface.
+        If theta does not fit the surface, or a parameter is not allowed.
 
     See Also
     --------

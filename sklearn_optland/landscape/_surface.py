@@ -4,14 +4,14 @@ from copy import deepcopy
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import Units
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.landscape._nets import layers_of, net_of, weights_of
+from sklearn_optland.landscape._nets import activation_of, layers_of, net_of, weights_of
 
 # Directions whose products share a pass.
 DIRECTIONS = 32
@@ -31,7 +31,8 @@ class LossSurface:
     estimator : estimator
         Fitted: `MLPClassifier` or `MLPRegressor` of scikit-learn, a deep or a mean-field net of
         this package, or a linear model with log-loss or squared error, which is a net without
-        hidden layers. It is not changed.
+        hidden layers. It is not changed. Of a pipeline, take the last step, and the rows as it
+        gets them.
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Rows to take the loss on: those of the fit, or others.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -53,7 +54,9 @@ class LossSurface:
     ------
     ValueError
         If the estimator is no net, has another loss or a penalty that is not a squared norm, or if
-        X and y do not fit it.
+        X and y do not fit it or have missing values.
+    NotFittedError
+        If the estimator is not fitted.
 
     See Also
     --------
@@ -65,6 +68,8 @@ class LossSurface:
     -----
     The squared error of several outputs is half the sum of their squares. Of that scikit-learn's
     `MLPRegressor` takes the gradient, too, while its `loss_` is a mean over outputs.
+
+    The biases of a model that was fitted without them are parameters, too, 0 at the fit.
 
     Of ReLU nets the Hessian is that of the linear piece that the parameters are in. Products with
     it take about three passes of the net, forward and back.
@@ -90,6 +95,8 @@ class LossSurface:
     """
 
     def __init__(self, estimator, X, y, sample_weight=None, penalty=True):
+        check_is_fitted(estimator)
+        _check_feature_names(estimator, X, reset=False)
         X = check_array(X, dtype=np.float64, order="C", accept_sparse="csr")
         y = np.asarray(y)
         if len(y) != X.shape[0]:
@@ -234,7 +241,9 @@ class LossSurface:
             return estimator
         shape = np.shape(estimator.intercept_)
         estimator.coef_ = layers[0][:-1].T.reshape(estimator.coef_.shape)
-        estimator.intercept_ = layers[0][-1].reshape(shape) if shape else float(layers[0][-1, 0])
+        intercepts = layers[0][-1]
+        is_number = not shape and len(intercepts) == 1
+        estimator.intercept_ = float(intercepts[0]) if is_number else intercepts.copy()
         return estimator
 
     def flat(self, point):
@@ -249,10 +258,27 @@ class LossSurface:
         -------
         theta : ndarray of shape (n_parameters,)
             Its parameters.
+
+        Raises
+        ------
+        ValueError
+            If layers or activations are not those of this net, or parameters are not finite.
+        NotFittedError
+            If the estimator is not fitted.
         """
-        if hasattr(point, "coefs_") or hasattr(point, "coef_"):
-            return self.network.join(*layers_of(point), np.float64)
-        return self._checked(point)
+        if hasattr(point, "fit"):
+            check_is_fitted(point)
+            theta = self.network.join(*layers_of(point), np.float64)
+            if len(self.network.sizes) > 2 and activation_of(point) != self.network.activation:
+                raise ValueError(
+                    f"activation: found {activation_of(point)!r}; allowed is "
+                    f"{self.network.activation!r}, the surface's."
+                )
+        else:
+            theta = self._checked(point)
+        if not np.isfinite(theta).all():
+            raise ValueError("theta: found NaN or infinity; allowed are finite parameters.")
+        return theta
 
     def _penalty(self, theta):
         return 0.5 * float(self.penalty_factors @ theta**2)

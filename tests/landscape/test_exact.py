@@ -5,7 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from helpers import fit_quietly
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from landscape.nets import drawn, iris, iris_surface
+from scipy.optimize import approx_fprime
 from scipy.optimize import minimize as scipy_minimize
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -16,6 +19,7 @@ from sklearn_optland.landscape import (
     loss_slice,
     poor_minimum,
     quadratic_network_valley,
+    residual_net_bound,
 )
 from sklearn_optland.landscape._paths import descend
 
@@ -82,6 +86,53 @@ def test_poor_minimum_is_a_local_one_and_poor(global_random_seed):
     assert min(surface.loss(descend(surface, start, 0.5 * loss)) for start in starts) < 0.9 * loss
 
 
+def test_poor_minimum_of_large_targets_is_active_on_all_rows():
+    rng = np.random.RandomState(0)
+    X = 1e6 * rng.randn(30, 2)
+    y = 1e18 * X[:, 0]
+    net = poor_minimum(X, y)
+    assert ((X @ net.coefs_[0] + net.intercepts_[0]).min(axis=0) > 0).all()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "log_loss"])
+@given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([0.01, 1.0, 100.0]))
+@settings(max_examples=25, deadline=None)
+def test_residual_nets_obey_shamirs_inequality(loss, seed, scale):
+    rng = np.random.RandomState(seed)
+    X, features = rng.randn(20, 3), np.tanh(rng.randn(20, 4))
+    y = X[:, 0] + rng.randn(20)
+    y = y if loss == "squared_error" else np.where(y > 0, 1.0, -1.0)
+    w, V, u = rng.randn(3), scale * rng.randn(3, 4), rng.randn(3)
+    result = residual_net_bound(X, y, features, w, V, u, loss=loss)
+    assert result.excess <= result.bound * (1 + 1e-12)
+
+    def net_loss(theta):
+        f = (X + features @ theta[3:].reshape(3, 4).T) @ theta[:3]
+        return np.mean(0.5 * (f - y) ** 2 if loss == "squared_error" else np.logaddexp(0, -y * f))
+
+    theta = np.append(w, V)
+    assert result.loss == pytest.approx(net_loss(theta))
+    assert result.linear_loss == pytest.approx(net_loss(np.append(u, 0 * V)))
+    gradient = approx_fprime(theta, net_loss)
+    assert result.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-3, abs=1e-4)
+
+
+def test_residual_nets_at_a_stationary_point_are_no_worse_than_linear():
+    rng = np.random.RandomState(0)
+    X, features = rng.randn(40, 3), np.tanh(rng.randn(40, 2))
+    y = X[:, 0] + features[:, 1] + 0.1 * rng.randn(40)
+    best = np.linalg.lstsq(X, y, rcond=None)[0]
+
+    def net_loss(theta):
+        result = residual_net_bound(X, y, features, theta[:3], theta[3:].reshape(3, 2), best)
+        return result.loss
+
+    end = scipy_minimize(net_loss, rng.randn(9), tol=1e-9).x
+    result = residual_net_bound(X, y, features, end[:3], end[3:].reshape(3, 2), best)
+    assert result.bound < 1e-4
+    assert result.excess < -0.1 * result.linear_loss
+
+
 def test_slices_have_the_losses_of_their_points():
     surface = iris_surface()
     plane = loss_slice(surface, n_points=5, extent=0.5, random_state=0)
@@ -133,5 +184,14 @@ def test_errors_name_what_was_found():
         linear_network_optimum(X, y, -1)
     with pytest.raises(ValueError, match="n_units"):
         quadratic_network_valley(X, y, 0)
+    for function, n_units in ((quadratic_network_valley, 2), (poor_minimum, 2)):
+        with pytest.raises(ValueError, match="y: found 2 columns"):
+            function(X, X[:, :2], n_units)
+    with pytest.raises(ValueError, match="w: found zeros"):
+        residual_net_bound(X, y, X, np.zeros(4), np.eye(4), np.ones(4))
+    with pytest.raises(ValueError, match=r"V: found shape \(3, 4\)"):
+        residual_net_bound(X, y, X, np.ones(4), np.ones((3, 4)), np.ones(4))
+    with pytest.raises(ValueError, match="y: found labels"):
+        residual_net_bound(X, y, X, np.ones(4), np.eye(4), np.ones(4), loss="log_loss")
     with pytest.raises(ValueError, match="NaN"):
         poor_minimum(np.where(X[0, 0] == X, np.nan, X), y)

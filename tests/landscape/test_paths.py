@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import fit_quietly
 from landscape.nets import classifier, digits, drawn, iris, iris_surface
+from scipy.optimize import brentq
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -26,14 +27,15 @@ def test_symmetries_do_not_change_the_net(activation, seed):
     surface = deep_surface(activation)
     theta, target = drawn(surface, seed), drawn(surface, seed + 10)
     for changed in (
-        balanced(surface.network, theta),
+        balanced(surface.network, theta, np.zeros_like(theta)),
         aligned(surface.network, target, theta),
     ):
         assert surface.loss(changed) == pytest.approx(surface.loss(theta), rel=1e-10)
     near = aligned(surface.network, target, theta)
     assert near @ target >= theta @ target - 1e-12
     if activation == "relu":
-        assert np.linalg.norm(balanced(surface.network, theta)) <= np.linalg.norm(theta)
+        near = balanced(surface.network, theta, np.zeros_like(theta))
+        assert np.linalg.norm(near) <= np.linalg.norm(theta)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -72,23 +74,104 @@ def test_a_path_is_what_it_says(method):
     assert path.maximum_ <= straight.maximum_
 
 
+class WithoutBiases(LossSurface):
+    """The surface of a net whose biases stay what they are."""
+
+    def loss_and_gradient(self, theta):
+        loss, gradient = super().loss_and_gradient(theta)
+        for layer in self.network.layers(gradient):
+            layer[-1] = 0.0
+        return loss, gradient
+
+
+def two_sides():
+    """Two ReLU units that look to either side of three points fit |x|, and are exchanged.
+
+    On the way the first unit's weight passes 0, where it is constant. The other one is monotone,
+    and its loss at least that of isotonic regression, (0, 1, 1) -> (1/2, 1/2, 1): 1/12.
+    """
+    X, y = np.array([[-1.0], [0.0], [1.0]]), np.array([1.0, 0.0, 1.0])
+    W, V = np.array([[1.0, -1.0]]), np.ones((2, 1))
+    return LossSurface, X, y, W, V, lambda theta: theta[0]
+
+
+def three_points():
+    """Freeman and Bruna's disconnection: a 2-3-2 net without biases permutes three points.
+
+    On the way from the 12 weights to those with two units exchanged, the matrix H of the units'
+    outputs passes det H = 0, since its rows are exchanged. There its columns, none of them
+    negative, have a normal n whose entries are not all of one strict sign. The targets Y span the
+    plane across (1, 1, 1), and their squared error is at least |n'Y|^2 = 3/2 - (sum n)^2 / 2,
+    smallest at n = (1, 1, 0) / sqrt 2: 1/2 in all, a loss of 1/12.
+    """
+    X = np.array([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])
+    Y = np.roll(X, -1, axis=0)
+
+    def determinant(theta):
+        return np.linalg.det(np.maximum(X @ theta[:6].reshape(2, 3), 0))
+
+    return WithoutBiases, X, Y, X.T, Y, determinant
+
+
 @pytest.mark.parametrize("method", ["string", "neb"])
-def test_what_cannot_be_connected_is_not(method):
-    # Three points in the plane, and a net of three units that fits them: the net with two units
-    # exchanged lies in another component of the level set (Freeman and Bruna).
-    X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    W = np.array([[1.0, -1.0, 0.5], [-1.0, 1.0, 0.5]])
-    V = np.array([[1.0], [-1.0], [2.0]])
-    y = np.maximum(X @ W, 0) @ V
-    net = MLPRegressor(hidden_layer_sizes=(3,), activation="relu", alpha=0.0)
-    fit_quietly(net, np.vstack([X] * 9), np.concatenate([y] * 9).ravel())
-    net.coefs_, net.intercepts_ = [W, V], [np.zeros(3), np.zeros(1)]
-    surface = LossSurface(net, X, y.ravel(), penalty=False)
-    order = [1, 0, 2]
-    mixed = surface.network.join([W[:, order], V[order]], [np.zeros(3), np.zeros(1)], np.float64)
-    path = connect(surface, surface.theta_, mixed, method, level=1e-3, align=False, max_points=20)
-    assert path.maximum_ >= 0
-    assert connect(surface, surface.theta_, mixed, method, level=1e-3).connected_
+@pytest.mark.parametrize("example", [two_sides, three_points])
+def test_what_cannot_be_connected_is_not(method, example):
+    kind, X, Y, W, V, passes_zero = example()
+    n_units, n_outputs = V.shape
+    net = MLPRegressor(hidden_layer_sizes=(n_units,), activation="relu", alpha=0.0, max_iter=1)
+    surface = kind(fit_quietly(net, X, Y), X, Y)
+    zero, order = [np.zeros(n_units), np.zeros(n_outputs)], [1, 0, 2][:n_units]
+    start = surface.network.join([W, V], zero, np.float64)
+    end = surface.network.join([W[:, order], V[order]], zero, np.float64)
+    np.testing.assert_allclose([surface.loss(start), surface.loss(end)], 0, atol=1e-30)
+    path = connect(surface, start, end, method, level=0.02, align=False, max_points=20)
+    assert path.connected_ is None
+    assert path.maximum_ > 0.02
+    assert loss_where(passes_zero, surface, path) >= 1 / 12 - 1e-9
+    assert connect(surface, start, end, method, level=0.02).connected_
+
+
+def loss_where(passes_zero, surface, path):
+    """The loss where a function passes 0 on the path for the first time."""
+
+    def at(place):
+        k = min(int(place), len(path.points_) - 2)
+        return path.points_[k] + (place - k) * (path.points_[k + 1] - path.points_[k])
+
+    places = np.linspace(0, len(path.points_) - 1, 1001)
+    first = next(i for i, place in enumerate(places) if passes_zero(at(place)) <= 0)
+    place = brentq(lambda place: passes_zero(at(place)), places[first - 1], places[first])
+    return surface.loss(at(place))
+
+
+def test_balancing_keeps_a_penalized_minimum():
+    # The penalty leaves biases out: balanced with them, the ends' losses rose by a tenth.
+    X, y = iris()
+    settings = {"activation": "relu", "alpha": 0.5, "max_iter": 3000, "tol": 1e-10}
+    a, b = (classifier(X, y, width=8, seed=seed, **settings) for seed in (0, 1))
+    surface = LossSurface(a, X, y)
+    path = connect(surface, a, b, "neb", max_iter=1)
+    for loss, net in ((path.losses_[0], a), (path.losses_[-1], b)):
+        assert loss <= surface.loss(surface.flat(net)) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("max_points", [2, 4, 7])
+@pytest.mark.parametrize("method", ["string", "neb"])
+def test_paths_have_no_more_points_than_allowed(method, max_points):
+    X, y = iris()
+    a, b = (classifier(X, y, seed=seed, alpha=0.01) for seed in (0, 1))
+    surface = LossSurface(a, X, y)
+    path = connect(surface, a, b, method, max_points=max_points, max_iter=90, align=False)
+    assert len(path.points_) <= max_points
+
+
+@pytest.mark.parametrize("method", ["string", "neb"])
+def test_a_point_is_connected_with_itself(method):
+    surface = iris_surface()
+    theta = drawn(surface, 0, 1.0)
+    path = connect(surface, theta, theta, method)
+    assert path.length_ == 0
+    assert path.barrier_ == 0
 
 
 def test_a_convex_function_needs_no_detour():
@@ -147,5 +230,14 @@ def test_errors_name_what_was_found():
         connect(surface, surface.theta_, surface.theta_, "straight")
     with pytest.raises(ValueError, match="theta: found"):
         connect(surface, surface.theta_, np.zeros(2))
+    with pytest.raises(ValueError, match="theta: found NaN"):
+        connect(surface, np.full(surface.n_parameters_, np.nan), surface.theta_)
+    with pytest.raises(ValueError, match="not fitted"):
+        connect(surface, surface.theta_, MLPClassifier())
+    X, y = iris()
+    with pytest.raises(ValueError, match="activation: found 'relu'"):
+        connect(surface, surface.theta_, classifier(X, y, activation="relu", max_iter=1))
+    with pytest.raises(ValueError, match="minima: found none"):
+        connectivity_graph(surface, [])
     with pytest.raises(ValueError, match="level"):
         connect(surface, surface.theta_, surface.theta_, level=-1.0)

@@ -109,6 +109,15 @@ def test_errors_name_what_was_found(monkeypatch):
     surface = iris_surface()
     with pytest.raises(ValueError, match="index: found -1"):
         find_critical_point(surface, index=-1)
+    for name, value in (("n_eigenvalues", 0), ("n_draws", 1), ("tol", -1.0)):
+        with pytest.raises(ValueError, match=f"The '{name}' parameter"):
+            hessian_spectrum(surface, **{name: value})
+    with pytest.raises(ValueError, match="width: found 0"):
+        hessian_spectrum(surface).density([0.0], 0.0)
+    with pytest.raises(ValueError, match="The 'tol' parameter"):
+        critical_index(surface, tol=-1.0)
+    with pytest.raises(ValueError, match="The 'index' parameter"):
+        find_critical_point(surface, index=1.5)
     monkeypatch.setattr(points_module, "EXACT", 5)
     with pytest.raises(ValueError, match="surface: found 35 parameters"):
         find_critical_point(surface)

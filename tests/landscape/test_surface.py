@@ -6,8 +6,16 @@ from helpers import fit_quietly
 from landscape.nets import classifier, drawn, iris, iris_surface, regressor
 from scipy import sparse
 from sklearn.datasets import load_diabetes
-from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge, RidgeClassifier
-from sklearn.neural_network import MLPClassifier
+from sklearn.linear_model import (
+    Lasso,
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+)
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_optland.landscape import LossSurface
@@ -15,6 +23,7 @@ from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
     FiniteSumRegressor,
+    LatentLogisticRegression,
 )
 from sklearn_optland.neural_network import (
     ADMMNetClassifier,
@@ -103,6 +112,24 @@ def test_linear_models_are_at_their_optimum(estimator, classifies, n_classes):
     assert np.abs(gradient).max() < 1e-5
 
 
+SGD = {"alpha": 0.1, "tol": None, "max_iter": 3000, "average": True, "random_state": 0}
+TWO_CLASSES = [
+    (LogisticRegression(C=0.3, tol=1e-10, solver="liblinear"), 1e-6),  # it penalizes the bias
+    (SGDClassifier("log_loss", **SGD), 1e-3),
+]
+
+
+@pytest.mark.parametrize(("estimator", "tol"), TWO_CLASSES)
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_models_of_two_classes_are_at_their_optimum(estimator, tol, scale):
+    X, y = iris()
+    weights = scale * (np.random.RandomState(0).rand(len(X)) + 0.1)
+    estimator.fit(X, y > 0, sample_weight=weights)
+    surface = LossSurface(estimator, X, y > 0, weights)
+    assert np.abs(surface.gradient(surface.theta_)).max() < tol
+    assert np.abs(surface.gradient(0.5 * surface.theta_)).max() > 10 * tol
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_estimator_at_predicts_with_the_parameters(seed):
     surface = iris_surface()
@@ -125,6 +152,25 @@ def test_estimator_at_of_linear_models():
     np.testing.assert_allclose(moved.coef_, model.coef_ + 1.0)
     assert moved.intercept_ == pytest.approx(model.intercept_ + 1.0)
     np.testing.assert_array_equal(surface.flat(moved), surface.theta_ + 1.0)
+
+
+def test_estimator_at_of_several_outputs_without_intercept():
+    X, _ = iris()
+    model = Ridge(fit_intercept=False).fit(X, X[:, :2])
+    surface = LossSurface(model, X, X[:, :2])
+    moved = surface.estimator_at(surface.theta_ + np.arange(10))
+    np.testing.assert_array_equal(moved.intercept_, [8, 9])
+
+
+def test_columns_in_another_order_are_refused():
+    pd = pytest.importorskip("pandas")
+    X, y = iris()
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    net = classifier(frame, pd.Series(y).map({0: "p", 1: "q", 2: "r"}))
+    names = np.array(["p", "q", "r"])[y]
+    assert LossSurface(net, frame, pd.Series(names)).n_parameters_ == net_theta(net, frame, names).size
+    with pytest.raises(ValueError, match="feature names"):
+        LossSurface(net, frame[list("dcba")], names)
 
 
 def test_sparse_rows_and_zero_weights():
@@ -167,8 +213,16 @@ def test_errors_name_what_was_found():
         LossSurface(DecisionTreeClassifier().fit(X, y), X, y)
     with pytest.raises(ValueError, match="estimator: found RidgeClassifier"):
         LossSurface(RidgeClassifier().fit(X, y), X, y)
-    with pytest.raises(ValueError, match="penalty: found True, and Lasso"):
+    with pytest.raises(ValueError, match="penalty: found True, and Lasso,"):
         LossSurface(Lasso().fit(X, y), X, y)
+    for other in (LatentLogisticRegression(), make_pipeline(LogisticRegression())):
+        with pytest.raises(ValueError, match=f"estimator: found {type(other).__name__}"):
+            LossSurface(fit_quietly(other, X, y), X, y)
+    with pytest.raises(ValueError, match="estimator: found SGDClassifier with 3"):
+        LossSurface(SGDClassifier("log_loss").fit(X, y), X, y, penalty=False)
+    poisson = fit_quietly(MLPRegressor("poisson", (2,), max_iter=1), X, X[:, 0] ** 2)
+    with pytest.raises(ValueError, match="loss: found 'poisson'"):
+        LossSurface(poisson, X, y)
     scaled = MeanFieldTwoLayerNetClassifier(max_iter=2, scale_inputs=True, random_state=0)
     fit_quietly(scaled, X, y)
     with pytest.raises(ValueError, match="scale_inputs"):
@@ -179,6 +233,12 @@ def test_errors_name_what_was_found():
         LossSurface(net, X, y).hessian_product(net_theta(net, X, y), np.zeros(3))
     with pytest.raises(ValueError, match="NaN"):
         LossSurface(net, np.where(X[0, 0] == X, np.nan, X), y)
+    numbers = regressor(X, X[:, 0], max_iter=1)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        LossSurface(numbers, X, np.where(X[:, 0] == X[0, 0], np.nan, X[:, 0]))
+    labels = np.column_stack([y > 0, y > 1]).astype(int)
+    with pytest.raises(ValueError, match="y: found entries other than 0 and 1"):
+        LossSurface(classifier(X, labels, max_iter=1), X, 2 * labels)
     with pytest.raises(ValueError, match="not fitted"):
         LossSurface(MLPClassifier(), X, y)
 
