@@ -171,6 +171,12 @@ def penalty_of(estimator, total, n_rows):
     if isinstance(estimator, (MLPClassifier, MLPRegressor)):
         return estimator.alpha / total, False
     if hasattr(estimator, "variation_norm_"):  # a mean-field net: half of |a|^2 + |b|^2
+        if parameters["regime"] == "kernel" or parameters["solver"] == "margin-ascent":
+            raise ValueError(
+                "penalty: found True, and a net whose objective is not a mean loss with a penalty "
+                "of all weights; allowed are penalty=False, regime='feature' and solvers other "
+                "than 'margin-ascent'."
+            )
         if parameters["scale_inputs"]:
             raise ValueError(
                 "penalty: found True, and a net that standardises its columns, whose penalty is "

@@ -87,8 +87,8 @@ def loss_slice(
     n_directions : {1, 2}, default=2
         A line or a plane, if directions are random.
     extent : float, default=1.0
-        Coordinates go from -extent to extent; between given points, that much beyond each side,
-        times half.
+        Coordinates go from -extent to extent; through given points, from -extent / 2 to
+        1 + extent / 2.
     n_points : int, default=25
         Points along each direction. Each costs a pass forward.
     random_state : int, RandomState instance or None, default=None

@@ -1,6 +1,8 @@
 """The loss of a fitted net as a function of one flat array."""
 
+from contextlib import contextmanager
 from copy import deepcopy
+from threading import Lock
 
 import numpy as np
 from sklearn.utils import check_array
@@ -69,7 +71,9 @@ class LossSurface:
     The squared error of several outputs is half the sum of their squares. Of that scikit-learn's
     `MLPRegressor` takes the gradient, too, while its `loss_` is a mean over outputs.
 
-    The biases of a model that was fitted without them are parameters, too, 0 at the fit.
+    The biases of a model that was fitted without them are parameters, too, 0 at the fit, and
+    `positive=True` does not bound the surface. Threads may share a surface; its passes, which use
+    threads themselves, run one after the other.
 
     Of ReLU nets the Hessian is that of the linear piece that the parameters are in. Products with
     it take about three passes of the net, forward and back.
@@ -117,6 +121,7 @@ class LossSurface:
         source = ArraySource(X, Y=np.ascontiguousarray(Y), c=c)
         units = Units(None, None, np.zeros(Y.shape[1]), 1.0)
         self.passes = Passes(self.network, source, units, np.float64)
+        self._lock = Lock()
 
     def loss(self, theta):
         """Compute the loss.
@@ -132,7 +137,7 @@ class LossSurface:
             The mean loss, and the penalty.
         """
         theta = self._checked(theta)
-        with one_blas_thread():
+        with self._pass():
             return self.passes.value(theta) + self._penalty(theta)
 
     def gradient(self, theta):
@@ -166,7 +171,7 @@ class LossSurface:
             Its derivatives.
         """
         theta = self._checked(theta)
-        with one_blas_thread():
+        with self._pass():
             loss, gradient, *_ = self.passes.gradient_and_squares(theta)
         return loss + self._penalty(theta), gradient + self.penalty_factors * theta
 
@@ -193,7 +198,7 @@ class LossSurface:
                 f"{self.n_parameters_} rows."
             )
         rows = np.ascontiguousarray(directions.reshape(self.n_parameters_, -1).T)
-        with one_blas_thread():
+        with self._pass():
             parts = [
                 self.passes.hessian_products(theta, rows[start : start + DIRECTIONS])
                 for start in range(0, len(rows), DIRECTIONS)
@@ -279,6 +284,19 @@ class LossSurface:
         if not np.isfinite(theta).all():
             raise ValueError("theta: found NaN or infinity; allowed are finite parameters.")
         return theta
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._lock = Lock()
+
+    @contextmanager
+    def _pass(self):
+        """One pass at a time, whatever thread asks for it: they share buffers."""
+        with self._lock, one_blas_thread():
+            yield
 
     def _penalty(self, theta):
         return 0.5 * float(self.penalty_factors @ theta**2)

@@ -1,5 +1,7 @@
 """The landscape of a net: paths, spectra, slices."""
 
+from itertools import cycle
+
 import numpy as np
 
 from sklearn_optland.plotting._style import COLOURS, FAINT, NEGATIVE, POSITIVE, axes_of, draw_curve
@@ -65,7 +67,7 @@ class PathDisplay:
         """
         ax = axes_of(self, ax, "share of the path's length", "loss")
         self.lines_ = []
-        for (name, path), colour in zip(self.paths.items(), COLOURS, strict=False):
+        for (name, path), colour in zip(self.paths.items(), cycle(COLOURS), strict=False):
             (line,) = ax.plot(path.grid_, path.grid_losses_, color=colour, label=name)
             is_point = np.isin(np.arange(len(path.grid_)), inner_positions(path))
             ax.plot(path.grid_[is_point], path.grid_losses_[is_point], "o", color=colour, ms=4)
@@ -214,11 +216,12 @@ class SurfaceDisplay:
             return self
         ax = axes_of(self, ax, "first direction", "second direction")
         shown = np.log10(np.maximum(losses.T, np.finfo(float).tiny))
+        paths = self.paths or {}
         contours = ax.contourf(*coordinates, shown, CONTOURS, cmap="viridis")
         self.figure_.colorbar(contours, ax=ax, label="log10 of the loss")
-        for (name, path), colour in zip((self.paths or {}).items(), COLOURS[1:], strict=False):
+        for (name, path), colour in zip(paths.items(), cycle(COLOURS[1:]), strict=False):
             where = self.loss_slice.project(path.points_)
             ax.plot(*where.T, "o-", color=colour, ms=4, label=name)
-        if self.paths:
+        if paths:
             ax.legend()
         return self

@@ -1,9 +1,12 @@
 """Loss surfaces of fitted estimators against their own losses and gradients."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from helpers import fit_quietly
-from landscape.nets import classifier, drawn, iris, iris_surface, regressor
+from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import (
@@ -168,9 +171,24 @@ def test_columns_in_another_order_are_refused():
     frame = pd.DataFrame(X, columns=list("abcd"))
     net = classifier(frame, pd.Series(y).map({0: "p", 1: "q", 2: "r"}))
     names = np.array(["p", "q", "r"])[y]
-    assert LossSurface(net, frame, pd.Series(names)).n_parameters_ == net_theta(net, frame, names).size
+    assert (
+        LossSurface(net, frame, pd.Series(names)).n_parameters_ == net_theta(net, frame, names).size
+    )
     with pytest.raises(ValueError, match="feature names"):
         LossSurface(net, frame[list("dcba")], names)
+
+
+def test_threads_share_a_surface():
+    X, y = digits(300)
+    surface = pickle.loads(pickle.dumps(LossSurface(classifier(X, y, width=20, max_iter=3), X, y)))
+    points = [drawn(surface, seed) for seed in range(8)]
+
+    def derivatives(theta):
+        return surface.gradient(theta), surface.hessian_product(theta, theta)
+
+    expected = [derivatives(theta) for theta in points]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(derivatives, points)), expected)
 
 
 def test_sparse_rows_and_zero_weights():
@@ -227,6 +245,11 @@ def test_errors_name_what_was_found():
     fit_quietly(scaled, X, y)
     with pytest.raises(ValueError, match="scale_inputs"):
         LossSurface(scaled, X, y)
+    kernel = MeanFieldTwoLayerNet(9, regime="kernel", max_iter=9, random_state=0)
+    margin = MeanFieldTwoLayerNetClassifier(9, solver="margin-ascent", max_iter=9, random_state=0)
+    for net_of_other, targets in ((kernel, X[:, 0]), (margin, y > 0)):
+        with pytest.raises(ValueError, match="a net whose objective is not"):
+            LossSurface(fit_quietly(net_of_other, X, targets), X, targets)
     with pytest.raises(ValueError, match=r"theta: found an array of shape \(3,\)"):
         LossSurface(net, X, y).loss(np.zeros(3))
     with pytest.raises(ValueError, match="directions: found"):

@@ -34,6 +34,14 @@ def test_path(surface_and_path):
     assert any(set(line.get_ydata()) == {path.level_} for line in display.ax_.lines)
 
 
+def test_all_of_many_paths_are_drawn(surface_and_path):
+    surface, path = surface_and_path
+    paths = {str(k): path for k in range(12)}
+    assert len(PathDisplay(paths).plot().lines_) == 12
+    plane = loss_slice(surface, n_points=3, random_state=0)
+    assert len(SurfaceDisplay(plane, paths).plot().ax_.lines) == 12
+
+
 def test_spectrum(surface_and_path):
     surface, _ = surface_and_path
     spectrum = hessian_spectrum(surface)
