@@ -15,8 +15,8 @@ from sklearn_optland.landscape._spectrum import EXACT, quadrature
 ZERO = 1e-8
 # Steps are no longer than a radius, which follows how well the quadratic model predicts.
 START_RADIUS, MOST_HALVINGS = 1.0, 40
-# Steps without a smaller gradient after which a search ends.
-PATIENCE = 30
+# Steps without a smaller gradient after which a search ends: on the way down it may grow for long.
+PATIENCE = 100
 
 
 @dataclass(frozen=True, repr=False)

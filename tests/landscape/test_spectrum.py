@@ -91,6 +91,15 @@ def test_what_is_found_is_critical_and_its_index_right(index, global_random_seed
         assert point.certificate.reached
 
 
+def test_minima_are_found_past_places_where_the_gradient_grows():
+    X, y = iris()
+    for seed in range(8):
+        net = classifier(X, y, width=3, seed=seed, alpha=1.0, solver="adam", max_iter=10)
+        point = find_critical_point(LossSurface(net, X, y), index=0)
+        assert point.index == 0
+        assert point.certificate.reached
+
+
 def test_a_saddle_is_found():
     # Between two mirrored minima of a net of one unit, w and -w, lies the saddle at 0.
     rng = np.random.RandomState(0)
