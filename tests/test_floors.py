@@ -16,7 +16,7 @@ FLOORS = [
     ["_rows"],
     ["_loss", "_optim"],
     ["_estimator"],
-    ["_net"],
+    ["_net", "_low_rank"],
     [
         "linear_model._coordinates",
         "linear_model._scores",
@@ -38,7 +38,8 @@ FLOORS = [
         "tree._forest",
         "tree._online",
     ],
-    ["linear_model", "metrics", "neural_network", "structured", "tree"],  # the public names
+    # the public names
+    ["impute", "linear_model", "metrics", "neural_network", "structured", "tree"],
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__
