@@ -39,7 +39,7 @@ FLOORS = [
         "tree._online",
     ],
     # the public names
-    ["impute", "linear_model", "metrics", "neural_network", "structured", "tree"],
+    ["decomposition", "impute", "linear_model", "metrics", "neural_network", "structured", "tree"],
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__
