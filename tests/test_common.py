@@ -57,6 +57,8 @@ MODES = {
         {"batch": "growing"},
     ],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed"}],
+    "LowRankFactorization": [{"loss": "huber", "offsets": False}],
+    "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},

@@ -184,7 +184,7 @@ def ratings():
         yield {
             "method": "LowRankFactorization",
             "setting": f"alpha {alpha}",
-            "rmse": rmse(model.predict(*where)),
+            "rmse": rmse(model.predict_entries(*where)),
             "s": seconds,
             "gap": model.certificate_.relative,
             "rank": model.rank_,

@@ -11,6 +11,7 @@ them; columns that vanish are dropped.
 
 from dataclasses import dataclass
 from itertools import islice
+from operator import lt
 
 import numpy as np
 from scipy.sparse import linalg
@@ -29,6 +30,9 @@ MOST_STEPS = 40
 WINDOW = 5
 SHARE = 0.05
 MEMORY = 10
+# Looks that neither lower the objective beyond its rounding nor the gap, after which a fit ends.
+PATIENCE = 5
+ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
 # A column whose singular value is this share of the largest is dropped.
@@ -147,7 +151,8 @@ class Factorization:
 
         def trial(size):
             scale = np.sqrt(size) * root
-            factors = np.hstack([point.U, left * scale]), np.hstack([point.V, right * scale])
+            U, V = np.hstack([point.U, left * scale]), np.hstack([point.V, right * scale])
+            factors = np.ascontiguousarray(U), np.ascontiguousarray(V)
             return self.evaluate(*factors)[0], factors
 
         curvature = self.observed.loss.curvature
@@ -190,18 +195,22 @@ def factor_steps(problem, U, V, tol):
     step : Step
         Its parameters are a Point; where the gap was not computed, the curve "certificate" is NaN.
     """
-    passes, (n, _) = 0, problem.observed.shape
+    passes, (n, _), age = 0, problem.observed.shape, 0
+    least = np.inf, np.inf
     while True:
         U, V = balanced(U, V)
         point, columns = problem.certify(U, V)
         passes += 2
+        now = point.objective * (1 + ROUNDING), point.gap
+        age = 0 if any(map(lt, now, least)) else age + 1
+        least = min(point.objective, least[0]), min(point.gap, least[1])
         reached = point.gap <= tol * point.objective
         factors = None
         if len(columns[1]) and not reached:
             factors = problem.grow(point, columns)
         start = (U, V) if factors is None else factors
         rank = start[0].shape[1]
-        yield _step(point, passes, reached, reached or rank == 0)
+        yield _step(point, passes, reached, reached or rank == 0 or age > PATIENCE)
         flat = np.concatenate([part.ravel() for part in start])
         diagonal = problem.metric(*start, problem.evaluate(*start)[2])
         steps = minimize(
@@ -216,9 +225,6 @@ def factor_steps(problem, U, V, tol):
             if step.done or fall <= SHARE * max(point.gap, tol * step.loss) * 0.5:
                 break
             yield _step(Point(U, V, step.loss), passes, False, False)
-        if step.done and factors is None:  # the end of the arithmetic
-            point, _ = problem.certify(*balanced(U, V))
-            yield _step(point, passes, point.gap <= tol * point.objective, True)
 
 
 def _step(point, passes, reached, done):

@@ -30,7 +30,7 @@ from sklearn_optland._estimator.training_rows import (
     check_magnitudes,
 )
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland._low_rank.factors import Factorization, factor_steps
+from sklearn_optland._low_rank.factors import Factorization, balanced, factor_steps
 from sklearn_optland._low_rank.observed import Observed, fit_offsets, row_offsets
 from sklearn_optland._rows.threads import one_blas_thread
 
@@ -151,7 +151,7 @@ class LowRankFactorization(
     >>> model = LowRankFactorization(alpha=0.2, offsets=False).fit(X)
     >>> model.rank_
     1
-    >>> bool(abs(model.predict([3], [5])[0] - truth[3, 5]) < 0.1)
+    >>> bool(abs(model.predict_entries([3], [5])[0] - truth[3, 5]) < 0.1)
     True
     """
 
@@ -234,8 +234,8 @@ class LowRankFactorization(
             kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
             if not np.isfinite(point.gap):
-                point = self._certified(problem, point)
-                history["certificate"][-1] = point.gap
+                point = problem.certify(*balanced(point.U, point.V))[0]
+                history["objective"][-1], history["certificate"][-1] = point.objective, point.gap
         for name in ("objective", "certificate"):
             history[name] = history[name] / n
         objective, gap = point.objective / n, point.gap / n
@@ -258,10 +258,6 @@ class LowRankFactorization(
                 check_start(self, "row_factors_", "components_")
                 return U / n**0.25, np.ascontiguousarray(V) * n**0.25
         return np.zeros((n, 0)), np.zeros((d, 0))
-
-    @staticmethod
-    def _certified(problem, point):
-        return problem.certify(point.U, point.V)[0]
 
     def _attributes(self, point):
         """What predictions need."""
@@ -303,8 +299,8 @@ class LowRankFactorization(
         V = np.ascontiguousarray(self.components_.T)
         return a, observed.row_factors(V, self.alpha)
 
-    def predict(self, rows, columns, X=None):
-        """Predict entries.
+    def predict_entries(self, rows, columns, X=None):
+        """Predict entries of the matrix.
 
         Parameters
         ----------
