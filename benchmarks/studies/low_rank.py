@@ -178,12 +178,13 @@ def ratings():
     def rmse(found):
         return float(np.sqrt(np.mean((found - truth) ** 2)))
 
-    for alpha in (0.2, 0.3, 0.4, 0.5, 0.7):
-        model = LowRankFactorization(alpha, tol=1e-3)
+    settings = [(a, None) for a in (0.3, 0.4, 0.5, 0.7)] + [(a, 10) for a in (0.1, 0.13, 0.2)]
+    for alpha, max_rank in settings:
+        model = LowRankFactorization(alpha, max_rank=max_rank, tol=1e-3, max_iter=150)
         model, seconds = timed(model.fit, X)
         yield {
             "method": "LowRankFactorization",
-            "setting": f"alpha {alpha}",
+            "setting": f"alpha {alpha}, max_rank {max_rank}",
             "rmse": rmse(model.predict_entries(*where)),
             "s": seconds,
             "gap": model.certificate_.relative,

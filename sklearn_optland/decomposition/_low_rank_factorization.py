@@ -272,7 +272,7 @@ class LowRankFactorization(
         }
 
     def transform(self, X):
-        """Factors of rows, the optimal ones for the columns' factors.
+        """Find the factors of rows that are optimal for the columns' factors.
 
         Parameters
         ----------
