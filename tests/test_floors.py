@@ -38,8 +38,16 @@ FLOORS = [
         "tree._forest",
         "tree._online",
     ],
-    # the public names
-    ["decomposition", "impute", "linear_model", "metrics", "neural_network", "structured", "tree"],
+    [
+        "decomposition",
+        "impute",
+        "landscape",
+        "linear_model",
+        "metrics",
+        "neural_network",
+        "structured",
+        "tree",
+    ],  # the public names
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__
