@@ -120,7 +120,10 @@ OPTLAND_INLINE double OPTLAND_OF_REAL(optland_classes_step)(
         theta[j] = -(double)lane[j];
         sum += lane[j];
     }
-    theta[own] = sum;
+    if (sum > 1) /* by rounding, where the own class has next to no probability */
+        for (int64_t j = 0; j < k; j++)
+            theta[j] /= sum;
+    theta[own] = sum > 1 ? 1 : sum;
 
     VECTOR *columns = a->w, *b = a->b;
     if (a->inverse_rho > 0) {
