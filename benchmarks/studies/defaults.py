@@ -176,9 +176,9 @@ def on_threads(model, n_threads):
 
 def in_turn(fits, data, n_rounds, clock=time.perf_counter):
     """Seconds of each fit in each round; the first round warms up."""
-    seconds = np.empty((n_rounds + 1, 2))
+    seconds = np.empty((n_rounds + 1, len(fits)))
     for number in range(n_rounds + 1):
-        for which in (0, 1) if number % 2 else (1, 0):
+        for which in range(len(fits))[:: 1 if number % 2 else -1]:
             start = clock()
             fits[which](*data)
             seconds[number, which] = clock() - start
