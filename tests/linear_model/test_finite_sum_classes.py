@@ -60,7 +60,8 @@ def test_sdca_leaves_float32_where_rounding_costs_more_than_a_pass_gains(offset,
     model = SDCAClassifier(alpha=1e-3, tol=1e-14, max_iter=3000, random_state=0)
     model.fit(X + offset, y)
     assert model.certificate_.reached
-    assert kinds[0] and not kinds[-1]
+    assert kinds[0]
+    assert not kinds[-1]
     assert kinds == sorted(kinds, reverse=True)  # it does not come back
 
 
