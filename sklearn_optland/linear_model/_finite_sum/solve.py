@@ -91,7 +91,7 @@ class Descent:
     max_passes : int
     rescue : callable, default=None
         Takes the problem and parameters, and returns the solver that goes on where this one ends
-        above the tolerance.
+        above the tolerance, or None.
     """
 
     def __init__(self, problem, solver, tol, max_passes, rescue=None):
@@ -155,9 +155,11 @@ class Descent:
             solver.step_size *= 0.25
             solver.start(self.best.W)
         is_late = self.still or self.n_passes > PATIENCE * self.max_passes
+        following = None
         if is_late and self.rescue and not self.best.certificate <= self.tolerance:
-            self.solver, self.rescue = self.rescue(problem, self.best.W), None
-            self.still, self.resting = False, None
+            following, self.rescue = self.rescue(problem, self.best.W), None
+        if following:
+            self.solver, self.still, self.resting = following, False, None
         elif moved > 0 and self.scale is None:
             with np.errstate(over="ignore"):  # infinity asks for no certificate before its time
                 self.gap_per_move = self.point.certificate / moved
@@ -273,7 +275,7 @@ def solve(
                 choice.start(problem, _start_of(problem, W)),
                 tol,
                 max_iter,
-                choice.rescue if solver == "auto" and choice.has_rescue(problem) else None,
+                choice.rescue if solver == "auto" and not choice.kind.draws_rows else None,
             )
             for problem, W in zip(problems, starts, strict=True)
         ]
@@ -329,16 +331,17 @@ class SolverChoice:
         settings = {"rng": self.rng, "sampling": self.sampling, "step_size": self.step_size}
         return self.kind(problem, W, tol=self.tol, **settings)
 
-    def has_rescue(self, problem):
-        """Whether a solver by single rows can take over from one by all rows."""
-        able = (SOLVERS[name].solver for name in able_solvers(problem))
-        return not self.kind.draws_rows and any(solver.draws_rows for solver in able)
-
     def rescue(self, problem, W):
-        """Return the best solver that visits single rows, started at W; it is the choice now."""
+        """Return the best solver that visits single rows, started at W; it is the choice now.
+
+        None if there is none.
+        """
         if not self.kind.draws_rows:
             able = (name for name in able_solvers(problem) if SOLVERS[name].solver.draws_rows)
-            self._take(problem, next(able))
+            name = next(able, None)
+            if name is None:
+                return None
+            self._take(problem, name)
         return self.start(problem, W)
 
 
