@@ -187,9 +187,11 @@ def _sampled_moments(X, fit_intercept=True):
     """Means of the columns, 0 without an intercept, and variances, as some rows have them."""
     size = min(SAMPLE, max(LEAST_SAMPLE, int(SAMPLE_VALUES / max(X.shape[1], 1))))
     some = X[:: -(-len(X) // size)].astype(np.float64)
-    means = some.mean(axis=0) * fit_intercept
+    share = np.full(len(some), 1 / len(some))
+    means = (share @ some) * fit_intercept
     some -= means
-    return means, np.einsum("ij,ij->j", some, some) / len(some)
+    some *= some
+    return means, share @ some
 
 
 def _vary(means, variances):

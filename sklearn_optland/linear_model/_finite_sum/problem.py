@@ -39,6 +39,14 @@ def gram_of(source, h):
     return lower + np.tril(lower, -1).T
 
 
+def without_intercept(gram, fit_intercept):
+    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
+    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
+    if fit_intercept:
+        H -= np.outer(sums, sums / total)
+    return H, sums, total
+
+
 def refuse_overflow(squares):
     """Raise an error if sums of squares of X are not finite."""
     if not np.isfinite(squares).all():
