@@ -13,9 +13,9 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     chosen_columns,
     count_chosen,
     descend_columns,
-    descend_gram,
     scaled_columns,
 )
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import descend_gram
 
 pytestmark = pytest.mark.kernels
 

@@ -213,7 +213,7 @@ class FiniteSum:
 
     def at_intercept(self, pulls):
         """Return what the intercept feels of the pulls at W, and its second derivative."""
-        h = self.loss.curvatures(self.y, pulls)
+        h = scalar_losses.curvatures(self.loss, self.y, pulls)
         return np.array([self.c @ pulls]), np.array([[self.c @ h]])
 
     def losses_gap(self, scores, theta):
