@@ -39,11 +39,15 @@ class Coordinates:
 
     def from_user(self, W):
         """Parameters of the problem for those of the user, the intercept last."""
+        if self is USERS_OWN:
+            return W.copy()
         w = W[:-1]
         return self._joined((w.T * self.unit).T, (W[-1] - self.target) + self._at_origin(w))
 
     def to_user(self, W, dtype=np.float64):
         """Parameters of the user for those of the problem, rounded to a type."""
+        if self is USERS_OWN:
+            return W.astype(dtype)
         w = (W[:-1].T / self.unit).T.astype(dtype)
         return self._joined(w, W[-1] - self._at_origin(w) + self.target).astype(dtype)
 

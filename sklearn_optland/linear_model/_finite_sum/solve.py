@@ -304,6 +304,8 @@ def _start_of(problem, W):
 
 def _cost_of_rounding(problem, W, of_user):
     """What the user's intercept, which may be far larger, loses of the best one: a square."""
+    if problem.coordinates is USERS_OWN:
+        return 0.0
     moved = problem.coordinates.from_user(of_user)[-1] - W[-1]
     return problem.curvature * float(np.max(moved**2))
 
