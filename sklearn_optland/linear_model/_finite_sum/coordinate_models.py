@@ -29,6 +29,8 @@ ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
 # share of l1, as strong rules have it.
 ALL_GRAM_COLUMNS, NEAR = 100, 0.9
+# Values that are transposed at a time: rows in the cache, for which columns far apart are read.
+TRANSPOSED = 1 << 15
 # Epochs while violators are left out; those before the first solution on the support, and how many
 # times these a model may have; the most products of a solution.
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
@@ -297,7 +299,13 @@ class DenseColumns:
 
     def scaled(self, chosen, roots, s):
         """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
-        A = np.multiply(self.X.T[chosen], roots, order="C")
+        A = np.empty((len(chosen), len(roots)))
+        is_all = len(chosen) == self.X.shape[1]
+        size = -(-TRANSPOSED // max(len(chosen), 1))
+        for first in range(0, len(roots), size):
+            part = slice(first, first + size)
+            rows = self.X[part] if is_all else self.X[part, chosen]
+            np.multiply(rows.T, roots[part], out=A[:, part])
         return A, A @ s, np.einsum("ij,ij->i", A, A)
 
 

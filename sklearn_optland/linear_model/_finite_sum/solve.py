@@ -282,6 +282,7 @@ def solve(
         history = drive(_steps(descents))
         for descent in descents:
             descent.keep_as(dtype)
+            descent.solver.release()
     return Bunch(
         parameters=[descent.parameters for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
