@@ -25,6 +25,8 @@ cdef Py_ssize_t EPOCHS = 10, MAX_EPOCHS = 30
 cdef double FACTOR_RATE = 0.1
 # Of a matrix' diagonal: keeps its factor definite.
 cdef double RIDGE = 1e-13
+# Of a column's square: what is left of it beside others that it is no combination of.
+cdef double INDEPENDENT = 1e-12
 cdef double EPS = 2.0 ** -52, TINY = 1e-300
 # Of a path. Of the tolerance: the gap that a model may leave at first; and how often less is tried.
 cdef double GAP = 0.3
@@ -103,7 +105,7 @@ cdef Py_ssize_t support_of(Model q) noexcept nogil:
 cdef double step_on(Model q, Penalty p, Py_ssize_t k, bint has_signs) noexcept nogil:
     """Go towards the minimum on k coordinates, as far as their signs hold; the share of the way.
 
-    -1 if there is no Cholesky factor.
+    -1 if there is no Cholesky factor, or with signs one of columns that are not independent.
     """
     cdef Py_ssize_t i, j
     cdef int size = <int>k, one = 1, info = 0
@@ -121,6 +123,10 @@ cdef double step_on(Model q, Penalty p, Py_ssize_t k, bint has_signs) noexcept n
     dpotrf(b"U", &size, q.factor, &size, &info)
     if info != 0:
         return -1
+    for i in range(k if has_signs else 0):
+        j = q.support[i]
+        if not q.factor[i * k + i] ** 2 > INDEPENDENT * (q.H[j * q.d + j] + p.l2):
+            return -1
     dpotrs(b"U", &size, &one, q.factor, &size, q.step, &size, &info)
     if has_signs:
         for i in range(k):

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     ALL_COLUMNS,
-    FIRST_SET,
     EPOCHS,
+    FIRST_SET,
     GramModel,
     Models,
     QuadraticModel,

@@ -16,7 +16,6 @@ import numpy as np
 from sklearn_optland._loss.linear_passes_fast cimport add_gradient, add_gram, scores
 from sklearn_optland._loss.scalar_losses_fast cimport (
     Loss,
-    LossKind,
     as_loss,
     loss_curvature,
     loss_fenchel_gap,
@@ -74,7 +73,9 @@ cdef void all_scores(Rows rows, const double[:, ::1] W, double* z) noexcept nogi
         start += rows.block_size
 
 
-cdef void felt(Rows rows, Problem q, const double* theta, double* r, double[:, ::1] v) noexcept nogil:
+cdef void felt(
+    Rows rows, Problem q, const double* theta, double* r, double[:, ::1] v
+) noexcept nogil:
     """v = [X 1]'c theta."""
     cdef Py_ssize_t start = 0, i
     for i in range(q.n):
@@ -114,7 +115,7 @@ cdef bint take_best_intercept(Problem q, Work k, double[:, ::1] W) noexcept nogi
             low = shift
         else:
             high = shift
-        new = shift + imbalance / bent if bent > 0 else INFINITY
+        new = shift + imbalance / (bent if bent > 0 else q.curvature)
         if not low < new < high or fabs(new) == INFINITY:
             new = 0.5 * (low + high)
         if not low < new < high or fabs(new) == INFINITY:
@@ -126,7 +127,7 @@ cdef bint take_best_intercept(Problem q, Work k, double[:, ::1] W) noexcept nogi
     return arrived
 
 
-cdef double fill_curvatures(Problem q, Work k, bint is_far) noexcept nogil:
+cdef void fill_curvatures(Problem q, Work k, bint is_far) noexcept nogil:
     """r = c h. Far away the models of `newton.curvatures`, which hold rows on flat parts."""
     cdef Py_ssize_t i
     cdef double h
