@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from linear_model.finite_sum_steps import soft
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,9 +13,9 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     chosen_columns,
     count_chosen,
     descend_columns,
-    descend_gram,
     scaled_columns,
 )
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import descend_gram, minimize_gram
 
 pytestmark = pytest.mark.kernels
 
@@ -123,6 +123,27 @@ def test_the_end_fulfils_the_conditions_of_the_optimum(storage, seed, has_interc
     assert_allclose(pull[w != 0], l1 * np.sign(w[w != 0]), atol=1e-8)
     assert (pull[w == 0] <= l1 + 1e-8).all()
     assert (pull[w == 0] >= -l1 - 1e-8).all() or positive
+    assert (w >= 0).all() or not positive
+
+
+@given(
+    seed=seeds,
+    has_intercept=st.booleans(),
+    penalty=strengths,
+    shape=st.sampled_from([(15, 6), (4, 8)]),
+)
+def test_solutions_on_the_support_end_at_the_same_minimum(seed, has_intercept, penalty, shape):
+    l1, l2, positive = penalty
+    assume(l2 or shape[0] > shape[1])  # a singular matrix alone holds nothing
+    model = Model(seed, has_intercept, *shape)
+    w, slow = model.start(positive), model.start(positive)
+    w[np.diag(model.H) <= 0] = slow[np.diag(model.H) <= 0] = 0.0
+    w0, v = w.copy(), model.v.copy()
+    minimize_gram(model.H, v, w, *penalty, 0.0, 0.0, 1e-9)
+    assert_allclose(v, model.v - model.H @ (w - w0), atol=1e-8)
+    model.descend("gram", slow, *penalty, 1e-11, 100_000)
+    least = model.value(slow, w0, l1, l2)
+    assert model.value(w, w0, l1, l2) <= least + 1e-6 * (1 + abs(least))
     assert (w >= 0).all() or not positive
 
 

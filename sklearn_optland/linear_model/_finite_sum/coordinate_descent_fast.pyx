@@ -11,7 +11,6 @@ end. A violation is (H_jj + l2) |step|.
     count_chosen, chosen_columns
                       columns of X from its rows
     scaled_columns    rows of A from columns of X
-    descend_gram      H as a matrix; a step that moves costs a row of it
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
@@ -27,17 +26,9 @@ from cython cimport floating
 from libc.math cimport fabs
 from scipy.linalg.cython_blas cimport daxpy, ddot
 
-from sklearn_optland._loss.penalties cimport penalty_prox
+from sklearn_optland._loss.penalties cimport coordinate_step
 from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot
 from sklearn_optland._rows.rows cimport RowPointers, Rows
-
-cdef inline double coordinate_step(
-    double w, double pull, double curvature, double l1, double l2, bint positive
-) noexcept nogil:
-    """What takes w to the minimum in its coordinate; 0 if nothing there bends."""
-    if curvature + l2 <= 0:
-        return 0
-    return penalty_prox(curvature * w + pull, l1, positive) / (curvature + l2) - w
 
 
 def count_chosen(const int[::1] indices, const int[::1] place, long long[::1] counts):
@@ -102,43 +93,6 @@ def scaled_columns(
                 square += value * value
                 at += 1
             sums[j], squares[j] = total, square
-
-
-def descend_gram(
-    const double[:, ::1] H,
-    double[::1] v,  # IN / OUT: v - H (w - w0)
-    double[::1] w,  # IN / OUT
-    double l1,
-    double l2,
-    bint positive,
-    double tol,
-    Py_ssize_t max_epochs,
-):
-    """Descend with H as a matrix; returns the epochs."""
-    cdef Py_ssize_t d = w.shape[0], epoch = 0, j
-    cdef int size = <int>d, one = 1
-    cdef double step, worst = 0
-    cdef bint over_all = True
-    with nogil:
-        while epoch < max_epochs:
-            epoch += 1
-            worst = 0
-            for j in range(d):
-                if not over_all and w[j] == 0:
-                    continue
-                step = coordinate_step(w[j], v[j], H[j, j], l1, l2, positive)
-                if step != 0:
-                    w[j] += step
-                    worst = max(worst, (H[j, j] + l2) * fabs(step))
-                    step = -step
-                    daxpy(&size, &step, <double*>&H[j, 0], &one, &v[0], &one)
-            if worst <= tol:
-                if over_all:
-                    break
-                over_all = True
-            else:
-                over_all = False
-    return epoch
 
 
 def descend_columns(

@@ -15,10 +15,10 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     chosen_columns,
     count_chosen,
     descend_columns,
-    descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.problem import inverse_of, refuse_overflow
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import minimize_gram
+from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow, without_intercept
 
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
 # each fit that uses it, and up to this number.
@@ -29,13 +29,13 @@ ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
 # share of l1, as strong rules have it.
 ALL_GRAM_COLUMNS, NEAR = 100, 0.9
+# Values that are transposed at a time: rows in the cache, for which columns far apart are read.
+TRANSPOSED = 1 << 15
 # Epochs while violators are left out; those before the first solution on the support, and how many
 # times these a model may have; the most products of a solution.
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
-# Epochs of a whole fit, in passes over the data.
-MAX_SPENT = 3000
-# Products in the time that a solution on a small support takes at least.
-SOLUTION = 100_000
+# Epochs of a whole fit, in passes over the data, small data as if they had so many values.
+MAX_SPENT, SMALL = 3000, 20_000
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
@@ -63,7 +63,7 @@ class Models:
         self.is_exact = problem.loss.is_square  # one model, that of all points
         n_values = problem.k * problem.n_samples * problem.source.n_values
         self.spent = 0  # values that epochs have visited
-        self.most = MAX_SPENT * max(n_values, SOLUTION / 5)
+        self.most = MAX_SPENT * max(n_values, SMALL)
 
     def __call__(self, point, h):
         """Return the direction to about the minimum of the model, and the scores that it adds.
@@ -91,7 +91,7 @@ class Models:
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
-            epochs = minimize(model, penalty, gap, felt, least)
+            epochs = model.minimize(penalty, gap, felt, least)
         else:
             terms = penalty.l1, penalty.l2, penalty.positive
             epochs = model.descend(*terms, least, FIRST_EPOCHS)
@@ -104,38 +104,6 @@ class Models:
         return direction, model.scores(step, direction)
 
 
-def minimize(model, penalty, gap, felt, least):
-    """Minimise a model until what violates its optimality costs no more than a gap.
-
-    Parameters
-    ----------
-    model : QuadraticModel
-    penalty : ElasticNet
-    gap : float
-    felt : float
-        What a violation is multiplied with in the gap, at least.
-    least : float
-        A violation that may be left in any case.
-
-    Returns
-    -------
-    epochs : int
-        What it took, a product with H as two.
-    """
-    epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
-    spent = 0
-    while spent < MAX_EPOCHS * model.epochs:
-        tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
-        done = model.descend(*terms, tol, epochs)
-        spent += done
-        if done < epochs:
-            break
-        n_products, is_whole = model.step_on_support(penalty, tol)
-        spent += 2 * n_products
-        epochs = model.epochs if is_whole else 2 * epochs
-    return spent
-
-
 def violation_felt(w, violations, is_outward):
     """The largest violation outward, which scales the dual point; or inward the support's mean."""
     outward = np.max(violations, where=is_outward, initial=0.0)
@@ -146,14 +114,6 @@ def violation_of_gap(gap, felt, penalty, w):
     """A violation of the optimality of all coefficients that costs about this gap."""
     of_l1 = gap / max(np.abs(w).sum(), felt, TINY) if w.any() else 0.0
     return max(of_l1, np.sqrt(2 * penalty.l2 * gap / max(np.count_nonzero(w), 1)))
-
-
-def without_intercept(gram, fit_intercept):
-    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
-    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
-    if fit_intercept:
-        H -= np.outer(sums, sums / total)
-    return H, sums, total
 
 
 def solve_on_support(product, rhs, scale, tol):
@@ -215,6 +175,36 @@ class GramModels(Models):
 class QuadraticModel:
     """A model at its current w."""
 
+    def minimize(self, penalty, gap, felt, least):
+        """Minimise until what violates the model's optimality costs no more than a gap.
+
+        Parameters
+        ----------
+        penalty : ElasticNet
+        gap : float
+        felt : float
+            What a violation is multiplied with in the gap, at least.
+        least : float
+            A violation that may be left in any case.
+
+        Returns
+        -------
+        epochs : int
+            What it took, a product with H as two.
+        """
+        epochs, terms = self.epochs, (penalty.l1, penalty.l2, penalty.positive)
+        spent = 0
+        while spent < MAX_EPOCHS * self.epochs:
+            tol = max(least, violation_of_gap(gap, felt, penalty, self.w))
+            done = self.descend(*terms, tol, epochs)
+            spent += done
+            if done < epochs:
+                break
+            n_products, is_whole = self.step_on_support(penalty, tol)
+            spent += 2 * n_products
+            epochs = self.epochs if is_whole else 2 * epochs
+        return spent
+
     def step_on_support(self, penalty, tol):
         """Go to the minimum on the support, or as far as the signs hold.
 
@@ -246,28 +236,13 @@ class GramModel(QuadraticModel):
         self.v = -self.sums * self.b - gradient[chosen]
         self.n_values = self.H.size
 
-    @property
-    def epochs(self):
-        """As many as take the time of a solution on the support."""
-        solution = max(SOLUTION, np.count_nonzero(self.w) ** 3 // 3)
-        return max(EPOCHS, solution // max(self.H.size, 1))
-
     def lean(self, tilt):
         """Add to the pulls."""
         self.v += tilt
 
-    def descend(self, *settings):
-        return descend_gram(self.H, self.v, self.w, *settings)
-
-    def solve(self, chosen, penalty, signs, tol):
-        H = self.H[np.ix_(chosen, chosen)]
-        np.einsum("ii->i", H)[:] += penalty.l2
-        rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
-        return inverse_of(H)(rhs), 0
-
-    def move(self, chosen, step):
-        self.w[chosen] += step
-        self.v -= step @ self.H[chosen]
+    def minimize(self, penalty, *settings):
+        terms = penalty.l1, penalty.l2, penalty.positive
+        return minimize_gram(self.H, self.v, self.w, *terms, *settings)
 
     def intercept(self, step):
         return self.b - self.sums @ step / self.total
@@ -324,7 +299,13 @@ class DenseColumns:
 
     def scaled(self, chosen, roots, s):
         """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
-        A = np.multiply(self.X.T[chosen], roots, order="C")
+        A = np.empty((len(chosen), len(roots)))
+        is_all = len(chosen) == self.X.shape[1]
+        size = -(-TRANSPOSED // max(len(chosen), 1))
+        for first in range(0, len(roots), size):
+            part = slice(first, first + size)
+            rows = self.X[part] if is_all else self.X[part, chosen]
+            np.multiply(rows.T, roots[part], out=A[:, part])
         return A, A @ s, np.einsum("ij,ij->i", A, A)
 
 

@@ -40,6 +40,14 @@ def gram_of(source, h):
     return lower + np.tril(lower, -1).T
 
 
+def without_intercept(gram, fit_intercept):
+    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
+    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
+    if fit_intercept:
+        H -= np.outer(sums, sums / total)
+    return H, sums, total
+
+
 def refuse_overflow(squares):
     """Raise an error if sums of squares of X are not finite."""
     if not np.isfinite(squares).all():
@@ -206,7 +214,7 @@ class FiniteSum:
 
     def at_intercept(self, pulls):
         """Return what the intercept feels of the pulls at W, and its second derivative."""
-        h = self.loss.curvatures(self.y, pulls)
+        h = scalar_losses.curvatures(self.loss, self.y, pulls)
         return np.array([self.c @ pulls]), np.array([[self.c @ h]])
 
     def losses_gap(self, scores, theta):
