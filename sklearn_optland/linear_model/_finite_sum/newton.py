@@ -117,7 +117,8 @@ def step_length(problem, point, direction, added, slope, rounding):
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)
         rise = loss + penalty.value(w + t * v) - point.objective
-        return rise, penalty.slope(w + t * v, v) - problem.gain(pulls, added)
+        # from the left: a coefficient that has just come to zero does not go on
+        return rise, -penalty.slope(w + t * v, -v) - problem.gain(pulls, added)
 
     rise, end = along(1.0)
     if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
