@@ -15,6 +15,8 @@ end. A violation is (H_jj + l2) |step|.
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
+    columns_felt, columns_changes
+                      products with some rows of A
     softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
                       several scores a row, whose curvatures are c (diag p - p p'). A coordinate is
                       a column for one class a; with z the change of the scores, its pull is
@@ -198,6 +200,40 @@ def descend_columns(
             else:
                 over_all = False
     return epoch
+
+
+def columns_felt(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] u,
+    double[::1] out,  # OUT
+):
+    """A u, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            out[t] = row_dot(a, index, length, &u[0], 1)
+
+
+def columns_changes(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] step,
+    double[::1] out,  # IN / OUT
+):
+    """out += A' step, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            row_add(a, index, length, step[t], &out[0])
 
 
 cdef inline double softmax_pull(

@@ -7,12 +7,13 @@ minimum there, or as far as the signs hold.
 """
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
-from sklearn_optland._rows.rows import as_rows, with_single_entries
+from sklearn_optland._rows.rows import CSRRows, DenseRows, with_single_entries
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     chosen_columns,
+    columns_changes,
+    columns_felt,
     count_chosen,
     descend_columns,
     descend_gram,
@@ -43,6 +44,10 @@ LEAST, MOST = 0.01, 0.1
 SOLVED = 0.1
 # Of the tolerance: the gap that a model may leave.
 GAP = 0.2
+CLOSE = 1e-2
+OUTSIDE = 0.9
+FINE = 0.01
+AFTER = 2
 TINY = 1e-300
 
 
@@ -72,7 +77,7 @@ class Models:
         """
         problem, penalty = self.problem, self.problem.penalty
         if self.spent > self.most:
-            return np.zeros_like(point.W), np.zeros_like(point.scores)
+            return np.zeros_like(point.W), np.zeros_like(point.scores), None
         w0, pulls = point.W[:-1].ravel(), -point.gradient[:-1].ravel()
         nearest = penalty.subgradient(w0, pulls)
         violations = np.abs(pulls - nearest)
@@ -84,24 +89,44 @@ class Models:
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
         least = 0.0 if is_last else share * worst
+        # of a penalty that is not convex the certificate is no gap
+        gap = GAP * self.tol * point.objective if is_all and penalty.is_convex else 0.0
+        epochs, dual = 0, None
         if is_all or self.solves_sets:
-            # of a penalty that is not convex the certificate is no gap
-            is_gap = is_all and penalty.is_convex
-            gap = GAP * self.tol * point.objective if is_gap else 0.0
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
-            epochs = minimize(model, penalty, gap, felt, least)
+            epochs += minimize(model, penalty, gap, felt, least)
+            direction, added = self.step(model, w0, chosen)
+            if gap and not is_last:
+                slope = penalty.rise(w0, direction[:-1].ravel()) - np.vdot(pulls, direction[:-1])
+                if -slope <= CLOSE * point.objective:
+                    dual = self.dual(point, h, added)
+                    if problem.losses_gap(point.scores + added, dual) <= gap:
+                        epochs += minimize(model, penalty, gap, felt, 0.0)
+                        direction, added = self.step(model, w0, chosen)
+                        dual = self.dual(point, h, added)
+                    else:
+                        dual = None
         else:
             terms = penalty.l1, penalty.l2, penalty.positive
-            epochs = model.descend(*terms, least, FIRST_EPOCHS)
+            epochs += model.descend(*terms, least, FIRST_EPOCHS)
+            direction, added = self.step(model, w0, chosen)
         self.spent += epochs * model.n_values
-        direction = np.zeros_like(point.W)
-        step = model.w - w0[chosen]
+        return direction, added, dual
+
+    def step(self, model, w0, chosen):
+        """The direction to where a model is, and the scores that it adds."""
+        problem = self.problem
+        direction, step = problem.zeros(), model.w - w0[chosen]
         direction[:-1].reshape(-1)[chosen] = step
         if problem.fit_intercept:
             direction[-1] = model.intercept(step)
         return direction, model.scores(step, direction)
+
+    def dual(self, point, h, added):
+        """The pulls at the end of the model."""
+        return point.pulls - h * added
 
 
 def minimize(model, penalty, gap, felt, least):
@@ -123,16 +148,17 @@ def minimize(model, penalty, gap, felt, least):
         What it took, a product with H as two.
     """
     epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
-    spent = 0
+    spent, share = 0, SOLVED
     while spent < MAX_EPOCHS * model.epochs:
         tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
         done = model.descend(*terms, tol, epochs)
         spent += done
         if done < epochs:
             break
-        n_products, is_whole = model.step_on_support(penalty, tol)
+        n_products, is_whole = model.step_on_support(penalty, tol, share)
         spent += 2 * n_products
-        epochs = model.epochs if is_whole else 2 * epochs
+        epochs = AFTER if is_whole else 2 * max(epochs, model.epochs)
+        share = FINE if is_whole else SOLVED
     return spent
 
 
@@ -156,7 +182,7 @@ def without_intercept(gram, fit_intercept):
     return H, sums, total
 
 
-def solve_on_support(product, rhs, scale, tol):
+def solve_on_support(product, rhs, scale, tol, share):
     """Solve H step = rhs for the coefficients in use by conjugate gradients, and count products.
 
     Parameters
@@ -173,7 +199,7 @@ def solve_on_support(product, rhs, scale, tol):
     step : ndarray
     n_products : int
     """
-    enough, n_products = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0)), 0
+    enough, n_products = max(0.5 * tol, share * np.abs(rhs).max(initial=0.0)), 0
 
     def counted(p):
         nonlocal n_products
@@ -215,7 +241,7 @@ class GramModels(Models):
 class QuadraticModel:
     """A model at its current w."""
 
-    def step_on_support(self, penalty, tol):
+    def step_on_support(self, penalty, tol, share):
         """Go to the minimum on the support, or as far as the signs hold.
 
         Returns
@@ -227,7 +253,7 @@ class QuadraticModel:
         """
         chosen = np.flatnonzero(self.w)
         w, signs = self.w[chosen], np.sign(self.w[chosen])
-        step, n_products = self.solve(chosen, penalty, signs, tol)
+        step, n_products = self.solve(chosen, penalty, signs, tol, share)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.where(step * signs < 0, -w / step, np.inf)
         length = min(1.0, ends.min(initial=1.0))
@@ -259,7 +285,7 @@ class GramModel(QuadraticModel):
     def descend(self, *settings):
         return descend_gram(self.H, self.v, self.w, *settings)
 
-    def solve(self, chosen, penalty, signs, tol):
+    def solve(self, chosen, penalty, signs, tol, share):
         H = self.H[np.ix_(chosen, chosen)]
         np.einsum("ii->i", H)[:] += penalty.l2
         rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
@@ -293,10 +319,11 @@ class WorkingSetModels(Models):
         if len(w) <= ALL_COLUMNS:
             return np.arange(len(w)), True
         size = max(self.first_set, GROWTH * np.count_nonzero(w))
-        candidates = np.flatnonzero((violations > 0) | (w != 0))
+        sizes = pulls if self.problem.penalty.positive else np.abs(pulls)
+        candidates = np.flatnonzero((w != 0) | (sizes >= OUTSIDE * self.problem.penalty.l1))
         if len(candidates) <= size:
             return candidates, True
-        rank = np.where(w != 0, np.inf, violations)[candidates]
+        rank = np.where(w != 0, np.inf, sizes)[candidates]
         return np.sort(candidates[np.argpartition(-rank, size)[:size]]), False
 
     def model(self, point, h, chosen):
@@ -307,7 +334,8 @@ class WorkingSetModels(Models):
             s = roots / length if problem.fit_intercept else np.zeros_like(roots)
             A, sums, squares = self.columns.scaled(chosen, roots, s)
             refuse_overflow(squares)
-            self.made = chosen, A, as_rows(A), s, sums, squares - sums**2, roots, length
+            values = self.columns.n_values(chosen)
+            self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
         return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
 
 
@@ -322,10 +350,13 @@ class DenseColumns:
     def __init__(self, X):
         self.X = X
 
+    def n_values(self, chosen):
+        return len(self.X) * len(chosen)
+
     def scaled(self, chosen, roots, s):
         """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
         A = np.multiply(self.X.T[chosen], roots, order="C")
-        return A, A @ s, np.einsum("ij,ij->i", A, A)
+        return DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
 
 
 class SparseColumns:
@@ -345,6 +376,11 @@ class SparseColumns:
         self.place = np.full(source.n_columns, -1, dtype=np.int32)
         self._collect(np.empty(0, dtype=int))
 
+    def n_values(self, chosen):
+        """The entries of columns that have been collected."""
+        places = self.place[chosen]
+        return int((self.ends[places] - self.begins[places]).sum())
+
     def scaled(self, chosen, roots, s):
         """The same as of `DenseColumns`."""
         if (self.place[chosen] < 0).any():
@@ -357,9 +393,7 @@ class SparseColumns:
             *(self.values, self.rows, self.begins, self.ends, places, roots, s),
             *(indptr, values, rows, sums, squares),
         )
-        A = sparse.csr_matrix((values, rows, indptr), shape=(len(chosen), len(roots)))
-        A.has_canonical_format = True
-        return A, sums, squares
+        return CSRRows(values, rows, indptr, len(roots)), sums, squares
 
     def _collect(self, chosen):
         self.place[:] = -1
@@ -383,34 +417,45 @@ class ColumnsModel(QuadraticModel):
     epochs = EPOCHS
 
     def __init__(self, made, u):
-        self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made
-        self.u, self.n_values = u, self.A.size
+        self.A, self.n_values, self.s, self.sums, self.squares, self.roots, self.length = made
+        self.u = u
 
     def lean(self, tilt):
         self.tilt = tilt
 
     def descend(self, *settings):
         return descend_columns(
-            *(self.rows, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
+            *(self.A, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
         )
 
-    def solve(self, chosen, penalty, signs, tol):
-        A, sums = self.A[chosen], self.sums[chosen]
-        rhs = A @ self.u - sums * (self.s @ self.u) + self.tilt[chosen]
-        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+    def solve(self, chosen, penalty, signs, tol, share):
+        sums = self.sums[chosen]
+
+        def felt(u):
+            out = np.empty(len(chosen))
+            columns_felt(self.A, chosen, u, out)
+            return out
 
         def product(p):
-            return A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p
+            return felt(self._changes(chosen, p)) - sums * (sums @ p) + penalty.l2 * p
 
-        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol)
+        rhs = felt(self.u) - sums * (self.s @ self.u) + self.tilt[chosen]
+        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol, share)
 
     def move(self, chosen, step):
         self.w[chosen] += step
-        self.u -= self.A[chosen].T @ step
+        columns_changes(self.A, chosen, -step, self.u)
 
     def intercept(self, step):
         return (self.s @ self.u) / self.length
 
     def scores(self, step, direction):
         moved = np.flatnonzero(step)
-        return (self.A[moved].T @ step[moved]) / self.roots + direction[-1]
+        return self._changes(moved, step[moved]) / self.roots + direction[-1]
+
+    def _changes(self, chosen, step):
+        """Changes of the scores times the roots of the rows."""
+        out = np.zeros_like(self.u)
+        columns_changes(self.A, chosen, step, out)
+        return out

@@ -54,7 +54,7 @@ class GramPath(GramModel):
         for _ in range(MAX_TRIALS):
             if penalty.is_quadratic:
                 chosen = np.arange(len(self.w))
-                self.move(chosen, self.solve(chosen, penalty, 0.0, 0.0)[0])
+                self.move(chosen, self.solve(chosen, penalty, 0.0, 0.0, 0.0)[0])
             else:
                 minimize(self, penalty, gap, 0.0, 0.0)
             point = self.point(penalty)

@@ -80,7 +80,7 @@ def proximal_newton(problem, point, minimize):
     while True:
         if point.gradient is None:
             point.gradient = -problem.pull(point.pulls)
-        direction, added = minimize(point, curvatures(problem, point, is_far))
+        direction, added, dual = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
         slope = penalty.rise(w, v) - problem.gain(point.pulls, added)
@@ -96,7 +96,7 @@ def proximal_newton(problem, point, minimize):
         before = point
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
-        point = problem.evaluate(W, scores=scores)
+        point = problem.evaluate(W, dual if size == 1 else None, scores)
         is_far = point.objective < FAR * before.objective or size < SHORT
         yield point
         if is_blind and not point.certificate < 0.5 * before.certificate:
@@ -173,7 +173,7 @@ def newton_direction(problem, point, h):
     gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
     direction = -penalized_inverse(problem, problem.hessian(h))(gradient)
-    return direction, problem.scores(direction)
+    return direction, problem.scores(direction), None
 
 
 def penalized_inverse(problem, H):
