@@ -8,8 +8,6 @@ Each step minimises in one coordinate. Epochs go over the coordinates that are n
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
 end. A violation is (H_jj + l2) |step|.
 
-    count_chosen, chosen_columns
-                      columns of X from its rows
     scaled_columns    rows of A from columns of X
     descend_gram      H as a matrix; a step that moves costs a row of it
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
@@ -42,46 +40,11 @@ cdef inline double coordinate_step(
     return penalty_prox(curvature * w + pull, l1, positive) / (curvature + l2) - w
 
 
-def count_chosen(const int[::1] indices, const int[::1] place, long long[::1] counts):
-    """Count the entries of a CSR matrix in chosen columns, whose place is not -1."""
-    cdef Py_ssize_t p
-    cdef int at
-    with nogil:
-        for p in range(indices.shape[0]):
-            at = place[indices[p]]
-            if at >= 0:
-                counts[at] += 1
-
-
-def chosen_columns(
-    const floating[::1] values,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const int[::1] place,
-    long long[::1] ends,  # IN / OUT: where each column begins, then where it ends
-    double[::1] out,  # OUT
-    int[::1] out_rows,  # OUT
-):
-    """Collect the entries of a CSR matrix in chosen columns, column by column."""
-    cdef Py_ssize_t i
-    cdef long long p, target
-    cdef int at
-    with nogil:
-        for i in range(indptr.shape[0] - 1):
-            for p in range(indptr[i], indptr[i + 1]):
-                at = place[indices[p]]
-                if at >= 0:
-                    target = ends[at]
-                    out[target], out_rows[target] = values[p], i
-                    ends[at] = target + 1
-
-
 def scaled_columns(
-    const double[::1] values,
+    const floating[::1] values,
     const int[::1] rows,
-    const long long[::1] begins,
-    const long long[::1] ends,
-    const int[::1] places,
+    const long long[::1] indptr,
+    const long long[::1] chosen,
     const double[::1] roots,
     const double[::1] s,
     const long long[::1] out_indptr,
@@ -95,9 +58,9 @@ def scaled_columns(
     cdef long long p, at
     cdef double value, total, square
     with nogil:
-        for j in range(places.shape[0]):
+        for j in range(chosen.shape[0]):
             at, total, square = out_indptr[j], 0, 0
-            for p in range(begins[places[j]], ends[places[j]]):
+            for p in range(indptr[chosen[j]], indptr[chosen[j] + 1]):
                 value = values[p] * roots[rows[p]]
                 out[at], out_rows[at] = value, rows[p]
                 total += value * s[rows[p]]

@@ -11,10 +11,8 @@ import numpy as np
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._rows.rows import CSRRows, DenseRows, with_single_entries
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
-    chosen_columns,
     columns_changes,
     columns_felt,
-    count_chosen,
     descend_columns,
     descend_gram,
     scaled_columns,
@@ -45,8 +43,8 @@ SOLVED = 0.1
 # Of the tolerance: the gap that a model may leave.
 GAP = 0.2
 CLOSE = 1e-2
-OUTSIDE = 0.9
-FINE = 0.01
+OUTSIDE = 0.97
+FINE = 0.001
 AFTER = 2
 TINY = 1e-300
 
@@ -313,7 +311,7 @@ class WorkingSetModels(Models):
     def __init__(self, problem, tol):
         super().__init__(problem, tol)
         source = problem.source
-        self.columns = SparseColumns(source) if source.is_sparse else DenseColumns(source.X)
+        self.columns = SparseColumns(source.X) if source.is_sparse else DenseColumns(source.X)
 
     def choose(self, w, pulls, violations):
         if len(w) <= ALL_COLUMNS:
@@ -360,55 +358,31 @@ class DenseColumns:
 
 
 class SparseColumns:
-    """Columns of a CSR matrix, collected when they are first asked for.
-
-    Of a few columns a search through all rows costs a fraction of the conversion of the matrix.
+    """Columns of a CSR matrix, of which there is a copy by columns.
 
     Parameters
     ----------
-    source : ArraySource
+    X : CSR matrix or array
     """
 
-    def __init__(self, source):
-        self.X = with_single_entries(source.X)
-        self.indices = self.X.indices.astype(np.int32, copy=False)
-        self.indptr = self.X.indptr.astype(np.int64, copy=False)
-        self.place = np.full(source.n_columns, -1, dtype=np.int32)
-        self._collect(np.empty(0, dtype=int))
+    def __init__(self, X):
+        X = with_single_entries(X).tocsc()
+        self.values, self.rows = X.data, X.indices.astype(np.int32, copy=False)
+        self.indptr = X.indptr.astype(np.int64, copy=False)
 
     def n_values(self, chosen):
-        """The entries of columns that have been collected."""
-        places = self.place[chosen]
-        return int((self.ends[places] - self.begins[places]).sum())
+        return int((self.indptr[chosen + 1] - self.indptr[chosen]).sum())
 
     def scaled(self, chosen, roots, s):
         """The same as of `DenseColumns`."""
-        if (self.place[chosen] < 0).any():
-            self._collect(chosen)
-        places = self.place[chosen]
-        indptr = np.append(0, np.cumsum(self.ends[places] - self.begins[places]))
+        indptr = np.append(0, np.cumsum(self.indptr[chosen + 1] - self.indptr[chosen]))
         values, rows = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=np.int32)
         sums, squares = np.empty((2, len(chosen)))
         scaled_columns(
-            *(self.values, self.rows, self.begins, self.ends, places, roots, s),
+            *(self.values, self.rows, self.indptr, chosen, roots, s),
             *(indptr, values, rows, sums, squares),
         )
         return CSRRows(values, rows, indptr, len(roots)), sums, squares
-
-    def _collect(self, chosen):
-        self.place[:] = -1
-        self.place[chosen] = np.arange(len(chosen))
-        counts = np.zeros(len(chosen), dtype=np.int64)
-        count_chosen(self.indices, self.place, counts)
-        self.ends = np.cumsum(counts)
-        self.begins = self.ends - counts
-        self.values = np.empty(counts.sum())
-        self.rows = np.empty(counts.sum(), dtype=np.int32)
-        self.ends = self.begins.copy()
-        chosen_columns(
-            *(self.X.data, self.indices, self.indptr, self.place),
-            *(self.ends, self.values, self.rows),
-        )
 
 
 class ColumnsModel(QuadraticModel):
