@@ -26,8 +26,9 @@ FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 2000
 # support the others are at most.
 ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
-# share of l1, as strong rules have it.
-ALL_GRAM_COLUMNS, NEAR = 100, 0.9
+# share of l1, as strong rules have it. The same of working sets: one column that comes to violate
+# its optimality outside scales the whole dual point.
+ALL_GRAM_COLUMNS, NEAR, NEAR_SET = 100, 0.9, 0.97
 # Epochs while violators are left out; those before the first solution on the support, and how many
 # times these a model may have; the most products of a solution.
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
@@ -38,14 +39,13 @@ SOLUTION = 100_000
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
-# Of the largest violation on the support: what a solution there leaves.
-SOLVED = 0.1
+# Of the largest violation on the support: what a solution there leaves; one after which all signs
+# held, when little but the support's system is left to do.
+SOLVED, FINE = 0.1, 1e-3
+# Epochs after such a solution: one that sees to signs, one that looks at all columns.
+EPOCHS_AFTER = 2
 # Of the tolerance: the gap that a model may leave.
 GAP = 0.2
-CLOSE = 1e-2
-OUTSIDE = 0.97
-FINE = 0.001
-AFTER = 2
 TINY = 1e-300
 
 
@@ -69,9 +69,18 @@ class Models:
         self.most = MAX_SPENT * max(n_values, SOLUTION / 5)
 
     def __call__(self, point, h):
-        """Return the direction to about the minimum of the model, and the scores that it adds.
+        """Go to about the minimum of the model at a point.
 
-        It is 0 when the epochs have become too many: then coordinates are a poor choice.
+        Returns
+        -------
+        direction : ndarray
+            0 when the epochs have become too many: then coordinates are a poor choice.
+        added : ndarray
+            Scores that it adds.
+        dual : ndarray or None
+            The pulls at the minimum, where the model is as good as the objective and was solved to
+            the tolerance of the fit: a better dual point than the pulls that follow, which differ
+            from these in the first order.
         """
         problem, penalty = self.problem, self.problem.penalty
         if self.spent > self.most:
@@ -86,44 +95,39 @@ class Models:
         is_last = self.is_exact and is_all and penalty.is_convex
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
-        least = 0.0 if is_last else share * worst
-        # of a penalty that is not convex the certificate is no gap
-        gap = GAP * self.tol * point.objective if is_all and penalty.is_convex else 0.0
-        epochs, dual = 0, None
+        least, dual = 0.0 if is_last else share * worst, None
         if is_all or self.solves_sets:
+            # of a penalty that is not convex the certificate is no gap
+            is_gap = is_all and penalty.is_convex
+            gap = GAP * self.tol * point.objective if is_gap else 0.0
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
-            epochs += minimize(model, penalty, gap, felt, least)
+            epochs = minimize(model, penalty, gap, felt, least)
             direction, added = self.step(model, w0, chosen)
-            if gap and not is_last:
-                slope = penalty.rise(w0, direction[:-1].ravel()) - np.vdot(pulls, direction[:-1])
-                if -slope <= CLOSE * point.objective:
-                    dual = self.dual(point, h, added)
-                    if problem.losses_gap(point.scores + added, dual) <= gap:
-                        epochs += minimize(model, penalty, gap, felt, 0.0)
-                        direction, added = self.step(model, w0, chosen)
-                        dual = self.dual(point, h, added)
-                    else:
-                        dual = None
+            if is_gap and not is_last:
+                pulls = self.pulls(point, h, added)
+                if problem.losses_gap(point.scores + added, pulls) <= gap:
+                    epochs += minimize(model, penalty, gap, felt, 0.0)
+                    direction, added = self.step(model, w0, chosen)
+                    dual = self.pulls(point, h, added)
         else:
             terms = penalty.l1, penalty.l2, penalty.positive
-            epochs += model.descend(*terms, least, FIRST_EPOCHS)
+            epochs = model.descend(*terms, least, FIRST_EPOCHS)
             direction, added = self.step(model, w0, chosen)
         self.spent += epochs * model.n_values
         return direction, added, dual
 
     def step(self, model, w0, chosen):
         """The direction to where a model is, and the scores that it adds."""
-        problem = self.problem
-        direction, step = problem.zeros(), model.w - w0[chosen]
+        direction, step = self.problem.zeros(), model.w - w0[chosen]
         direction[:-1].reshape(-1)[chosen] = step
-        if problem.fit_intercept:
+        if self.problem.fit_intercept:
             direction[-1] = model.intercept(step)
         return direction, model.scores(step, direction)
 
-    def dual(self, point, h, added):
-        """The pulls at the end of the model."""
+    def pulls(self, point, h, added):
+        """The pulls that the model has where scores have been added."""
         return point.pulls - h * added
 
 
@@ -155,7 +159,7 @@ def minimize(model, penalty, gap, felt, least):
             break
         n_products, is_whole = model.step_on_support(penalty, tol, share)
         spent += 2 * n_products
-        epochs = AFTER if is_whole else 2 * max(epochs, model.epochs)
+        epochs = EPOCHS_AFTER if is_whole else 2 * max(epochs, model.epochs)
         share = FINE if is_whole else SOLVED
     return spent
 
@@ -191,6 +195,8 @@ def solve_on_support(product, rhs, scale, tol, share):
         Scale is about the diagonal of H.
     tol : float
         A violation that the model may leave.
+    share : float
+        Of the largest violation: what the solution may leave in any case.
 
     Returns
     -------
@@ -241,6 +247,12 @@ class QuadraticModel:
 
     def step_on_support(self, penalty, tol, share):
         """Go to the minimum on the support, or as far as the signs hold.
+
+        Parameters
+        ----------
+        penalty : ElasticNet
+        tol, share : float
+            As of `solve_on_support`.
 
         Returns
         -------
@@ -301,7 +313,7 @@ class GramModel(QuadraticModel):
 
 
 class WorkingSetModels(Models):
-    """Models on some columns: the support, and those that violate most.
+    """Models on some columns: the support, and those that pull most.
 
     Columns are copied, times the roots of the rows' curvatures: a row of A each.
     """
@@ -317,8 +329,9 @@ class WorkingSetModels(Models):
         if len(w) <= ALL_COLUMNS:
             return np.arange(len(w)), True
         size = max(self.first_set, GROWTH * np.count_nonzero(w))
-        sizes = pulls if self.problem.penalty.positive else np.abs(pulls)
-        candidates = np.flatnonzero((w != 0) | (sizes >= OUTSIDE * self.problem.penalty.l1))
+        penalty = self.problem.penalty
+        sizes = pulls if penalty.positive else np.abs(pulls)
+        candidates = np.flatnonzero((w != 0) | (sizes >= NEAR_SET * penalty.l1))
         if len(candidates) <= size:
             return candidates, True
         rank = np.where(w != 0, np.inf, sizes)[candidates]

@@ -74,7 +74,8 @@ def proximal_newton(problem, point, minimize):
         The start, with its best intercept.
     minimize : callable
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
-        direction to the minimum of the model and the scores that it adds.
+        direction to the minimum of the model, the scores that it adds, and a dual point for where
+        that ends, or None for the pulls there.
     """
     penalty, is_far = problem.penalty, True
     while True:

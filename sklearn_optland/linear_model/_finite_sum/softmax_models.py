@@ -43,7 +43,7 @@ class SoftmaxModels(WorkingSetModels):
         _, A, n_values = self.made
         return SoftmaxModel(problem, A, n_values, self.roots, P, point.pulls, places, chosen)
 
-    def dual(self, point, P, added):
+    def pulls(self, point, P, added):
         Z = np.ascontiguousarray(added.T)
         softmax_metric(np.ascontiguousarray(P.T), Z)
         return point.pulls - Z.T

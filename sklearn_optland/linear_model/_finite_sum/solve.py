@@ -331,7 +331,7 @@ class SolverChoice:
 
     def has_rescue(self, problem):
         """Whether a solver by single rows can take over from one by all rows."""
-        able = (SOLVERS[name].solver for name in able_solvers(problem))
+        able = (spec.solver for spec in SOLVERS.values() if not spec.lacks(problem))
         return not self.kind.draws_rows and any(solver.draws_rows for solver in able)
 
     def rescue(self, problem, W):
