@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what l1
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what lasso
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what classes
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what multinomial
     python benchmarks/report.py
@@ -15,6 +16,9 @@ early in `max_iter` are counted as they are.
 no coefficient. Rivals are liblinear, skglm and celer, those that are installed, at the loosest
 tolerance of a grid that reaches 1e-6 of the optimum; ours stops by its certificate at 1e-6.
 liblinear gets CSR as ours does, skglm and celer get CSC.
+
+`lasso`: squared losses with the L1 penalty in the same way, by columns for all rivals, and the path
+of 100 strengths from the largest to a hundredth, to 1e-6 of the optimum at each.
 
 `classes`: the multinomial log-loss with the L1 penalty, without intercept, on data of several
 classes, where scikit-learn has saga alone. It takes 10, 20, 40 ... passes until it is within 1e-6
@@ -50,6 +54,7 @@ from sklearn.linear_model import (
     Lasso,
     LogisticRegression,
     Ridge,
+    lasso_path,
 )
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
@@ -60,6 +65,7 @@ from sklearn_optland.linear_model import (
     FiniteSumRegressor,
     SDCAClassifier,
     alpha_max,
+    regularization_path,
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -78,6 +84,7 @@ L1_DATA = {
     "news20, one class": 0,
     "clinc150, one class": 0,
     "madelon": 1,
+    "200 × 5000": None,
 }
 FILES = {
     "a9a": "a9a",
@@ -85,6 +92,7 @@ FILES = {
     "clinc150, one class": "clinc150_tfidf",
     "madelon": "madelon_train",
 }
+SQUARES_DATA = {"1000 × 5000": (1000, 5000), "50000 × 90": (50_000, 90), "rcv1-like": None}
 CLASSES_DATA = {
     "news20": "news20_bydate_tfidf",
     "satimage": "satimage",
@@ -134,6 +142,9 @@ def l1_data(name):
     if name == "rcv1-like":
         X, y = Rcv1Like.get_instance(seed=1).get_data().values()
         return X, y
+    if name == "200 × 5000":
+        X, y = drawn(200, 5000, has_classes=True)
+        return X, y.astype(float)
     X, y = npz.load(FILES[name])[:2]
     X = X.astype(float)
     X = X if issparse(X) else StandardScaler().fit_transform(X)
@@ -160,6 +171,31 @@ def objective(w, X, y, alpha):
     return np.logaddexp(0, (1 - 2 * y) * (X @ w)).mean() + alpha * np.abs(w).sum()
 
 
+def fit_of(kind, X, y, tol):
+    return kind(tol=tol).fit(X, y)
+
+
+def loosest(fit, level):
+    """The fit at the loosest tolerance that is good enough; None if there is none, or it lasts."""
+    for tol in TOLERANCES:
+        start = process_time()
+        fitted = fit(tol=tol)
+        if level(fitted) <= LEVEL:
+            return partial(fit, tol=tol)
+        if process_time() - start > SECONDS / 3:
+            return None
+    return None
+
+
+def best_of(fits, ours):
+    """The best rival, and the seconds of ours and its."""
+    seconds = {
+        name: cpu_seconds([ours, fit], (), 5) for name, fit in fits.items() if fit is not None
+    }
+    best = min(seconds, key=lambda name: np.median(seconds[name][1]))
+    return best, seconds[best]
+
+
 def l1():
     for name in L1_DATA:
         X, y = l1_data(name)
@@ -171,24 +207,89 @@ def l1():
             ours = FiniteSumClassifier(alpha=alpha, **settings)
             tight = FiniteSumClassifier(alpha=alpha, tol=1e-9, **settings).fit(X, y)
             best = objective(tight.coef_[0], X, y, alpha)
-            fits, names = [partial(ours.fit, X, y)], []
-            for rival, (kind, wants_columns) in rivals(alpha, len(y)).items():
-                data = columns if wants_columns else X
-                for tol in TOLERANCES:
-                    model = kind(tol=tol)
-                    start = process_time()
-                    model.fit(data, y)
-                    took = process_time() - start
-                    reached = objective(model.coef_.ravel(), X, y, alpha) / best - 1 <= LEVEL
-                    if reached or took > SECONDS / 3:
-                        break
-                if reached:
-                    fits.append(partial(model.fit, data, y))
-                    names.append(rival)
-            seconds = np.array([cpu_seconds([fits[0], other], (), 5) for other in fits[1:]])
-            which = np.median(seconds[:, 1], axis=1).argmin()
-            label = f"{share:g} alpha_max, {names[which]}"
-            yield [name, label], seconds[which], [ours.solver_, ours.certificate_.relative]
+
+            def level(model, X=X, y=y, alpha=alpha, best=best):
+                return objective(model.coef_.ravel(), X, y, alpha) / best - 1
+
+            fits = {
+                rival: loosest(partial(fit_of, kind, columns if wants_columns else X, y), level)
+                for rival, (kind, wants_columns) in rivals(alpha, len(y)).items()
+            }
+            rival, seconds = best_of(fits, partial(ours.fit, X, y))
+            label = f"{share:g} alpha_max, {rival}"
+            yield [name, label], seconds, [ours.solver_, ours.certificate_.relative]
+
+
+def squares_data(name):
+    if name == "rcv1-like":
+        return l1_data(name)
+    return drawn(*SQUARES_DATA[name], has_classes=False)
+
+
+def squares_objective(w, X, y, alpha):
+    """Of one w, or of one in each column."""
+    residuals = y.reshape(-1, *[1] * (w.ndim - 1)) - X @ w
+    return 0.5 * (residuals**2).mean(axis=0) + alpha * np.abs(w).sum(axis=0)
+
+
+def squares_rivals(alpha):
+    own = {"alpha": alpha, "fit_intercept": False}
+    found = {"scikit-learn": partial(Lasso, max_iter=100_000, **own)}
+    for module in ("skglm", "celer"):
+        try:
+            kind = importlib.import_module(module).Lasso
+        except ImportError:
+            print(f"{module} is not installed", file=sys.stderr)
+            continue
+        found[module] = partial(kind, max_iter=50, max_epochs=50_000, **own)
+    return found
+
+
+def paths():
+    """Names of functions of a whole path, and these."""
+    yield "lasso_path", lasso_path
+    try:
+        yield "celer_path", partial(importlib.import_module("celer").celer_path, pb="lasso")
+    except ImportError:
+        print("celer is not installed", file=sys.stderr)
+
+
+def lasso():
+    settings = {"l1_ratio": 1.0, "fit_intercept": False}
+    for name in SQUARES_DATA:
+        X, y = squares_data(name)
+        columns = X.tocsc() if issparse(X) else np.asfortranarray(X)
+        largest = alpha_max(FiniteSumRegressor(**settings), X, y)
+        for share in SHARES:
+            alpha = share * largest
+            ours = FiniteSumRegressor(alpha=alpha, **settings)
+            tight = FiniteSumRegressor(alpha=alpha, tol=1e-9, **settings).fit(X, y)
+            best = squares_objective(tight.coef_, X, y, alpha)
+
+            def level(model, X=X, y=y, alpha=alpha, best=best):
+                return squares_objective(model.coef_, X, y, alpha) / best - 1
+
+            fits = {
+                rival: loosest(partial(fit_of, kind, columns, y), level)
+                for rival, kind in squares_rivals(alpha).items()
+            }
+            rival, seconds = best_of(fits, partial(ours.fit, X, y))
+            label = f"{share:g} alpha_max, {rival}"
+            yield [name, label], seconds, [ours.solver_, ours.certificate_.relative]
+        alphas = largest * np.geomspace(1, 0.01, 100)
+        ours = FiniteSumRegressor(**settings)
+        tight = regularization_path(FiniteSumRegressor(tol=1e-9, **settings), X, y, alphas)
+        best = squares_objective(tight.coefs.reshape(100, -1).T, X, y, alphas)
+
+        def level(path, X=X, y=y, alphas=alphas, best=best):
+            return np.max(squares_objective(path[1], X, y, alphas) / best - 1)
+
+        fits = {
+            rival: loosest(partial(path, columns, y, alphas=alphas), level)
+            for rival, path in paths()
+        }
+        rival, seconds = best_of(fits, partial(regularization_path, ours, X, y, alphas))
+        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", np.nan]
 
 
 def objective_of_classes(coef, X, y, alpha):
@@ -276,7 +377,13 @@ def multinomial():
                 yield [name, f"{own}, {solver}"], np.array([seconds[own], seconds[solver]]), last
 
 
-TABLES = {"defaults": defaults, "l1": l1, "classes": classes, "multinomial": multinomial}
+TABLES = {
+    "defaults": defaults,
+    "l1": l1,
+    "lasso": lasso,
+    "classes": classes,
+    "multinomial": multinomial,
+}
 
 
 def table_of(what):

@@ -8,12 +8,12 @@ Each step minimises in one coordinate. Epochs go over the coordinates that are n
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
 end. A violation is (H_jj + l2) |step|.
 
-    count_chosen, chosen_columns
-                      columns of X from its rows
     scaled_columns    rows of A from columns of X
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
+    columns_felt, columns_changes
+                      products with some rows of A
     softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
                       several scores a row, whose curvatures are c (diag p - p p'). A coordinate is
                       a column for one class a; with z the change of the scores, its pull is
@@ -31,46 +31,11 @@ from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 
-def count_chosen(const int[::1] indices, const int[::1] place, long long[::1] counts):
-    """Count the entries of a CSR matrix in chosen columns, whose place is not -1."""
-    cdef Py_ssize_t p
-    cdef int at
-    with nogil:
-        for p in range(indices.shape[0]):
-            at = place[indices[p]]
-            if at >= 0:
-                counts[at] += 1
-
-
-def chosen_columns(
-    const floating[::1] values,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const int[::1] place,
-    long long[::1] ends,  # IN / OUT: where each column begins, then where it ends
-    double[::1] out,  # OUT
-    int[::1] out_rows,  # OUT
-):
-    """Collect the entries of a CSR matrix in chosen columns, column by column."""
-    cdef Py_ssize_t i
-    cdef long long p, target
-    cdef int at
-    with nogil:
-        for i in range(indptr.shape[0] - 1):
-            for p in range(indptr[i], indptr[i + 1]):
-                at = place[indices[p]]
-                if at >= 0:
-                    target = ends[at]
-                    out[target], out_rows[target] = values[p], i
-                    ends[at] = target + 1
-
-
 def scaled_columns(
-    const double[::1] values,
+    const floating[::1] values,
     const int[::1] rows,
-    const long long[::1] begins,
-    const long long[::1] ends,
-    const int[::1] places,
+    const long long[::1] indptr,
+    const long long[::1] chosen,
     const double[::1] roots,
     const double[::1] s,
     const long long[::1] out_indptr,
@@ -84,9 +49,9 @@ def scaled_columns(
     cdef long long p, at
     cdef double value, total, square
     with nogil:
-        for j in range(places.shape[0]):
+        for j in range(chosen.shape[0]):
             at, total, square = out_indptr[j], 0, 0
-            for p in range(begins[places[j]], ends[places[j]]):
+            for p in range(indptr[chosen[j]], indptr[chosen[j] + 1]):
                 value = values[p] * roots[rows[p]]
                 out[at], out_rows[at] = value, rows[p]
                 total += value * s[rows[p]]
@@ -152,6 +117,40 @@ def descend_columns(
             else:
                 over_all = False
     return epoch
+
+
+def columns_felt(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] u,
+    double[::1] out,  # OUT
+):
+    """A u, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            out[t] = row_dot(a, index, length, &u[0], 1)
+
+
+def columns_changes(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] step,
+    double[::1] out,  # IN / OUT
+):
+    """out += A' step, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            row_add(a, index, length, step[t], &out[0])
 
 
 cdef inline double softmax_pull(

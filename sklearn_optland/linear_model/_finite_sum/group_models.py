@@ -113,7 +113,7 @@ class GroupModel(GramModel):
             *(l2, tol, max_epochs),
         )
 
-    def step_on_support(self, penalty, tol):
+    def step_on_support(self, penalty, tol, share):
         """A step of Newton's method on the groups that are not zero, as far as the model falls.
 
         Groups that it would turn round end at zero.

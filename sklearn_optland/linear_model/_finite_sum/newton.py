@@ -105,13 +105,14 @@ def proximal_newton(problem, point, minimize):
         The start, with its best intercept.
     minimize : callable
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
-        direction to the minimum of the model and the scores that it adds.
+        direction to the minimum of the model, the scores that it adds, and a dual point for where
+        that ends, or None for the pulls there.
     """
     penalty, is_far = problem.penalty, True
     while True:
         if point.gradient is None:
             point.gradient = -problem.pull(point.pulls)
-        direction, added = minimize(point, curvatures(problem, point, is_far))
+        direction, added, dual = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
         slope = penalty.rise(w, v) - problem.gain(point.pulls, added)
@@ -127,7 +128,7 @@ def proximal_newton(problem, point, minimize):
         before = point
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
-        point = problem.evaluate(W, scores=scores)
+        point = problem.evaluate(W, dual if size == 1 else None, scores)
         is_far = point.objective < FAR * before.objective or size < SHORT
         yield point
         if is_blind and not point.certificate < 0.5 * before.certificate:
@@ -148,7 +149,8 @@ def step_length(problem, point, direction, added, slope, rounding):
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)
         rise = loss + penalty.value(w + t * v) - point.objective
-        return rise, penalty.slope(w + t * v, v) - problem.gain(pulls, added)
+        # from the left: a coefficient that has just come to zero does not go on
+        return rise, -penalty.slope(w + t * v, -v) - problem.gain(pulls, added)
 
     rise, end = along(1.0)
     if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
@@ -204,7 +206,7 @@ def newton_direction(problem, point, h):
     gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
     direction = -penalized_inverse(problem, problem.hessian(h))(gradient)
-    return direction, problem.scores(direction)
+    return direction, problem.scores(direction), None
 
 
 def penalized_inverse(problem, H):
