@@ -247,12 +247,41 @@ def test_threads():
         assert_array_equal(model.set_params(n_jobs=2).predict_marginals(X, lengths), one)
 
 
-def test_auto_leaves_dual_ascent_where_its_marginals_are_large():
-    assert solvers.choose_solver("auto", np.array([0, 10, 20]), 20, 24) == "sdca"
-    many = np.arange(0, 1_000_001, 25)
-    assert solvers.choose_solver("auto", many, 100, 104) == "lbfgs"
-    assert solvers.choose_solver("sdca", many, 100, 104) == "sdca"
-    assert solvers.choose_solver("auto", np.arange(1_000_001), 100, 104) == "sdca"
+def test_auto_leaves_dual_ascent_where_its_marginals_are_large(monkeypatch):
+    X, y, lengths, *_ = make_data()
+    assert ChainCRFClassifier().fit(X, y, lengths=lengths).solver_ == "sdca"
+    monkeypatch.setattr(solvers.Auto, "MOST_DUALS", 1000)
+    assert ChainCRFClassifier().fit(X, y, lengths=lengths).solver_ == "lbfgs"
+    assert ChainCRFClassifier(solver="sdca").fit(X, y, lengths=lengths).solver_ == "sdca"
+
+
+def test_auto_takes_lbfgs_where_tokens_share_strong_features():
+    X, y, lengths, codes, starts = make_data(n_sequences=30)
+    for scale, C in ((10.0, 1.0), (1.0, 100.0)):
+        model = ChainCRFClassifier(C, tol=1e-8).fit(scale * X, y, lengths=lengths)
+        assert model.solver_ == "lbfgs"
+        best = optimum(scale * X, starts, codes, np.full(len(lengths), C), 3, True)[0]
+        assert_allclose(model.history_["objective"][-1], best, rtol=1e-8)
+    # rare columns, a few tokens each, are as strong
+    columns = np.arange(len(y)) // 3
+    rare = sparse.csr_array((np.full(len(y), 10.0), (np.arange(len(y)), columns)))
+    assert ChainCRFClassifier(tol=1e-2).fit(rare, y, lengths=lengths).solver_ == "sdca"
+
+
+@pytest.mark.parametrize("tol", [1e-9, 0.0])
+def test_auto_leaves_slow_dual_ascent(monkeypatch, tol):
+    """It goes on with L-BFGS, and has the better of both bounds."""
+    monkeypatch.setattr(solvers.Auto, "HARD", np.inf)
+    X, y, lengths, codes, starts = make_data(n_sequences=30)
+    model = ChainCRFClassifier(100.0, tol=tol, warm_start=True).fit(X, y, lengths=lengths)
+    assert model.solver_ == "lbfgs"
+    best = optimum(X, starts, codes, np.full(len(lengths), 100.0), 3, True)[0]
+    assert_allclose(model.history_["objective"][-1], best, rtol=1e-9)
+    assert (model.history_["lower_bound"] <= best * (1 + 1e-12)).all()
+    assert (np.diff(model.history_["passes"]) > 0).all()
+    assert model.fit(X, y, lengths=lengths).n_iter_ < 40
+    rescued = model.history_["certificate"][-1]
+    assert model.history_["objective"][-1] - best <= rescued + 1e-9 * best
 
 
 def test_ends_before_its_tolerance():

@@ -29,7 +29,7 @@ from sklearn_optland.structured._chain.sequences import (
     training_sequences,
     with_weight,
 )
-from sklearn_optland.structured._chain.solvers import SOLVERS, choose_solver
+from sklearn_optland.structured._chain.solvers import SOLVERS
 
 # Of the weights times C: their squares, times those of the largest values, are far from overflow.
 LARGEST_WEIGHT = 1e30
@@ -67,7 +67,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
           forward-backward recursion, and needs no step size; sequences are drawn in proportion to
           their duality gaps.
         - "lbfgs": L-BFGS on all parameters, with a looser bound.
-        - "auto": "sdca", unless its marginals would take more than 2 GiB; see Notes.
+        - "auto": "lbfgs" where it is faster, "sdca" elsewhere; see Notes.
     states : {"all", "observed"}, default="all"
         Which parameters there are: all, or only those of columns, neighbours and ends that occur
         with a label in the training data, as CRFsuite has them by default. The latter take less
@@ -110,7 +110,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
-        The solver that ran.
+        The solver that ran, of "auto" the last one.
     vectorizer_ : DictSequenceVectorizer
         What gave features their columns; only if `fit` was given dicts. Features that it has not
         seen are ignored in predictions.
@@ -129,8 +129,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     Memory, beside X, in float64, with labels rounded up to a multiple of 8 (k): "sdca" has one set
     of parameters, (n_features + n_classes) k, and marginals of (n_tokens + n_classes * n_sequences)
     k, sequences of one token not counted; 10^6 tokens in 40,000 sequences with 100 labels are 4.2
-    GB, for which "auto" chooses "lbfgs". That has 25 sets of parameters. Predictions have
-    k numbers for a token if they are marginals, and one if they are labels.
+    GB. "lbfgs" has 25 sets of parameters. Predictions have k numbers for a token if they are
+    marginals, and one if they are labels.
+
+    "auto" takes "lbfgs" if these marginals exceed 2 GiB, or if the mean of C times a token's
+    squared norm exceeds 20 and there are ten tokens or more for each column: dual ascent is slow
+    where tokens share strong features, L-BFGS where columns are many and rare, as those of words
+    are. Else it takes "sdca", and goes on with "lbfgs" if that may need 300 epochs more.
 
     With two labels both have coefficients, one the negative of the other. The model of one token a
     sequence is then that of :class:`~sklearn.linear_model.LogisticRegression` with 2 C; with more
@@ -170,7 +175,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     _takes_sparse = True
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="neither")],
-        "solver": [StrOptions({"auto", *SOLVERS})],
+        "solver": [StrOptions(set(SOLVERS))],
         "states": [StrOptions({"all", "observed"})],
         "boundary": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -269,10 +274,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 "end_": last[0],
             }
 
-        name = choose_solver(self.solver, starts, problem.k, problem.lanes)
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             rng = private_random_state(self.random_state, 0)
-            solver = SOLVERS[name](problem, theta, self.tol, rng)
+            solver = SOLVERS[self.solver](problem, theta, self.tol, rng)
             kept, history = run(self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter)
             theta = kept.parameters
             stored = problem.zeros()
@@ -294,10 +298,10 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         history["objective"][-1], history["certificate"][-1] = objective, gap
         curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
         remedy = "scale the data or set a smaller C"
-        if name == "sdca":
+        if self.solver == "sdca":
             remedy += ' or solver="lbfgs"'
         advice = advise(self, n_iter, dtype, certificate, *curves, remedy=remedy)
-        self.solver_ = name
+        self.solver_ = solver.name
         vars(self).pop("vectorizer_", None)  # of a fit before
         finish(self, attributes(theta), history, certificate, advice=advice)
         if self.tol == 0 and n_iter == self.max_iter:
