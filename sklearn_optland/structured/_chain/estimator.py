@@ -62,10 +62,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive and finite.
-    solver : {"auto", "sdca", "lbfgs"}, default="auto"
+    solver : {"auto", "sdca", "sag", "lbfgs"}, default="auto"
         - "sdca": stochastic dual coordinate ascent. A visit of a sequence costs one
           forward-backward recursion, and needs no step size; sequences are drawn in proportion to
           their duality gaps.
+        - "sag": the stochastic average gradient, half of whose draws are in proportion to Lipschitz
+          constants, which a line search finds for each sequence. Between the others where tokens
+          share strong features.
         - "lbfgs": L-BFGS on all parameters, with a looser bound.
         - "auto": "lbfgs" where it is faster, "sdca" elsewhere; see Notes.
     states : {"all", "observed"}, default="all"
@@ -78,7 +81,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         The fit stops when the duality gap is at most `tol` times the objective. 0 goes on until
         float64 ends it, and does not warn there. Predictions rarely change below 1e-2.
     max_iter : int, default=1000
-        The most epochs of "sdca", of as many visits as there are sequences, or iterations.
+        The most epochs of "sdca" and "sag", of as many visits as there are sequences, or
+        iterations.
     class_weight : dict or "balanced", default=None
         Weights of the labels; labels that a dict lacks have 1. A sequence's weight is multiplied by
         the mean over its labels. "balanced" is n_tokens / (n_classes * label counts).
@@ -87,7 +91,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         changed.
     n_jobs : int, default=None
         Threads that share predictions, as joblib understands it. Passes of a fit are shared by as
-        many threads as scikit-learn would use; visits of "sdca" are not shared.
+        many threads as scikit-learn would use; visits of "sdca" and "sag" are not shared.
     random_state : int, RandomState instance or None, default=None
         Draws the order of the visits. None stands for 0.
 
@@ -105,8 +109,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         How far the fit can be from the optimum, in units of the objective.
     history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "lower_bound" of the optimum, "certificate", "seconds" and "passes" (over the
-        data) after each iteration. The certificate of "sdca" costs a pass, and is NaN where none
-        was made; the objective is what the visits saw there.
+        data) after each iteration. The certificate of "sdca" and "sag" costs a pass, and is NaN
+        where none was made; the objective is what the visits saw there.
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
@@ -129,8 +133,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     Memory, beside X, in float64, with labels rounded up to a multiple of 8 (k): "sdca" has one set
     of parameters, (n_features + n_classes) k, and marginals of (n_tokens + n_classes * n_sequences)
     k, sequences of one token not counted; 10^6 tokens in 40,000 sequences with 100 labels are 4.2
-    GB. "lbfgs" has 25 sets of parameters. Predictions have k numbers for a token if they are
-    marginals, and one if they are labels.
+    GB. "sag" has another set of parameters, "lbfgs" 25 sets and no marginals. Predictions have k
+    numbers for a token if they are marginals, and one if they are labels.
 
     "auto" takes "lbfgs" if these marginals exceed 2 GiB, or if the mean of C times a token's
     squared norm exceeds 20 and there are ten tokens or more for each column: dual ascent is slow
@@ -158,6 +162,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
 
     R. Le Priol, A. Piché and S. Lacoste-Julien, "Adaptive stochastic dual coordinate ascent for
     conditional random fields", UAI 2018, whose gap sampling this is.
+
+    M. Schmidt, R. Babanezhad, M. O. Ahmed, A. Defazio, A. Clifton and A. Sarkar, "Non-uniform
+    stochastic average gradient method for training conditional random fields", AISTATS 2015: "sag".
 
     Examples
     --------
@@ -298,7 +305,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         history["objective"][-1], history["certificate"][-1] = objective, gap
         curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
         remedy = "scale the data or set a smaller C"
-        if self.solver == "sdca":
+        if self.solver in ("sdca", "sag"):
             remedy += ' or solver="lbfgs"'
         advice = advise(self, n_iter, dtype, certificate, *curves, remedy=remedy)
         self.solver_ = solver.name
