@@ -285,15 +285,18 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             rng = private_random_state(self.random_state, 0)
             solver = SOLVERS[self.solver](problem, theta, self.tol, rng)
             kept, history = run(self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter)
-            theta = kept.parameters
-            stored = problem.zeros()
-            stored[:] = theta.astype(dtype)  # as the attributes are kept
+            stored = theta = kept.parameters
+            if dtype != theta.dtype:  # as the attributes are kept
+                stored = problem.zeros()
+                stored[:] = theta.astype(dtype)
             if not np.isfinite(stored).all():
                 raise ValueError(
                     f"X: coefficients up to {np.abs(theta).max():.3g} overflow its {dtype}. "
                     "Rescale X, or pass it as float64."
                 )
             objective, gap = solver.certify(stored)
+            name = solver.name
+        del solver  # its duals take more memory than what is made now
         certificate = Certificate(
             "duality gap",
             gap,
@@ -308,7 +311,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         if self.solver in ("sdca", "sag"):
             remedy += ' or solver="lbfgs"'
         advice = advise(self, n_iter, dtype, certificate, *curves, remedy=remedy)
-        self.solver_ = solver.name
+        self.solver_ = name
         vars(self).pop("vectorizer_", None)  # of a fit before
         finish(self, attributes(theta), history, certificate, advice=advice)
         if self.tol == 0 and n_iter == self.max_iter:
