@@ -13,6 +13,7 @@ from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.row_orders_fast import shuffle
 from sklearn_optland.structured._chain.chain_fast import AverageGradient as Gradients
 from sklearn_optland.structured._chain.chain_fast import DualAscent as Duals
+from sklearn_optland.structured._chain.majorizer import BoundMajorization
 
 # Longer sequences have no Gram matrix of their tokens, nor have those that are as long as this many
 # stored values of a token: it would cost more than their columns do.
@@ -331,4 +332,10 @@ class Auto:
         return self.solver
 
 
-SOLVERS = {"auto": Auto, "sdca": DualAscent, "sag": AverageGradient, "lbfgs": LBFGS}
+SOLVERS = {
+    "auto": Auto,
+    "sdca": DualAscent,
+    "sag": AverageGradient,
+    "lbfgs": LBFGS,
+    "jc12": BoundMajorization,
+}
