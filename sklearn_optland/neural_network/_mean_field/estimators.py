@@ -209,7 +209,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         self : MeanFieldTwoLayerNet
             The fitted estimator.
         """
-        rows = regression_rows(self, X, y, sample_weight, multi_output=True)
+        takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
+        rows = regression_rows(self, X, y, sample_weight, **takes)
         Y = as_targets(rows.y, rows.X.dtype)
         extra = {"_y_is_1d": rows.y.ndim == 1, "out_activation_": "identity"}
         return self._fit(rows, Y, extra)
@@ -489,7 +490,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        rows = classification_rows(self, X, y, sample_weight)
+        rows = classification_rows(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
         n_classes = len(rows.classes)
         if self.solver == MARGIN_ASCENT and n_classes > 2:
             raise ValueError(
