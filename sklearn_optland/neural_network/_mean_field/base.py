@@ -232,11 +232,11 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
         layout, k = problem.layout, problem.n_outputs
-        m = 0 if self.solver == "sliding-frank-wolfe" else self.n_particles
+        finds_its_own = self.solver == "sliding-frank-wolfe" or self.activation == "square"
+        m = 0 if finds_its_own else self.n_particles
         same = self._hidden_activation == self.activation
         if same and goes_on(self, "coefs_", classes):
-            grows = m == 0 or self.activation == "square"
-            size = self.coefs_[0].shape[1] if grows else m
+            size = m or self.coefs_[0].shape[1]
             shapes = [part.shape for part in (*self.coefs_, *self.intercepts_)]
             if shapes == [(layout.n_features, size), (size, k), (size,), (k,)]:
                 check_start(self, "coefs_", "intercepts_")
