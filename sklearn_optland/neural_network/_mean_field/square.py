@@ -45,6 +45,8 @@ METRIC_SIDE = 32
 FLOOR = 1e-2
 # What keeps the metric positive, relative to its mean eigenvalue.
 JITTER = 1e-12
+# Of the log-loss in the metric: that of certain predictions underflows.
+LEAST_CURVATURE = 1e-6
 # Values of a hidden layer in a block of rows.
 HIDDEN_VALUES, LARGE_VALUES = 1 << 18, 1 << 23
 EPS = np.finfo(np.float64).eps
@@ -193,7 +195,7 @@ def curvature(F, *, is_log_loss):
     if not is_log_loss:
         return np.ones((len(F), 1))
     P = expit(F) if F.shape[1] == 1 else softmax(F, axis=1)
-    return P * (1 - P) * (1 if F.shape[1] == 1 else 2)
+    return np.maximum(P * (1 - P) * (1 if F.shape[1] == 1 else 2), LEAST_CURVATURE)
 
 
 def inputs(block, rows):
