@@ -60,7 +60,8 @@ def partial_fit(net, X, Y, c, extra):
             state["theta"] = layout.to_inside(net.coefs_, net.intercepts_)
         _visit(state, problem, BATCH_SIZE if net.batch_size == "auto" else net.batch_size)
     columns = StandardColumns(X, c, False, False)
-    fitted = net_attributes(layout, columns, state["theta"]) | extra | {"_flow": state}
+    fitted = net_attributes(layout, columns, state["theta"]) | extra
+    fitted |= {"_flow": state, "_hidden_activation": net.activation}
     for name, value in fitted.items():
         setattr(net, name, value)
     net.n_iter_ = state["n_steps"]

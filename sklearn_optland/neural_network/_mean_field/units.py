@@ -50,7 +50,11 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     -------
     scales : Scales
     """
-    x_scale = root_mean_square(source, source.n_columns, bias=float(fit_intercept))
+    bias = float(fit_intercept)
+    if source.is_sparse:
+        x_scale = root_mean_square(source, 1, row_lengths(source.X), bias=bias)
+    else:
+        x_scale = root_mean_square(source, source.n_columns, bias=bias)
     mean, Y = np.zeros(n_outputs), source.Y
     if is_log_loss:
         return Scales(x_scale, mean, 1.0)
@@ -59,6 +63,14 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     spread = root_mean_square(source, n_outputs, Y, center=mean)
     ends = extremes(source, n_outputs, Y)
     return Scales(x_scale, mean, *target_size(spread, ends, mean, CONSTANT))
+
+
+def row_lengths(X):
+    """Euclidean lengths of the rows of a CSR matrix, a column, without overflow."""
+    top = np.abs(X.data).max(initial=0.0)
+    top = np.float64(top if top > 0 else 1.0)
+    scaled = X / top
+    return top * np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1))).reshape(-1, 1)
 
 
 class StandardColumns:
