@@ -38,6 +38,16 @@ class TrainingRows:
     classes: np.ndarray | None = None
     codes: np.ndarray | None = None
 
+    @property
+    def dtype(self):
+        """Of X."""
+        return self.X.dtype
+
+    @property
+    def largest_weight(self):
+        """The largest weight of a row."""
+        return self.weights.max()
+
     def used(self, *arrays):
         """X, the weights and more arrays, of the rows that have a weight."""
         every = self.X, self.weights, *arrays

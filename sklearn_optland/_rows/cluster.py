@@ -1,8 +1,10 @@
 """Where the tasks of a `DaskSource` run: on the workers of Dask's current client, or here."""
 
 import sys
+import uuid
+from collections import defaultdict
 from contextlib import contextmanager, suppress
-from itertools import chain
+from itertools import chain, count
 from pickle import HIGHEST_PROTOCOL, dumps, loads
 
 from sklearn_optland._rows.partition import forget
@@ -63,6 +65,7 @@ class Cluster:
 
     def __init__(self, client):
         self.client, self.homes = client, {}
+        self.name, self.count = uuid.uuid4().hex, count()
 
     def load(self, function, delayed):
         """Futures of what a function makes of the arguments of each call: see `Here.load`."""
@@ -98,7 +101,7 @@ class Cluster:
     def forget(self, source):
         """Let go of the states of a source."""
         with suppress(Exception):  # the cluster may be gone
-            self.client.run(forget, source, wait=False)
+            self.client.run(_forget, source, wait=False)
 
     def _submit(self, function, partitions, *columns):
         if any(partition.key not in self.homes for partition in partitions):
@@ -107,14 +110,23 @@ class Cluster:
         for entry in chain(*columns):
             if id(entry) not in payloads:
                 payloads[id(entry)] = self._payload(entry)
-        futures = []
-        for partition, *entries in zip(partitions, *columns, strict=True):
-            workers = list(self.homes.get(partition.key, ()))
-            where = {"workers": workers, "allow_other_workers": True} if workers else {}
-            arguments = [payloads[id(entry)] for entry in entries]
-            futures.append(
-                self.client.submit(_call, function, partition, *arguments, pure=False, **where)
+        calls = [
+            (partition, *(payloads[id(entry)] for entry in entries))
+            for partition, *entries in zip(partitions, *columns, strict=True)
+        ]
+        at = defaultdict(list)
+        for number, partition in enumerate(partitions):
+            at[tuple(self.homes.get(partition.key, ()))].append(number)
+        futures = [None] * len(calls)
+        for workers, numbers in at.items():
+            where = {"workers": list(workers), "allow_other_workers": True} if workers else {}
+            keys = [f"optland-{function.__name__}-{self.name}-{next(self.count)}" for _ in numbers]
+            arguments = zip(*(calls[number] for number in numbers), strict=True)
+            made = self.client.map(
+                _call, [function] * len(numbers), *map(list, arguments), key=keys, pure=False, **where
             )
+            for number, future in zip(numbers, made, strict=True):
+                futures[number] = future
         return futures
 
     def _payload(self, entry):
@@ -150,6 +162,10 @@ class Cluster:
             raise RuntimeError(
                 f"The Dask cluster is gone, or has lost the data: {type(error).__name__}: {error}"
             ) from error
+
+
+async def _forget(source):  # Dask waits for what is no coroutine
+    forget(source)
 
 
 def _call(function, partition, *payloads):

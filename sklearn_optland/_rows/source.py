@@ -84,6 +84,9 @@ class ArraySource:
         self.n_values = X.nnz / max(self.n_rows, 1) if self.is_sparse else self.n_columns
         self.buffers = defaultdict(dict)
 
+    def close(self):
+        """Let go of what a source may hold elsewhere: of an array, nothing."""
+
     @cached_property
     def rows(self):
         """The rows as kernels see them, for each thread."""
