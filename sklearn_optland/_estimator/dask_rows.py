@@ -16,9 +16,12 @@ from sklearn.utils.validation import _check_feature_names, _check_n_features, co
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
+    balanced_weights,
     check_classes,
     check_labels,
+    classification_rows,
     refuse_negative,
+    regression_rows,
     total_weight,
 )
 from sklearn_optland._rows.cluster import current_place, is_dask
@@ -138,12 +141,13 @@ class DaskRows:
 
     @property
     def n_columns(self):
-        return self.summaries[0].n_columns
+        """Of X."""
+        return self._with_rows[0].n_columns
 
     @property
     def n_outputs(self):
         """Targets of a regression."""
-        return self.summaries[0].n_outputs
+        return self._with_rows[0].n_outputs
 
     @cached_property
     def sample_weights_of_classes(self):
@@ -162,8 +166,13 @@ class DaskRows:
     def total_weight(self):
         """Sum of the weights."""
         if self.classes is None:
-            return self.per_class * sum(summary.weight for summary in self.summaries)
+            return self.per_class * self.total_sample_weight
         return float(np.sum(self.sample_weights_of_classes * self.per_class))
+
+    @property
+    def total_sample_weight(self):
+        """Sum of the weights as the user gave them."""
+        return sum(summary.weight for summary in self.summaries)
 
     @property
     def largest_weight(self):
@@ -217,38 +226,84 @@ def prepared(checked, details):
     return X.astype(dtype, copy=False), columns(y, w), settings
 
 
-def dask_classification_rows(
+def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **settings):
+    """`classification_rows` of data in memory, or the same of collections of Dask.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, **settings
+        As `classification_rows` takes them.
+    in_memory : dict, default=None
+        Settings of `classification_rows` alone.
+
+    Returns
+    -------
+    rows : TrainingRows or DaskRows
+    """
+    if any_dask(X, y, sample_weight):
+        return _classification_partitions(estimator, X, y, sample_weight, **settings)
+    return classification_rows(estimator, X, y, sample_weight, **settings, **(in_memory or {}))
+
+
+def regression_rows_of(
+    estimator, X, y, sample_weight, *, accept_sparse=False, multi_output=False, **in_memory
+):
+    """`regression_rows` of data in memory, or the same of collections of Dask."""
+    if not any_dask(X, y, sample_weight):
+        settings = {"accept_sparse": accept_sparse, "multi_output": multi_output, **in_memory}
+        return regression_rows(estimator, X, y, sample_weight, **settings)
+    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
+    if rows.n_outputs > 1 and not multi_output:
+        raise ValueError(f"y: found {rows.n_outputs} columns; allowed is one.")
+    total_weight(np.array([summary.weight for summary in rows.summaries]))
+    return rows
+
+
+def refuse_partitions(rows, found):
+    """An error for what needs all rows in this process."""
+    if isinstance(rows, DaskRows):
+        raise ValueError(f"{found} was given with collections of Dask; it takes data in memory.")
+
+
+def _classification_partitions(
     estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0
 ):
-    """`classification_rows` for Dask's collections."""
     rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=True)
-    labels = [summary.labels for summary in rows.summaries if len(summary.labels)]
+    labels = [summary.labels for summary in rows.summaries if summary.n_rows]
+    _check_kinds(rows.summaries)
     classes = np.unique(np.concatenate(labels))
     check_classes(classes)
-    per_class = np.ones(len(classes))
-    rows = replace(rows, per_class=per_class, classes=classes)
+    rows = replace(rows, per_class=np.ones(len(classes)), classes=classes)
     total_weight(rows.sample_weights_of_classes)
     class_weight = estimator.class_weight
+    if class_weight is None and factor == 1.0:
+        return rows
+    per_class = np.ones(len(classes))
     if class_weight == "balanced":
-        totals = rows.sample_weights_of_classes
-        per_class = totals.sum() / (
-            np.count_nonzero(totals) * np.where(totals > 0, totals, 1.0)
-        )
+        per_class = balanced_weights(rows.sample_weights_of_classes, np.arange(len(classes)))
     elif class_weight is not None:
         per_class = compute_class_weight(class_weight, classes=classes, y=classes)
         refuse_negative(per_class)
-    per_class = per_class * factor
+    rows = replace(rows, per_class=per_class * factor)
     total_weight(
-        rows.sample_weights_of_classes * per_class, "sample_weight, times class_weight and C"
+        rows.sample_weights_of_classes * rows.per_class,
+        "sample_weight, times class_weight and C",
     )
-    return replace(rows, per_class=per_class)
-
-
-def dask_regression_rows(estimator, X, y, sample_weight, *, accept_sparse=False):
-    """`regression_rows` for Dask's collections."""
-    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
-    total_weight(np.array([summary.weight for summary in rows.summaries]))
     return rows
+
+
+def _check_kinds(summaries):
+    """An error for labels that are numbers in one partition and none in another."""
+    kinds = {
+        "numbers" if summary.labels.dtype.kind in "biuf" else "no numbers": number
+        for number, summary in enumerate(summaries)
+        if summary.n_rows
+    }
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y: found labels that are numbers in partition {kinds['numbers']} and others in "
+            f"partition {kinds['no numbers']}; allowed is one type."
+        )
 
 
 def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
@@ -276,6 +331,7 @@ def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
                     f"Partition {i}: found {name} {found}; allowed is {expected}, as in partition "
                     f"{first[0]}."
                 )
+    y = y if is_dask(y) else np.asarray(y)
     return DaskRows(X, y, sample_weight, place, partitions, summaries)
 
 

@@ -18,10 +18,10 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
-from sklearn_optland._estimator.dask_rows import DaskRows, any_dask, dask_classification_rows
+from sklearn_optland._estimator.dask_rows import DaskRows, classification_rows_of
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import always_checked, classification_rows
+from sklearn_optland._estimator.training_rows import always_checked
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -308,11 +308,15 @@ class BoundMajorizationLogisticRegression(
 
     def _rows(self, X, y, sample_weight):
         """Validated rows, in memory or in the partitions of Dask's collections."""
-        settings = {"accept_sparse": True, "factor": self.C if np.isfinite(self.C) else 1.0}
-        if any_dask(X, y, sample_weight):
-            return dask_classification_rows(self, X, y, sample_weight, **settings)
-        settings["ensure_all_finite"] = False  # _refuse_infinite looks at X
-        return classification_rows(self, X, y, sample_weight, **settings)
+        return classification_rows_of(
+            self,
+            X,
+            y,
+            sample_weight,
+            accept_sparse=True,
+            factor=self.C if np.isfinite(self.C) else 1.0,
+            in_memory={"ensure_all_finite": False},  # _refuse_infinite looks at X
+        )
 
     def _source(self, rows, present, has_one_score):
         """The rows that have a weight, and the coordinates in which they are."""
