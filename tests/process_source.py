@@ -1,4 +1,4 @@
-"""A `DaskSource` whose partitions are in other processes: a cluster without Dask, on one machine."""
+"""A `DaskSource` with partitions in other processes: a cluster without Dask, on one machine."""
 
 import multiprocessing
 from itertools import count, pairwise
@@ -84,11 +84,11 @@ class Processes:
         pass
 
     def forget(self, source):
-        """Let go of the states of a source, of one process or of all: what was lost is made anew."""
-        for process in range(len(self.connections)):
-            self.lose(process, source)
+        every = range(len(self.connections))
+        self.ask(every, forget, [(source,)] * len(every))
 
     def lose(self, process, source):
+        """Let one process forget, as if it were another one in its place."""
         self.ask([process], forget, [(source,)])
 
     def close(self):

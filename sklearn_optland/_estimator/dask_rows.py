@@ -59,31 +59,24 @@ class Checked:
             raise ValueError(f"Partition {number}: {error}") from None
 
     def _check(self, takes_sparse, is_classification, X, y, w):
-        allows_none = {"ensure_min_samples": 0}
-        accepted = {"accept_sparse": "csr" if takes_sparse else False}
-        self.X = check_array(
-            X, dtype=FLOATS, order="C", input_name="X", **accepted, **allows_none
-        )
-        if is_classification:
-            self.y = column_or_1d(y, dtype=None)
+        self.is_classification = is_classification
+        self.X = _checked(X, "X", FLOATS, accept_sparse="csr" if takes_sparse else False, order="C")
+        n = self.X.shape[0]
+        if not is_classification:
+            self.y = _checked(y, "y", np.float64, ensure_2d=False)
+        else:
+            self.y = column_or_1d(y)
             if len(self.y):
                 check_labels(self.y, is_part=True)
-                if self.y.dtype.kind == "f":
-                    check_array(self.y, ensure_2d=False, input_name="y")
-        else:
-            self.y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y", **allows_none)
-        n = self.X.shape[0]
         self.w = np.ones(n)
         if w is not None:
-            self.w = check_array(
-                w, dtype=np.float64, ensure_2d=False, input_name="sample_weight", **allows_none
-            )
+            self.w = _checked(w, "sample_weight", np.float64, ensure_2d=False)
         for name, array in (("y", self.y), ("sample_weight", self.w)):
             if len(array) != n:
                 raise ValueError(f"{name}: found {len(array)} rows; allowed are {n}, those of X.")
-        if n and self.w.min() < 0:
-            raise ValueError(f"sample_weight: found {self.w.min():g}; allowed are no negative ones.")
-        self.is_classification = is_classification
+        least = self.w.min(initial=0.0)
+        if least < 0:
+            raise ValueError(f"sample_weight: found {least:g}; allowed are no negative ones.")
 
     def summary(self):
         X, y, w = self.X, self.y, self.w
@@ -101,6 +94,10 @@ class Checked:
             labels,
             weights,
         )
+
+
+def _checked(array, name, dtype, **settings):
+    return check_array(array, dtype=dtype, input_name=name, ensure_min_samples=0, **settings)
 
 
 @dataclass(frozen=True)
@@ -186,7 +183,7 @@ class DaskRows:
         return {"X": self.X, "y": self.y, "metadata": metadata}
 
     def source(self, columns, names, **settings):
-        """The rows that have a weight.
+        """The rows that have a weight; once, because what was checked is let go of.
 
         Parameters
         ----------
@@ -205,6 +202,7 @@ class DaskRows:
         details = self.classes, self.per_class, self.dtype, columns, settings
         every = [details] * len(self.partitions)
         partitions = self.place.hold(prepared, self.partitions, every)
+        self.partitions.clear()
         n_rows, values = np.transpose(self.place.run(size_of, partitions))
         n_values = values.sum() / max(n_rows.sum(), 1)
         is_sparse = self._with_rows[0].is_sparse
@@ -265,9 +263,7 @@ def refuse_partitions(rows, found):
         raise ValueError(f"{found} was given with collections of Dask; it takes data in memory.")
 
 
-def _classification_partitions(
-    estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0
-):
+def _classification_partitions(estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0):
     rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=True)
     labels = [summary.labels for summary in rows.summaries if summary.n_rows]
     _check_kinds(rows.summaries)

@@ -36,7 +36,8 @@ def _lazy(estimator, X, function):
 
     if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
         raise ValueError(
-            f"X: found {type(X).__name__}; allowed are dask arrays and dataframes of two dimensions."
+            f"X: found a dask {type(X).__name__}; allowed are arrays of two dimensions and "
+            "dataframes."
         )
     estimator = copy.copy(estimator)  # as it is now
     like = function(_sample(X), estimator, None)[:0]
@@ -65,7 +66,9 @@ def _sample(X):
 
 
 def _of_rows(name, args, kwargs, X, estimator, like):
-    return like if X.shape[0] == 0 and like is not None else getattr(estimator, name)(X, *args, **kwargs)
+    if X.shape[0] == 0 and like is not None:
+        return like
+    return getattr(estimator, name)(X, *args, **kwargs)
 
 
 def refuse_dask(estimator, method, data):
@@ -75,6 +78,7 @@ def refuse_dask(estimator, method, data):
     for X in data:
         if is_dask(X):
             raise ValueError(
-                f"{type(estimator).__name__}.{method}: found a dask {type(X).__name__}; allowed are "
-                f"data in memory, X.compute(). {SCALES_OUT} take collections of Dask in fit."
+                f"{type(estimator).__name__}.{method}: found a dask {type(X).__name__}; allowed "
+                f"are data in memory, X.compute(). Collections of Dask are taken by fit of "
+                f"{SCALES_OUT}."
             )

@@ -121,10 +121,9 @@ class Cluster:
         for workers, numbers in at.items():
             where = {"workers": list(workers), "allow_other_workers": True} if workers else {}
             keys = [f"optland-{function.__name__}-{self.name}-{next(self.count)}" for _ in numbers]
-            arguments = zip(*(calls[number] for number in numbers), strict=True)
-            made = self.client.map(
-                _call, [function] * len(numbers), *map(list, arguments), key=keys, pure=False, **where
-            )
+            columns = map(list, zip(*(calls[number] for number in numbers), strict=True))
+            functions = [function] * len(numbers)
+            made = self.client.map(_call, functions, *columns, key=keys, pure=False, **where)
             for number, future in zip(numbers, made, strict=True):
                 futures[number] = future
         return futures

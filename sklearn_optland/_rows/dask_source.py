@@ -11,6 +11,7 @@ holds those only that arrays in use depend on.
 
 import uuid
 import weakref
+from copy import deepcopy
 from itertools import count
 
 import numpy as np
@@ -142,7 +143,9 @@ class DaskSource:
     def _make(self, kind, *arguments):
         """Have an array made in the next message; its handle."""
         number = next(self.arrays)
-        self.pending.append((next(self.numbers), kind(number, *arguments)))
+        # Copies: the caller may change arrays before the message is sent, and handles in the log
+        # would be in use for ever.
+        self.pending.append((next(self.numbers), kind(number, *deepcopy(arguments))))
         handle = RowArray(number)
         self.living.add(number)
         weakref.finalize(handle, self.freed.append, number)
@@ -173,7 +176,9 @@ class DaskSource:
                 f"The Dask cluster has lost partition {behind[0]} {MAX_LOSSES} times in one pass."
             )
         self.sent, self.pending = number, []
-        self.log += [*news, *([(number, operations[0])] if operations[0].writes else [])]
+        self.log += news
+        if operations[0].writes:
+            self.log.append((number, deepcopy(operations[0])))
         if len(self.log) > 2 * self.shortest + LOG:
             self.log = _leading_to(self.log, self.living)
             self.shortest = len(self.log)
@@ -203,4 +208,3 @@ def size_of(rows):
     """Rows and stored values of a partition."""
     X = rows[0]
     return X.shape[0], X.nnz if sparse.issparse(X) else X.size
-

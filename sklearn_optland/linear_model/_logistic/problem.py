@@ -306,9 +306,9 @@ class LogLossProblem:
         For a step they stop when the residual is `tolerance` of the gradient in the
         preconditioner's norm. Without a tolerance V is there to certify: they stop when the
         residual adds less than a share of `excess` to the gap, or the gap is below `target`. The
-        products take the rows that hold `share` of the Hessian's trace, if rows may be copied. `start` is a V to start
-        from. The conjugate directions are added to `directions`, for `deflated`, unless rows are
-        sparse in float32. With two classes `point.image` is filled.
+        products take the rows that hold `share` of the Hessian's trace, if they may be copied.
+        `start` is a V to start from. The conjugate directions are added to `directions`, for
+        `deflated`, unless rows are sparse in float32. With two classes `point.image` is filled.
         """
         part, Z = self, point.Z
         if share < 1.0 and self.source.may_be_copied:

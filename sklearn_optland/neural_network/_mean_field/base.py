@@ -187,7 +187,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             refuse_partitions(rows, "scale_inputs=True")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
         if self.scale_inputs:
-            columns = StandardColumns.of(rows.X, rows.weights / rows.total_weight, self.fit_intercept)
+            c = rows.weights / rows.total_weight
+            columns = StandardColumns.of(rows.X, c, self.fit_intercept)
             source = ArraySource(columns(source.X), **source.columns)
         if not self.early_stopping:
             return source, columns, None

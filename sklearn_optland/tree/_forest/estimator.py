@@ -13,8 +13,8 @@ from sklearn_optland._estimator.base import OptlandEstimator, fit_context, priva
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
-from sklearn_optland._estimator.training_rows import encode, validate_rows
 from sklearn_optland._estimator.scores import LazyScore
+from sklearn_optland._estimator.training_rows import encode, validate_rows
 from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
 from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
 from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem

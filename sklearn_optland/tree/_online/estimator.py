@@ -10,8 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.run import run
-from sklearn_optland._estimator.training_rows import (
 from sklearn_optland._estimator.scores import LazyScore
+from sklearn_optland._estimator.training_rows import (
     check_weighted_labels,
     encode,
     refuse_balanced,

@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.base import OptlandEstimator
-from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland.tree._online.measures import (
     class_probabilities,
