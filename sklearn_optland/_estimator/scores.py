@@ -33,7 +33,9 @@ class LazyScore:
             return super().score(X, y, sample_weight)
         import dask
 
-        predicted, y, sample_weight = dask.compute(self.predict(X), y, sample_weight)
+        # One at a time: together, arrays and series may come back in another order.
+        data = self.predict(X), y, sample_weight
+        predicted, y, sample_weight = (dask.compute(array)[0] for array in data)
         metric = accuracy_score if is_classifier(self) else r2_score
         return metric(y, predicted, sample_weight=sample_weight)
 

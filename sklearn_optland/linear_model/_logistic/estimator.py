@@ -18,7 +18,11 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
-from sklearn_optland._estimator.dask_rows import DaskRows, classification_rows_of
+from sklearn_optland._estimator.dask_rows import (
+    DaskRows,
+    classification_rows_of,
+    refuse_partitions,
+)
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import always_checked
@@ -257,6 +261,8 @@ class BoundMajorizationLogisticRegression(
                 "'auto', 'jc12' and 'bohning': acceleration needs exact gradients."
             )
         rows = self._rows(X, y, sample_weight)
+        if self.batch == "growing":
+            refuse_partitions(rows, "batch='growing'")
         classes, dtype = rows.classes, rows.dtype
         if rows.largest_weight > LARGEST_WEIGHT:
             raise ValueError(
@@ -339,16 +345,17 @@ class BoundMajorizationLogisticRegression(
         """
 
         def check():
-            if not isinstance(rows, DaskRows):
-                with always_checked():
-                    assert_all_finite(rows.X, input_name="X", estimator_name=type(self).__name__)
+            with always_checked():
+                assert_all_finite(rows.X, input_name="X", estimator_name=type(self).__name__)
 
-        if problem.n_samples < rows.X.shape[0]:
+        in_memory = not isinstance(rows, DaskRows)
+        if in_memory and problem.n_samples < rows.X.shape[0]:
             check()  # rows without weight are not in the problem
         try:
             _ = problem.column_squares
         except ValueError:
-            check()
+            if in_memory:
+                check()
             raise
 
     def _start(self, problem, classes, present, coordinates):
