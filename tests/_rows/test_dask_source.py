@@ -2,6 +2,7 @@
 
 import gc
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def partitions(X, sizes, **columns):
     bounds = np.cumsum([0, *sizes])
     return [
         (X[first:last], {name: column[first:last] for name, column in columns.items()}, {})
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True)
+        for first, last in pairwise(bounds)
     ]
 
 

@@ -1,12 +1,9 @@
 """What can be wrong with partitions, and estimators that take none: errors that name it."""
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
-
-da = pytest.importorskip("dask.array")
-pytest.importorskip("distributed")
-
 from scale_out.data import as_array, as_frame, two_or_more_classes, with_unknown_lengths
 
 from sklearn_optland.linear_model import (

@@ -6,11 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-
-pytest.importorskip("distributed")
-pytest.importorskip("pandas")
-
 from scale_out.data import (
     PARTITIONS,
     as_array,
@@ -19,6 +14,7 @@ from scale_out.data import (
     two_or_more_classes,
     with_unknown_lengths,
 )
+from scipy.sparse import csr_array
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 

@@ -1,14 +1,11 @@
 """Predictions for Dask's collections: lazy, by partition, and those of arrays."""
 
 import dask
+import dask.array as da
 import numpy as np
 import pytest
-from scipy import sparse
-
-da = pytest.importorskip("dask.array")
-pytest.importorskip("distributed")
-
 from scale_out.data import PARTITIONS, as_array, as_csr, as_frame, two_or_more_classes
+from scipy import sparse
 
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
