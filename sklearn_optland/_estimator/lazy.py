@@ -11,9 +11,8 @@ from sklearn_optland._rows.cluster import is_dask
 
 # What a refusal says is there.
 SCALES_OUT = (
-    "BoundMajorizationLogisticRegression, ADMMNetClassifier and ADMMNetRegressor with "
-    "solver='feasible', 'taylor', 'bcd' or 'admm', MeanFieldTwoLayerNet and "
-    "MeanFieldTwoLayerNetClassifier, and finite sums with solver='sdca'"
+    "BoundMajorizationLogisticRegression, ADMMNetClassifier, ADMMNetRegressor, "
+    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
 )
 
 

@@ -16,7 +16,7 @@ from sklearn_optland._rows.cluster import Cluster
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
 
-SIZES = (100, 0, 250, 150, 100)
+SIZES = (200, 0, 250, 150)
 
 
 def start():
@@ -45,10 +45,11 @@ def no_states():
     return len(partition._states)
 
 
+# Few rounds: to the same bits, wherever the fits end.
 MODELS = {
-    "two classes": (BoundMajorizationLogisticRegression(tol=1e-10), 2),
-    "three classes": (BoundMajorizationLogisticRegression(tol=1e-10), 3),
-    "taylor": (ADMMNetClassifier((4,), solver="taylor", max_iter=6, random_state=0), 3),
+    "two classes": (BoundMajorizationLogisticRegression(tol=1e-2), 2),
+    "three classes": (BoundMajorizationLogisticRegression(tol=1e-2), 3),
+    "taylor": (ADMMNetClassifier((4,), solver="taylor", max_iter=2, random_state=0), 3),
     "kernel regime": (MeanFieldTwoLayerNet(5, regime="kernel", random_state=0), 2),
 }
 
@@ -131,7 +132,7 @@ def test_predictions_on_a_cluster(client):
 def test_nan_names_its_partition(client):
     X, y, _ = two_or_more_classes(2, 0)
     X[550, 0] = np.nan
-    with pytest.raises(ValueError, match="Partition 4: Input X contains NaN"):
+    with pytest.raises(ValueError, match="Partition 3: Input X contains NaN"):
         BoundMajorizationLogisticRegression().fit(as_array(X, SIZES), as_array(y, SIZES))
 
 

@@ -11,6 +11,7 @@ from sklearn_optland.linear_model import (
     LatentLogisticRegression,
 )
 from sklearn_optland.neural_network import ADMMNetRegressor, MeanFieldTwoLayerNet
+from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 SIZES = (200, 150, 250)
@@ -143,6 +144,13 @@ def test_parameters_that_need_all_rows(model, found, data):
     X, y, _ = data
     y = y if "Logistic" in type(model).__name__ else X[:, 0]
     refused(f"{found}.*collections of Dask", as_array(X, SIZES), as_array(y, SIZES), model=model)
+
+
+def test_sequences_are_no_collections_of_rows(data):
+    X, y, _ = data
+    model = ChainCRFClassifier(max_iter=1, tol=1.0).fit(X, y, lengths=[300, 300])
+    with pytest.raises(ValueError, match="predict: found a dask Array"):
+        model.predict(as_array(X, SIZES), lengths=[300, 300])
 
 
 def test_partial_fit_takes_batches_in_memory(data):
