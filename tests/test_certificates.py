@@ -154,7 +154,7 @@ def test_bound_majorization_never_claims_too_much_wherever_it_starts(draws, seed
     choices = {
         "C": st.sampled_from([1e-3, 1.0, 1e5]),
         "fit_intercept": st.booleans(),
-        "curvature": st.sampled_from(["auto", "jc12", "bohning"]),
+        "curvature": st.sampled_from(["auto", "jc12", "low-rank", "bohning"]),
         "max_iter": st.sampled_from([1, 3, 100]),
     }
     before, after = (draws.draw(st.fixed_dictionaries(choices)) for _ in range(2))

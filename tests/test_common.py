@@ -52,11 +52,12 @@ MODES = {
     ],
     "BoundMajorizationLogisticRegression": [
         {"curvature": "jc12"},
+        {"curvature": "low-rank"},
         {"curvature": "bohning"},
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
-    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"states": "observed"}],
+    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},

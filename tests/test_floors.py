@@ -38,7 +38,14 @@ FLOORS = [
         "tree._forest",
         "tree._online",
     ],
-    ["linear_model", "metrics", "neural_network", "structured", "tree"],  # the public names
+    [
+        "landscape",
+        "linear_model",
+        "metrics",
+        "neural_network",
+        "structured",
+        "tree",
+    ],  # the public names
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what fits
-    OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what memory_map reads
+    OMP_NUM_THREADS=1 python benchmarks/studies/defaults.py --what memory_map reads cv_data
     OMP_NUM_THREADS=1 taskset -c 1 python benchmarks/studies/defaults.py --what peers
     python benchmarks/studies/defaults.py --what threads
     python benchmarks/report.py
@@ -11,7 +11,8 @@ Ours and scikit-learn's fit the same data in turn, in one process. A row has the
 rounds in milliseconds of wall time, the median of theirs ÷ ours with its quartiles, and of a fit
 by how much the objective of theirs is above ours, which is within 1e-6 of the optimum.
 `threads` compares ours on one thread with ours on two, `reads` ours with a sum over the data.
-`memory_map` writes 2 GB into a temporary file. `peers` compares with what is installed of
+`cv_data` fits a9a and news20 of OPTLAND_DATA, in CPU time: news20 takes a quarter of an hour, so
+it has one round. `memory_map` writes 2 GB into a temporary file. `peers` compares with what is installed of
 scikit-learn-intelex, glum and snapml, at their defaults but for what makes the problem ours.
 Tables go to results/defaults.json.
 """
@@ -42,6 +43,7 @@ from sklearn_optland.linear_model import (
 )
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from common.npz import load
 from common.tables import RATIO, Table, read, write
 
 OURS, THEIRS = BoundMajorizationLogisticRegression(), LogisticRegression()
@@ -50,6 +52,7 @@ MANY = (200_000, 10, 4), (1_000_000, 3, 3), (1_000_000, 50, 5), (1_000_000, 50, 
 MAPPED = 5_000_000, 100
 PEERS = {"scikit-learn-intelex": "sklearnex", "glum": "glum", "snapml": "snapml"}
 FOR_PEERS = (200_000, 10, 4), (1_000_000, 50, 2)
+FOR_CV = {"a9a": 3, "news20_bydate_tfidf": 1}  # rounds
 READ = (200_000, 54, 2), (1_000_000, 50, 2)
 GRID = {"C": np.logspace(-4, 4, 10)}
 CV = {"l1_ratios": (0.0,), "use_legacy_attributes": False, "scoring": None}
@@ -126,6 +129,12 @@ def cases(what):
     if what == "peers":
         yield from beside_peers()
         return
+    if what == "cv_data":
+        for name, n_rounds in FOR_CV.items():
+            X, y, n_train = load(name)
+            fits = [BoundMajorizationLogisticRegressionCV().fit, LogisticRegressionCV(**CV).fit]
+            yield name, (X[:n_train].astype(np.float64), y[:n_train]), fits, n_rounds
+        return
     ours, theirs = {
         "fits": (OURS, THEIRS),
         "grid": (GridSearchCV(OURS, GRID), GridSearchCV(THEIRS, GRID)),
@@ -175,14 +184,15 @@ def on_threads(model, n_threads):
 
 
 def in_turn(fits, data, n_rounds, clock=time.perf_counter):
-    """Seconds of each fit in each round; the first round warms up."""
-    seconds = np.empty((n_rounds + 1, 2))
-    for number in range(n_rounds + 1):
+    """Seconds of each fit in each round; the first of several warms up."""
+    n_warm = int(n_rounds > 1)
+    seconds = np.empty((n_rounds + n_warm, 2))
+    for number in range(n_rounds + n_warm):
         for which in (0, 1) if number % 2 else (1, 0):
             start = clock()
             fits[which](*data)
             seconds[number, which] = clock() - start
-    return seconds[1:].T
+    return seconds[n_warm:].T
 
 
 def objective(model, X, y):
@@ -211,7 +221,8 @@ def table_of(what):
     )
     print(f"\n{what}\n{table.head()}")
     for name, data, fits, n_rounds in cases(what):
-        seconds = in_turn(fits, data, n_rounds)
+        clock = time.process_time if what == "cv_data" else time.perf_counter
+        seconds = in_turn(fits, data, n_rounds, clock)
         over, under = seconds if what in ("threads", "reads") else seconds[::-1]
         ratios = np.percentile(over / under, [50, 25, 75])
         cells = [name, *(1e3 * np.median(seconds, axis=1)), list(ratios)]

@@ -137,3 +137,35 @@ def divergences(Q, Z):
         log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
         terms[far] = (xlogy(Q, Q) - Q * log_S - Q + S)[far]
     return terms.sum(axis=1)
+
+
+def diagonal_bound(log_alpha):
+    """The JC12 curvature of log sum_y exp(log_alpha_y), with l l' replaced by diag(|l|) sum|l|.
+
+    Parameters
+    ----------
+    log_alpha : ndarray of shape (..., k)
+
+    Returns
+    -------
+    log_z : ndarray of shape (...)
+    D : ndarray of shape (..., k)
+        Algorithm 1's curvature is at most diag(D) - DD' / sum(D); for k = 2 it is that.
+    """
+    order = np.argsort(-log_alpha, axis=-1)  # the largest first: the tightest
+    log_alpha = np.take_along_axis(log_alpha, order, axis=-1)
+    log_alpha, top = log_alpha - log_alpha[..., :1], log_alpha[..., 0]
+    alpha = np.exp(log_alpha)
+    z = np.cumsum(alpha, axis=-1)
+    # tanh(x / 2) / (2 x) of x = log(z / alpha), z that of those before.
+    x, before, new = np.log(z[..., :-1]) - log_alpha[..., 1:], z[..., :-1], alpha[..., 1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curvatures = np.where(x > 1e-6, 0.5 * (before - new) / ((before + new) * x), 0.25)
+    # l = e_y - alpha / z of those before y; the sum of its entries' sizes is 2.
+    later = np.cumsum((curvatures / z[..., :-1])[..., ::-1], axis=-1)[..., ::-1]
+    sizes = np.zeros_like(alpha)
+    sizes[..., :-1] = alpha[..., :-1] * later
+    sizes[..., 1:] += curvatures
+    D = np.empty_like(alpha)
+    np.put_along_axis(D, order, 2 * sizes, axis=-1)
+    return top + np.log(z[..., -1]), D

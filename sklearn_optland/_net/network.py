@@ -21,11 +21,14 @@ class Network:
         Of the hidden layers.
     is_log_loss : bool
         The loss: log-loss, of one logit or of a softmax, or squared error, half its square.
+    is_multilabel : bool, default=False
+        Whether the log-loss is that of a logit for each output.
     """
 
     sizes: tuple[int, ...]
     activation: str
     is_log_loss: bool
+    is_multilabel: bool = False
 
     @cached_property
     def shapes(self):

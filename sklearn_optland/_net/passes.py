@@ -10,20 +10,11 @@ from functools import partial
 
 import numpy as np
 
-from sklearn_optland._net.entrywise_fast import (
-    KINDS,
-    activate,
-    output_residuals,
-    times_slope,
-    weighted_squares,
-)
+from sklearn_optland._net.entrywise_fast import times_slope, weighted_squares
+from sklearn_optland._net.forward import Forward, NetStatistic, columns_of, residuals
+from sklearn_optland._net.hessian_products import HessianProducts
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import Statistic, reduce
-
-# Activations of a block of rows: what a core's second-level cache holds, in values. Below the
-# least number of rows products are slow.
-CACHED_VALUES = 1 << 18
-MIN_BLOCK_ROWS = 256
 
 
 class Passes:
@@ -109,6 +100,22 @@ class Passes:
         """
         return self._reduce(_Grams(self.forward, levels), theta)[1]
 
+    def hessian_products(self, theta, directions):
+        """Products of the mean loss' Hessian with some directions.
+
+        Parameters
+        ----------
+        theta : ndarray of shape (n_parameters,)
+        directions : ndarray of shape (n_directions, n_parameters)
+
+        Returns
+        -------
+        products : ndarray of the shape of directions
+        """
+        statistic = HessianProducts(self.forward, len(directions))
+        directions = [self.network.layers(direction) for direction in directions]
+        return self._reduce(statistic, theta, self.Y, directions)[1]
+
     def columns_square(self):
         """Mean squared norm of the columns."""
         return reduce(_ColumnsSquare(self.forward), self.source, (self.columns,))[0]
@@ -129,109 +136,21 @@ def _in_float32(Y):
     return Y.astype(np.float32)
 
 
-class Forward:
-    """How rows go through a net, a block that the cache holds at a time.
-
-    Parameters
-    ----------
-    network : Network
-    shift, scale : ndarray of shape (n_columns,) or None
-        Of the columns' units.
-    dtype : dtype
-    n_rows : int
-    """
-
-    def __init__(self, network, shift, scale, dtype, n_rows):
-        self.network, self.dtype = network, dtype
-        self.shift = self.inverse = None
-        if shift is not None:
-            with np.errstate(over="ignore", under="ignore"):
-                self.shift = (shift / scale).astype(dtype)
-                self.inverse = (1.0 / scale).astype(dtype)
-        hidden = KINDS[network.activation]
-        self.kinds = [hidden] * (len(network.sizes) - 2) + [KINDS["identity"]]
-        widths = sum(network.sizes[1:]) + (network.sizes[0] if shift is not None else 0)
-        self.block_rows = min(max(CACHED_VALUES // widths, MIN_BLOCK_ROWS), max(n_rows, 1))
-        self.values, self.work = sum(network.sizes), network.n_parameters
-
-    def blocks(self, block):
-        """Slices of a block's rows that the cache holds."""
-        for start in range(block.first, block.last, self.block_rows):
-            yield slice(start, min(start + self.block_rows, block.last))
-
-    def buffers(self, block):
-        """What a thread writes activations, adjoints and their products to."""
-        key = self.network, self.dtype, self.block_rows, self.shift is None
-        return block.scratch(key, self._new_buffers)
-
-    def _new_buffers(self):
-        sizes, n = self.network.sizes, self.block_rows
-        return {
-            name: [np.empty(shape, dtype=self.dtype) for shape in shapes]
-            for name, shapes in (
-                ("columns", [(n if self.shift is not None else 0, sizes[0])]),
-                ("activations", [(n, size) for size in sizes[1:]]),
-                ("adjoints", [(n, size) for size in sizes[1:-1]]),
-                ("parts", [(n_in - 1, n_out) for n_in, n_out in self.network.shapes]),
-            )
-        }
-
-    def columns(self, X, rows, buffer=None):
-        """Rows of X in standard units."""
-        X = np.asarray(X[rows])
-        if self.shift is None:
-            return X
-        with np.errstate(over="ignore", invalid="ignore"):
-            X = np.multiply(X, self.inverse, out=buffer)  # first: no overflow
-            X -= self.shift
-        return X
-
-    def __call__(self, layers, X, rows, buffers):
-        """Inputs of the given layers and the output of the last one, for some rows of X."""
-        n = rows.stop - rows.start
-        V = [self.columns(X, rows, buffers["columns"][0][:n])]
-        for W, kind, buffer in zip(layers, self.kinds, buffers["activations"], strict=False):
-            Z = buffer[:n]
-            np.matmul(V[-1], W[:-1], out=Z)
-            activate(Z, W[-1], kind)
-            V.append(Z)
-        return V
-
-
-class _NetStatistic(Statistic):
-    """A statistic of a net's rows; `columns` are X in standard units, or None."""
-
-    def __init__(self, forward):
-        self.forward, self.values, self.work = forward, forward.values, forward.work
-
-    def add_gram(self, G, V, c):
-        """G += HᵀH, weighted, for some rows."""
-        roots = np.sqrt(c).astype(self.forward.dtype)
-        H = np.empty((len(roots), len(G)), dtype=self.forward.dtype)
-        np.multiply(V, roots[:, None], out=H[:, :-1])
-        H[:, -1] = roots
-        G += H.T @ H
-
-
-def _columns_of(block, columns):
-    return block.source.X if columns is None else block.local(columns)
-
-
-class _Loss(_NetStatistic):
+class _Loss(NetStatistic):
     """Mean loss."""
 
     def add(self, block, parameters, total):
         columns, layers, Y = parameters
         forward, loss = self.forward, 0.0
-        X, Y, c = _columns_of(block, columns), block.local(Y), block.source.c
+        X, Y, c = columns_of(block, columns), block.local(Y), block.source.c
         buffers = forward.buffers(block)
         for rows in forward.blocks(block):
             F = forward(layers, X, rows, buffers)[-1]
-            loss += output_residuals(F, Y[rows], c[rows], forward.network.is_log_loss)
+            loss += residuals(forward.network, F, Y[rows], c[rows])
         return loss
 
 
-class _LossGradient(_NetStatistic):
+class _LossGradient(NetStatistic):
     """Mean loss; its gradient, the layers' mean squares and Gram matrices of their inputs."""
 
     def __init__(self, forward, levels):
@@ -244,16 +163,16 @@ class _LossGradient(_NetStatistic):
         columns, layers, Y = parameters
         gradient, squares, *grams = total
         forward, loss = self.forward, 0.0
-        is_log_loss, kind = forward.network.is_log_loss, forward.kinds[0]
+        kind = forward.kinds[0]
         gradient, buffers = forward.network.layers(gradient), forward.buffers(block)
-        X, Y, c = _columns_of(block, columns), block.local(Y), block.source.c
+        X, Y, c = columns_of(block, columns), block.local(Y), block.source.c
         for rows in forward.blocks(block):
             V = forward(layers, X, rows, buffers)
             for level, G in zip(self.levels, grams, strict=True):
                 self.add_gram(G, V[level], c[rows])
             D = V[-1]
             c_inverse = 1.0 / np.maximum(c[rows], np.finfo(float).tiny)  # D gets the factor c
-            loss += output_residuals(D, Y[rows], c[rows], is_log_loss)
+            loss += residuals(forward.network, D, Y[rows], c[rows])
             for level in range(len(layers) - 1, -1, -1):
                 part = buffers["parts"][level]
                 np.matmul(V[level].T, D, out=part)
@@ -269,7 +188,7 @@ class _LossGradient(_NetStatistic):
         return loss
 
 
-class _Grams(_NetStatistic):
+class _Grams(NetStatistic):
     """Gram matrices of the inputs of some layers."""
 
     def __init__(self, forward, levels):
@@ -278,7 +197,7 @@ class _Grams(_NetStatistic):
 
     def add(self, block, parameters, total):
         columns, layers = parameters
-        forward, X, c = self.forward, _columns_of(block, columns), block.source.c
+        forward, X, c = self.forward, columns_of(block, columns), block.source.c
         buffers, layers = forward.buffers(block), layers[: max(self.levels)]
         for rows in forward.blocks(block):
             V = forward(layers, X, rows, buffers)
@@ -286,7 +205,7 @@ class _Grams(_NetStatistic):
                 self.add_gram(G, V[level], c[rows])
 
 
-class _Activations(_NetStatistic):
+class _Activations(NetStatistic):
     """Outputs of all layers, written to arrays of the source; on one thread."""
 
     writes = (2,)
@@ -297,7 +216,7 @@ class _Activations(_NetStatistic):
 
     def add(self, block, parameters, total):
         columns, layers, outputs = parameters
-        forward, X = self.forward, _columns_of(block, columns)
+        forward, X = self.forward, columns_of(block, columns)
         buffers, outputs = forward.buffers(block), [block.local(array) for array in outputs]
         for rows in forward.blocks(block):
             for V, output in zip(forward(layers, X, rows, buffers)[1:], outputs, strict=True):
@@ -315,7 +234,7 @@ class _ColumnsSquare(_ColumnStatistic):
     """Mean squared norm of the columns."""
 
     def add(self, block, parameters, total):
-        X = self.forward.columns(_columns_of(block, *parameters), block.slice)
+        X = self.forward.columns(columns_of(block, *parameters), block.slice)
         return float(weighted_squares(np.ascontiguousarray(X), block.source.c[block.slice]))
 
 

@@ -3,6 +3,7 @@
 from sklearn_optland.plotting._convergence import ConvergenceDisplay
 from sklearn_optland.plotting._crf import CRFDisplay
 from sklearn_optland.plotting._kkt import KKTDisplay
+from sklearn_optland.plotting._landscape import PathDisplay, SpectrumDisplay, SurfaceDisplay
 from sklearn_optland.plotting._mean_field import CertificateDisplay, ParticlesDisplay
 
 __all__ = [
@@ -11,4 +12,7 @@ __all__ = [
     "ConvergenceDisplay",
     "KKTDisplay",
     "ParticlesDisplay",
+    "PathDisplay",
+    "SpectrumDisplay",
+    "SurfaceDisplay",
 ]

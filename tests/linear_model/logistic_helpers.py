@@ -15,6 +15,7 @@ MODES = {
     "auto": {},
     "jc12": {"curvature": "jc12"},
     "jc12 every 5": {"curvature": "jc12", "refresh": 5},
+    "low-rank": {"curvature": "low-rank"},
     "bohning": {"curvature": "bohning"},
     "bohning-nesterov": {"curvature": "bohning-nesterov"},
     "growing": {"batch": "growing", "random_state": 0},

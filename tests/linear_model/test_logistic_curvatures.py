@@ -18,6 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from sklearn_optland.linear_model._logistic import curvatures as _curvature
+from sklearn_optland.linear_model._logistic.low_rank import LowRankCurvature
 
 
 def bohning_classes(case):
@@ -33,11 +34,13 @@ CURVATURES = {
     "kronecker-mean": (_curvature.KroneckerCurvature, [2, 4]),
     "diagonal": (_curvature.DiagonalCurvature, [2, 4]),
     "diagonal-mean": (_curvature.DiagonalCurvature, [2]),
+    "low-rank": (LowRankCurvature, [2, 4]),
 }
 MAJORIZERS = [name for name in CURVATURES if not name.endswith("mean")]
 METRICS = [
     (name, k, ridge)
     for name, (_, ks) in CURVATURES.items()
+    if name != "low-rank"
     for k in ks
     for ridge in ([0.0] if name.startswith("diagonal") else [0.0, 0.3])
 ]

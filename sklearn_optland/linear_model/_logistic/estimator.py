@@ -81,7 +81,7 @@ class BoundMajorizationLogisticRegression(
         is half the squared Newton decrement and its scope "stationary", since no finite dual bound
         exists; and "estimate", with a warning, if the classes are separated along some direction,
         which leaves no optimum.
-    curvature : {"auto", "jc12", "bohning", "bohning-nesterov"}, default="auto"
+    curvature : {"auto", "jc12", "low-rank", "bohning", "bohning-nesterov"}, default="auto"
         The quadratic model.
 
         - "auto": the fastest for the data. Small data: Newton's method with the exact Hessian, to
@@ -94,6 +94,10 @@ class BoundMajorizationLogisticRegression(
         - "jc12": the bound of Jebara and Choromanska (2012), Algorithm 1, at each iterate, with
           the classes of a row in descending order of their scores. With k > 2 classes its
           curvature is a matrix of side (n_features + 1) k; a side above 5000 is refused.
+        - "low-rank": the bound of "jc12" for any number of columns, looser: for each class ten
+          directions of the columns and a diagonal, in the memory of ten sets of coefficients. The
+          residuals of rows that make the diagonal are dense, also of CSR, and cost some 30
+          passes: with `refresh=10` they are seldom.
         - "bohning": the fixed bound of Böhning (1992), factored once.
         - "bohning-nesterov": the same with Nesterov's acceleration and restarts.
     batch : {"full", "growing"}, default="full"
@@ -102,9 +106,9 @@ class BoundMajorizationLogisticRegression(
         those iterations is measured on their batch. With `curvature="auto"` it uses "jc12", or
         "bohning" where that matrix would be too large.
     refresh : int, default=1
-        Iterations between two curvatures of "jc12". A larger number saves time where the curvature
-        costs more than the gradient; if an old curvature fails to lower the objective, it is
-        renewed at once.
+        Iterations between two curvatures of "jc12" and "low-rank". A larger number saves time where
+        the curvature costs more than the gradient; if an old curvature fails to lower the
+        objective, it is renewed at once.
     tol : float, default=1e-6
         The fit stops when the duality gap, or without a penalty half the squared Newton decrement,
         is at most `tol` times the objective. 0 goes on until no step lowers the objective in
@@ -193,7 +197,7 @@ class BoundMajorizationLogisticRegression(
     _takes_dask = ("fit",)
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="right")],
-        "curvature": [StrOptions({"auto", "jc12", "bohning", "bohning-nesterov"})],
+        "curvature": [StrOptions({"auto", "jc12", "low-rank", "bohning", "bohning-nesterov"})],
         "batch": [StrOptions({"full", "growing"})],
         "refresh": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -258,7 +262,7 @@ class BoundMajorizationLogisticRegression(
         if self.batch == "growing" and self.curvature == "bohning-nesterov":
             raise ValueError(
                 "batch='growing' was given with curvature='bohning-nesterov'; allowed with it are "
-                "'auto', 'jc12' and 'bohning': acceleration needs exact gradients."
+                "'auto', 'jc12', 'low-rank' and 'bohning': acceleration needs exact gradients."
             )
         rows = self._rows(X, y, sample_weight)
         if self.batch == "growing":

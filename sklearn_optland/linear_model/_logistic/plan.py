@@ -12,6 +12,7 @@ from sklearn_optland.linear_model._logistic.curvatures import (
     NewtonCurvature,
     has_small_hessian,
 )
+from sklearn_optland.linear_model._logistic.low_rank import LowRankCurvature
 from sklearn_optland.linear_model._logistic.newton import (
     growing,
     newton_cg_from_sample,
@@ -54,6 +55,7 @@ class Metric(Enum):
     JC12 = "jc12"
     KRONECKER = "kronecker"
     DIAGONAL = "diagonal"
+    LOW_RANK = "low rank"
 
 
 CURVATURES = {
@@ -63,6 +65,7 @@ CURVATURES = {
     Metric.JC12: JC12Curvature,
     Metric.KRONECKER: KroneckerCurvature,
     Metric.DIAGONAL: DiagonalCurvature,
+    Metric.LOW_RANK: LowRankCurvature,
 }
 
 
@@ -86,6 +89,8 @@ def plan(problem, curvature, batch):
     algorithm = Algorithm.MAJORIZATION if batch == "full" else Algorithm.GROWING
     if curvature == "bohning":
         return algorithm, Metric.KRONECKER
+    if curvature == "low-rank":
+        return algorithm, Metric.LOW_RANK
     return algorithm, Metric.GRAM if problem.has_one_score else Metric.JC12
 
 

@@ -62,11 +62,15 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive and finite.
-    solver : {"auto", "sdca", "lbfgs"}, default="auto"
+    solver : {"auto", "sdca", "lbfgs", "jc12"}, default="auto"
         - "sdca": stochastic dual coordinate ascent. A visit of a sequence costs one
           forward-backward recursion, and needs no step size; sequences are drawn in proportion to
           their duality gaps.
         - "lbfgs": L-BFGS on all parameters, with a looser bound.
+        - "jc12": bound majorization: each iteration minimises, by conjugate gradients, a quadratic
+          that touches the objective and lies above it. The objective never rises and there is no
+          step size, but it takes hundreds of iterations, more with each label: for study, with few
+          labels.
         - "auto": "sdca", unless its marginals would take more than 2 GiB; see Notes.
     states : {"all", "observed"}, default="all"
         Which parameters there are: all, or only those of columns, neighbours and ends that occur
@@ -145,6 +149,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
 
     References
     ----------
+    T. Jebara and A. Choromanska, "Majorization for CRFs and latent likelihoods", NIPS 2012.
+
     J. Lafferty, A. McCallum and F. Pereira, "Conditional random fields: probabilistic models for
     segmenting and labeling sequence data", ICML 2001.
 

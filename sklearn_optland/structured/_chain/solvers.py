@@ -12,6 +12,7 @@ from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.row_orders_fast import shuffle
 from sklearn_optland.structured._chain.chain_fast import DualAscent as Duals
+from sklearn_optland.structured._chain.majorizer import BoundMajorization
 
 # Longer sequences have no Gram matrix of their tokens, nor have those that are as long as this many
 # stored values of a token: it would cost more than their columns do.
@@ -210,7 +211,7 @@ class LBFGS:
         return 0.5 * (float(np.linalg.norm(gradient)) + self.problem.rounding) ** 2
 
 
-SOLVERS = {"sdca": DualAscent, "lbfgs": LBFGS}
+SOLVERS = {"sdca": DualAscent, "lbfgs": LBFGS, "jc12": BoundMajorization}
 # Bytes of the duals above which "auto" leaves them.
 MOST_DUALS = 1 << 31
 

@@ -1,0 +1,42 @@
+"""The landscape of a net's loss: paths between minima, spectra, critical points."""
+
+from sklearn_optland.landscape._correlation import LossCorrelation, loss_correlation
+from sklearn_optland.landscape._critical_points import (
+    CriticalPoint,
+    critical_index,
+    find_critical_point,
+)
+from sklearn_optland.landscape._exact import (
+    linear_network_optimum,
+    poor_minimum,
+    quadratic_network_valley,
+)
+from sklearn_optland.landscape._paths import (
+    ConnectivityGraph,
+    Path,
+    connect,
+    connectivity_graph,
+)
+from sklearn_optland.landscape._slices import LossSlice, loss_slice
+from sklearn_optland.landscape._spectrum import Spectrum, hessian_spectrum
+from sklearn_optland.landscape._surface import LossSurface
+
+__all__ = [
+    "ConnectivityGraph",
+    "CriticalPoint",
+    "LossCorrelation",
+    "LossSlice",
+    "LossSurface",
+    "Path",
+    "Spectrum",
+    "connect",
+    "connectivity_graph",
+    "critical_index",
+    "find_critical_point",
+    "hessian_spectrum",
+    "linear_network_optimum",
+    "loss_correlation",
+    "loss_slice",
+    "poor_minimum",
+    "quadratic_network_valley",
+]

@@ -1,0 +1,225 @@
+"""Eigenvalues of a net's Hessian: all of a small one; of a large one the ends and a density."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh, eigh_tridiagonal
+from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.utils import check_random_state
+
+# Parameters up to which the whole Hessian is made: as many products, and 72 MB.
+EXACT = 3000
+# Steps of Lanczos' method for the density. Ritz values at the ends converge in fewer.
+STEPS = 80
+# Vectors of Lanczos' basis for each eigenvalue at an end: many lie close together near zero.
+BASIS = 8
+
+
+@dataclass(frozen=True, repr=False)
+class Spectrum:
+    """Eigenvalues of a Hessian.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray of shape (n_eigenvalues,)
+        Ascending: all, if `is_exact`; else those at both ends.
+    eigenvectors : ndarray of shape (n_parameters, n_eigenvalues)
+        Theirs.
+    residuals : ndarray of shape (n_eigenvalues,)
+        ‖Hv − λv‖. Within this distance of each value is an eigenvalue.
+    is_exact : bool
+        Whether the eigenvalues are all.
+    nodes, weights : ndarray of shape (n_draws, n_nodes)
+        Quadratures of the spectral density, each of a random direction: points and the shares of
+        all eigenvalues at them. If `is_exact`, one row: the eigenvalues, with equal weights.
+    """
+
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    residuals: np.ndarray
+    is_exact: bool
+    nodes: np.ndarray
+    weights: np.ndarray
+
+    def density(self, points, width):
+        """Estimate the spectral density, smoothed by a Gaussian.
+
+        Parameters
+        ----------
+        points : array-like of shape (n_points,)
+            Where.
+        width : float
+            Standard deviation of the Gaussian.
+
+        Returns
+        -------
+        density : ndarray of shape (n_points,)
+            It integrates to 1.
+        error : ndarray of shape (n_points,)
+            Its standard error over the draws; 0 if the spectrum is exact.
+        """
+        z = (np.asarray(points, dtype=np.float64)[:, None, None] - self.nodes) / width
+        kernel = np.exp(-0.5 * z * z) / (width * np.sqrt(2 * np.pi))
+        draws = (kernel * self.weights).sum(axis=2)
+        return self._mean(draws)
+
+    def share_below(self, value=0.0):
+        """Estimate the share of eigenvalues below a value.
+
+        Parameters
+        ----------
+        value : float, default=0.0
+            The bound.
+
+        Returns
+        -------
+        share : float
+            Between 0 and 1.
+        error : float
+            Its standard error over the draws; 0 if the spectrum is exact.
+        """
+        draws = np.where(self.nodes < value, self.weights, 0.0).sum(axis=1)
+        return tuple(float(number) for number in self._mean(draws))
+
+    def _mean(self, draws):
+        n_draws = draws.shape[-1]
+        error = np.zeros(draws.shape[:-1])
+        if n_draws > 1:
+            error = draws.std(axis=-1, ddof=1) / np.sqrt(n_draws)
+        return draws.mean(axis=-1), error
+
+    def __repr__(self):
+        kind = "all" if self.is_exact else "both ends of"
+        ends = f"{self.eigenvalues[0]:.3g} to {self.eigenvalues[-1]:.3g}"
+        return f"{kind} {len(self.eigenvectors)} eigenvalues, from {ends}"
+
+
+def hessian_spectrum(
+    surface, theta=None, *, n_eigenvalues=10, n_draws=10, tol=1e-3, random_state=None
+):
+    """Compute the spectrum of a loss surface's Hessian.
+
+    With at most 3000 parameters the Hessian is made and its eigenvalues are exact. With more,
+    Lanczos' method finds the eigenvalues at both ends, and stochastic quadrature the density, with
+    error bars: both by products with the Hessian only.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The surface.
+    theta : estimator or array-like of shape (n_parameters,), default=None
+        Where. Default: the parameters of the fit.
+    n_eigenvalues : int, default=10
+        Eigenvalues at each end, where not all are computed.
+    n_draws : int, default=10
+        Random directions of the quadrature; each takes 80 products.
+    tol : float, default=1e-3
+        Residuals of the vectors at the ends, relative to the largest eigenvalue. Errors of
+        eigenvalues apart from the others are of its square.
+    random_state : int, RandomState instance or None, default=None
+        Draws the directions.
+
+    Returns
+    -------
+    spectrum : Spectrum
+        Eigenvalues, vectors, residuals and the density.
+
+    Raises
+    ------
+    ValueError
+        If theta does not fit the surface.
+
+    See Also
+    --------
+    critical_index : The number of negative eigenvalues.
+
+    Notes
+    -----
+    Lanczos' basis takes 64 · `n_eigenvalues` · n_parameters bytes for the ends, and
+    640 · n_parameters for the density.
+
+    References
+    ----------
+    S. Ubaru, J. Chen and Y. Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature",
+    SIAM Journal on Matrix Analysis 38 (2017).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn_optland.landscape import LossSurface, hessian_spectrum
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPClassifier((5,), "tanh", solver="lbfgs", max_iter=5000, random_state=0).fit(X, y)
+    >>> spectrum = hessian_spectrum(LossSurface(net, X, y))
+    >>> spectrum.is_exact, spectrum.eigenvalues.shape
+    (True, (43,))
+    >>> spectrum.share_below(-1e-3)
+    (0.0, 0.0)
+    """
+    theta = surface.theta_ if theta is None else surface.flat(theta)
+    n = surface.n_parameters_
+    if n <= max(EXACT, 4 * n_eigenvalues):
+        values, vectors = eigh(surface.hessian(theta))
+        residuals = np.full(n, np.abs(values).max(initial=0.0) * n * np.finfo(float).eps)
+        return Spectrum(values, vectors, residuals, True, values[None], np.full((1, n), 1.0 / n))
+    rng = check_random_state(random_state)
+    values, vectors = extreme_eigenpairs(surface, theta, n_eigenvalues, tol, rng)
+    images = surface.hessian_product(theta, vectors)
+    residuals = np.linalg.norm(images - vectors * values, axis=0)
+    starts = rng.standard_normal((n_draws, n))
+    rules = [quadrature(surface, theta, start) for start in starts]
+    nodes, weights = (np.array(part) for part in zip(*rules, strict=True))
+    return Spectrum(values, vectors, residuals, False, nodes, weights)
+
+
+def extreme_eigenpairs(surface, theta, n_eigenvalues, tol, rng):
+    """As many of the smallest eigenvalues as of the largest, ascending, and their vectors."""
+    high, high_vectors = largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng)
+    # The smallest are the largest of shift - H, where an error relative to each is one relative to
+    # the largest of H: those near zero would never be exact enough for themselves.
+    shift = float(np.abs(high).max())
+    low, low_vectors = largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng, shift)
+    values, vectors = np.append(shift - low, high), np.hstack([low_vectors, high_vectors])
+    order = np.argsort(values)
+    return values[order], vectors[:, order]
+
+
+def largest_eigenpairs(surface, theta, n_eigenvalues, tol, rng, shift=None):
+    """The largest eigenvalues of the Hessian, or of shift - H, and their vectors."""
+
+    def product(v):
+        image = surface.hessian_product(theta, v.ravel())
+        return image if shift is None else shift * v.ravel() - image
+
+    n = surface.n_parameters_
+    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
+    size, start = min(BASIS * n_eigenvalues, n), rng.standard_normal(n)
+    return eigsh(operator, n_eigenvalues, which="LA", v0=start, tol=tol, ncv=size)
+
+
+def quadrature(surface, theta, start):
+    """Gauss' quadrature of the spectral density that a direction sees: Lanczos' method.
+
+    Returns
+    -------
+    nodes, weights : ndarray of shape (STEPS,)
+    """
+    n = len(start)
+    basis = np.zeros((STEPS, n))
+    diagonal, off = np.zeros(STEPS), np.zeros(STEPS)
+    q, n_steps = start / np.linalg.norm(start), STEPS
+    for step in range(STEPS):
+        basis[step] = q
+        q = surface.hessian_product(theta, q)
+        diagonal[step] = basis[step] @ q
+        for _ in range(2):  # orthogonal to all, twice: rounding brings back what has converged
+            q -= basis[: step + 1].T @ (basis[: step + 1] @ q)
+        off[step] = np.linalg.norm(q)
+        if off[step] <= 1e-12 * np.abs(diagonal[: step + 1]).max(initial=1e-300):
+            n_steps = step + 1  # an invariant space
+            break
+        q /= off[step]
+    values, vectors = eigh_tridiagonal(diagonal[:n_steps], off[: n_steps - 1])
+    nodes, weights = np.zeros(STEPS), np.zeros(STEPS)
+    nodes[:n_steps], weights[:n_steps] = values, vectors[0] ** 2
+    return nodes, weights

@@ -1,0 +1,267 @@
+"""The loss of a fitted net as a function of one flat array."""
+
+from copy import deepcopy
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._net.passes import Passes
+from sklearn_optland._net.units import Units
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.landscape._nets import layers_of, net_of, weights_of
+
+# Directions whose products share a pass.
+DIRECTIONS = 32
+
+
+class LossSurface:
+    r"""The loss of a fitted net as a function of one flat array of its parameters.
+
+    .. math:: L(\theta) = \frac{\sum_i s_i\, \ell(y_i, f_\theta(x_i))}{\sum_i s_i}
+              + \text{the estimator's penalty}
+
+    Layer by layer, the array has the weights of `coefs_` row after row and then the biases. All is
+    computed in float64.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted: `MLPClassifier` or `MLPRegressor` of scikit-learn, a deep or a mean-field net of
+        this package, or a linear model with log-loss or squared error, which is a net without
+        hidden layers. It is not changed.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows to take the loss on: those of the fit, or others.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets or labels; an indicator matrix of 0 and 1 for nets with several labels.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Non-negative weights s. Default: all 1. `class_weight` of the estimator multiplies them.
+    penalty : bool, default=True
+        Whether to add the penalty as the estimator has it: `alpha` of scikit-learn's nets is
+        divided by the sum of the weights there, `C` of logistic regression multiplies a sum.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (n_parameters,)
+        The parameters of the fit.
+    n_parameters_ : int
+        Their number.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is no net, has another loss or a penalty that is not a squared norm, or if
+        X and y do not fit it.
+
+    See Also
+    --------
+    connect : A path between two minima.
+    hessian_spectrum : Eigenvalues of the Hessian.
+    loss_slice : The loss on a line or a plane.
+
+    Notes
+    -----
+    The squared error of several outputs is half the sum of their squares. Of that scikit-learn's
+    `MLPRegressor` takes the gradient, too, while its `loss_` is a mean over outputs.
+
+    Of ReLU nets the Hessian is that of the linear piece that the parameters are in. Products with
+    it take about three passes of the net, forward and back.
+
+    References
+    ----------
+    B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn_optland.landscape import LossSurface
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPClassifier((5,), "tanh", solver="lbfgs", max_iter=5000, random_state=0).fit(X, y)
+    >>> surface = LossSurface(net, X, y)
+    >>> surface.n_parameters_
+    43
+    >>> bool(abs(surface.loss(surface.theta_) - net.loss_) < 1e-3)
+    True
+    >>> bool(abs(surface.gradient(surface.theta_)).max() < 1e-2)
+    True
+    """
+
+    def __init__(self, estimator, X, y, sample_weight=None, penalty=True):
+        X = check_array(X, dtype=np.float64, order="C", accept_sparse="csr")
+        y = np.asarray(y)
+        if len(y) != X.shape[0]:
+            raise ValueError(f"y: found {len(y)} rows; allowed are {X.shape[0]}, those of X.")
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = weights_of(estimator, y, weights)
+        net = net_of(estimator, y, weights, penalty)
+        n_columns = net.network.sizes[0]
+        if X.shape[1] != n_columns:
+            raise ValueError(
+                f"X: found {X.shape[1]} columns; allowed are {n_columns}, those of the fit."
+            )
+        used = weights > 0
+        c = normalized(weights)
+        X, Y, c = (X, net.Y, c) if used.all() else (X[used], net.Y[used], c[used])
+        self.estimator, self.network, self.penalty_factors = estimator, net.network, net.penalty
+        self.theta_, self.n_parameters_ = net.theta, net.theta.size
+        source = ArraySource(X, Y=np.ascontiguousarray(Y), c=c)
+        units = Units(None, None, np.zeros(Y.shape[1]), 1.0)
+        self.passes = Passes(self.network, source, units, np.float64)
+
+    def loss(self, theta):
+        """Compute the loss.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+
+        Returns
+        -------
+        loss : float
+            The mean loss, and the penalty.
+        """
+        theta = self._checked(theta)
+        with one_blas_thread():
+            return self.passes.value(theta) + self._penalty(theta)
+
+    def gradient(self, theta):
+        """Compute the gradient.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+
+        Returns
+        -------
+        gradient : ndarray of shape (n_parameters,)
+            Derivatives of the loss.
+        """
+        return self.loss_and_gradient(theta)[1]
+
+    def loss_and_gradient(self, theta):
+        """Compute the loss and its gradient in one pass.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+
+        Returns
+        -------
+        loss : float
+            The mean loss, and the penalty.
+        gradient : ndarray of shape (n_parameters,)
+            Its derivatives.
+        """
+        theta = self._checked(theta)
+        with one_blas_thread():
+            loss, gradient, *_ = self.passes.gradient_and_squares(theta)
+        return loss + self._penalty(theta), gradient + self.penalty_factors * theta
+
+    def hessian_product(self, theta, directions):
+        """Multiply the Hessian with directions.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+        directions : array-like of shape (n_parameters,) or (n_parameters, n_directions)
+            Directions, as columns. Several share the pass forward.
+
+        Returns
+        -------
+        products : ndarray of the shape of directions
+            The Hessian times the directions.
+        """
+        theta = self._checked(theta)
+        directions = np.asarray(directions, dtype=np.float64)
+        if directions.ndim not in (1, 2) or directions.shape[0] != self.n_parameters_:
+            raise ValueError(
+                f"directions: found an array of shape {directions.shape}; allowed are "
+                f"{self.n_parameters_} rows."
+            )
+        rows = np.ascontiguousarray(directions.reshape(self.n_parameters_, -1).T)
+        with one_blas_thread():
+            parts = [
+                self.passes.hessian_products(theta, rows[start : start + DIRECTIONS])
+                for start in range(0, len(rows), DIRECTIONS)
+            ]
+        products = np.concatenate(parts) if parts else rows
+        products += self.penalty_factors * rows
+        return products.T.reshape(directions.shape)
+
+    def hessian(self, theta):
+        """Compute the whole Hessian.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+
+        Returns
+        -------
+        hessian : ndarray of shape (n_parameters, n_parameters)
+            Symmetric. It takes 8 n_parameters² bytes, and a product for each parameter.
+        """
+        H = self.hessian_product(theta, np.eye(self.n_parameters_))
+        return 0.5 * (H + H.T)
+
+    def estimator_at(self, theta):
+        """Return the estimator with other parameters.
+
+        Parameters
+        ----------
+        theta : array-like of shape (n_parameters,)
+            The net's parameters.
+
+        Returns
+        -------
+        estimator : estimator
+            A copy, with `coefs_` and `intercepts_`, or `coef_` and `intercept_`, of theta. Its
+            other attributes, such as curves of the fit, are the old ones.
+        """
+        layers = self.network.layers(self._checked(theta).copy())
+        estimator = deepcopy(self.estimator)
+        if hasattr(estimator, "coefs_"):
+            old = estimator.coefs_[0].dtype
+            estimator.coefs_ = [W[:-1].astype(old) for W in layers]
+            estimator.intercepts_ = [W[-1].astype(old) for W in layers]
+            return estimator
+        shape = np.shape(estimator.intercept_)
+        estimator.coef_ = layers[0][:-1].T.reshape(estimator.coef_.shape)
+        estimator.intercept_ = layers[0][-1].reshape(shape) if shape else float(layers[0][-1, 0])
+        return estimator
+
+    def flat(self, point):
+        """Return the flat array of a fitted estimator, or of itself.
+
+        Parameters
+        ----------
+        point : estimator or array-like of shape (n_parameters,)
+            A fitted net with the layers of this one, or parameters.
+
+        Returns
+        -------
+        theta : ndarray of shape (n_parameters,)
+            Its parameters.
+        """
+        if hasattr(point, "coefs_") or hasattr(point, "coef_"):
+            return self.network.join(*layers_of(point), np.float64)
+        return self._checked(point)
+
+    def _penalty(self, theta):
+        return 0.5 * float(self.penalty_factors @ theta**2)
+
+    def _checked(self, theta):
+        theta = np.ascontiguousarray(theta, dtype=np.float64)
+        if theta.shape != (self.n_parameters_,):
+            raise ValueError(
+                f"theta: found an array of shape {theta.shape}; allowed is "
+                f"({self.n_parameters_},), the net's."
+            )
+        return theta

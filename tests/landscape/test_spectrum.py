@@ -1,0 +1,114 @@
+"""Spectra against dense eigenvalues; critical points of functions that are known."""
+
+import numpy as np
+import pytest
+from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from sklearn_optland.landscape import (
+    LossSurface,
+    critical_index,
+    find_critical_point,
+    hessian_spectrum,
+)
+from sklearn_optland.landscape import _critical_points as points_module
+from sklearn_optland.landscape import _spectrum as spectrum_module
+
+
+def test_spectrum_of_a_linear_model_is_that_of_its_gram_matrix():
+    X, _ = iris()
+    surface = LossSurface(LinearRegression().fit(X, X[:, 0]), X, X[:, 0])
+    H = np.column_stack([X, np.ones(len(X))])
+    spectrum = hessian_spectrum(surface)
+    np.testing.assert_allclose(
+        spectrum.eigenvalues, np.linalg.eigvalsh(H.T @ H / len(X)), rtol=1e-10, atol=1e-14
+    )
+    assert spectrum.is_exact
+    assert spectrum.share_below(0.5)[0] == np.mean(spectrum.eigenvalues < 0.5)
+
+
+def test_ends_and_density_without_the_whole_hessian(monkeypatch):
+    X, y = digits(300)
+    surface = LossSurface(classifier(X, y, width=6, alpha=0.1), X, y)
+    theta = drawn(surface, 0, 0.1)
+    exact = hessian_spectrum(surface, theta)
+    monkeypatch.setattr(spectrum_module, "EXACT", 10)
+    found = hessian_spectrum(surface, theta, n_eigenvalues=5, random_state=0)
+    assert exact.is_exact
+    assert not found.is_exact
+    top = np.abs(exact.eigenvalues).max()
+    expected = np.append(exact.eigenvalues[:5], exact.eigenvalues[-5:])
+    np.testing.assert_allclose(found.eigenvalues, expected, atol=1e-3 * top)
+    assert (found.residuals < 1e-3 * top).all()
+    for value, residual in zip(found.eigenvalues, found.residuals, strict=True):
+        assert np.abs(exact.eigenvalues - value).min() <= residual + 1e-12
+    grid = np.linspace(0.1 * top, top, 20)
+    density, error = found.density(grid, 0.1 * top)
+    assert (np.abs(density - exact.density(grid, 0.1 * top)[0]) <= 5 * error + 1e-3).all()
+    share, error = found.share_below(1e-3)
+    assert abs(share - exact.share_below(1e-3)[0]) <= 5 * error
+
+
+def test_density_integrates_to_one():
+    spectrum = hessian_spectrum(iris_surface())
+    points = np.linspace(-5, spectrum.eigenvalues[-1] + 5, 4001)
+    density, error = spectrum.density(points, 0.2)
+    assert np.trapezoid(density, points) == pytest.approx(1.0, abs=1e-6)
+    assert not error.any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_index_counts_negative_eigenvalues(seed, monkeypatch):
+    surface = iris_surface(alpha=0.5)
+    theta = drawn(surface, seed, 1.0)
+    values = np.linalg.eigvalsh(surface.hessian(theta))
+    assert critical_index(surface, theta, tol=1e-3) == (np.sum(values < -1e-3), 0.0)
+    monkeypatch.setattr(points_module, "EXACT", 5)
+    estimate, error = critical_index(surface, theta, tol=1e-3, random_state=seed)
+    assert abs(estimate - np.sum(values < -1e-3)) <= 5 * error + 0.5
+
+
+def test_minimum_of_a_convex_function():
+    X, y = iris()
+    surface = LossSurface(LogisticRegression(tol=1e-9, max_iter=1000).fit(X, y), X, y)
+    point = find_critical_point(surface, drawn(surface, 0, 1.0))
+    assert point.index == 0
+    assert point.certificate.reached
+    assert point.certificate.scope == "stationary"
+    assert point.loss == pytest.approx(surface.loss(surface.theta_), rel=1e-6)
+
+
+@pytest.mark.parametrize("index", [None, 0, 1])
+def test_what_is_found_is_critical_and_its_index_right(index, global_random_seed):
+    surface = iris_surface(width=3, alpha=1.0)
+    point = find_critical_point(surface, drawn(surface, global_random_seed), index=index)
+    gradient = surface.gradient(point.theta)
+    assert point.certificate.value == pytest.approx(np.linalg.norm(gradient), rel=1e-6)
+    values = np.linalg.eigvalsh(surface.hessian(point.theta))
+    assert point.index == np.sum(values < -1e-8 * np.abs(values).max())
+    assert abs(point.smallest_eigenvalue) == pytest.approx(np.abs(values).min(), abs=1e-12)
+    if index != 1:
+        assert point.certificate.reached
+
+
+def test_a_saddle_is_found():
+    # Between two mirrored minima of a net of one unit, w and -w, lies the saddle at 0.
+    rng = np.random.RandomState(0)
+    X = rng.randn(200, 1)
+    y = np.tanh(X[:, 0])
+    net = regressor(X, y, width=1, alpha=1.0)
+    surface = LossSurface(net, X, y)
+    start = 0.05 * rng.randn(surface.n_parameters_)
+    point = find_critical_point(surface, start, index=1)
+    assert point.index == 1
+    assert point.certificate.reached
+    np.testing.assert_allclose(point.theta[[0, 2]], 0, atol=1e-6)  # both weights
+
+
+def test_errors_name_what_was_found(monkeypatch):
+    surface = iris_surface()
+    with pytest.raises(ValueError, match="index: found -1"):
+        find_critical_point(surface, index=-1)
+    monkeypatch.setattr(points_module, "EXACT", 5)
+    with pytest.raises(ValueError, match="surface: found 35 parameters"):
+        find_critical_point(surface)
