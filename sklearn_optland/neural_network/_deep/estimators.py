@@ -460,6 +460,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -640,6 +642,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

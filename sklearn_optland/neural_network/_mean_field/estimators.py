@@ -202,6 +202,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -482,6 +484,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
