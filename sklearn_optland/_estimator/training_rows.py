@@ -190,11 +190,39 @@ def validate_rows(estimator, X, *, accept_sparse=False, **validation):
 
 
 def _validate(estimator, X, y, accept_sparse, **validation):
+    if validation.keys() <= {"y_numeric"} and _are_plain(X, y):
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+        return X, y
     accept_sparse = "csr" if accept_sparse else False
     with always_checked():
         return validate_data(
             estimator, X, y, accept_sparse=accept_sparse, dtype=FLOATS, order="C", **validation
         )
+
+
+def _are_plain(X, y):
+    """Whether X and y are arrays that `validate_data` would return as they are.
+
+    Its search for other types of arrays and for names takes longer than some fits.
+    """
+    return (
+        type(X) is type(y) is np.ndarray
+        and (X.ndim, y.ndim) == (2, 1)
+        and X.dtype in FLOATS
+        and y.dtype.kind in "biuf"
+        and X.flags.c_contiguous
+        and X.size > 0
+        and len(X) == len(y)
+        and _is_finite(X)
+        and _is_finite(y)
+    )
+
+
+def _is_finite(array):
+    """Whether all is finite; False too if only the sum is not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))
 
 
 def always_checked():

@@ -254,6 +254,9 @@ def _as_rows(X, lengths):
             )
     if any(sparse.issparse(part) for part in parts):
         rows = sparse.vstack(parts, format="csr")
+        # kernels would copy wider indices
+        index = sparse.get_index_dtype(maxval=max(rows.nnz, rows.shape[1]))
+        rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
     else:
         rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
