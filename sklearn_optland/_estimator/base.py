@@ -9,6 +9,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import make_constraint
 
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._version import __version__
 
 
@@ -24,6 +25,7 @@ def fit_context(method):
 
     @wraps(method)
     def call(estimator, *data, **options):
+        refuse_dask(estimator, method.__name__, (*data, *options.values()))
         state = vars(estimator)
         before = state.copy()
         try:
@@ -113,6 +115,8 @@ class OptlandEstimator:
     # set here, scikit-learn's HTML display links to nothing.
 
     _takes_sparse = False
+    # Methods that learn from collections of Dask.
+    _takes_dask = ()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -37,7 +37,7 @@ def newton_dual(source, Z, dZ, cut, R):
 
     R, of the source, takes c (p' - y).
     """
-    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0)
+    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0, writes=(4,))
     return reduce(total, source, (Z, dZ, source.y, source.c, R))[1]
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._estimator.scores import LazyScore, LogLossClassifier
 from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland._net.entrywise_fast import KINDS, activate
 from sklearn_optland._rows.reduce import row_blocks
@@ -41,7 +42,7 @@ def class_attributes(classes):
     return {"classes_": classes, "out_activation_": activation}
 
 
-class NetworkRegressor:
+class NetworkRegressor(LazyScore):
     """Predictions from `coefs_` and `intercepts_`; `_hidden_activation` says which."""
 
     def __sklearn_tags__(self):
@@ -49,6 +50,7 @@ class NetworkRegressor:
         tags.target_tags.multi_output = True
         return tags
 
+    @by_partition
     def predict(self, X):
         """Predict targets.
 
@@ -69,6 +71,7 @@ class NetworkRegressor:
 class NetworkClassifier(LogLossClassifier):
     """Scores from `coefs_` and `intercepts_`, two classes having one."""
 
+    @by_partition
     def decision_function(self, X):
         """Compute the scores of the classes.
 

@@ -1,5 +1,6 @@
 """What the mean-field nets share: parameters, the way of a fit, the certificate."""
 
+from contextlib import closing
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn_optland._estimator.base import (
     private_random_state,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
@@ -56,6 +58,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     # Of the fitted net.
     _hidden_activation = "relu"
+    _takes_dask = ("fit",)
 
     @property
     def _takes_sparse(self):
@@ -153,27 +156,29 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 "alpha: found 0; solver='sliding-frank-wolfe' needs a penalty, alpha > 0."
             )
 
-    def _fit(self, rows, Y, extra):
-        """Fit to training rows with targets Y; `extra` is what predictions need besides the net."""
+    def _fit(self, rows, make, n_outputs, extra):
+        """Fit to training rows.
+
+        Parameters
+        ----------
+        rows : TrainingRows or DaskRows
+        make : callable
+            Makes the columns Y and c of a source: see `DaskRows.source`.
+        n_outputs : int
+        extra : dict
+            What predictions need besides the net.
+        """
         self._check_choice()
         rng = private_random_state(self.random_state)
-        X, c = rows.X, normalized(rows.weights)
-        if self.scale_inputs and sparse.issparse(X):
-            raise ValueError(
-                "scale_inputs: found True; allowed with sparse X is False, because centred columns "
-                "are dense."
-            )
-        columns = StandardColumns(X, c, self.scale_inputs, self.fit_intercept)
-        used, held = self._split(c, rows.codes, rng)
-        with one_blas_thread():
-            source = _source(columns, X, Y, c, used)
-            problem = self._problem(source, Y.shape[1], X.dtype)
+        source, columns, held = self._sources(rows, make, rng)
+        with closing(source), one_blas_thread():
+            problem = self._problem(source, n_outputs, rows.dtype)
             start = self._start(problem, columns, rows.classes, rng)
             if problem.scales.y_rounding > 0:
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = problem.on(_source(columns, X, Y, c, held)).loss_of
+                held_out = problem.on(held).loss_of
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -203,17 +208,33 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         fitted["_flow"] = None if self.activation == "square" else flow_state(scales)
         fitted["_hidden_activation"] = self.activation
         finish(self, fitted, history, certificate)
-        self._warn(problem, kept.done, X.dtype)
+        self._warn(problem, kept.done, rows.dtype)
         return self
 
-    def _split(self, c, codes, rng):
-        """Rows to train on, and those that early stopping sets aside."""
-        used = np.flatnonzero(c > 0)
+    def _sources(self, rows, make, rng):
+        """Rows to train on, their columns, and rows that early stopping sets aside, or None."""
+        if self.early_stopping:
+            refuse_partitions(rows, "early_stopping=True")
+        if self.scale_inputs:
+            refuse_partitions(rows, "scale_inputs=True")
+        if self.activation == "square":
+            refuse_partitions(rows, "activation='square'")
+        source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        if self.scale_inputs:
+            if sparse.issparse(rows.X):
+                raise ValueError(
+                    "scale_inputs: found True; allowed with sparse X is False, because centred "
+                    "columns are dense."
+                )
+            c = rows.weights / rows.total_weight
+            columns = StandardColumns.of(rows.X, c, self.fit_intercept)
+            source = ArraySource(columns(source.X), **source.columns)
         if not self.early_stopping:
-            return used, None
-        codes = None if codes is None else codes[used]
-        train, held = hold_out(len(used), self.validation_fraction, rng, codes)
-        return used[train], used[held]
+            return source, columns, None
+        codes = None if rows.codes is None else rows.codes[rows.weights > 0]
+        index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
+        source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
+        return source, columns, held
 
     def _problem(self, source, n_outputs, dtype, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
@@ -345,10 +366,3 @@ def _advice(net, dtype):
         needed = float(f"{needed:.2g}")
         return f"Set max_iter to about {needed:.0f}, or tol to {1.1 * falls[-1]:.1g}."
     return "Increase max_iter or tol, or scale the data."
-
-
-def _source(columns, X, Y, c, index):
-    """The rows of some indices, with weights that sum to 1."""
-    if len(index) < X.shape[0]:
-        X, Y, c = X[index], Y[index], c[index]
-    return ArraySource(columns(X), Y=Y, c=normalized(c))

@@ -1,5 +1,7 @@
 """Wide two-layer ReLU nets, trained as measures."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
@@ -7,17 +9,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import fit_context
+from sklearn_optland._estimator.dask_rows import classification_rows_of, regression_rows_of
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
     as_columns,
     as_targets,
     check_labels,
-    classification_rows,
+    labels_and_weights,
     normalized,
     refuse_balanced,
-    regression_rows,
     row_weights,
+    targets_and_weights,
     times_class_weight,
 )
 from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
@@ -222,6 +225,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; CSR with `activation="square"` only.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -233,10 +238,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
             The fitted estimator.
         """
         takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
-        rows = regression_rows(self, X, y, sample_weight, **takes)
-        Y = as_targets(rows.y, rows.X.dtype)
+        rows = regression_rows_of(self, X, y, sample_weight, **takes)
+        columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         extra = {"_y_is_1d": rows.y.ndim == 1, "out_activation_": "identity"}
-        return self._fit(rows, Y, extra)
+        return self._fit(rows, columns, rows.n_outputs, extra)
 
     @available_if(_is_stochastic)
     @fit_context
@@ -526,6 +531,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; CSR with `activation="square"` only.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -536,14 +543,17 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        rows = classification_rows(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
+        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
         n_classes = len(rows.classes)
         if self.solver == MARGIN_ASCENT and n_classes > 2:
             raise ValueError(
                 f"y: found {n_classes} classes; allowed with solver={MARGIN_ASCENT!r} are two."
             )
-        Y = as_columns(rows.codes, n_classes).astype(np.float64)
-        return self._fit(rows, Y, class_attributes(rows.classes))
+        columns = partial(
+            labels_and_weights, n_classes=n_classes, total=rows.total_weight, dtype=np.float64
+        )
+        n_outputs = 1 if n_classes == 2 else n_classes
+        return self._fit(rows, columns, n_outputs, class_attributes(rows.classes))
 
     @available_if(_is_stochastic)
     @fit_context

@@ -74,27 +74,35 @@ def row_lengths(X):
 
 
 class StandardColumns:
-    """Columns of mean 0 and standard deviation 1, if asked for.
+    """Columns as they are, or with mean 0 and standard deviation 1.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_columns)
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
-    is_on : bool
-        Whether columns change at all.
-    is_centered : bool
-        Whether their means are moved.
+    center, spread : ndarray of shape (n_columns,), default=None
+        None: the columns as they are.
+    length : float, default=1.0
+        Root mean square of the user's rows, with the bias feature.
     """
 
-    def __init__(self, X, c, is_on, is_centered):
-        self.center = None
-        if is_on:
-            center, spread = mean_and_deviation(X, c)
-            # root mean square of the user's rows, with the bias feature
-            self.length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
-            self.spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
-            self.center = center if is_centered else np.zeros_like(center)
+    def __init__(self, center=None, spread=None, length=1.0):
+        self.center, self.spread, self.length = center, spread, length
+
+    @classmethod
+    def of(cls, X, c, is_centered):
+        """The standard columns of X, of shape (n_rows, n_columns).
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_columns)
+        c : ndarray of shape (n_rows,)
+            Weights that sum to 1.
+        is_centered : bool
+            Whether their means are moved.
+        """
+        center, spread = mean_and_deviation(X, c)
+        length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
+        spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
+        return cls(center if is_centered else np.zeros_like(center), spread, length)
 
     def __call__(self, X):
         """Columns as the net sees them."""

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     TrainingRows,
@@ -328,6 +329,7 @@ def _labels_of_lists(y, lengths):
 
 def _validated(estimator, X, lengths, **validation):
     """X, and y if it is given, as `validate_data` makes them."""
+    refuse_dask(estimator, "predict", [X])  # fit has refused already
     with always_checked():
         result = validate_data(
             estimator,
