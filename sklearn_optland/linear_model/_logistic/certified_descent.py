@@ -7,6 +7,7 @@ from sklearn_optland._loss.log_loss import largest_change
 from sklearn_optland._optim.certify import BoundTrigger
 from sklearn_optland._optim.metrics import newton_decrement
 from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.linear_model._logistic.curvatures import (
     GramCurvature,
     NewtonCurvature,
@@ -155,7 +156,8 @@ class CertifiedDescent:
         exp(-z), and each step adds 1 to their margins.
         """
         problem = self.problem
-        least = problem.source.gather(problem.source.c).min()
+        source = problem.source
+        least = float(reduce(ExtremeOf(np.min, np.minimum, np.inf), source, (source.c,))[1])
         self.is_separated = point.objective < np.log(2) * least
         for _ in range(MAX_LOOKS):
             solve = self._newton_solve(point, solve)
