@@ -5,6 +5,7 @@ from copy import deepcopy
 from threading import Lock
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
@@ -38,7 +39,8 @@ class LossSurface:
     X : array-like or sparse matrix of shape (n_samples, n_features)
         Rows to take the loss on: those of the fit, or others.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets or labels; an indicator matrix of 0 and 1 for nets with several labels.
+        Targets or labels; for nets with several labels an indicator matrix of 0 and 1, which may
+        be sparse.
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights s. Default: all 1. `class_weight` of the estimator multiplies them.
     penalty : bool, default=True
@@ -102,7 +104,7 @@ class LossSurface:
         check_is_fitted(estimator)
         _check_feature_names(estimator, X, reset=False)
         X = check_array(X, dtype=np.float64, order="C", accept_sparse="csr")
-        y = np.asarray(y)
+        y = y.toarray() if issparse(y) else np.asarray(y)
         if len(y) != X.shape[0]:
             raise ValueError(f"y: found {len(y)} rows; allowed are {X.shape[0]}, those of X.")
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

@@ -208,6 +208,14 @@ def test_sparse_rows_and_zero_weights():
         np.testing.assert_allclose(gradient, values[0][1], rtol=1e-10, atol=1e-14)
 
 
+def test_indicators_may_be_sparse():
+    X, y = iris()
+    labels = np.column_stack([y > 0, y > 1]).astype(int)
+    net = classifier(X, labels, max_iter=5)
+    dense, thin = (LossSurface(net, X, Y) for Y in (labels, sparse.csr_array(labels)))
+    assert thin.loss(thin.theta_) == dense.loss(dense.theta_)
+
+
 def test_products_take_columns():
     surface = iris_surface()
     D = np.random.RandomState(0).randn(surface.n_parameters_, 40)
