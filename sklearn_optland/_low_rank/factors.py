@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import linalg
 
 from sklearn_optland._loss.gauge_dual import dual_scale
+from sklearn_optland._loss.scalar_losses_fast import curvatures
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.step import Step
@@ -106,7 +107,7 @@ class Factorization:
         if loss.is_bounded:
             H = self.ones * loss.curvature
         else:
-            H = self.observed.matrix(loss.curvatures(self.observed.y, theta))
+            H = self.observed.matrix(curvatures(loss, self.observed.y, theta))
         rows, columns = H @ V**2 + self.strength, H.T @ U**2 + self.strength
         return np.r_[rows.ravel(), columns.ravel()]
 

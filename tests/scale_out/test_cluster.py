@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import warnings
 
+import cloudpickle
 import dask
 import distributed
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
 
 SIZES = (200, 0, 250, 150)
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
 
 
 def start():
