@@ -25,6 +25,7 @@ from sklearn_optland.linear_model._logistic.cross_validation import (
 )
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
 from sklearn_optland.linear_model._paths import regularization_path
+from sklearn_optland.linear_model._separation import separation
 
 __all__ = [
     "BoundMajorizationLogisticRegression",
@@ -44,4 +45,5 @@ __all__ = [
     "finite_sum",
     "partition_function_bound",
     "regularization_path",
+    "separation",
 ]
