@@ -41,6 +41,7 @@ from sklearn_optland.linear_model import (
     FiniteSumRegressor,
     FiniteSumRegressorCV,
     LatentLogisticRegression,
+    MaxMarginClassifier,
     SAGAClassifier,
     SAGARegressor,
     SDCAClassifier,

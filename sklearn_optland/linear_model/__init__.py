@@ -24,6 +24,7 @@ from sklearn_optland.linear_model._logistic.cross_validation import (
     BoundMajorizationLogisticRegressionCV,
 )
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._max_margin import MaxMarginClassifier
 from sklearn_optland.linear_model._paths import regularization_path
 from sklearn_optland.linear_model._separation import separation
 
@@ -35,6 +36,7 @@ __all__ = [
     "FiniteSumRegressor",
     "FiniteSumRegressorCV",
     "LatentLogisticRegression",
+    "MaxMarginClassifier",
     "SAGAClassifier",
     "SAGARegressor",
     "SDCAClassifier",
