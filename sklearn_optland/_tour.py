@@ -186,7 +186,7 @@ ENTRIES = [
         estimator=MaxMarginClassifier(),
         counterpart=LinearSVC(C=1e6, max_iter=10_000),
         grid={"fit_intercept": [True, False]},
-        data=("iris", "wine", "digits"),
+        data=("wine", "digits"),
     ),
     *(
         Entry(

@@ -260,7 +260,7 @@ class Margins:
         """The margin of parameters as the user's columns have them; 0 if they are."""
         size = np.linalg.norm(W[:-1])
         least = float((self.y * (self.users @ W[:-1] + W[-1])).min())
-        return float(least / size) if size > 0 else min(least, 0.0)
+        return float(least / size) + 0.0 if size > 0 else min(least, 0.0)
 
     def centre(self, scores):
         """The intercept with the largest least margin for scores without one."""
