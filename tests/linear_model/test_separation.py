@@ -21,7 +21,9 @@ def problem(kind, n_classes, seed, n=40, d=3):
         return np.c_[X, np.eye(n_classes)[y][:, 1:]], y
     X, y = np.repeat(X, n_classes, axis=0), np.tile(np.arange(n_classes), n)  # all of all classes
     if kind == "quasi-complete":
-        X = np.c_[X, (y == 1) & (rng.rand(len(y)) < 0.3)]
+        only = (y == 1) & (rng.rand(len(y)) < 0.3)
+        only[1] = True
+        X = np.c_[X, only]
     return X, y
 
 
