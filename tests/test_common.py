@@ -59,6 +59,8 @@ MODES = {
         {"batch": "growing"},
     ],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
+    "LowRankFactorization": [{"loss": "huber", "offsets": False}],
+    "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},
@@ -113,6 +115,7 @@ MODES = {
         {"solver": "sliding-frank-wolfe", "tol": 1e-2},
         {"regime": "kernel"},
         {"scale_inputs": True},
+        {"activation": "square"},
     ],
     "MeanFieldTwoLayerNetClassifier": [
         {"solver": "flow"},
@@ -120,6 +123,7 @@ MODES = {
         {"solver": "sliding-frank-wolfe", "tol": 1e-2, "alpha": 1e-2},
         {"regime": "kernel"},
         {"scale_inputs": True},
+        {"activation": "square"},
     ],
 }
 NETS = (ADMMNetClassifier, ADMMNetRegressor)
@@ -157,6 +161,8 @@ def tight(estimator):
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):
         # Not convex in the particles: rounding errors grow from step to step, the conic ones' most.
         n_steps = {"sliding-frank-wolfe": 2, "conic": 15}.get(estimator.solver, 30)
+        if estimator.activation == "square":  # convex, and float64 to the end
+            n_steps = 100
         return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():
         # Not convex: steps are the same but for rounding, which grows over thousands of them.

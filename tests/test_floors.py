@@ -16,7 +16,7 @@ FLOORS = [
     ["_rows"],
     ["_loss", "_optim"],
     ["_estimator"],
-    ["_net"],
+    ["_net", "_low_rank"],
     [
         "linear_model._coordinates",
         "linear_model._scores",
@@ -39,6 +39,8 @@ FLOORS = [
         "tree._online",
     ],
     [
+        "decomposition",
+        "impute",
         "landscape",
         "linear_model",
         "metrics",

@@ -308,7 +308,7 @@ def sequence_labelling(figure, tables):
     found = [
         (f"{row['task']}, C = {row['C']:g}: training to {row['level']:.0e}", row["ratio"])
         for row in (tables["levels"].rows if "levels" in tables else ())
-        if "ratio" in row
+        if isinstance(row.get("ratio"), float)
     ]
     speeds = {row["solver"]: row["thousand tokens a second"] for row in tables["decoding"].rows}
     found.append(("decoding", speeds["ChainCRFClassifier"] / speeds["CRFsuite"]))

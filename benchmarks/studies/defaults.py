@@ -11,8 +11,8 @@ Ours and scikit-learn's fit the same data in turn, in one process. A row has the
 rounds in milliseconds of wall time, the median of theirs ÷ ours with its quartiles, and of a fit
 by how much the objective of theirs is above ours, which is within 1e-6 of the optimum.
 `threads` compares ours on one thread with ours on two, `reads` ours with a sum over the data.
-`cv_data` fits a9a and news20 of OPTLAND_DATA, in CPU time: news20 takes a quarter of an hour, so
-it has one round. `memory_map` writes 2 GB into a temporary file. `peers` compares with what is installed of
+`cv_data` fits a9a and news20 of OPTLAND_DATA, in CPU time; news20 takes minutes, and has one round.
+`memory_map` writes 2 GB into a temporary file. `peers` compares with what is installed of
 scikit-learn-intelex, glum and snapml, at their defaults but for what makes the problem ours.
 Tables go to results/defaults.json.
 """
@@ -186,9 +186,9 @@ def on_threads(model, n_threads):
 def in_turn(fits, data, n_rounds, clock=time.perf_counter):
     """Seconds of each fit in each round; the first of several warms up."""
     n_warm = int(n_rounds > 1)
-    seconds = np.empty((n_rounds + n_warm, 2))
+    seconds = np.empty((n_rounds + n_warm, len(fits)))
     for number in range(n_rounds + n_warm):
-        for which in (0, 1) if number % 2 else (1, 0):
+        for which in range(len(fits))[:: 1 if number % 2 else -1]:
             start = clock()
             fits[which](*data)
             seconds[number, which] = clock() - start

@@ -2,7 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what l1
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what lasso
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what classes
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what multinomial
     python benchmarks/report.py
 
 `defaults`: both minimise the same objective at the default strength of scikit-learn's class, each
@@ -15,10 +17,18 @@ no coefficient. Rivals are liblinear, skglm and celer, those that are installed,
 tolerance of a grid that reaches 1e-6 of the optimum; ours stops by its certificate at 1e-6.
 liblinear gets CSR as ours does, skglm and celer get CSC.
 
+`lasso`: squared losses with the L1 penalty in the same way, by columns for all rivals, and the path
+of 100 strengths from the largest to a hundredth, to 1e-6 of the optimum at each.
+
 `classes`: the multinomial log-loss with the L1 penalty, without intercept, on data of several
 classes, where scikit-learn has saga alone. It takes 10, 20, 40 ... passes until it is within 1e-6
 of the optimum, or a fit has taken a minute; a `>` says that it was not, and the row is then a bound
 that flatters it. One round.
+
+`multinomial`: the multinomial log-loss with the L2 penalty at alpha = 1e-4, standardised columns,
+against each solver of LogisticRegression. sag and saga take the fewest passes, to a tenth, that
+reach 1e-6 of the optimum, lbfgs and newton-cg the loosest tolerance of the grid; ours stop by their
+certificates at 1e-6. All take turns.
 
 A row has the medians of rounds in turn, in milliseconds of CPU time, and the median of theirs ÷
 ours with its quartiles. Tables go to results/linear_defaults.json.
@@ -44,12 +54,19 @@ from sklearn.linear_model import (
     Lasso,
     LogisticRegression,
     Ridge,
+    lasso_path,
 )
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 
 import sklearn_optland
-from sklearn_optland.linear_model import FiniteSumClassifier, FiniteSumRegressor, alpha_max
+from sklearn_optland.linear_model import (
+    FiniteSumClassifier,
+    FiniteSumRegressor,
+    SDCAClassifier,
+    alpha_max,
+    regularization_path,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import npz
@@ -67,6 +84,7 @@ L1_DATA = {
     "news20, one class": 0,
     "clinc150, one class": 0,
     "madelon": 1,
+    "200 × 5000": None,
 }
 FILES = {
     "a9a": "a9a",
@@ -74,6 +92,7 @@ FILES = {
     "clinc150, one class": "clinc150_tfidf",
     "madelon": "madelon_train",
 }
+SQUARES_DATA = {"1000 × 5000": (1000, 5000), "50000 × 90": (50_000, 90), "rcv1-like": None}
 CLASSES_DATA = {
     "news20": "news20_bydate_tfidf",
     "satimage": "satimage",
@@ -123,6 +142,9 @@ def l1_data(name):
     if name == "rcv1-like":
         X, y = Rcv1Like.get_instance(seed=1).get_data().values()
         return X, y
+    if name == "200 × 5000":
+        X, y = drawn(200, 5000, has_classes=True)
+        return X, y.astype(float)
     X, y = npz.load(FILES[name])[:2]
     X = X.astype(float)
     X = X if issparse(X) else StandardScaler().fit_transform(X)
@@ -149,6 +171,31 @@ def objective(w, X, y, alpha):
     return np.logaddexp(0, (1 - 2 * y) * (X @ w)).mean() + alpha * np.abs(w).sum()
 
 
+def fit_of(kind, X, y, tol):
+    return kind(tol=tol).fit(X, y)
+
+
+def loosest(fit, level):
+    """The fit at the loosest tolerance that is good enough; None if there is none, or it lasts."""
+    for tol in TOLERANCES:
+        start = process_time()
+        fitted = fit(tol=tol)
+        if level(fitted) <= LEVEL:
+            return partial(fit, tol=tol)
+        if process_time() - start > SECONDS / 3:
+            return None
+    return None
+
+
+def best_of(fits, ours):
+    """The best rival, and the seconds of ours and its."""
+    seconds = {
+        name: cpu_seconds([ours, fit], (), 5) for name, fit in fits.items() if fit is not None
+    }
+    best = min(seconds, key=lambda name: np.median(seconds[name][1]))
+    return best, seconds[best]
+
+
 def l1():
     for name in L1_DATA:
         X, y = l1_data(name)
@@ -160,24 +207,89 @@ def l1():
             ours = FiniteSumClassifier(alpha=alpha, **settings)
             tight = FiniteSumClassifier(alpha=alpha, tol=1e-9, **settings).fit(X, y)
             best = objective(tight.coef_[0], X, y, alpha)
-            fits, names = [partial(ours.fit, X, y)], []
-            for rival, (kind, wants_columns) in rivals(alpha, len(y)).items():
-                data = columns if wants_columns else X
-                for tol in TOLERANCES:
-                    model = kind(tol=tol)
-                    start = process_time()
-                    model.fit(data, y)
-                    took = process_time() - start
-                    reached = objective(model.coef_.ravel(), X, y, alpha) / best - 1 <= LEVEL
-                    if reached or took > SECONDS / 3:
-                        break
-                if reached:
-                    fits.append(partial(model.fit, data, y))
-                    names.append(rival)
-            seconds = np.array([cpu_seconds([fits[0], other], (), 5) for other in fits[1:]])
-            which = np.median(seconds[:, 1], axis=1).argmin()
-            label = f"{share:g} alpha_max, {names[which]}"
-            yield [name, label], seconds[which], [ours.solver_, ours.certificate_.relative]
+
+            def level(model, X=X, y=y, alpha=alpha, best=best):
+                return objective(model.coef_.ravel(), X, y, alpha) / best - 1
+
+            fits = {
+                rival: loosest(partial(fit_of, kind, columns if wants_columns else X, y), level)
+                for rival, (kind, wants_columns) in rivals(alpha, len(y)).items()
+            }
+            rival, seconds = best_of(fits, partial(ours.fit, X, y))
+            label = f"{share:g} alpha_max, {rival}"
+            yield [name, label], seconds, [ours.solver_, ours.certificate_.relative]
+
+
+def squares_data(name):
+    if name == "rcv1-like":
+        return l1_data(name)
+    return drawn(*SQUARES_DATA[name], has_classes=False)
+
+
+def squares_objective(w, X, y, alpha):
+    """Of one w, or of one in each column."""
+    residuals = y.reshape(-1, *[1] * (w.ndim - 1)) - X @ w
+    return 0.5 * (residuals**2).mean(axis=0) + alpha * np.abs(w).sum(axis=0)
+
+
+def squares_rivals(alpha):
+    own = {"alpha": alpha, "fit_intercept": False}
+    found = {"scikit-learn": partial(Lasso, max_iter=100_000, **own)}
+    for module in ("skglm", "celer"):
+        try:
+            kind = importlib.import_module(module).Lasso
+        except ImportError:
+            print(f"{module} is not installed", file=sys.stderr)
+            continue
+        found[module] = partial(kind, max_iter=50, max_epochs=50_000, **own)
+    return found
+
+
+def paths():
+    """Names of functions of a whole path, and these."""
+    yield "lasso_path", lasso_path
+    try:
+        yield "celer_path", partial(importlib.import_module("celer").celer_path, pb="lasso")
+    except ImportError:
+        print("celer is not installed", file=sys.stderr)
+
+
+def lasso():
+    settings = {"l1_ratio": 1.0, "fit_intercept": False}
+    for name in SQUARES_DATA:
+        X, y = squares_data(name)
+        columns = X.tocsc() if issparse(X) else np.asfortranarray(X)
+        largest = alpha_max(FiniteSumRegressor(**settings), X, y)
+        for share in SHARES:
+            alpha = share * largest
+            ours = FiniteSumRegressor(alpha=alpha, **settings)
+            tight = FiniteSumRegressor(alpha=alpha, tol=1e-9, **settings).fit(X, y)
+            best = squares_objective(tight.coef_, X, y, alpha)
+
+            def level(model, X=X, y=y, alpha=alpha, best=best):
+                return squares_objective(model.coef_, X, y, alpha) / best - 1
+
+            fits = {
+                rival: loosest(partial(fit_of, kind, columns, y), level)
+                for rival, kind in squares_rivals(alpha).items()
+            }
+            rival, seconds = best_of(fits, partial(ours.fit, X, y))
+            label = f"{share:g} alpha_max, {rival}"
+            yield [name, label], seconds, [ours.solver_, ours.certificate_.relative]
+        alphas = largest * np.geomspace(1, 0.01, 100)
+        ours = FiniteSumRegressor(**settings)
+        tight = regularization_path(FiniteSumRegressor(tol=1e-9, **settings), X, y, alphas)
+        best = squares_objective(tight.coefs.reshape(100, -1).T, X, y, alphas)
+
+        def level(path, X=X, y=y, alphas=alphas, best=best):
+            return np.max(squares_objective(path[1], X, y, alphas) / best - 1)
+
+        fits = {
+            rival: loosest(partial(path, columns, y, alphas=alphas), level)
+            for rival, path in paths()
+        }
+        rival, seconds = best_of(fits, partial(regularization_path, ours, X, y, alphas))
+        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", np.nan]
 
 
 def objective_of_classes(coef, X, y, alpha):
@@ -216,13 +328,71 @@ def classes():
             yield [name, label], seconds, [ours.solver_, ours.certificate_.relative]
 
 
+def fewest_passes(error, solver):
+    """The model with the fewest passes, to a tenth, that is within `LEVEL`; None if none is."""
+    fails, reaches, start = 0, 10, process_time()
+    while error(solver(reaches)) > LEVEL:
+        if process_time() - start > SECONDS:
+            return None
+        fails, reaches = reaches, 2 * reaches
+    while reaches - fails > 0.1 * reaches:
+        middle = (fails + reaches) // 2
+        reached = error(solver(middle)) <= LEVEL
+        fails, reaches = (fails, middle) if reached else (middle, reaches)
+    return solver(reaches)
+
+
+def multinomial():
+    alpha = 1e-4
+    for name in ("digits", "pendigits", "satimage"):
+        X, y, n_train = npz.load(name)
+        X, y = StandardScaler().fit_transform(X[:n_train]), np.unique(y, return_inverse=True)[1]
+        y = y[:n_train]
+
+        def objective(model, X=X, y=y):
+            losses = -model.predict_log_proba(X)[np.arange(len(y)), y]
+            return losses.mean() + 0.5 * alpha * np.sum(model.coef_**2)
+
+        best = objective(FiniteSumClassifier(alpha=alpha, tol=1e-11).fit(X, y))
+
+        def error(model, X=X, y=y, objective=objective, best=best):
+            return objective(model.fit(X, y)) / best - 1
+
+        theirs = partial(LogisticRegression, C=1 / (len(y) * alpha))
+        models = {"SDCAClassifier": SDCAClassifier(alpha=alpha, max_iter=5000, tol=LEVEL)}
+        models["FiniteSumClassifier"] = FiniteSumClassifier(alpha=alpha, tol=LEVEL)
+        for solver in ("lbfgs", "newton-cg"):
+            grid = (theirs(solver=solver, tol=tol, max_iter=10_000) for tol in TOLERANCES)
+            models[solver] = next((model for model in grid if error(model) <= LEVEL), None)
+        for solver in ("sag", "saga"):
+            passes = partial(theirs, solver=solver, tol=0, random_state=0)
+            models[solver] = fewest_passes(error, lambda n, passes=passes: passes(max_iter=n))
+        models = {solver: model for solver, model in models.items() if model is not None}
+        fits = [model.fit for model in models.values()]
+        seconds = dict(zip(models, cpu_seconds(fits, (X, y), 3), strict=True))
+        for own in ("SDCAClassifier", "FiniteSumClassifier"):
+            ours = models[own]
+            for solver in list(models)[2:]:
+                last = [getattr(ours, "solver_", "sdca"), ours.certificate_.relative]
+                yield [name, f"{own}, {solver}"], np.array([seconds[own], seconds[solver]]), last
+
+
+TABLES = {
+    "defaults": defaults,
+    "l1": l1,
+    "lasso": lasso,
+    "classes": classes,
+    "multinomial": multinomial,
+}
+
+
 def table_of(what):
     versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
     command = f"OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what {what}"
     conditions = {"command": command, "date": date.today().isoformat(), "versions": versions}
     table = Table(PAIR | LAST, conditions=conditions)
     print(f"\n{what}\n{table.head()}")
-    for name, seconds, last in {"defaults": defaults, "l1": l1, "classes": classes}[what]():
+    for name, seconds, last in TABLES[what]():
         ratios = np.percentile(seconds[1] / seconds[0], [50, 25, 75])
         cells = [*name, *(1e3 * np.median(seconds, axis=1)), list(ratios), *last]
         print(table.add(dict(zip(table.columns, cells, strict=True))), flush=True)
@@ -231,7 +401,7 @@ def table_of(what):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--what", nargs="+", default=["defaults", "l1", "classes"])
+    parser.add_argument("--what", nargs="+", default=list(TABLES))
     warnings.simplefilter("ignore")
     for what in parser.parse_args().what:
         write("linear_defaults", read("linear_defaults") | {what: table_of(what)})

@@ -1,13 +1,15 @@
 """What every estimator of the package has beyond scikit-learn's base classes."""
 
 import warnings
-from functools import wraps
+from functools import cache, wraps
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import make_constraint
 
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._version import __version__
 
 
@@ -23,6 +25,7 @@ def fit_context(method):
 
     @wraps(method)
     def call(estimator, *data, **options):
+        refuse_dask(estimator, method.__name__, (*data, *options.values()))
         state = vars(estimator)
         before = state.copy()
         try:
@@ -90,6 +93,17 @@ def private_random_state(random_state, default=None):
     return check_random_state(random_state)
 
 
+@cache
+def _constraints_of(kind):
+    """What a class allows its parameters to be, by their names: made once, not for each fit."""
+    made = []
+    for name in kind._get_param_names():
+        allowed = kind._parameter_constraints.get(name, "no_validation")
+        if not (isinstance(allowed, str) and allowed == "no_validation"):
+            made.append((name, [make_constraint(constraint) for constraint in allowed]))
+    return made
+
+
 class OptlandEstimator:
     """Mixin of all estimators: pickles know the version of the package that wrote them.
 
@@ -101,11 +115,20 @@ class OptlandEstimator:
     # set here, scikit-learn's HTML display links to nothing.
 
     _takes_sparse = False
+    # Methods that learn from collections of Dask.
+    _takes_dask = ()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = self._takes_sparse
         return tags
+
+    def _validate_params(self):
+        """Check the parameters; what is wrong with one scikit-learn says."""
+        for name, constraints in _constraints_of(type(self)):
+            value = getattr(self, name)
+            if not any(constraint.is_satisfied_by(value) for constraint in constraints):
+                super()._validate_params()
 
     def __getstate__(self):
         return {**super().__getstate__(), "_sklearn_optland_version": __version__}

@@ -2,11 +2,48 @@
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import is_classifier
+from sklearn.metrics import accuracy_score, r2_score
+
+from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._rows.cluster import is_dask
 
 
-class ScoreClassifier:
+class LazyScore:
+    """`score` also for collections of Dask: a mixin before scikit-learn's."""
+
+    def score(self, X, y, sample_weight=None):
+        """Score predictions: their accuracy, of regressors R².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data. Of a collection of Dask the predictions are gathered, not the rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What should be predicted.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights. Default: all 1.
+
+        Returns
+        -------
+        score : float
+            As :func:`~sklearn.metrics.accuracy_score` or :func:`~sklearn.metrics.r2_score` has it.
+        """
+        if not is_dask(X):
+            return super().score(X, y, sample_weight)
+        import dask
+
+        # One at a time: together, arrays and series may come back in another order.
+        data = self.predict(X), y, sample_weight
+        predicted, y, sample_weight = (dask.compute(array)[0] for array in data)
+        metric = accuracy_score if is_classifier(self) else r2_score
+        return metric(y, predicted, sample_weight=sample_weight)
+
+
+class ScoreClassifier(LazyScore):
     """Labels from `decision_function` and `classes_`."""
 
+    @by_partition
     def predict(self, X):
         """Predict class labels.
 
@@ -28,6 +65,7 @@ class ScoreClassifier:
 class LogLossClassifier(ScoreClassifier):
     """Labels and probabilities from `decision_function` and `classes_`."""
 
+    @by_partition
     def predict_proba(self, X):
         """Predict class probabilities.
 
@@ -46,6 +84,7 @@ class LogLossClassifier(ScoreClassifier):
             return np.column_stack([expit(-scores), expit(scores)])
         return softmax(scores, axis=1)
 
+    @by_partition
     def predict_log_proba(self, X):
         """Predict logarithms of class probabilities, finite where the probabilities underflow.
 

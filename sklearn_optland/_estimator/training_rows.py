@@ -10,6 +10,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sklearn_optland._rows.source import ArraySource
+
 FLOATS = [np.float64, np.float32]
 
 
@@ -37,6 +39,42 @@ class TrainingRows:
     weights: np.ndarray
     classes: np.ndarray | None = None
     codes: np.ndarray | None = None
+
+    @property
+    def dtype(self):
+        """Of X."""
+        return self.X.dtype
+
+    @property
+    def n_columns(self):
+        """Of X."""
+        return self.X.shape[1]
+
+    @property
+    def n_outputs(self):
+        """Targets of a regression."""
+        return self.y.shape[1] if self.y.ndim == 2 else 1
+
+    @property
+    def largest_weight(self):
+        """The largest weight of a row."""
+        return self.weights.max()
+
+    @property
+    def total_weight(self):
+        """Sum of the weights."""
+        return total_weight(self.weights)
+
+    @property
+    def total_sample_weight(self):
+        """Sum of the weights as the user gave them."""
+        given = 1.0 if self.sample_weight is None else self.sample_weight
+        return float(np.broadcast_to(np.asarray(given, np.float64), len(self.y)).sum())
+
+    def source(self, columns, names=(), **settings):
+        """The rows that have a weight: see `DaskRows.source`."""
+        X, c, y = self.used(self.y if self.codes is None else self.codes)
+        return ArraySource(X, **settings, **columns(y, c))
 
     def used(self, *arrays):
         """X, the weights and more arrays, of the rows that have a weight."""
@@ -152,11 +190,39 @@ def validate_rows(estimator, X, *, accept_sparse=False, **validation):
 
 
 def _validate(estimator, X, y, accept_sparse, **validation):
+    if validation.keys() <= {"y_numeric"} and _are_plain(X, y):
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+        return X, y
     accept_sparse = "csr" if accept_sparse else False
     with always_checked():
         return validate_data(
             estimator, X, y, accept_sparse=accept_sparse, dtype=FLOATS, order="C", **validation
         )
+
+
+def _are_plain(X, y):
+    """Whether X and y are arrays that `validate_data` would return as they are.
+
+    Its search for other types of arrays and for names takes longer than some fits.
+    """
+    return (
+        type(X) is type(y) is np.ndarray
+        and (X.ndim, y.ndim) == (2, 1)
+        and X.dtype in FLOATS
+        and y.dtype.kind in "biuf"
+        and X.flags.c_contiguous
+        and X.size > 0
+        and len(X) == len(y)
+        and _is_finite(X)
+        and _is_finite(y)
+    )
+
+
+def _is_finite(array):
+    """Whether all is finite; False too if only the sum is not."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))
 
 
 def always_checked():
@@ -316,12 +382,22 @@ def as_columns(codes, n_classes):
     return (codes[:, None] == np.arange(n_classes)).astype(np.float32)
 
 
+def labels_and_weights(codes, weights, *, n_classes, total, dtype=np.float32):
+    """Columns of a source: 0-1 targets Y, and weights c that sum to 1."""
+    return {"Y": as_columns(codes, n_classes).astype(dtype, copy=False), "c": weights / total}
+
+
+def targets_and_weights(y, weights, *, dtype, total):
+    """Columns of a source: targets Y of a regression, and weights c that sum to 1."""
+    return {"Y": as_targets(y, dtype), "c": weights / total}
+
+
 def as_targets(y, dtype):
     """Regression targets as a float64 matrix; an error if their squares leave the dtype's range."""
     Y = np.asarray(y, dtype=np.float64)
     Y = Y[:, None] if Y.ndim == 1 else Y
-    top = np.abs(Y).max()
-    limit = np.sqrt(np.finfo(dtype).max) / len(Y)
+    top = np.abs(Y).max(initial=0.0)
+    limit = np.sqrt(np.finfo(dtype).max) / max(len(Y), 1)
     if top > limit:
         raise ValueError(
             f"y: found magnitudes up to {top:.3g}; allowed with {np.dtype(dtype)} data are those "

@@ -45,12 +45,14 @@ class LossGradient(AddsParameters):
     """The log-loss at W and its gradient; parameters y, c, W, and Z, which takes the scores."""
 
     kernel = staticmethod(kernels.loss_gradient)
+    writes = (3,)
 
 
 class Forward(LinearPass):
     """The scores [X 1] W; parameters W, and Z, which takes them."""
 
     kernel = staticmethod(kernels.forward)
+    writes = (1,)
 
 
 class Backward(AddsParameters):
@@ -69,6 +71,7 @@ class BinaryHessianProduct(AddsParameters):
     """[X 1]' diag(h) [X 1] V; parameters h, V, and Z, which takes [X 1] V."""
 
     kernel = staticmethod(kernels.binary_hessian_product)
+    writes = (2,)
 
 
 class WeightedGram(LinearPass):
@@ -95,3 +98,4 @@ class RowSquares(LinearPass):
     """sum_j weights_j x_ij^2 of each row; parameters weights, and an array that takes them."""
 
     kernel = staticmethod(kernels.row_squares)
+    writes = (1,)

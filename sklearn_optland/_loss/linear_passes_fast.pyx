@@ -153,6 +153,16 @@ def binary_hessian_product(
             start += size
 
 
+cdef void add_gram(
+    Rows rows, Py_ssize_t start, Py_ssize_t stop, const double* h, double[:, ::1] C
+) noexcept nogil:
+    """Lower triangle of C += [X 1]' diag(h) [X 1] for a block."""
+    cdef Py_ssize_t d = rows.n_columns
+    rows.gram(start, stop, h, &C[0, 0], d + 1)
+    rows.backward(start, stop, h, 1, &C[d, 0])
+    C[d, d] += optland_sum(stop - start, h)
+
+
 def weighted_gram(
     Rows rows not None,
     Py_ssize_t first,
@@ -161,14 +171,11 @@ def weighted_gram(
     double[:, ::1] C,  # IN / OUT, lower triangle
 ):
     """Lower triangle of C += [X 1]' diag(h) [X 1] for rows first to last."""
-    cdef Py_ssize_t start, stop, d = rows.n_columns, size = rows.block_size
+    cdef Py_ssize_t start, size = rows.block_size
     with nogil:
         start = first
         while start < last:
-            stop = min(start + size, last)
-            rows.gram(start, stop, &h[start], &C[0, 0], d + 1)
-            rows.backward(start, stop, &h[start], 1, &C[d, 0])
-            C[d, d] += optland_sum(stop - start, &h[start])
+            add_gram(rows, start, min(start + size, last), &h[start], C)
             start += size
 
 

@@ -195,6 +195,35 @@ OPTLAND_INLINE void optland_softmax(
             p[i * k + j] /= total[i];
 }
 
+/* KL(q || p) of each row, p = softmax(z): a sum of terms that are not negative, and keep digits,
+ * p ((1 + x) log(1 + x) - x) with x = q/p - 1. Where p is held up it is too large, or q/p overflows:
+ * there by true logarithms. */
+OPTLAND_CLONES
+static void optland_softmax_divergences(
+    int64_t n, int64_t k, const double *z, const double *q, double *p, double *tops,
+    double *total, double *divergences)
+{
+    const double far = -700;
+    optland_softmax(n, k, z, p, tops, total);
+    for (int64_t e = 0; e < n * k; e++) {
+        double x = (q[e] - p[e]) / p[e];
+        x = x > -1 ? x : -1;
+        double size = x < 0 ? -x : x;
+        double series = x * x * (1.0 / 2 - x * (1.0 / 6 - x * (1.0 / 12 - x / 20)));
+        double direct = (1 + x) * optland_log1p(x) - x;
+        p[e] *= size < 1e-3 ? series : direct;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        divergences[i] = 0;
+        for (int64_t e = i * k; e < (i + 1) * k; e++) {
+            const double lead = z[e] - tops[i];
+            if (lead < far)
+                p[e] = q[e] > 0 ? q[e] * (log(q[e]) - lead + log(total[i]) - 1) : 0;
+            divergences[i] += p[e];
+        }
+    }
+}
+
 /* Multinomial: dual point of the Newton step dz, p' = p (1 + cut change), change = dz - p'dz. */
 OPTLAND_CLONES
 static double optland_softmax_changes(

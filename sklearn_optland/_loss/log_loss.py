@@ -7,13 +7,9 @@ k = 1 score is that of class 1 of two. Here nothing passes over X.
 from functools import partial
 
 import numpy as np
-from scipy.special import xlogy
 
 from sklearn_optland._loss import log_loss_fast as kernels
 from sklearn_optland._rows.reduce import ExtremeOf, SumOf, reduce
-
-# Scores this far below the row's largest: soon after the kernels hold probabilities up.
-FAR = -700.0
 
 
 def loss_along(source, Z, dZ, t):
@@ -41,7 +37,7 @@ def newton_dual(source, Z, dZ, cut, R):
 
     R, of the source, takes c (p' - y).
     """
-    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0)
+    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0, writes=(4,))
     return reduce(total, source, (Z, dZ, source.y, source.c, R))[1]
 
 
@@ -124,19 +120,10 @@ def moved(factor, Z_new, Z):
 
 
 def divergences(Q, Z):
-    """KL(q || softmax(z)) of each row: a sum of terms that are not negative, and keep digits."""
-    S = softmax(Z)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        x = np.maximum((Q - S) / S, -1.0)
-        direct = np.where(x > -1, (1 + x) * np.log1p(x) - x, 1.0)
-        series = x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x / 20)))
-        terms = S * np.where(np.abs(x) < 1e-3, series, direct)
-    lead = Z - Z.max(axis=1, keepdims=True)
-    far = lead < FAR
-    if far.any():  # there S is too large, or Q / S overflows: by true logarithms
-        log_S = lead - np.log(np.exp(lead).sum(axis=1, keepdims=True))
-        terms[far] = (xlogy(Q, Q) - Q * log_S - Q + S)[far]
-    return terms.sum(axis=1)
+    """KL(q || softmax(z)) of each row."""
+    out = np.empty(len(Z))
+    kernels.divergences(np.ascontiguousarray(Q), np.ascontiguousarray(Z), out)
+    return out
 
 
 def diagonal_bound(log_alpha):

@@ -26,6 +26,10 @@ cdef extern from "log_loss.h" nogil:
         long long n, long long k, double cut, const int* y, const double* c, const double* p,
         const double* change, double* r, double* terms
     )
+    void optland_softmax_divergences(
+        long long n, long long k, const double* z, const double* q, double* p, double* tops,
+        double* total, double* divergences
+    )
     void optland_softmax(
         long long n, long long k, const double* z, double* p, double* tops, double* total
     )
@@ -158,3 +162,18 @@ def softmax(const double[:, ::1] Z, double[:, ::1] P):  # OUT
         for start in range(0, Z.shape[0], 1024):
             n = min(1024, Z.shape[0] - start)
             optland_softmax(n, k, &Z[start, 0], &P[start, 0], &scratch[0, 0], &scratch[1, 0])
+
+
+def divergences(
+    const double[:, ::1] Q, const double[:, ::1] Z, double[::1] out  # OUT
+):
+    """KL(q || softmax(z)) of each row."""
+    cdef Py_ssize_t start, n, k = Z.shape[1]
+    cdef double[:, ::1] P = np.empty((1024, k)), scratch = np.empty((2, 1024))
+    with nogil:
+        for start in range(0, Z.shape[0], 1024):
+            n = min(1024, Z.shape[0] - start)
+            optland_softmax_divergences(
+                n, k, &Z[start, 0], &Q[start, 0], &P[0, 0], &scratch[0, 0], &scratch[1, 0],
+                &out[start],
+            )

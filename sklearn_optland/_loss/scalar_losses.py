@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_optland._loss.scalar_losses_fast import LossKind
-
-# Logarithms that differ by less are taken for equal where a ratio of small numbers would count.
-NEAR = 1e-3
+from sklearn_optland._loss.scalar_losses_fast import LossKind, curvatures
 
 
 @dataclass(frozen=True)
@@ -89,35 +86,13 @@ class ScalarLoss:
             return self.curvature
         return float(c @ y) if self.kind == LossKind.POISSON else 1.0
 
-    def secants(self, y, scores, pulls):
-        """Curvatures of parabolas that touch the losses of a regression and end where they do.
-
-        0 where the end is so near that rounding of a logarithm would count.
-        """
-        with np.errstate(divide="ignore", invalid="ignore"):
-            way = (np.log(y) if self.log_link else y) - scores
-            curvatures = np.abs(pulls / way)
-        if self.log_link:
-            curvatures[np.abs(way) < NEAR] = 0.0
-        return curvatures
-
-    def curvatures(self, y, pulls):
-        """Second derivatives of a smooth loss where its pulls are these; one side's at a bend."""
-        if self.log_link:
-            return y - pulls if self.kind == LossKind.POISSON else 1 + pulls
-        size = np.abs(pulls)
-        if self.kind == LossKind.LOG:
-            return size * (1 - size)
-        bends = size < self._largest(pulls)
-        return self.curvature * (bends & (size > 0) if self.for_classes else bends)
-
     def room(self, y, theta):
         """How far pulls may move: 0 where the conjugate's domain ends; of bounded pulls also at 0.
 
         theta - room z stays in the domain for any |z| <= 1.
         """
         if self.log_link:
-            return np.maximum(self.curvatures(y, theta), 0.0)
+            return np.maximum(curvatures(self, y, theta), 0.0)
         size, largest = np.abs(theta), self._largest(theta)
         if self.largest_pull == np.inf:
             return size / (1 + size) if self.for_classes else np.ones_like(size)

@@ -155,6 +155,38 @@ cdef inline double loss_pull(Loss loss, double y, double f) noexcept nogil:
     return 0.0 if fabs(t) <= loss.epsilon else (1.0 if t > 0 else -1.0)
 
 
+cdef inline double loss_curvature(Loss loss, double y, double theta) noexcept nogil:
+    """l'' of a smooth loss where its pull is theta; one side's at a bend."""
+    cdef double size = fabs(theta)
+    if loss.kind == LOG:
+        return size * (1 - size)
+    if loss.kind == SQUARED_HINGE:
+        return 2.0 if size > 0 else 0.0
+    if loss.kind == SMOOTH_HINGE:
+        return 1.0 if 0 < size < 1 else 0.0
+    if loss.kind == POISSON:
+        return y - theta
+    if loss.kind == GAMMA:
+        return 1 + theta
+    if loss.kind == HUBER:
+        return 1.0 if size < loss.epsilon else 0.0
+    if loss.kind == SMOOTH_QUANTILE:
+        return 1 / loss.epsilon if size < (1 - loss.quantile if theta < 0 else loss.quantile) else 0
+    return 1.0
+
+
+cdef inline double loss_secant(Loss loss, double y, double f, double theta) noexcept nogil:
+    """Curvature of the parabola that touches the loss of a regression and ends where it does.
+
+    0 where the end is so near that rounding of a logarithm would count.
+    """
+    cdef bint has_log = loss.kind >= POISSON
+    cdef double way = fabs((log(y) if has_log else y) - f)
+    if way == 0 or (has_log and way < 1e-3):
+        return 0
+    return fabs(theta) / way
+
+
 cdef inline double log_loss_implicit(double m, double q, double a, double accuracy) noexcept nogil:
     """a' = sigmoid(-u) at the root u of u - m - q (sigmoid(-u) - a), for the margin m of today.
 

@@ -35,6 +35,30 @@ def pulls(
     return total
 
 
+def curvatures(scalar_loss, const double[::1] y, const double[::1] theta):
+    """Return second derivatives of a smooth loss where its pulls are these."""
+    cdef Loss loss = as_loss(scalar_loss)
+    cdef Py_ssize_t i
+    values = np.empty(theta.shape[0])
+    cdef double[::1] out = values
+    with nogil:
+        for i in range(theta.shape[0]):
+            out[i] = loss_curvature(loss, y[i], theta[i])
+    return values
+
+
+def secants(scalar_loss, const double[::1] y, const double[::1] f, const double[::1] theta):
+    """Return curvatures of parabolas that touch the losses and end where they do."""
+    cdef Loss loss = as_loss(scalar_loss)
+    cdef Py_ssize_t i
+    values = np.empty(theta.shape[0])
+    cdef double[::1] out = values
+    with nogil:
+        for i in range(theta.shape[0]):
+            out[i] = loss_secant(loss, y[i], f[i], theta[i])
+    return values
+
+
 def fenchel_gap(
     scalar_loss,
     const double[::1] y,

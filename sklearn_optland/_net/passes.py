@@ -208,6 +208,8 @@ class _Grams(NetStatistic):
 class _Activations(NetStatistic):
     """Outputs of all layers, written to arrays of the source; on one thread."""
 
+    writes = (2,)
+
     def __init__(self, forward):
         super().__init__(forward)
         self.work = 0.0
@@ -238,6 +240,8 @@ class _ColumnsSquare(_ColumnStatistic):
 
 class _Columns(_ColumnStatistic):
     """The columns, written to an array of the source."""
+
+    writes = (0,)
 
     def add(self, block, parameters, total):
         (out,) = map(block.local, parameters)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from sklearn_optland._estimator.scores import LogLossClassifier
+from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._estimator.scores import LazyScore, LogLossClassifier
 from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland._net.entrywise_fast import KINDS, activate
 from sklearn_optland._rows.reduce import row_blocks
@@ -12,21 +13,25 @@ def scores_of(X, coefs, intercepts, activation):
     """Output of a net for rows of X, in blocks; finite even where products overflow."""
     dtype = coefs[0].dtype
     widths = sum(W.shape[1] for W in coefs) + X.shape[1]
-    scores = np.empty((len(X), coefs[-1].shape[1]), dtype=dtype)
+    scores = np.empty((X.shape[0], coefs[-1].shape[1]), dtype=dtype)
     biases = [np.ascontiguousarray(b) for b in intercepts]
+    kinds = [activation] * (len(coefs) - 1) + ["identity"]
     with np.errstate(over="ignore", invalid="ignore"):
-        for first, last in row_blocks(len(X), 64 * widths):
+        for first, last in row_blocks(X.shape[0], 64 * widths):
             V = X[first:last].astype(dtype, copy=False)
-            for level, (W, b) in enumerate(zip(coefs, biases, strict=True)):
+            for W, b, kind in zip(coefs, biases, kinds, strict=True):
                 V = V @ W
-                activate(V, b, KINDS["identity" if level == len(coefs) - 1 else activation])
+                activate(V, b, KINDS["identity" if kind == "square" else kind])
+                if kind == "square":
+                    np.square(V, out=V)
             scores[first:last] = V
     return np.nan_to_num(scores, copy=False)
 
 
 def network_scores(estimator, X):
     """Output of a fitted net for X as the user gave it."""
-    X = validate_rows(estimator, X)
+    is_square = estimator._hidden_activation == "square"
+    X = validate_rows(estimator, X, accept_sparse=is_square)
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     return scores_of(X, coefs, intercepts, estimator._hidden_activation)
 
@@ -37,7 +42,7 @@ def class_attributes(classes):
     return {"classes_": classes, "out_activation_": activation}
 
 
-class NetworkRegressor:
+class NetworkRegressor(LazyScore):
     """Predictions from `coefs_` and `intercepts_`; `_hidden_activation` says which."""
 
     def __sklearn_tags__(self):
@@ -45,13 +50,14 @@ class NetworkRegressor:
         tags.target_tags.multi_output = True
         return tags
 
+    @by_partition
     def predict(self, X):
         """Predict targets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Data.
+            Data; CSR too where `fit` takes it.
 
         Returns
         -------
@@ -65,13 +71,14 @@ class NetworkRegressor:
 class NetworkClassifier(LogLossClassifier):
     """Scores from `coefs_` and `intercepts_`, two classes having one."""
 
+    @by_partition
     def decision_function(self, X):
         """Compute the scores of the classes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Data.
+            Data; CSR too where `fit` takes it.
 
         Returns
         -------

@@ -16,6 +16,11 @@ cdef inline uint64_t next_bits(uint64_t* state) noexcept nogil:
     return mix(state[0])
 
 
+cdef inline void skip(uint64_t* state, uint64_t n) noexcept nogil:
+    """Leave n numbers out."""
+    state[0] += n * <uint64_t>0x9E3779B97F4A7C15
+
+
 cdef inline double next_uniform(uint64_t* state) noexcept nogil:
     """A number in [0, 1), a multiple of 2^-53."""
     return (next_bits(state) >> 11) * (1.0 / 9007199254740992.0)

@@ -43,10 +43,13 @@ class Statistic:
         Of what blocks add into: an array, a list of arrays, or nothing.
     dtype : dtype
         Of these arrays.
+    writes : tuple of int
+        Places of the parameters that `add` writes to, arrays of the source.
     """
 
     values = 1.0
     work = 0.0
+    writes = ()
     shape = None
     dtype = np.float64
 
@@ -82,12 +85,14 @@ class SumOf(Statistic):
         Of that array.
     values : float, default=BLOCK_VALUES / CACHED_ROWS
         Of a row, as kernels have them. Default: blocks for a function of NumPy.
+    writes : tuple of int, default=()
+        Places of the arrays that the function writes to.
     """
 
     work = 32.0
 
-    def __init__(self, function, shape=(), values=BLOCK_VALUES / CACHED_ROWS):
-        self.function, self.shape, self.values = function, shape, values
+    def __init__(self, function, shape=(), values=BLOCK_VALUES / CACHED_ROWS, writes=()):
+        self.function, self.shape, self.values, self.writes = function, shape, values, writes
 
     def add(self, block, parameters, total):
         rows = block.slice

@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 
 import numpy as np
 
-from sklearn_optland._rows.random cimport next_below, next_uniform
+from sklearn_optland._rows.random cimport next_below, next_uniform, skip
 
 
 def shuffle(int[::1] order, uint64_t seed):  # IN / OUT
@@ -62,12 +62,19 @@ def alias_table(const double[::1] chances):
 
 
 def draw_rows(
-    const double[::1] c, const double[::1] squares, double even, double by_squares, uint64_t seed
+    const double[::1] c,
+    const double[::1] squares,
+    double even,
+    double by_squares,
+    uint64_t seed,
+    uint64_t start=0,
 ):
     """Draw row i with probability min(1, c_i (even + by_squares squares_i)), each on its own.
 
     With the same seed, each row always has the same random number, so that more likely rows are
-    added to those already drawn. Returns the rows' numbers and probabilities.
+    added to those already drawn. These may be a part of all rows: `start` is the number of the
+    first, and its random number does not depend on the part. Returns the rows' numbers, from 0,
+    and probabilities.
     """
     cdef Py_ssize_t i, m = 0, n = c.shape[0]
     index, probability = np.empty(n, dtype=np.intp), np.empty(n)
@@ -75,6 +82,7 @@ def draw_rows(
     cdef double[::1] p = probability
     cdef double chance
     with nogil:
+        skip(&seed, start)
         for i in range(n):
             chance = min(1.0, c[i] * (even + by_squares * squares[i]))
             if next_uniform(&seed) < chance:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_optland._rows import reduce
+from sklearn_optland._rows.row_orders_fast import draw_rows
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import run_tasks
 
@@ -82,6 +83,9 @@ class ArraySource:
         # Stored values of a row, on average.
         self.n_values = X.nnz / max(self.n_rows, 1) if self.is_sparse else self.n_columns
         self.buffers = defaultdict(dict)
+
+    def close(self):
+        """Let go of what a source may hold elsewhere: of an array, nothing."""
 
     @cached_property
     def rows(self):
@@ -160,6 +164,21 @@ class ArraySource:
             return function(*[array[rows] for array in arrays])
 
         return np.concatenate(run_tasks(run, len(bounds) - 1))
+
+    def draw(self, squares, even, by_squares, seed):
+        """A sample of the rows, weighted back, as a source of the same kind.
+
+        Row i is drawn with the chance min(1, c_i (even + by_squares squares_i)), by which its c is
+        divided. With the same seed, a larger sample contains the smaller.
+
+        Parameters
+        ----------
+        squares : array of the source, of shape (n_rows,)
+        even, by_squares : float
+        seed : int
+        """
+        index, chance = draw_rows(self.c, squares, even, by_squares, seed)
+        return self.take(index, c=self.c[index] / chance)
 
     def take(self, index, **replaced):
         """Some rows, a slice or an index array, in this process; with other columns."""

@@ -33,65 +33,80 @@
 /* Where optland_exp_negative is held: what reasons with its logarithm must add what is beyond. */
 #define OPTLAND_LEAST_EXPONENT (-708.0)
 
-/* exp(x) for x <= 0, held above exp(-708) > 0: a probability never becomes exactly 0.
+/* exp(x) for -708 <= x <= 0, of numbers or of vectors (lanes.h); BITS are integers of their size.
  * x = n ln 2 + r with |r| <= ln 2 / 2; adding 1.5 * 2^52 rounds n into the low bits of the sum. */
-OPTLAND_INLINE double optland_exp_negative(double x)
-{
-    const double shift = 6755399441055744.0;
-    union { double value; int64_t bits; } n, scaled;
-    x = x < OPTLAND_LEAST_EXPONENT ? OPTLAND_LEAST_EXPONENT : x;
-    n.value = x * 1.4426950408889634 + shift;
-    double whole = n.value - shift;
-    double r = (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;
-    double p = 2.5110037605963777712e-8;
-    p = p * r + 2.7632639639041029749e-7;
-    p = p * r + 2.7557240918578969823e-6;
-    p = p * r + 2.4801485482328492419e-5;
-    p = p * r + 1.9841269890047113707e-4;
-    p = p * r + 1.3888888952314774652e-3;
-    p = p * r + 8.333333333319600611e-3;
-    p = p * r + 4.1666666666488095495e-2;
-    p = p * r + 0.16666666666666680806;
-    p = p * r + 0.50000000000000183855;
-    p = p * r + 1.0;
-    scaled.value = p * r + 1.0;
-    scaled.bits += n.bits << 52;
-    return scaled.value;
-}
+#define OPTLAND_EXP_OF(NAME, VALUE, BITS)                                                          \
+    OPTLAND_INLINE VALUE NAME(VALUE x)                                                             \
+    {                                                                                              \
+        const double shift = 6755399441055744.0;                                                   \
+        union { VALUE value; BITS bits; } n, scaled;                                               \
+        n.value = x * 1.4426950408889634 + shift;                                                  \
+        VALUE whole = n.value - shift;                                                             \
+        VALUE r =                                                                                  \
+            (x - whole * 6.93147180369123816490e-01) - whole * 1.90821492927058770002e-10;         \
+        VALUE p = 2.5110037605963777712e-8 * r + 2.7632639639041029749e-7;                         \
+        p = p * r + 2.7557240918578969823e-6;                                                      \
+        p = p * r + 2.4801485482328492419e-5;                                                      \
+        p = p * r + 1.9841269890047113707e-4;                                                      \
+        p = p * r + 1.3888888952314774652e-3;                                                      \
+        p = p * r + 8.333333333319600611e-3;                                                       \
+        p = p * r + 4.1666666666488095495e-2;                                                      \
+        p = p * r + 0.16666666666666680806;                                                        \
+        p = p * r + 0.50000000000000183855;                                                        \
+        p = p * r + 1.0;                                                                           \
+        scaled.value = p * r + 1.0;                                                                \
+        scaled.bits += n.bits << 52;                                                               \
+        return scaled.value;                                                                       \
+    }
 
-/* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp; see optland_exp_negative. */
-OPTLAND_INLINE float optland_expf_negative(float x)
-{
-    const float shift = 12582912.0f; /* 1.5 * 2^23 */
-    union { float value; uint32_t bits; } n, scaled;
-    x = x < -87.0f ? -87.0f : x;
-    n.value = x * 1.44269504f + shift;
-    float whole = n.value - shift;
-    float r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-    float p = 1.3981999e-3f;
-    p = p * r + 8.3334519e-3f;
-    p = p * r + 4.1665795e-2f;
-    p = p * r + 1.6666665e-1f;
-    p = p * r + 0.5f;
-    scaled.value = (p * r * r + r) + 1.0f;
-    scaled.bits += n.bits << 23;
-    return scaled.value;
-}
+/* The same in float32 for -87 <= x <= 0. */
+#define OPTLAND_EXPF_OF(NAME, VALUE, BITS)                                                         \
+    OPTLAND_INLINE VALUE NAME(VALUE x)                                                             \
+    {                                                                                              \
+        const float shift = 12582912.0f; /* 1.5 * 2^23 */                                          \
+        union { VALUE value; BITS bits; } n, scaled;                                               \
+        n.value = x * 1.44269504f + shift;                                                         \
+        VALUE whole = n.value - shift;                                                             \
+        VALUE r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;                             \
+        VALUE p = 1.3981999e-3f * r + 8.3334519e-3f;                                               \
+        p = p * r + 4.1665795e-2f;                                                                 \
+        p = p * r + 1.6666665e-1f;                                                                 \
+        p = p * r + 0.5f;                                                                          \
+        scaled.value = (p * r * r + r) + 1.0f;                                                     \
+        scaled.bits += n.bits << 23;                                                               \
+        return scaled.value;                                                                       \
+    }
 
 /* 2 atanh(t), the logarithm of (1 + t) / (1 - t), for |t| <= 1/3. */
-OPTLAND_INLINE double optland_log_ratio(double t)
+#define OPTLAND_LOG_RATIO_OF(NAME, VALUE)                                                          \
+    OPTLAND_INLINE VALUE NAME(VALUE t)                                                             \
+    {                                                                                              \
+        VALUE s = t * t;                                                                           \
+        VALUE p = 0.088903819130566514469 * s + 0.049403945243823931204;                           \
+        p = p * s + 0.067956527427899469179;                                                       \
+        p = p * s + 0.076818381244458171292;                                                       \
+        p = p * s + 0.090914299002369554786;                                                       \
+        p = p * s + 0.11111095430673142019;                                                        \
+        p = p * s + 0.14285714555828580111;                                                        \
+        p = p * s + 0.19999999997643800004;                                                        \
+        p = p * s + 0.33333333333341287164;                                                        \
+        return 2.0 * t * (p * s + 1.0);                                                            \
+    }
+
+OPTLAND_EXP_OF(optland_exp_in_range, double, int64_t)
+OPTLAND_EXPF_OF(optland_expf_in_range, float, uint32_t)
+OPTLAND_LOG_RATIO_OF(optland_log_ratio, double)
+
+/* exp(x) for x <= 0, held above exp(-708) > 0: a probability never becomes exactly 0. */
+OPTLAND_INLINE double optland_exp_negative(double x)
 {
-    double s = t * t;
-    double p = 0.088903819130566514469;
-    p = p * s + 0.049403945243823931204;
-    p = p * s + 0.067956527427899469179;
-    p = p * s + 0.076818381244458171292;
-    p = p * s + 0.090914299002369554786;
-    p = p * s + 0.11111095430673142019;
-    p = p * s + 0.14285714555828580111;
-    p = p * s + 0.19999999997643800004;
-    p = p * s + 0.33333333333341287164;
-    return 2.0 * t * (p * s + 1.0);
+    return optland_exp_in_range(x < OPTLAND_LEAST_EXPONENT ? OPTLAND_LEAST_EXPONENT : x);
+}
+
+/* exp(x) for x <= 0, held above exp(-87) > 0, to 2 ulp. */
+OPTLAND_INLINE float optland_expf_negative(float x)
+{
+    return optland_expf_in_range(x < -87.0f ? -87.0f : x);
 }
 
 /* log(1 + e) for 0 <= e <= 1, to full relative accuracy. */

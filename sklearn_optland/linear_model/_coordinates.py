@@ -39,11 +39,15 @@ class Coordinates:
 
     def from_user(self, W):
         """Parameters of the problem for those of the user, the intercept last."""
+        if self is USERS_OWN:
+            return W.copy()
         w = W[:-1]
         return self._joined((w.T * self.unit).T, (W[-1] - self.target) + self._at_origin(w))
 
     def to_user(self, W, dtype=np.float64):
         """Parameters of the user for those of the problem, rounded to a type."""
+        if self is USERS_OWN:
+            return W.astype(dtype)
         w = (W[:-1].T / self.unit).T.astype(dtype)
         return self._joined(w, W[-1] - self._at_origin(w) + self.target).astype(dtype)
 
@@ -187,9 +191,11 @@ def _sampled_moments(X, fit_intercept=True):
     """Means of the columns, 0 without an intercept, and variances, as some rows have them."""
     size = min(SAMPLE, max(LEAST_SAMPLE, int(SAMPLE_VALUES / max(X.shape[1], 1))))
     some = X[:: -(-len(X) // size)].astype(np.float64)
-    means = some.mean(axis=0) * fit_intercept
+    share = np.full(len(some), 1 / len(some))
+    means = (share @ some) * fit_intercept
     some -= means
-    return means, np.einsum("ij,ij->j", some, some) / len(some)
+    some *= some
+    return means, share @ some
 
 
 def _vary(means, variances):

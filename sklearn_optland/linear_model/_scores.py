@@ -6,6 +6,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_optland._estimator.base import check_start
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import ScoreClassifier
 
 # The score of a class that has no weight: beside the scores of the others, which are centred or 0,
@@ -66,6 +67,7 @@ def linear_scores(estimator, X):
 class LinearClassifier(ScoreClassifier):
     """Scores from `coef_` and `intercept_`, two classes having one."""
 
+    @by_partition
     def decision_function(self, X):
         """Compute the scores of the classes.
 

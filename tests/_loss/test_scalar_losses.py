@@ -15,11 +15,12 @@ from helpers import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from linear_model.finite_sum_steps import by_loss, implicit_pulls
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import brentq
 from scipy.special import expit, wrightomega
 
 from sklearn_optland._loss import scalar_losses_fast as kernels
+from sklearn_optland._loss.scalar_losses import LOSSES
 
 pytestmark = pytest.mark.kernels
 
@@ -42,6 +43,31 @@ def test_losses(loss, seed, scale):
     assert gap == pytest.approx(expected, abs=1e-12 * scale)
     assert gap >= 0
     assert kernels.fenchel_gap(ours, y, c, f, pulls) <= 1e-14 * scale
+
+
+@pytest.mark.parametrize("loss", [name for name, one in LOSSES.items() if one.is_smooth])
+@given(seed=SEEDS)
+def test_curvatures(loss, seed):
+    rng = np.random.default_rng(seed)
+    y, f, step = targets(loss, 20, rng), rng.normal(size=20), 1e-6
+    ours, pulls = scalar_loss(loss), loss_pull(loss, y, f)
+    after, before = loss_pull(loss, y, f + step), loss_pull(loss, y, f - step)
+    h = kernels.curvatures(ours, y, pulls)
+    one_sided = np.stack([pulls - after, before - pulls]) / step
+    low, high = one_sided.min(axis=0), one_sided.max(axis=0)
+    assert (h >= low - 1e-4 * (1 + np.abs(low))).all()
+    assert (h <= high + 1e-4 * (1 + np.abs(high))).all()
+
+
+@pytest.mark.parametrize("loss", [name for name, one in LOSSES.items() if one.is_of_residuals])
+@given(seed=SEEDS)
+def test_secants_end_where_the_loss_is_least(loss, seed):
+    rng = np.random.default_rng(seed)
+    y, f = targets(loss, 20, rng), rng.normal(size=20)
+    pulls = loss_pull(loss, y, f)
+    h = kernels.secants(scalar_loss(loss), y, f, pulls)
+    assert_allclose(f + pulls / np.where(h > 0, h, np.inf), np.where(h > 0, y, f))
+    assert_array_equal(kernels.secants(scalar_loss(loss), y, y, pulls), 0.0)
 
 
 @by_loss

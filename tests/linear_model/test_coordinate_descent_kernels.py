@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from linear_model.finite_sum_steps import soft
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,12 +10,12 @@ from scipy import sparse
 
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
-    chosen_columns,
-    count_chosen,
+    columns_changes,
+    columns_felt,
     descend_columns,
-    descend_gram,
     scaled_columns,
 )
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import descend_gram, minimize_gram
 
 pytestmark = pytest.mark.kernels
 
@@ -126,6 +126,27 @@ def test_the_end_fulfils_the_conditions_of_the_optimum(storage, seed, has_interc
     assert (w >= 0).all() or not positive
 
 
+@given(
+    seed=seeds,
+    has_intercept=st.booleans(),
+    penalty=strengths,
+    shape=st.sampled_from([(15, 6), (4, 8)]),
+)
+def test_solutions_on_the_support_end_at_the_same_minimum(seed, has_intercept, penalty, shape):
+    l1, l2, positive = penalty
+    assume(l2 or shape[0] > shape[1])  # a singular matrix alone holds nothing
+    model = Model(seed, has_intercept, *shape)
+    w, slow = model.start(positive), model.start(positive)
+    w[np.diag(model.H) <= 0] = slow[np.diag(model.H) <= 0] = 0.0
+    w0, v = w.copy(), model.v.copy()
+    minimize_gram(model.H, v, w, *penalty, 0.0, 0.0, 1e-9)
+    assert_allclose(v, model.v - model.H @ (w - w0), atol=1e-8)
+    model.descend("gram", slow, *penalty, 1e-11, 100_000)
+    least = model.value(slow, w0, l1, l2)
+    assert model.value(w, w0, l1, l2) <= least + 1e-6 * (1 + abs(least))
+    assert (w >= 0).all() or not positive
+
+
 @by_storage
 @given(seed=seeds, has_intercept=st.booleans(), penalty=strengths)
 def test_no_epoch_raises_the_value_of_the_model(storage, seed, has_intercept, penalty):
@@ -154,43 +175,40 @@ def test_a_model_without_columns_takes_one_epoch(storage):
     shape=st.tuples(st.integers(1, 12), st.integers(1, 9)),
     density=st.sampled_from([0.0, 0.2, 0.7]),
 )
-def test_columns_are_those_that_scipy_slices(dtype, seed, shape, density):
+def test_scaled_columns_are_those_that_scipy_slices(dtype, seed, shape, density):
     rng = np.random.default_rng(seed)
     n, d = shape
     dense = (rng.normal(size=shape) * (rng.random(shape) < density)).astype(dtype)
     dense[rng.integers(n)], dense[:, rng.integers(d)] = 0.0, 0.0
-    X = sparse.csr_array(dense)
-    indices, indptr = X.indices.astype(np.int32), X.indptr.astype(np.int64)
+    X = sparse.csc_array(dense)
     chosen = rng.permutation(d)[: rng.integers(d + 1)]
-    expected = sparse.csc_array(X)[:, chosen]
-    expected.sort_indices()
-    place = np.full(d, -1, dtype=np.int32)
-    place[chosen] = np.arange(len(chosen))
-
-    counts = np.zeros(len(chosen), dtype=np.int64)
-    count_chosen(indices, place, counts)
-    assert_array_equal(counts, np.diff(expected.indptr))
-
-    begins = np.cumsum(counts) - counts
-    ends, values = begins.copy(), np.full(counts.sum(), np.nan)
-    rows = np.full(counts.sum(), -1, dtype=np.int32)
-    chosen_columns(X.data, indices, indptr, place, ends, values, rows)
-    assert_array_equal(ends, begins + counts)
-    assert_array_equal(values, expected.data)
-    assert_array_equal(rows, expected.indices)
-
-    places = rng.permutation(len(chosen))[: rng.integers(len(chosen) + 1)].astype(np.int32)
     roots, s = rng.uniform(0, 2, size=n), rng.normal(size=n)
-    out_indptr = np.append(0, np.cumsum(counts[places]))
+    out_indptr = np.append(0, np.cumsum(np.diff(X.indptr)[chosen]))
     out = np.full(out_indptr[-1], np.nan)
     out_rows = np.full(out_indptr[-1], -1, dtype=np.int32)
-    sums, squares = np.full((2, len(places)), np.nan)
+    sums, squares = np.full((2, len(chosen)), np.nan)
     scaled_columns(
-        *(values, rows, begins, ends, places, roots, s),
+        *(X.data, X.indices.astype(np.int32), X.indptr.astype(np.int64), chosen, roots, s),
         *(out_indptr, out, out_rows, sums, squares),
     )
-    A = dense[:, chosen[places]].T.astype(np.float64) * roots
+    A = dense[:, chosen].T.astype(np.float64) * roots
     made = sparse.csr_array((out, out_rows, out_indptr), shape=A.shape)
     assert_array_equal(made.toarray(), A)
     assert_allclose(sums, A @ s, atol=1e-13)
     assert_allclose(squares, np.sum(A**2, axis=1), atol=1e-13)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@given(seed=seeds)
+def test_products_with_some_columns(storage, seed):
+    rng = np.random.default_rng(seed)
+    model = Model(seed, has_intercept=False)
+    rows = as_rows(STORAGES[storage](model.A))
+    d, n = model.A.shape
+    chosen = rng.permutation(d)[: rng.integers(d + 1)]
+    step, before, felt = rng.normal(size=len(chosen)), rng.normal(size=n), np.empty(len(chosen))
+    scores = before.copy()
+    columns_changes(rows, chosen, step, scores)
+    assert_allclose(scores, before + step @ model.A[chosen], atol=1e-12)
+    columns_felt(rows, chosen, model.u, felt)
+    assert_allclose(felt, model.A[chosen] @ model.u, atol=1e-12)

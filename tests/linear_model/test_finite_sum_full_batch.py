@@ -9,6 +9,9 @@ from sklearn.base import clone
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
 from sklearn.svm import SVC
 
+from sklearn_optland._loss.penalties import ElasticNet as ElasticNetPenalty
+from sklearn_optland._loss.scalar_losses import LOSSES
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
@@ -16,7 +19,8 @@ from sklearn_optland.linear_model import (
     alpha_max,
     regularization_path,
 )
-from sklearn_optland.linear_model._finite_sum import coordinate_models
+from sklearn_optland.linear_model._finite_sum import coordinate_models, newton
+from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 
 
 def wide(n=60, d=900, seed=0):
@@ -104,6 +108,44 @@ def test_working_sets_reach_the_optimum_of_all_columns(storage, loss):
     gap = objective(ours, X, y) - objective(other, X, y)
     assert gap <= ours.certificate_.value
     assert -gap <= other.certificate_.value
+
+
+def classes_problem(X, y, l1):
+    source = ArraySource(X, c=np.full(len(y), 1 / len(y)))
+    settings = {"loss": LOSSES["log_loss"], "penalty": ElasticNetPenalty(l1, 0.0)}
+    return FiniteSum(source, y, fit_intercept=False, **settings)
+
+
+def test_a_coefficient_that_comes_to_zero_does_not_shorten_the_step():
+    X, y = np.ones((4, 1)), np.array([1.0, -1.0, 1.0, -1.0])
+    problem, direction = classes_problem(X, y, l1=0.1), np.array([-1e-3, 0.0])
+    point = newton.start_of(problem, -direction)
+    added = X[:, 0] * direction[0]
+    slope = problem.penalty.rise(point.W[:-1], direction[:-1]) - problem.gain(point.pulls, added)
+    assert newton.step_length(problem, point, direction, added, slope, rounding=0.0) == 1
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_the_end_of_a_model_bounds_the_optimum_better_than_the_pulls_there(storage):
+    X, y = wide()
+    y, tol = np.where(y > np.median(y), 1.0, -1.0), 1e-6
+    problem = classes_problem(storage(X), y, l1=0.02)
+    models, ends = coordinate_models.WorkingSetModels(problem, tol), []
+
+    def minimize(point, h):
+        direction, added, dual = models(point, h)
+        if dual is not None:
+            ends.append((point.W + direction, dual, point.scores + added))
+        return direction, added, None
+
+    list(newton.proximal_newton(problem, newton.start_of(problem, problem.zeros()), minimize))
+    W, dual, scores = ends[0]
+    points = []
+    for theta in (None, dual):
+        problem.lower_bound = 0.0
+        points.append(problem.evaluate(W, theta, scores))
+    assert points[1].certificate <= tol * points[1].objective
+    assert points[1].certificate < points[0].certificate
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

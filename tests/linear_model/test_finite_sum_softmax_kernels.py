@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 from helpers import STORAGES
+from hypothesis import given
+from hypothesis import strategies as st
 from linear_model.finite_sum_steps import problem, soft, terms
 from numpy.testing import assert_allclose
-from scipy.special import log_softmax, softmax, xlogy
+from scipy import sparse
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax, wrightomega, xlogy
 
 from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
-from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
+from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
 
 pytestmark = pytest.mark.kernels
 
@@ -26,29 +30,100 @@ def entropy_dual(theta, y, c, v, l1, l2):
     return -c @ np.sum(xlogy(P, P), axis=1) - np.sum(soft(v, l1) ** 2) / (2 * l2)
 
 
+@pytest.mark.parametrize("in_float32", [False, True])
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("k", [2, 3, 7])
+@pytest.mark.parametrize("k", [3, 9, 20, 37])
 @pytest.mark.parametrize("l2", [1e-6, 1e-3, 1.0])
 @pytest.mark.parametrize("from_corner", [False, True])
 def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
-    from_corner, l2, k, storage, global_random_seed
+    from_corner, l2, k, storage, in_float32, global_random_seed
 ):
-    X, y, c, theta, rng = softmax_problem(global_random_seed, k=k)
+    X, y, c, theta, rng = softmax_problem(global_random_seed, n=k + 5, k=k)
     if from_corner:
         theta = np.zeros_like(theta)
     l1, n = 0.01, len(y)
     q = c * np.sum(X**2, axis=1) / l2
     v, b = X.T @ (c[:, None] * theta), np.zeros(k)
     rows = terms(STORAGES[storage](X), y, c, k=k, penalty=ElasticNet(l1, l2))
-    steps = SdcaSteps(rows, q, np.empty(0), l2, 0.0)
+    steps = ClassSteps(rows, q, np.empty(0), l2, 0.0)
+    steps.in_float32 = in_float32
+    slack = 2e-6 if in_float32 else 1e-12
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
         before = entropy_dual(theta, y, c, v, l1, l2)
         steps.take(np.array([i], np.int32), theta.reshape(-1), v.reshape(-1), b)
-        assert entropy_dual(theta, y, c, v, l1, l2) >= before - 1e-12 * (1 + abs(before))
+        assert entropy_dual(theta, y, c, v, l1, l2) >= before - slack * (1 + abs(before))
         P = np.eye(k)[y] - theta
         assert P.min() >= 0
         assert_allclose(P.sum(axis=1), 1)
-    assert_allclose(v, X.T @ (c[:, None] * theta), atol=1e-12)
+    assert_allclose(v, X.T @ (c[:, None] * theta), atol=slack)
+
+
+def implicit_softmax(z, q, old):
+    """p = softmax(z + q (old - p)): s + q exp(s) = m - t by the Wright omega function."""
+    m = z + q * old
+
+    def probabilities(t):
+        return wrightomega(m - t + np.log(q)).real / q
+
+    t = brentq(lambda t: probabilities(t).sum() - 1, m.min() - q - 50, m.max() + 50, xtol=1e-14)
+    return probabilities(t)
+
+
+@pytest.mark.parametrize("in_float32", [False, True])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    k=st.sampled_from([2, 5, 8, 10, 16, 17, 32, 33]),
+    log_q=st.floats(-6, 8),
+    spread=st.floats(0, 20),
+    is_sparse=st.booleans(),
+)
+def test_steps_of_one_row_end_where_wright_s_omega_says(
+    in_float32, seed, k, log_q, spread, is_sparse
+):
+    # a step is exact to second order of its last Newton step: repeated, it is exact
+    rng = np.random.default_rng(seed)
+    x, l2, c, y = rng.normal(size=(1, 3)), 0.5, np.ones(1), np.array([k // 2], np.int32)
+    x *= np.sqrt(np.exp(log_q) * l2 / np.sum(x**2))
+    q, rho = np.sum(x**2) / l2 + 1 / 4.0, 4.0
+    z, old = spread * rng.normal(size=k), rng.dirichlet(np.ones(k))[None]
+    theta = np.eye(k)[y] - old
+    v, b = np.linalg.pinv(x) @ z[None] * l2, np.zeros(k)
+    rows = terms(sparse.csr_array(x) if is_sparse else x, y, c, k=k, penalty=ElasticNet(0.0, l2))
+    steps = ClassSteps(rows, np.array([q]), np.empty(0), l2, rho)
+    steps.in_float32 = in_float32
+    for _ in range(8):
+        steps.take(np.zeros(1, np.int32), theta.reshape(-1), v.reshape(-1), b)
+    p = implicit_softmax(z, q, old[0])
+    # float32 rounds scores of this size, and p follows them with at most 1 / (1 + q p)
+    atol = 1e-6 * (1 + np.abs(z).max() / (1 + q)) if in_float32 else 1e-10
+    assert_allclose(np.eye(k)[y[0]] - theta[0], p, rtol=0, atol=max(atol, 1e-10))
+    assert_allclose(b, (theta[0] - (np.eye(k)[y[0]] - old[0])) / rho, atol=max(atol, 1e-10))
+
+
+@pytest.mark.parametrize("in_float32", [False, True])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("storage", STORAGES)
+def test_miso_softmax(storage, positive, in_float32, global_random_seed):
+    X, y, c, theta, rng = softmax_problem(global_random_seed, n=15, k=11)
+    (n, _), k, l1, l2, rho = X.shape, 11, 0.02, 0.3, 0.7
+    delta, v, b = rng.random(n), X.T @ (c[:, None] * theta), rng.normal(size=k)
+    order = rng.integers(0, n, 40).astype(np.int32)
+    e_theta, e_v, e_b = theta.copy(), v.copy(), b.copy()
+    for i in order:
+        z = X[i] @ soft(e_v, l1, positive) / l2 + e_b
+        change = delta[i] * (np.eye(k)[y[i]] - softmax(z) - e_theta[i])
+        e_theta[i] += change
+        e_v += c[i] * np.outer(X[i], change)
+        e_b += c[i] * change / rho
+    penalty = ElasticNet(l1, l2, positive)
+    rows = terms(STORAGES[storage](X), y, c, k=k, penalty=penalty)
+    steps = ClassSteps(rows, np.ones(n), delta, l2, rho)
+    steps.in_float32 = in_float32
+    steps.take(order, theta.reshape(-1), v.reshape(-1), b)
+    atol = 1e-5 if in_float32 else 1e-12
+    assert_allclose(theta, e_theta, atol=atol)
+    assert_allclose(v, e_v, atol=atol)
+    assert_allclose(b, e_b, atol=atol)
 
 
 @pytest.mark.parametrize("storage", STORAGES)

@@ -91,7 +91,7 @@ def test_a_solution_on_the_support_is_the_minimum_with_its_signs(storage, seed, 
     chosen = np.flatnonzero(model.w)
     signs = np.sign(model.w[chosen])
     for _ in range(10):
-        model.move(chosen, model.solve(chosen, penalty, signs, 0.0)[0])
+        model.move(chosen, model.solve(chosen, penalty, signs, 0.0, 0.0)[0])
     felt = dense.felt()
     assert_allclose(felt[dense.size :], 0.0, atol=1e-12)
     assert_allclose(felt[chosen] - 0.1 * model.w[chosen], l1 * signs, atol=1e-12)

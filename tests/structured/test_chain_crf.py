@@ -19,6 +19,7 @@ from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 from sklearn_optland.structured import ChainCRFClassifier
 from sklearn_optland.structured._chain import solvers
 
+SOLVERS = ["sdca", "sag", "lbfgs"]
 SMALL = {"n_sequences": 8, "longest": 5, "k": 3, "d": 3}
 
 
@@ -33,7 +34,7 @@ def theta_of(model):
 
 
 @settings.get_profile("fits")
-@given(SEEDS, st.sampled_from([0.01, 1.0, 30.0]), st.booleans(), st.sampled_from(["sdca", "lbfgs"]))
+@given(SEEDS, st.sampled_from([0.01, 1.0, 30.0]), st.booleans(), st.sampled_from(SOLVERS))
 def test_certificate_bounds_the_true_gap(seed, C, boundary, solver):
     X, y, lengths, codes, starts = make_data(seed)
     weights = np.random.default_rng(seed).uniform(0.1, 2.0, size=len(lengths))
@@ -47,7 +48,7 @@ def test_certificate_bounds_the_true_gap(seed, C, boundary, solver):
     assert_allclose(model.certificate_.value / model.certificate_.relative, value, rtol=1e-9)
 
 
-@pytest.mark.parametrize("solver", ["sdca", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("boundary", [True, False])
 @pytest.mark.parametrize("storage", STORAGES)
 def test_optimum(solver, boundary, storage):
@@ -77,11 +78,11 @@ def test_certificate_is_tight_at_convergence():
         assert model.certificate_.reached
 
 
-@pytest.mark.parametrize("solver", ["sdca", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_rows_alone_are_logistic_regression(solver):
     """With the ends' scores as a penalised intercept: 2 b'b / 4, as of a column of sqrt(2)."""
     X, y = load_iris(return_X_y=True)
-    model = ChainCRFClassifier(solver=solver, tol=1e-11).fit(X, y)
+    model = ChainCRFClassifier(solver=solver, tol=1e-12).fit(X, y)
     rows = np.column_stack([X, np.full(len(X), np.sqrt(2))])
     rival = BoundMajorizationLogisticRegression(tol=1e-12, fit_intercept=False).fit(rows, y)
     assert_close(model.coef_, rival.coef_[:, :-1], rtol=1e-5)
@@ -104,7 +105,7 @@ def test_two_labels_are_logistic_regression_with_twice_the_strength():
     assert_close(model.coef_, np.vstack([-rival.coef_, rival.coef_]) / 2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("solver", ["sdca", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_weight_two_is_a_repeated_sequence(solver):
     X, y, lengths, _, starts = make_data()
     model = ChainCRFClassifier(solver=solver, tol=1e-12, class_weight="balanced")
@@ -140,7 +141,7 @@ def test_class_weight_of_one_token_is_that_of_its_label():
 
 
 @pytest.mark.parametrize("storage", ["dense", "csr"])
-@pytest.mark.parametrize("solver", ["sdca", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_observed_states(solver, storage):
     """What does not occur with a label has no parameter, and the rest is the optimum without it."""
     X, y, lengths, _, starts = make_data(d=6)
@@ -165,7 +166,7 @@ def test_observed_states(solver, storage):
     assert objective[0] > objective[1]
 
 
-@pytest.mark.parametrize("solver", ["sdca", "lbfgs"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("states", ["all", "observed"])
 def test_warm_start(solver, states):
     X, y, lengths, *_ = make_data(n_sequences=30)
@@ -247,12 +248,41 @@ def test_threads():
         assert_array_equal(model.set_params(n_jobs=2).predict_marginals(X, lengths), one)
 
 
-def test_auto_leaves_dual_ascent_where_its_marginals_are_large():
-    assert solvers.choose_solver("auto", np.array([0, 10, 20]), 20, 24) == "sdca"
-    many = np.arange(0, 1_000_001, 25)
-    assert solvers.choose_solver("auto", many, 100, 104) == "lbfgs"
-    assert solvers.choose_solver("sdca", many, 100, 104) == "sdca"
-    assert solvers.choose_solver("auto", np.arange(1_000_001), 100, 104) == "sdca"
+def test_auto_leaves_dual_ascent_where_its_marginals_are_large(monkeypatch):
+    X, y, lengths, *_ = make_data()
+    assert ChainCRFClassifier().fit(X, y, lengths=lengths).solver_ == "sdca"
+    monkeypatch.setattr(solvers.Auto, "MOST_DUALS", 1000)
+    assert ChainCRFClassifier().fit(X, y, lengths=lengths).solver_ == "lbfgs"
+    assert ChainCRFClassifier(solver="sdca").fit(X, y, lengths=lengths).solver_ == "sdca"
+
+
+def test_auto_takes_lbfgs_where_tokens_share_strong_features():
+    X, y, lengths, codes, starts = make_data(n_sequences=30)
+    for scale, C in ((10.0, 1.0), (1.0, 100.0)):
+        model = ChainCRFClassifier(C, tol=1e-8).fit(scale * X, y, lengths=lengths)
+        assert model.solver_ == "lbfgs"
+        best = optimum(scale * X, starts, codes, np.full(len(lengths), C), 3, True)[0]
+        assert_allclose(model.history_["objective"][-1], best, rtol=1e-8)
+    # rare columns, a few tokens each, are as strong
+    columns = np.arange(len(y)) // 3
+    rare = sparse.csr_array((np.full(len(y), 10.0), (np.arange(len(y)), columns)))
+    assert ChainCRFClassifier(tol=1e-2).fit(rare, y, lengths=lengths).solver_ == "sdca"
+
+
+@pytest.mark.parametrize("tol", [1e-9, 0.0])
+def test_auto_leaves_slow_dual_ascent(monkeypatch, tol):
+    """It goes on with L-BFGS, and has the better of both bounds."""
+    monkeypatch.setattr(solvers.Auto, "HARD", np.inf)
+    X, y, lengths, codes, starts = make_data(n_sequences=30)
+    model = ChainCRFClassifier(100.0, tol=tol, warm_start=True).fit(X, y, lengths=lengths)
+    assert model.solver_ == "lbfgs"
+    best = optimum(X, starts, codes, np.full(len(lengths), 100.0), 3, True)[0]
+    assert_allclose(model.history_["objective"][-1], best, rtol=1e-9)
+    assert (model.history_["lower_bound"] <= best * (1 + 1e-12)).all()
+    assert (np.diff(model.history_["passes"]) > 0).all()
+    assert model.fit(X, y, lengths=lengths).n_iter_ < 40
+    rescued = model.history_["certificate"][-1]
+    assert model.history_["objective"][-1] - best <= rescued + 1e-9 * best
 
 
 def test_ends_before_its_tolerance():
@@ -293,7 +323,7 @@ def test_certificate_knows_the_rounding_of_large_weights(weight):
     weights = np.array([weight] + [1.0] * (len(lengths) - 1))
     fits = [
         fit_quietly(ChainCRFClassifier(solver=solver, tol=1e-4), X, y, lengths, weights)
-        for solver in ("sdca", "lbfgs")
+        for solver in SOLVERS
     ]
     least = min(model.history_["objective"][-1] for model in fits)
     for model in fits:

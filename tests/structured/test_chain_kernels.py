@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose
 from structured.brute import BruteChain, brute_objective, random_sequences
 
 from sklearn_optland._rows.rows import as_rows
+from sklearn_optland.structured._chain import solvers
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
 from sklearn_optland.structured._chain.problem import ChainProblem
+from sklearn_optland.structured._chain.solvers import AverageGradient
 from sklearn_optland.structured._chain.solvers import DualAscent as Solver
 
 pytestmark = pytest.mark.kernels
@@ -123,9 +125,9 @@ def test_draws_have_the_model_s_probabilities(seed, case):
     assert (np.abs(counts - n_draws * brute.p) <= 6 * np.sqrt(n_draws * brute.p) + 1).all()
 
 
-def make_solver(X, starts, codes, c, k, has_ends=True, theta=None):
+def make_solver(X, starts, codes, c, k, has_ends=True, theta=None, kind=Solver):
     problem = ChainProblem(X, starts, codes, c, k, has_ends=has_ends, only_observed=False)
-    return Solver(problem, theta, 0.0, np.random.RandomState(0))
+    return kind(problem, theta, 0.0, np.random.RandomState(0))
 
 
 @settings.get_profile("fits")
@@ -154,13 +156,13 @@ def test_no_visit_lowers_the_dual_objective(seed, case, weight, has_ends, only_o
 
 
 @settings.get_profile("fits")
-@given(SEEDS, CASES, st.booleans())
-def test_theta_is_the_image_of_the_duals(seed, case, has_ends):
+@given(SEEDS, CASES, st.booleans(), st.sampled_from([Solver, AverageGradient]))
+def test_image_of_the_duals(seed, case, has_ends, kind):
     rng, k = np.random.default_rng(seed), case["k"]
     X, starts, codes, theta = random_sequences(rng, **(case | {"scale": 1.0}))
     d, c = X.shape[1], rng.uniform(0.1, 3.0, size=len(starts) - 1)
     start = in_lanes(theta) if seed % 2 else None
-    solver = make_solver(X, starts, codes, c, k, has_ends, start)
+    solver = make_solver(X, starts, codes, c, k, has_ends, start, kind)
     for _ in range(3):
         solver.duals.visit(np.arange(len(c), dtype=np.int32))
     mu, xi = solver.duals.mu[:, :k], solver.duals.xi[:, :, :k]
@@ -177,7 +179,72 @@ def test_theta_is_the_image_of_the_duals(seed, case, has_ends):
     if has_ends:
         image[d + k] = rest[starts[:-1]].sum(axis=0)
         image[d + k + 1] = rest[starts[1:] - 1].sum(axis=0)
-    assert_close(solver.theta[:, :k], image, rtol=1e-10)
+    assert_close(solver.image[:, :k], image, rtol=1e-10)
+
+
+@settings.get_profile("fits")
+@given(
+    SEEDS,
+    CASES | st.just({"n_sequences": 3, "longest": 120, "k": 2, "d": 2, "scale": 1.0}),
+    st.booleans(),
+    st.sampled_from(["dense", "csr"]),
+)
+def test_steps_along_average_gradients(seed, case, has_ends, storage):
+    """Lazy steps are those of plain SAG, gradients those at the last visits."""
+    rng, k = np.random.default_rng(seed), case["k"]
+    X, starts, codes, theta = random_sequences(rng, **(case | {"scale": 1.0}))
+    c = rng.uniform(0.1, 3.0, size=len(starts) - 1)
+    theta[X.shape[1] + k :] *= has_ends
+    make = make_solver, STORAGES[storage](X), starts, codes, c, k, has_ends
+    solver = make[0](*make[1:], kind=AverageGradient)
+    problem, n = solver.problem, len(c)
+    gradients, plain = np.zeros((n, *problem.shape)), problem.zeros()
+    for i in rng.integers(n, size=15).astype(np.int32):
+        gradient = problem.zeros()
+        problem.source.rows[0].set(*problem.parts(plain))
+        problem.source.rows[0].gradient(i, i + 1, c, gradient)
+        gradients[i] = gradient
+        before, L = solver.lipschitz.max(), solver.lipschitz
+        solver.duals.visit(np.array([i], dtype=np.int32))
+        rate = min(0.5 / (1 + n * max(before, L.max())) + 0.5 / (1 + L.sum()), 0.5)
+        plain = plain - rate * (plain + gradients.sum(axis=0))
+    solver.duals.catch_up()
+    assert_close(solver.image, -gradients.sum(axis=0), rtol=1e-9)
+    assert_close(solver.theta, plain, rtol=1e-9)
+
+
+@settings.get_profile("fits")
+@given(SEEDS, CASES, st.booleans(), st.booleans())
+def test_lipschitz_constants_keep_what_a_step_promises(seed, case, has_ends, has_gram):
+    """A step of 1 / L against a sequence's gradient falls by |gradient|^2 / 2 L."""
+    rng, k = np.random.default_rng(seed), case["k"]
+    X, starts, codes, _ = random_sequences(rng, **(case | {"n_sequences": 1}))
+    c = rng.uniform(0.1, 30.0, size=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solvers, "LONGEST_GRAM", 100 if has_gram else 0)
+        solver = make_solver(X, starts, codes, c, k, has_ends, kind=AverageGradient)
+    problem, before = solver.problem, solver.lipschitz[0]
+    chain = problem.source.rows[0]
+
+    def loss_and_gradient(at):
+        gradient = problem.zeros()
+        chain.set(*problem.parts(at))
+        return chain.gradient(0, 1, c, gradient), gradient
+
+    loss, gradient = loss_and_gradient(problem.zeros())
+    square = np.vdot(gradient, gradient)
+    solver.duals.visit(np.zeros(1, dtype=np.int32))
+    L = solver.lipschitz[0]
+
+    def keeps(L):
+        return loss - loss_and_gradient(-gradient / L)[0] >= (1 - 1e-6) * square / (2 * L)
+
+    if L / before < 1:
+        assert_allclose(L, 0.9 * before)
+        assert keeps(before)
+    else:
+        assert keeps(L)
+        assert before == L or not keeps((1 - 1e-3) * L / 2)
 
 
 @settings.get_profile("fits")

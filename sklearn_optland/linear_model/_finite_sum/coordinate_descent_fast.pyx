@@ -8,13 +8,12 @@ Each step minimises in one coordinate. Epochs go over the coordinates that are n
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
 end. A violation is (H_jj + l2) |step|.
 
-    count_chosen, chosen_columns
-                      columns of X from its rows
     scaled_columns    rows of A from columns of X
-    descend_gram      H as a matrix; a step that moves costs a row of it
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
                       takes the residuals' part along s, so that columns are centred without a copy
+    columns_felt, columns_changes
+                      products with some rows of A
     softmax_curvatures, softmax_changes, softmax_felt, softmax_metric, descend_softmax
                       several scores a row, whose curvatures are c (diag p - p p'). A coordinate is
                       a column for one class a; with z the change of the scores, its pull is
@@ -27,59 +26,16 @@ from cython cimport floating
 from libc.math cimport fabs
 from scipy.linalg.cython_blas cimport daxpy, ddot
 
-from sklearn_optland._loss.penalties cimport penalty_prox
+from sklearn_optland._loss.penalties cimport coordinate_step
 from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
-cdef inline double coordinate_step(
-    double w, double pull, double curvature, double l1, double l2, bint positive
-) noexcept nogil:
-    """What takes w to the minimum in its coordinate; 0 if nothing there bends."""
-    if curvature + l2 <= 0:
-        return 0
-    return penalty_prox(curvature * w + pull, l1, positive) / (curvature + l2) - w
-
-
-def count_chosen(const int[::1] indices, const int[::1] place, long long[::1] counts):
-    """Count the entries of a CSR matrix in chosen columns, whose place is not -1."""
-    cdef Py_ssize_t p
-    cdef int at
-    with nogil:
-        for p in range(indices.shape[0]):
-            at = place[indices[p]]
-            if at >= 0:
-                counts[at] += 1
-
-
-def chosen_columns(
-    const floating[::1] values,
-    const int[::1] indices,
-    const long long[::1] indptr,
-    const int[::1] place,
-    long long[::1] ends,  # IN / OUT: where each column begins, then where it ends
-    double[::1] out,  # OUT
-    int[::1] out_rows,  # OUT
-):
-    """Collect the entries of a CSR matrix in chosen columns, column by column."""
-    cdef Py_ssize_t i
-    cdef long long p, target
-    cdef int at
-    with nogil:
-        for i in range(indptr.shape[0] - 1):
-            for p in range(indptr[i], indptr[i + 1]):
-                at = place[indices[p]]
-                if at >= 0:
-                    target = ends[at]
-                    out[target], out_rows[target] = values[p], i
-                    ends[at] = target + 1
-
 
 def scaled_columns(
-    const double[::1] values,
+    const floating[::1] values,
     const int[::1] rows,
-    const long long[::1] begins,
-    const long long[::1] ends,
-    const int[::1] places,
+    const long long[::1] indptr,
+    const long long[::1] chosen,
     const double[::1] roots,
     const double[::1] s,
     const long long[::1] out_indptr,
@@ -93,52 +49,15 @@ def scaled_columns(
     cdef long long p, at
     cdef double value, total, square
     with nogil:
-        for j in range(places.shape[0]):
+        for j in range(chosen.shape[0]):
             at, total, square = out_indptr[j], 0, 0
-            for p in range(begins[places[j]], ends[places[j]]):
+            for p in range(indptr[chosen[j]], indptr[chosen[j] + 1]):
                 value = values[p] * roots[rows[p]]
                 out[at], out_rows[at] = value, rows[p]
                 total += value * s[rows[p]]
                 square += value * value
                 at += 1
             sums[j], squares[j] = total, square
-
-
-def descend_gram(
-    const double[:, ::1] H,
-    double[::1] v,  # IN / OUT: v - H (w - w0)
-    double[::1] w,  # IN / OUT
-    double l1,
-    double l2,
-    bint positive,
-    double tol,
-    Py_ssize_t max_epochs,
-):
-    """Descend with H as a matrix; returns the epochs."""
-    cdef Py_ssize_t d = w.shape[0], epoch = 0, j
-    cdef int size = <int>d, one = 1
-    cdef double step, worst = 0
-    cdef bint over_all = True
-    with nogil:
-        while epoch < max_epochs:
-            epoch += 1
-            worst = 0
-            for j in range(d):
-                if not over_all and w[j] == 0:
-                    continue
-                step = coordinate_step(w[j], v[j], H[j, j], l1, l2, positive)
-                if step != 0:
-                    w[j] += step
-                    worst = max(worst, (H[j, j] + l2) * fabs(step))
-                    step = -step
-                    daxpy(&size, &step, <double*>&H[j, 0], &one, &v[0], &one)
-            if worst <= tol:
-                if over_all:
-                    break
-                over_all = True
-            else:
-                over_all = False
-    return epoch
 
 
 def descend_columns(
@@ -198,6 +117,40 @@ def descend_columns(
             else:
                 over_all = False
     return epoch
+
+
+def columns_felt(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] u,
+    double[::1] out,  # OUT
+):
+    """A u, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            out[t] = row_dot(a, index, length, &u[0], 1)
+
+
+def columns_changes(
+    Rows A not None,
+    const long long[::1] chosen,
+    const double[::1] step,
+    double[::1] out,  # IN / OUT
+):
+    """out += A' step, of some rows of A."""
+    cdef Py_ssize_t t, length
+    cdef const double* a
+    cdef const int* index
+    cdef RowPointers x = A.pointers()
+    with nogil:
+        for t in range(chosen.shape[0]):
+            a = row_at(&x, <double>0, chosen[t], &index, &length)
+            row_add(a, index, length, step[t], &out[0])
 
 
 cdef inline double softmax_pull(

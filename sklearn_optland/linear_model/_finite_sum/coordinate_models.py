@@ -7,18 +7,17 @@ minimum there, or as far as the signs hold.
 """
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
-from sklearn_optland._rows.rows import as_rows, with_single_entries
+from sklearn_optland._rows.rows import CSRRows, DenseRows, with_single_entries
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
-    chosen_columns,
-    count_chosen,
+    columns_changes,
+    columns_felt,
     descend_columns,
-    descend_gram,
     scaled_columns,
 )
-from sklearn_optland.linear_model._finite_sum.problem import inverse_of, refuse_overflow
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import minimize_gram
+from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow, without_intercept
 
 # Columns whose Gram matrix is made once and for all: so many, or up to this share of the rows for
 # each fit that uses it, and up to this number.
@@ -27,20 +26,24 @@ FEW, GRAM_SHARE, MAX_GRAM_COLUMNS = 32, 0.25, 2000
 # support the others are at most.
 ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Columns of a Gram matrix up to which a model has all of them; else those whose pull is above this
-# share of l1, as strong rules have it.
-ALL_GRAM_COLUMNS, NEAR = 100, 0.9
+# share of l1, as strong rules have it. The same of working sets: one column that comes to violate
+# its optimality outside scales the whole dual point.
+ALL_GRAM_COLUMNS, NEAR, NEAR_SET = 100, 0.9, 0.97
+# Values that are transposed at a time: rows in the cache, for which columns far apart are read.
+TRANSPOSED = 1 << 15
 # Epochs while violators are left out; those before the first solution on the support, and how many
 # times these a model may have; the most products of a solution.
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
-# Epochs of a whole fit, in passes over the data.
-MAX_SPENT = 3000
-# Products in the time that a solution on a small support takes at least.
-SOLUTION = 100_000
+# Epochs of a whole fit, in passes over the data, small data as if they had so many values.
+MAX_SPENT, SMALL = 3000, 20_000
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
-# Of the largest violation on the support: what a solution there leaves.
-SOLVED = 0.1
+# Of the largest violation on the support: what a solution there leaves; one after which all signs
+# held, when little but the support's system is left to do.
+SOLVED, FINE = 0.1, 1e-3
+# Epochs after such a solution: one that sees to signs, one that looks at all columns.
+EPOCHS_AFTER = 2
 # Of the tolerance: the gap that a model may leave.
 GAP = 0.2
 TINY = 1e-300
@@ -63,16 +66,25 @@ class Models:
         self.is_exact = problem.loss.is_square  # one model, that of all points
         n_values = problem.k * problem.n_samples * problem.source.n_values
         self.spent = 0  # values that epochs have visited
-        self.most = MAX_SPENT * max(n_values, SOLUTION / 5)
+        self.most = MAX_SPENT * max(n_values, SMALL)
 
     def __call__(self, point, h):
-        """Return the direction to about the minimum of the model, and the scores that it adds.
+        """Go to about the minimum of the model at a point.
 
-        It is 0 when the epochs have become too many: then coordinates are a poor choice.
+        Returns
+        -------
+        direction : ndarray
+            0 when the epochs have become too many: then coordinates are a poor choice.
+        added : ndarray
+            Scores that it adds.
+        dual : ndarray or None
+            The pulls at the minimum, where the model is as good as the objective and was solved to
+            the tolerance of the fit: a better dual point than the pulls that follow, which differ
+            from these in the first order.
         """
         problem, penalty = self.problem, self.problem.penalty
         if self.spent > self.most:
-            return np.zeros_like(point.W), np.zeros_like(point.scores)
+            return np.zeros_like(point.W), np.zeros_like(point.scores), None
         w0, pulls = point.W[:-1].ravel(), -point.gradient[:-1].ravel()
         nearest = penalty.subgradient(w0, pulls)
         violations = np.abs(pulls - nearest)
@@ -83,7 +95,7 @@ class Models:
         is_last = self.is_exact and is_all and penalty.is_convex
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
-        least = 0.0 if is_last else share * worst
+        least, dual = 0.0 if is_last else share * worst, None
         if is_all or self.solves_sets:
             # of a penalty that is not convex the certificate is no gap
             is_gap = is_all and penalty.is_convex
@@ -91,49 +103,32 @@ class Models:
             # What scaling the dual point costs is in proportion to |w|, and where a loss has
             # straight parts to the objective.
             felt = point.objective / penalty.l1 if penalty.l1 and not self.is_exact else 0.0
-            epochs = minimize(model, penalty, gap, felt, least)
+            epochs = model.minimize(penalty, gap, felt, least)
+            direction, added = self.step(model, w0, chosen)
+            if is_gap and not is_last:
+                pulls = self.pulls(point, h, added)
+                if problem.losses_gap(point.scores + added, pulls) <= gap:
+                    epochs += model.minimize(penalty, gap, felt, 0.0)
+                    direction, added = self.step(model, w0, chosen)
+                    dual = self.pulls(point, h, added)
         else:
             terms = penalty.l1, penalty.l2, penalty.positive
             epochs = model.descend(*terms, least, FIRST_EPOCHS)
+            direction, added = self.step(model, w0, chosen)
         self.spent += epochs * model.n_values
-        direction = np.zeros_like(point.W)
-        step = model.w - w0[chosen]
+        return direction, added, dual
+
+    def step(self, model, w0, chosen):
+        """The direction to where a model is, and the scores that it adds."""
+        direction, step = self.problem.zeros(), model.w - w0[chosen]
         direction[:-1].reshape(-1)[chosen] = step
-        if problem.fit_intercept:
+        if self.problem.fit_intercept:
             direction[-1] = model.intercept(step)
         return direction, model.scores(step, direction)
 
-
-def minimize(model, penalty, gap, felt, least):
-    """Minimise a model until what violates its optimality costs no more than a gap.
-
-    Parameters
-    ----------
-    model : QuadraticModel
-    penalty : ElasticNet
-    gap : float
-    felt : float
-        What a violation is multiplied with in the gap, at least.
-    least : float
-        A violation that may be left in any case.
-
-    Returns
-    -------
-    epochs : int
-        What it took, a product with H as two.
-    """
-    epochs, terms = model.epochs, (penalty.l1, penalty.l2, penalty.positive)
-    spent = 0
-    while spent < MAX_EPOCHS * model.epochs:
-        tol = max(least, violation_of_gap(gap, felt, penalty, model.w))
-        done = model.descend(*terms, tol, epochs)
-        spent += done
-        if done < epochs:
-            break
-        n_products, is_whole = model.step_on_support(penalty, tol)
-        spent += 2 * n_products
-        epochs = model.epochs if is_whole else 2 * epochs
-    return spent
+    def pulls(self, point, h, added):
+        """The pulls that the model has where scores have been added."""
+        return point.pulls - h * added
 
 
 def violation_felt(w, violations, is_outward):
@@ -148,15 +143,7 @@ def violation_of_gap(gap, felt, penalty, w):
     return max(of_l1, np.sqrt(2 * penalty.l2 * gap / max(np.count_nonzero(w), 1)))
 
 
-def without_intercept(gram, fit_intercept):
-    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
-    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
-    if fit_intercept:
-        H -= np.outer(sums, sums / total)
-    return H, sums, total
-
-
-def solve_on_support(product, rhs, scale, tol):
+def solve_on_support(product, rhs, scale, tol, share):
     """Solve H step = rhs for the coefficients in use by conjugate gradients, and count products.
 
     Parameters
@@ -167,13 +154,15 @@ def solve_on_support(product, rhs, scale, tol):
         Scale is about the diagonal of H.
     tol : float
         A violation that the model may leave.
+    share : float
+        Of the largest violation: what the solution may leave in any case.
 
     Returns
     -------
     step : ndarray
     n_products : int
     """
-    enough, n_products = max(0.5 * tol, SOLVED * np.abs(rhs).max(initial=0.0)), 0
+    enough, n_products = max(0.5 * tol, share * np.abs(rhs).max(initial=0.0)), 0
 
     def counted(p):
         nonlocal n_products
@@ -215,8 +204,45 @@ class GramModels(Models):
 class QuadraticModel:
     """A model at its current w."""
 
-    def step_on_support(self, penalty, tol):
+    def minimize(self, penalty, gap, felt, least):
+        """Minimise until what violates the model's optimality costs no more than a gap.
+
+        Parameters
+        ----------
+        penalty : ElasticNet
+        gap : float
+        felt : float
+            What a violation is multiplied with in the gap, at least.
+        least : float
+            A violation that may be left in any case.
+
+        Returns
+        -------
+        epochs : int
+            What it took, a product with H as two.
+        """
+        epochs, terms = self.epochs, (penalty.l1, penalty.l2, penalty.positive)
+        spent, share = 0, SOLVED
+        while spent < MAX_EPOCHS * self.epochs:
+            tol = max(least, violation_of_gap(gap, felt, penalty, self.w))
+            done = self.descend(*terms, tol, epochs)
+            spent += done
+            if done < epochs:
+                break
+            n_products, is_whole = self.step_on_support(penalty, tol, share)
+            spent += 2 * n_products
+            epochs = EPOCHS_AFTER if is_whole else 2 * max(epochs, self.epochs)
+            share = FINE if is_whole else SOLVED
+        return spent
+
+    def step_on_support(self, penalty, tol, share):
         """Go to the minimum on the support, or as far as the signs hold.
+
+        Parameters
+        ----------
+        penalty : ElasticNet
+        tol, share : float
+            As of `solve_on_support`.
 
         Returns
         -------
@@ -227,7 +253,7 @@ class QuadraticModel:
         """
         chosen = np.flatnonzero(self.w)
         w, signs = self.w[chosen], np.sign(self.w[chosen])
-        step, n_products = self.solve(chosen, penalty, signs, tol)
+        step, n_products = self.solve(chosen, penalty, signs, tol, share)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.where(step * signs < 0, -w / step, np.inf)
         length = min(1.0, ends.min(initial=1.0))
@@ -246,28 +272,13 @@ class GramModel(QuadraticModel):
         self.v = -self.sums * self.b - gradient[chosen]
         self.n_values = self.H.size
 
-    @property
-    def epochs(self):
-        """As many as take the time of a solution on the support."""
-        solution = max(SOLUTION, np.count_nonzero(self.w) ** 3 // 3)
-        return max(EPOCHS, solution // max(self.H.size, 1))
-
     def lean(self, tilt):
         """Add to the pulls."""
         self.v += tilt
 
-    def descend(self, *settings):
-        return descend_gram(self.H, self.v, self.w, *settings)
-
-    def solve(self, chosen, penalty, signs, tol):
-        H = self.H[np.ix_(chosen, chosen)]
-        np.einsum("ii->i", H)[:] += penalty.l2
-        rhs = self.v[chosen] - penalty.l1 * signs - penalty.l2 * self.w[chosen]
-        return inverse_of(H)(rhs), 0
-
-    def move(self, chosen, step):
-        self.w[chosen] += step
-        self.v -= step @ self.H[chosen]
+    def minimize(self, penalty, *settings):
+        terms = penalty.l1, penalty.l2, penalty.positive
+        return minimize_gram(self.H, self.v, self.w, *terms, *settings)
 
     def intercept(self, step):
         return self.b - self.sums @ step / self.total
@@ -277,7 +288,7 @@ class GramModel(QuadraticModel):
 
 
 class WorkingSetModels(Models):
-    """Models on some columns: the support, and those that violate most.
+    """Models on some columns: the support, and those that pull most.
 
     Columns are copied, times the roots of the rows' curvatures: a row of A each.
     """
@@ -287,16 +298,18 @@ class WorkingSetModels(Models):
     def __init__(self, problem, tol):
         super().__init__(problem, tol)
         source = problem.source
-        self.columns = SparseColumns(source) if source.is_sparse else DenseColumns(source.X)
+        self.columns = SparseColumns(source.X) if source.is_sparse else DenseColumns(source.X)
 
     def choose(self, w, pulls, violations):
         if len(w) <= ALL_COLUMNS:
             return np.arange(len(w)), True
         size = max(self.first_set, GROWTH * np.count_nonzero(w))
-        candidates = np.flatnonzero((violations > 0) | (w != 0))
+        penalty = self.problem.penalty
+        sizes = pulls if penalty.positive else np.abs(pulls)
+        candidates = np.flatnonzero((w != 0) | (sizes >= NEAR_SET * penalty.l1))
         if len(candidates) <= size:
             return candidates, True
-        rank = np.where(w != 0, np.inf, violations)[candidates]
+        rank = np.where(w != 0, np.inf, sizes)[candidates]
         return np.sort(candidates[np.argpartition(-rank, size)[:size]]), False
 
     def model(self, point, h, chosen):
@@ -307,7 +320,8 @@ class WorkingSetModels(Models):
             s = roots / length if problem.fit_intercept else np.zeros_like(roots)
             A, sums, squares = self.columns.scaled(chosen, roots, s)
             refuse_overflow(squares)
-            self.made = chosen, A, as_rows(A), s, sums, squares - sums**2, roots, length
+            values = self.columns.n_values(chosen)
+            self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
         return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
 
 
@@ -322,59 +336,47 @@ class DenseColumns:
     def __init__(self, X):
         self.X = X
 
+    def n_values(self, chosen):
+        return len(self.X) * len(chosen)
+
     def scaled(self, chosen, roots, s):
         """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
-        A = np.multiply(self.X.T[chosen], roots, order="C")
-        return A, A @ s, np.einsum("ij,ij->i", A, A)
+        A = np.empty((len(chosen), len(roots)))
+        is_all = len(chosen) == self.X.shape[1]
+        size = -(-TRANSPOSED // max(len(chosen), 1))
+        for first in range(0, len(roots), size):
+            part = slice(first, first + size)
+            rows = self.X[part] if is_all else self.X[part, chosen]
+            np.multiply(rows.T, roots[part], out=A[:, part])
+        return DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
 
 
 class SparseColumns:
-    """Columns of a CSR matrix, collected when they are first asked for.
-
-    Of a few columns a search through all rows costs a fraction of the conversion of the matrix.
+    """Columns of a CSR matrix, of which there is a copy by columns.
 
     Parameters
     ----------
-    source : ArraySource
+    X : CSR matrix or array
     """
 
-    def __init__(self, source):
-        self.X = with_single_entries(source.X)
-        self.indices = self.X.indices.astype(np.int32, copy=False)
-        self.indptr = self.X.indptr.astype(np.int64, copy=False)
-        self.place = np.full(source.n_columns, -1, dtype=np.int32)
-        self._collect(np.empty(0, dtype=int))
+    def __init__(self, X):
+        X = with_single_entries(X).tocsc()
+        self.values, self.rows = X.data, X.indices.astype(np.int32, copy=False)
+        self.indptr = X.indptr.astype(np.int64, copy=False)
+
+    def n_values(self, chosen):
+        return int((self.indptr[chosen + 1] - self.indptr[chosen]).sum())
 
     def scaled(self, chosen, roots, s):
         """The same as of `DenseColumns`."""
-        if (self.place[chosen] < 0).any():
-            self._collect(chosen)
-        places = self.place[chosen]
-        indptr = np.append(0, np.cumsum(self.ends[places] - self.begins[places]))
+        indptr = np.append(0, np.cumsum(self.indptr[chosen + 1] - self.indptr[chosen]))
         values, rows = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=np.int32)
         sums, squares = np.empty((2, len(chosen)))
         scaled_columns(
-            *(self.values, self.rows, self.begins, self.ends, places, roots, s),
+            *(self.values, self.rows, self.indptr, chosen, roots, s),
             *(indptr, values, rows, sums, squares),
         )
-        A = sparse.csr_matrix((values, rows, indptr), shape=(len(chosen), len(roots)))
-        A.has_canonical_format = True
-        return A, sums, squares
-
-    def _collect(self, chosen):
-        self.place[:] = -1
-        self.place[chosen] = np.arange(len(chosen))
-        counts = np.zeros(len(chosen), dtype=np.int64)
-        count_chosen(self.indices, self.place, counts)
-        self.ends = np.cumsum(counts)
-        self.begins = self.ends - counts
-        self.values = np.empty(counts.sum())
-        self.rows = np.empty(counts.sum(), dtype=np.int32)
-        self.ends = self.begins.copy()
-        chosen_columns(
-            *(self.X.data, self.indices, self.indptr, self.place),
-            *(self.ends, self.values, self.rows),
-        )
+        return CSRRows(values, rows, indptr, len(roots)), sums, squares
 
 
 class ColumnsModel(QuadraticModel):
@@ -383,34 +385,45 @@ class ColumnsModel(QuadraticModel):
     epochs = EPOCHS
 
     def __init__(self, made, u):
-        self.A, self.rows, self.s, self.sums, self.squares, self.roots, self.length = made
-        self.u, self.n_values = u, self.A.size
+        self.A, self.n_values, self.s, self.sums, self.squares, self.roots, self.length = made
+        self.u = u
 
     def lean(self, tilt):
         self.tilt = tilt
 
     def descend(self, *settings):
         return descend_columns(
-            *(self.rows, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
+            *(self.A, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
         )
 
-    def solve(self, chosen, penalty, signs, tol):
-        A, sums = self.A[chosen], self.sums[chosen]
-        rhs = A @ self.u - sums * (self.s @ self.u) + self.tilt[chosen]
-        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+    def solve(self, chosen, penalty, signs, tol, share):
+        sums = self.sums[chosen]
+
+        def felt(u):
+            out = np.empty(len(chosen))
+            columns_felt(self.A, chosen, u, out)
+            return out
 
         def product(p):
-            return A @ (A.T @ p) - sums * (sums @ p) + penalty.l2 * p
+            return felt(self._changes(chosen, p)) - sums * (sums @ p) + penalty.l2 * p
 
-        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol)
+        rhs = felt(self.u) - sums * (self.s @ self.u) + self.tilt[chosen]
+        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol, share)
 
     def move(self, chosen, step):
         self.w[chosen] += step
-        self.u -= self.A[chosen].T @ step
+        columns_changes(self.A, chosen, -step, self.u)
 
     def intercept(self, step):
         return (self.s @ self.u) / self.length
 
     def scores(self, step, direction):
         moved = np.flatnonzero(step)
-        return (self.A[moved].T @ step[moved]) / self.roots + direction[-1]
+        return self._changes(moved, step[moved]) / self.roots + direction[-1]
+
+    def _changes(self, chosen, step):
+        """Changes of the scores times the roots of the rows."""
+        out = np.zeros_like(self.u)
+        columns_changes(self.A, chosen, step, out)
+        return out

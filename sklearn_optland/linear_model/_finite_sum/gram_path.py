@@ -1,24 +1,17 @@
 """Squared losses by their Gram matrix alone: whole paths after one pass over the rows.
 
 With the intercept minimised out, the columns centred by it, H = X'CX, v = X'Cy and the mean square
-|y|^2 of the targets are all that the objective, its minimiser and the duality gap need: at w the
-columns pull with v - H w, and the mean square of the residuals is |y|^2 - w'v - w'(v - H w).
+|y|^2 of the targets are all that the objective, its minimiser and the duality gap need.
 """
 
 import numpy as np
 
-from sklearn_optland.linear_model._finite_sum.coordinate_models import (
-    GramModel,
-    minimize,
-    without_intercept,
-)
-from sklearn_optland.linear_model._finite_sum.problem import EPS, Point
+from sklearn_optland._rows.reduce import row_blocks
+from sklearn_optland.linear_model._finite_sum.gram_descent_fast import gram_path
+from sklearn_optland.linear_model._finite_sum.problem import Point, without_intercept
 
-# Of the tolerance: the gap that a model may leave at first; and how often less is tried.
-GAP, MAX_TRIALS = 0.3, 6
-# Of the targets' mean square: what the differences above may lose; and of that of the columns
-# before they are centred, times their coefficients.
-ROUNDING, OF_COLUMNS = 16 * EPS, 2 * EPS
+# Passes over the matrix that one penalty is expected to take.
+PASSES = 100
 
 
 def is_least_squares(problem):
@@ -26,67 +19,39 @@ def is_least_squares(problem):
     return problem.loss.is_square and problem.is_penalized and problem.penalty.is_convex
 
 
-class GramPath(GramModel):
-    """The problem of a squared loss as one model, minimised for one penalty after the other.
+def gram_points(problem, penalties, w, tol):
+    """Yield the certified point at which a fit with each penalty ends, and its passes.
+
+    Gaps are infinite where rounding hides them.
 
     Parameters
     ----------
     problem : FiniteSum
+    penalties : list of ElasticNet
+        All with the same constraint.
     w : ndarray of shape (n_features,)
         The start.
+    tol : float
+        Of the gap, relative to the objective.
     """
-
-    def __init__(self, problem, w):
-        gram = problem.hessian(None)
-        self.H, self.sums, self.total = without_intercept(gram, problem.fit_intercept)
-        self.problem, self.lengths = problem, np.sqrt(np.diag(gram)[:-1])
-        self.b = problem.c @ problem.y / self.total if problem.fit_intercept else 0.0
-        y = problem.y - self.b
-        self.square = problem.c @ y**2
-        self.at_zero = problem.pull(y)[:-1]
-        self.w = w.copy()
-        self.v = self.at_zero - self.H @ w
-
-    def solve_for(self, penalty, tol):
-        """Go on to about the minimum; returns it with its gap, infinite where rounding hides it."""
-        squares = self.residual_squares()
-        gap = GAP * tol * (0.5 * squares + penalty.value(self.w))
-        for _ in range(MAX_TRIALS):
-            if penalty.is_quadratic:
-                chosen = np.arange(len(self.w))
-                self.move(chosen, self.solve(chosen, penalty, 0.0, 0.0)[0])
-            else:
-                minimize(self, penalty, gap, 0.0, 0.0)
-            point = self.point(penalty)
-            if point.certificate <= tol * point.objective:
-                break
-            gap *= 0.1
-        return point
-
-    def residual_squares(self):
-        """The mean square of the residuals."""
-        return self.square - self.w @ (self.at_zero + self.v)
-
-    def point(self, penalty):
-        """The parameters, certified by their own residuals, scaled where the penalty asks for it.
-
-        Of residuals times t the losses' part of the gap is (1 - t)^2 / 2 of their squares.
-        """
-        w, squares = self.w, self.residual_squares()
-        size = np.abs(w) @ self.lengths
-        rounding = ROUNDING * self.square + OF_COLUMNS * size**2
-        scale = penalty.largest_scale(self.v)
-        gap = penalty.fenchel_gap(w, scale * self.v)
-        gap += 0.5 * (1 - scale) ** 2 * squares + rounding
-        W = np.append(w, self.intercept(w) if self.problem.fit_intercept else 0.0)
-        # not below the true one, lest another point's bound leave nothing of the gap
-        objective = 0.5 * squares + penalty.value(w) + rounding
-        return Point(W, objective, gap if squares > rounding else np.inf, None, None, None)
-
-
-def gram_points(problem, penalties, w, tol):
-    """Yield the certified point at which a fit with each penalty ends, and its passes."""
-    before, path = problem.passes, GramPath(problem, w)
-    for penalty in penalties:
-        yield path.solve_for(penalty, tol), problem.passes - before
-        before = problem.passes
+    before, y = problem.passes, problem.y
+    gram = problem.hessian(None)
+    H, sums, total = without_intercept(gram, problem.fit_intercept)
+    b = 0.0
+    if problem.fit_intercept:
+        b = problem.c @ y / total
+        y = y - b
+    pulls, square = problem.pull(y)[:-1], problem.c @ y**2
+    lengths = np.sqrt(np.diag(gram)[:-1])
+    strengths = np.array([(penalty.l1, penalty.l2) for penalty in penalties])
+    W, curves = np.zeros((len(penalties), len(w) + 1)), np.empty((len(penalties), 2))
+    w, passes = w.copy(), problem.passes - before
+    for first, last in row_blocks(len(penalties), PASSES * w.size**2):
+        part = slice(first, last)
+        settings = strengths[part], penalties[0].positive, tol
+        gram_path(H, pulls, lengths, square, *settings, w, W[part], curves[part])
+        if problem.fit_intercept:
+            W[part, -1] = b - W[part, :-1] @ (sums / total)
+        for at, (objective, gap) in zip(W[part], curves[part].tolist(), strict=True):
+            yield Point(at, objective, gap, None, None, None), passes
+            passes = 0.0

@@ -10,21 +10,24 @@ import numpy as np
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     ALL_COLUMNS,
+    EPOCHS,
     FIRST_SET,
     GramModel,
     Models,
-    without_intercept,
+    QuadraticModel,
 )
 from sklearn_optland.linear_model._finite_sum.group_descent_fast import (
     descend_groups,
     group_bounds,
 )
-from sklearn_optland.linear_model._finite_sum.problem import gram_of, inverse_of
+from sklearn_optland.linear_model._finite_sum.problem import gram_of, inverse_of, without_intercept
 
 # How many times the support a working set is at most: its Gram matrix costs the square.
 GROWTH = 2
 # How often a Newton step on the support is cut to a quarter until the model falls.
 MAX_CUTS = 6
+# Products in the time that such a step on a small support takes at least.
+SOLUTION = 100_000
 
 
 class GroupModels(Models):
@@ -87,6 +90,8 @@ class GroupModels(Models):
 class GroupModel(GramModel):
     """A model on the columns of whole groups."""
 
+    minimize = QuadraticModel.minimize
+
     def __init__(self, models, gradient, chosen):
         columns = np.append(chosen, len(gradient) - 1)
         super().__init__(models, gradient[columns], np.arange(len(chosen)))
@@ -96,13 +101,19 @@ class GroupModel(GramModel):
         self.thresholds = self.penalty.l1 * self.penalty.scales[firsts]
         self.step = np.empty(len(chosen))
 
+    @property
+    def epochs(self):
+        """As many as take the time of a step on the support."""
+        solution = max(SOLUTION, np.count_nonzero(self.w) ** 3 // 3)
+        return max(EPOCHS, solution // max(self.H.size, 1))
+
     def descend(self, l1, l2, positive, tol, max_epochs):
         return descend_groups(
             *(self.H, self.v, self.w, self.step, self.starts, self.thresholds, self.bounds),
             *(l2, tol, max_epochs),
         )
 
-    def step_on_support(self, penalty, tol):
+    def step_on_support(self, penalty, tol, share):
         """A step of Newton's method on the groups that are not zero, as far as the model falls.
 
         Groups that it would turn round end at zero.
@@ -119,6 +130,7 @@ class GroupModel(GramModel):
             step = 0.25**cut * newton
             step = np.where(part.turns(w, w + step), -w, step)
             if step @ (part.secant(w, step) - v + 0.5 * (H @ step)) < 0:
-                self.move(chosen, step)
+                self.w[chosen] += step
+                self.v -= step @ self.H[chosen]
                 break
         return cut + 1, cut == 0

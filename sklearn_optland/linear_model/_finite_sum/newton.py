@@ -5,10 +5,12 @@ from functools import partial
 import numpy as np
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._loss.intercept import best_shift
 from sklearn_optland._optim.line_search import ARMIJO, FLAT, minimize_along
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points, is_least_squares
+from sklearn_optland.linear_model._finite_sum.newton_fast import newton
 from sklearn_optland.linear_model._finite_sum.problem import EPS, Point, inverse_of
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
@@ -24,6 +26,8 @@ MAX_COLUMNS = 2000
 FAR = 0.5
 # A step cut to this share leads out of where its model holds.
 SHORT = 0.01
+# Parameters and work of a step, in multiply-adds, up to which one call makes all steps, so many.
+SMALL_SIDE, SMALL_WORK, SMALL_STEPS = 128, 1 << 25, 50
 # What the intercept's optimum at the start leaves of the largest imbalance.
 BALANCED = 1e-9
 
@@ -46,9 +50,15 @@ class Newton(ProximalNewton):
     """Newton's method: of the log-loss as logistic regression has it, of others with a Gram."""
 
     def points(self, W):
-        if self.problem.loss.name == "log_loss":
-            return logistic_points(self.problem, W, self.tol)
-        return super().points(W)
+        problem = self.problem
+        if problem.loss.name == "log_loss":
+            yield from logistic_points(problem, W, self.tol)
+            return
+        if is_small(problem) and not problem.loss.is_square:
+            for point in small_points(problem, W, self.tol):
+                W = point.W
+                yield point
+        yield from super().points(W)
 
     @staticmethod
     def needs_no_rows(problem, n_fits=1):
@@ -59,6 +69,27 @@ class Newton(ProximalNewton):
         if problem.loss.name == "log_loss":
             return None
         return partial(newton_direction, problem)
+
+
+def is_small(problem):
+    """Whether all steps of Newton's method take so little that one call makes them."""
+    side = problem.n_features + 1
+    return side <= SMALL_SIDE and problem.n_samples * side**2 <= SMALL_WORK
+
+
+def small_points(problem, W, tol):
+    """Yield the points of Newton's method until it is within the tolerance or ends early."""
+    W = W[:, None].copy()
+    path, curves = np.empty((SMALL_STEPS, len(W))), np.empty((SMALL_STEPS, 2))
+    n_steps = newton(
+        *(problem.rows, problem.loss, problem.y, problem.c, problem.curvature),
+        *(problem.penalty.l2, problem.fit_intercept, problem.unit_of_scores, tol),
+        *(W, path, curves),
+    )
+    for at, (objective, lower_bound) in zip(path[:n_steps], curves.tolist(), strict=False):
+        problem.passes += 2.0
+        problem.lower_bound = max(problem.lower_bound, lower_bound)
+        yield Point(at, objective, problem.gap(objective), None, None, None)
 
 
 def proximal_newton(problem, point, minimize):
@@ -74,13 +105,14 @@ def proximal_newton(problem, point, minimize):
         The start, with its best intercept.
     minimize : callable
         Takes a point whose gradient is known and the curvatures of its rows. Returns about the
-        direction to the minimum of the model and the scores that it adds.
+        direction to the minimum of the model, the scores that it adds, and a dual point for where
+        that ends, or None for the pulls there.
     """
     penalty, is_far = problem.penalty, True
     while True:
         if point.gradient is None:
             point.gradient = -problem.pull(point.pulls)
-        direction, added = minimize(point, curvatures(problem, point, is_far))
+        direction, added, dual = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
         slope = penalty.rise(w, v) - problem.gain(point.pulls, added)
@@ -96,7 +128,7 @@ def proximal_newton(problem, point, minimize):
         before = point
         W, scores = point.W + size * direction, point.scores + size * added
         W, scores = with_best_intercept(problem, W, scores)
-        point = problem.evaluate(W, scores=scores)
+        point = problem.evaluate(W, dual if size == 1 else None, scores)
         is_far = point.objective < FAR * before.objective or size < SHORT
         yield point
         if is_blind and not point.certificate < 0.5 * before.certificate:
@@ -117,7 +149,8 @@ def step_length(problem, point, direction, added, slope, rounding):
     def along(t):
         loss, pulls = problem.losses(point.scores + t * added)
         rise = loss + penalty.value(w + t * v) - point.objective
-        return rise, penalty.slope(w + t * v, v) - problem.gain(pulls, added)
+        # from the left: a coefficient that has just come to zero does not go on
+        return rise, -penalty.slope(w + t * v, -v) - problem.gain(pulls, added)
 
     rise, end = along(1.0)
     if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
@@ -159,11 +192,12 @@ def curvatures(problem, point, is_far=False):
     if problem.k > 1:  # probabilities, of which those curvatures are made
         return (problem.probabilities(point.pulls) + least) / (1 + problem.k * least)
     loss = problem.loss
-    h = loss.curvatures(problem.y, point.pulls)
+    h = scalar_losses.curvatures(loss, problem.y, point.pulls)
     if is_far and loss.rests:
         return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
-        h = np.fmax(h, loss.secants(problem.y, point.scores, point.pulls))
+        secants = scalar_losses.secants(loss, problem.y, point.scores, point.pulls)
+        h = np.maximum(h, secants)
     return np.maximum(h, least * problem.curvature)
 
 
@@ -172,7 +206,7 @@ def newton_direction(problem, point, h):
     gradient = point.gradient.copy()
     gradient[:-1] += problem.penalty.l2 * point.W[:-1]
     direction = -penalized_inverse(problem, problem.hessian(h))(gradient)
-    return direction, problem.scores(direction)
+    return direction, problem.scores(direction), None
 
 
 def penalized_inverse(problem, H):

@@ -5,7 +5,6 @@ from functools import cached_property, partial
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.special import softmax
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
@@ -30,6 +29,8 @@ TINY = 1e-250
 # An imbalance, relative to the rarest class or to one sign's pulls, that is left to rounding's
 # share.
 BALANCED = 1e-13
+# The least logarithm of a factor of probabilities.
+LEAST_SHIFT = -700.0
 
 
 def gram_of(source, h):
@@ -37,6 +38,14 @@ def gram_of(source, h):
     lower = reduce(passes.WeightedGram(source), source, (h,))[1]
     refuse_overflow(lower)
     return lower + np.tril(lower, -1).T
+
+
+def without_intercept(gram, fit_intercept):
+    """The Gram matrix of columns that a free intercept centres; their sums, and that of weights."""
+    H, sums, total = gram[:-1, :-1].copy(), gram[-1, :-1], gram[-1, -1]
+    if fit_intercept:
+        H -= np.outer(sums, sums / total)
+    return H, sums, total
 
 
 def refuse_overflow(squares):
@@ -205,7 +214,7 @@ class FiniteSum:
 
     def at_intercept(self, pulls):
         """Return what the intercept feels of the pulls at W, and its second derivative."""
-        h = self.loss.curvatures(self.y, pulls)
+        h = scalar_losses.curvatures(self.loss, self.y, pulls)
         return np.array([self.c @ pulls]), np.array([[self.c @ h]])
 
     def losses_gap(self, scores, theta):
@@ -448,11 +457,10 @@ def _balanced_probabilities(P, c, target):
     if np.abs(target - c @ P).max() <= least:
         return P
 
-    with np.errstate(divide="ignore"):
-        scores = np.log(P)
-
     def shifted(shift):
-        return softmax(scores + shift, axis=1)
+        """P exp(shift), its rows normalised; their largest entries stay above 0."""
+        factors = np.exp(np.maximum(shift - shift.max(), LEAST_SHIFT))
+        return P * factors / (P @ factors)[:, None]
 
     def balance(shift):
         Q = shifted(shift)

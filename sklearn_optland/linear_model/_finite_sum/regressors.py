@@ -6,6 +6,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_optland._estimator.base import fit_context
+from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import normalized, regression_rows
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.solve import (
@@ -17,7 +19,7 @@ from sklearn_optland.linear_model._finite_sum.solve import (
 from sklearn_optland.linear_model._scores import linear_scores
 
 
-class LinearRegressorMixin(RegressorMixin):
+class LinearRegressorMixin(LazyScore, RegressorMixin):
     """What regressors by finite sums share: predictions of the loss's kind, sparse coefficients."""
 
     @property
@@ -25,6 +27,7 @@ class LinearRegressorMixin(RegressorMixin):
         """`coef_` as a CSR array of shape (1, n_features)."""
         return csr_array(np.atleast_2d(self.coef_))
 
+    @by_partition
     def predict(self, X):
         """Predict targets.
 

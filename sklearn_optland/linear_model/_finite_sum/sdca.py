@@ -3,11 +3,14 @@
 import numpy as np
 
 from sklearn_optland._rows import row_orders_fast as orders
+from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
-# Steps add into v; after so many passes it is computed anew.
-REFRESH_PASSES = 50
+# Steps add into v; after so many passes it is computed anew: of float32 and of float64.
+REFRESH_PASSES_FLOAT32, REFRESH_PASSES = 10, 50
+# Squares and steps up to this leave float32 room for their products.
+LARGEST_FLOAT32 = 1e15
 # SDCA returns to the rows that have not come to rest if they are no more than this share, until
 # they move this much less.
 MOST_RETURNS, SETTLED = 0.7, 1e-3
@@ -23,6 +26,8 @@ class Sdca(RowSolver):
     the condition number is n, and l2 / mean |x_i|^2, with which it is the rows' own: it at most
     doubles the passes. The anchor's own rate is rho / (rho + curvature in b), and where w can
     stand in for the intercept that curvature is as small as the latter.
+
+    Steps of several classes are in float32 until its rounding costs as much as a pass gains.
     """
 
     has_steps = False
@@ -45,7 +50,8 @@ class Sdca(RowSolver):
             self.theta = self._pulls_for(W, curvature)
         self.b, self.anchor = W[-1:].ravel(), W[-1:].ravel()
         self.center = W[:-1].copy()
-        self.age = 0.0
+        self.age, self.v = 0.0, None
+        self.in_float32 = problem.k > 1 and self._fits_float32()
         self._refresh()
 
     def _pulls_for(self, W, curvature):
@@ -68,7 +74,14 @@ class Sdca(RowSolver):
         problem = self.problem
         lengths = problem.row_squares / self.l2
         q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
-        self.steps = SdcaSteps(problem, q, self.step_sizes(q), self.l2, self.rho)
+        steps = SdcaSteps if problem.k == 1 else ClassSteps
+        self.q, self.steps = q, steps(problem, q, self.step_sizes(q), self.l2, self.rho)
+
+    def _fits_float32(self):
+        """Whether no number of a step is near the ends of float32's range."""
+        problem = self.problem
+        sizes = [problem.row_squares.max(), self.q.max(), 1 / self.l2, problem.c.max() / self.l2]
+        return max(sizes) <= LARGEST_FLOAT32
 
     def step_sizes(self, q):
         """Return the step sizes of MISO; none of SDCA."""
@@ -113,12 +126,18 @@ class Sdca(RowSolver):
                 return
 
     def _pass(self, order):
+        if self.problem.k > 1:
+            self.steps.in_float32 = self.in_float32
         moved = self._take(order, self.theta, self.v, self.b)
         self._follow()
         self.move_centers()
         self.age += len(order) / self.problem.n_samples
-        if self.age >= REFRESH_PASSES:
+        if self.age >= (REFRESH_PASSES_FLOAT32 if self.in_float32 else REFRESH_PASSES):
+            rounded = self.v
             self._refresh()
+            lost = np.sum((self.v - rounded) ** 2) / (2 * self.l2)
+            # a pass gains about as much as its movement
+            self.in_float32 = self.in_float32 and lost <= moved
             self.age = 0.0
         return moved
 

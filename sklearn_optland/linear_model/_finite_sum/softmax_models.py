@@ -7,7 +7,6 @@ being the change of its scores; with it a coordinate of one class needs nothing 
 
 import numpy as np
 
-from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     descend_softmax,
     softmax_changes,
@@ -40,9 +39,14 @@ class SoftmaxModels(WorkingSetModels):
         columns, places = np.unique(chosen // problem.k, return_inverse=True)
         if self.made is None or not np.array_equal(self.made[0], columns):
             A, _, _ = self.columns.scaled(columns, self.roots, np.zeros_like(self.roots))
-            self.made = columns, A, as_rows(A)
-        _, A, rows = self.made
-        return SoftmaxModel(problem, rows, A.size, self.roots, P, point.pulls, places, chosen)
+            self.made = columns, A, self.columns.n_values(columns)
+        _, A, n_values = self.made
+        return SoftmaxModel(problem, A, n_values, self.roots, P, point.pulls, places, chosen)
+
+    def pulls(self, point, P, added):
+        Z = np.ascontiguousarray(added.T)
+        softmax_metric(np.ascontiguousarray(P.T), Z)
+        return point.pulls - Z.T
 
 
 class SoftmaxModel(QuadraticModel):
@@ -90,7 +94,7 @@ class SoftmaxModel(QuadraticModel):
     def lean(self, tilt):
         self.tilt = tilt
 
-    def solve(self, chosen, penalty, signs, tol):
+    def solve(self, chosen, penalty, signs, tol, share):
         columns, classes = self.columns[chosen], self.classes[chosen]
 
         def felt(R):
@@ -109,7 +113,7 @@ class SoftmaxModel(QuadraticModel):
         self._balance()
         rhs = felt(self.r + self.P * self.s) + self.tilt[chosen]
         rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
-        return solve_on_support(product, rhs, self.curvatures[chosen] + penalty.l2, tol)
+        return solve_on_support(product, rhs, self.curvatures[chosen] + penalty.l2, tol, share)
 
     def move(self, chosen, step):
         self.w[chosen] += step

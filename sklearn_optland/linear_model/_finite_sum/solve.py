@@ -91,7 +91,7 @@ class Descent:
     max_passes : int
     rescue : callable, default=None
         Takes the problem and parameters, and returns the solver that goes on where this one ends
-        above the tolerance.
+        above the tolerance, or None.
     """
 
     def __init__(self, problem, solver, tol, max_passes, rescue=None):
@@ -155,9 +155,11 @@ class Descent:
             solver.step_size *= 0.25
             solver.start(self.best.W)
         is_late = self.still or self.n_passes > PATIENCE * self.max_passes
+        following = None
         if is_late and self.rescue and not self.best.certificate <= self.tolerance:
-            self.solver, self.rescue = self.rescue(problem, self.best.W), None
-            self.still, self.resting = False, None
+            following, self.rescue = self.rescue(problem, self.best.W), None
+        if following:
+            self.solver, self.still, self.resting = following, False, None
         elif moved > 0 and self.scale is None:
             with np.errstate(over="ignore"):  # infinity asks for no certificate before its time
                 self.gap_per_move = self.point.certificate / moved
@@ -273,13 +275,14 @@ def solve(
                 choice.start(problem, _start_of(problem, W)),
                 tol,
                 max_iter,
-                choice.rescue if solver == "auto" and choice.has_rescue(problem) else None,
+                choice.rescue if solver == "auto" and not choice.kind.draws_rows else None,
             )
             for problem, W in zip(problems, starts, strict=True)
         ]
         history = drive(_steps(descents))
         for descent in descents:
             descent.keep_as(dtype)
+            descent.solver.release()
     return Bunch(
         parameters=[descent.parameters for descent in descents],
         objective=sum(descent.best.objective for descent in descents),
@@ -302,6 +305,8 @@ def _start_of(problem, W):
 
 def _cost_of_rounding(problem, W, of_user):
     """What the user's intercept, which may be far larger, loses of the best one: a square."""
+    if problem.coordinates is USERS_OWN:
+        return 0.0
     moved = problem.coordinates.from_user(of_user)[-1] - W[-1]
     return problem.curvature * float(np.max(moved**2))
 
@@ -329,16 +334,17 @@ class SolverChoice:
         settings = {"rng": self.rng, "sampling": self.sampling, "step_size": self.step_size}
         return self.kind(problem, W, tol=self.tol, **settings)
 
-    def has_rescue(self, problem):
-        """Whether a solver by single rows can take over from one by all rows."""
-        able = (SOLVERS[name].solver for name in able_solvers(problem))
-        return not self.kind.draws_rows and any(solver.draws_rows for solver in able)
-
     def rescue(self, problem, W):
-        """Return the best solver that visits single rows, started at W; it is the choice now."""
+        """Return the best solver that visits single rows, started at W; it is the choice now.
+
+        None if there is none.
+        """
         if not self.kind.draws_rows:
             able = (name for name in able_solvers(problem) if SOLVERS[name].solver.draws_rows)
-            self._take(problem, next(able))
+            name = next(able, None)
+            if name is None:
+                return None
+            self._take(problem, name)
         return self.start(problem, W)
 
 

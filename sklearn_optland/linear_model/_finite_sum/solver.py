@@ -46,6 +46,9 @@ class Solver:
         """Return the current parameters' evaluation, if the algorithm itself needed it."""
         return None
 
+    def release(self):
+        """Let go of what would keep its memory until a garbage collection."""
+
 
 class FullBatchSolver(Solver):
     """A solver that visits all rows at once, and evaluates each of its points anyway.
@@ -84,6 +87,9 @@ class FullBatchSolver(Solver):
 
     def measured(self):
         return self.latest
+
+    def release(self):
+        self.following = None  # whose frame has the solver
 
 
 class RowSolver(Solver):

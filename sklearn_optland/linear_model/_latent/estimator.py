@@ -19,6 +19,7 @@ from sklearn_optland._estimator.base import (
     private_random_state,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, validate_rows
@@ -318,6 +319,7 @@ class LatentLogisticRegression(
         Z = safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_.ravel()
         return Z.reshape(-1, n_classes, n_components)
 
+    @by_partition
     def decision_function(self, X):
         """Compute the scores of the classes, logsumexp of those of their components.
 
@@ -334,6 +336,7 @@ class LatentLogisticRegression(
         scores = logsumexp(self._scores(X), axis=2)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
+    @by_partition
     def component_proba(self, X):
         """Predict probabilities of the components of all classes.
 

@@ -24,6 +24,8 @@ class LatentLossGradient(AddsParameters):
         Of a class.
     """
 
+    writes = (3, 4)
+
     def __init__(self, source, k, n_components):
         super().__init__(source, k)
         self.n_components = n_components

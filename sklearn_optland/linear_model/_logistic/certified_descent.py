@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._optim.certify import BoundTrigger
 from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.linear_model._logistic.curvatures import GramCurvature
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
 from sklearn_optland.linear_model._logistic.newton_image import NewtonSystem, newton_image
@@ -168,7 +169,8 @@ class CertifiedDescent:
         are separated where each loses less than log 2.
         """
         problem = self.problem
-        least = problem.source.gather(problem.source.c).min()
+        source = problem.source
+        least = float(reduce(ExtremeOf(np.min, np.minimum, np.inf), source, (source.c,))[1])
         if point.objective < np.log(2) * least:
             self.decrement, self.is_separated = 0.0, True
             self.separation = separated_by(problem, point)

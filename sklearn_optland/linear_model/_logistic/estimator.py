@@ -1,5 +1,6 @@
 """Logistic regression by bound majorization."""
 
+from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
 
@@ -17,9 +18,14 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.dask_rows import (
+    DaskRows,
+    classification_rows_of,
+    refuse_partitions,
+)
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import always_checked, classification_rows
+from sklearn_optland._estimator.training_rows import always_checked
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -187,6 +193,7 @@ class BoundMajorizationLogisticRegression(
     """
 
     _takes_sparse = True
+    _takes_dask = ("fit",)
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="right")],
         "curvature": [StrOptions({"auto", "jc12", "low-rank", "bohning", "bohning-nesterov"})],
@@ -233,6 +240,8 @@ class BoundMajorizationLogisticRegression(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float64 and float32 in C order, and CSR, are used without a copy.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -256,47 +265,36 @@ class BoundMajorizationLogisticRegression(
                 "batch='growing' was given with curvature='bohning-nesterov'; allowed with it are "
                 "'auto', 'jc12', 'low-rank' and 'bohning': acceleration needs exact gradients."
             )
-        rows = classification_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            accept_sparse=True,
-            factor=self.C if np.isfinite(self.C) else 1.0,
-            ensure_all_finite=False,  # _refuse_infinite looks at X
-        )
-        X, classes = rows.X, rows.classes
-        if rows.weights.max() > LARGEST_WEIGHT:
+        rows = self._rows(X, y, sample_weight)
+        if self.batch == "growing":
+            refuse_partitions(rows, "batch='growing'")
+        classes, dtype = rows.classes, rows.dtype
+        if rows.largest_weight > LARGEST_WEIGHT:
             raise ValueError(
-                f"sample_weight: a weight, times class_weight and C, is {rows.weights.max():.3g}; "
+                f"sample_weight: a weight, times class_weight and C, is {rows.largest_weight:.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most. C=inf is no penalty."
             )
         present = has_part(rows, self.fit_intercept)
-        used, c, codes = rows.used(rows.codes)
-        codes = among_present(codes, present)
-        coordinates = USERS_OWN
-        if self.fit_intercept:
-            used, coordinates = centred_columns(used)
         n_classes = np.count_nonzero(present)
         has_one_score = n_classes == 1 or len(classes) == n_classes == 2
-        if has_one_score and _is_mostly_zeros(used):
-            used = sparse_copy(used)
+        source, coordinates = self._source(rows, present, has_one_score)
         problem = log_loss_problem(
-            ArraySource(used, y=codes, c=c),
+            source,
             n_classes=n_classes,
             l2=float(np.isfinite(self.C)),
             fit_intercept=self.fit_intercept,
             has_one_score=has_one_score,
         )
-        self._refuse_infinite(X, problem)
+        self._refuse_infinite(rows, problem)
         W = self._start(problem, classes, present, coordinates)
 
         def attributes(W):
-            W = coordinates.to_user(with_absent_classes(W, present), X.dtype)
+            W = coordinates.to_user(with_absent_classes(W, present), dtype)
             return {"classes_": classes, "coef_": W[:-1].T.copy(), "intercept_": W[-1].copy()}
 
         # steps and bounds that are not finite are refused, and need no warning of their own
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+        with closing(source), one_blas_thread(), quiet:
             algorithm, metric = plan(problem, self.curvature, self.batch)
             rng = partial(private_random_state, self.random_state, 0)
             settings = {"tol": self.tol, "refresh": self.refresh, "rng": rng}
@@ -305,37 +303,64 @@ class BoundMajorizationLogisticRegression(
             kept, history = run(
                 self, descent.steps(), attributes, rows=rows, max_iter=self.max_iter
             )
-            W = coordinates.to_user(kept.parameters, X.dtype)  # as the coefficients are kept
+            W = coordinates.to_user(kept.parameters, dtype)  # as the coefficients are kept
             W = coordinates.from_user(W.astype(np.float64))
             certificate = descent.finish(W, history)
         self.plan_ = algorithm.value, metric.value
         n_iter = len(history["objective"])
         curves = np.arange(1, n_iter + 1), history["certificate"]
-        advice = advise(self, n_iter, X.dtype, certificate, *curves)
+        advice = advise(self, n_iter, dtype, certificate, *curves)
         finish(self, attributes(W), history, certificate, advice=advice)
         if descent.is_separated:
-            cause = _separated(descent.separation, np.flatnonzero(rows.weights > 0))
-            warn_of_the_end(self, certificate, n_iter, cause)
+            warn_of_the_end(self, certificate, n_iter, _separated(descent.separation, rows))
         elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
-    def _refuse_infinite(self, X, problem):
+    def _rows(self, X, y, sample_weight):
+        """Validated rows, in memory or in the partitions of Dask's collections."""
+        return classification_rows_of(
+            self,
+            X,
+            y,
+            sample_weight,
+            accept_sparse=True,
+            factor=self.C if np.isfinite(self.C) else 1.0,
+            in_memory={"ensure_all_finite": False},  # _refuse_infinite looks at X
+        )
+
+    def _source(self, rows, present, has_one_score):
+        """The rows that have a weight, and the coordinates in which they are."""
+        if isinstance(rows, DaskRows):
+            columns = partial(_numbers_and_weights, present=present)
+            return rows.source(columns, ("y", "c")), USERS_OWN
+        used, c, codes = rows.used(rows.codes)
+        coordinates = USERS_OWN
+        if self.fit_intercept:
+            used, coordinates = centred_columns(used)
+        if has_one_score and _is_mostly_zeros(used):
+            used = sparse_copy(used)
+        return ArraySource(used, **_numbers_and_weights(codes, c, present)), coordinates
+
+    def _refuse_infinite(self, rows, problem):
         """Raise scikit-learn's error for NaN and infinity, or one for squares that overflow.
 
-        The squares of the columns are needed anyway and show both: that saves a pass.
+        The squares of the columns are needed anyway and show both: that saves a pass. Partitions
+        have been looked at already.
         """
 
-        def check(X):
+        def check():
             with always_checked():
-                assert_all_finite(X, input_name="X", estimator_name=type(self).__name__)
+                assert_all_finite(rows.X, input_name="X", estimator_name=type(self).__name__)
 
-        if problem.n_samples < X.shape[0]:
-            check(X)  # rows without weight are not in the problem
+        in_memory = not isinstance(rows, DaskRows)
+        if in_memory and problem.n_samples < rows.X.shape[0]:
+            check()  # rows without weight are not in the problem
         try:
             _ = problem.column_squares
         except ValueError:
-            check(X)
+            if in_memory:
+                check()
             raise
 
     def _start(self, problem, classes, present, coordinates):
@@ -358,15 +383,15 @@ class BoundMajorizationLogisticRegression(
         return zeros
 
 
-def _separated(separation, index):
-    """Say what separates the classes; `index` has the user's numbers of the rows."""
+def _separated(separation, rows):
+    """Say what separates the classes; rows without weight have numbers too."""
     if separation is None:
         who = "some rows are separated from another class"
     elif separation.kind == "complete":
         who = f"all rows are separated by {_some('column', separation.columns)}"
     else:
-        rows = _some("row", index[separation.rows])
-        who = f"{rows} are separated by {_some('column', separation.columns)}"
+        numbers = np.flatnonzero(rows.weights > 0)[separation.rows]
+        who = f"{_some('row', numbers)} are separated by {_some('column', separation.columns)}"
     return (
         f"there is no optimum: {who}, and without a penalty coefficients grow without end: set C "
         "to a finite value."
@@ -381,6 +406,11 @@ def _some(noun, numbers):
     if len(numbers) > NAMED:
         return f"{noun}s {some}, ... ({len(numbers)} in all)"
     return f"{noun}{'s' if len(numbers) > 1 else ''} {some}"
+
+
+def _numbers_and_weights(codes, c, present):
+    """Columns of a source: numbers of the rows' classes among those present, and weights."""
+    return {"y": among_present(codes, present), "c": c}
 
 
 def _is_mostly_zeros(X):

@@ -134,7 +134,10 @@ class LogLossProblem:
     def restrict(self, index, c=None):
         """Return the problem on some of the rows, a slice or an index array, in this process."""
         replaced = {} if c is None else {"c": c}
-        source = self.source.take(index, **replaced)
+        return self.on(self.source.take(index, **replaced))
+
+    def on(self, source):
+        """Return the problem on other rows."""
         return self._with(source, self.products.on(source))
 
     @cached_property
@@ -303,12 +306,12 @@ class LogLossProblem:
         For a step they stop when the residual is `tolerance` of the gradient in the
         preconditioner's norm. Without a tolerance V is there to certify: they stop when the
         residual adds less than a share of `excess` to the gap, or the gap is below `target`. The
-        products take the rows that hold `share` of the Hessian's trace. `start` is a V to start
-        from. The conjugate directions are added to `directions`, for `deflated`, unless rows are
-        sparse in float32. With two classes `point.image` is filled.
+        products take the rows that hold `share` of the Hessian's trace, if they may be copied.
+        `start` is a V to start from. The conjugate directions are added to `directions`, for
+        `deflated`, unless rows are sparse in float32. With two classes `point.image` is filled.
         """
         part, Z = self, point.Z
-        if share < 1.0:
+        if share < 1.0 and self.source.may_be_copied:
             index = _largest(self.source.gather(self.uncertainty(Z)), share)
             part, Z = self.restrict(index), self.source.gather(Z)[index]
         if self.products.has_vectors_as_costly_as_passes:

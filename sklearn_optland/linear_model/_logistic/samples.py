@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland._rows.row_orders_fast import draw_rows
 
 # Of the ridge: "growing" takes all of it. An importance sample has seen every direction;
@@ -43,22 +44,20 @@ def draw(problem, weights, size, seed):
     Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
     rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
     """
-    squares = problem.source.gather(problem.row_squares)
-    even, by_squares = weights.sum(), weights @ squares
-    return draw_rows(
-        weights,
-        squares,
-        0.5 * size / max(even, 1e-300),
-        0.5 * size / by_squares if by_squares > 0 else 0.0,
-        seed,
-    )
+    squares = problem.row_squares
+    return draw_rows(weights, squares, *_rates(size, weights.sum(), weights @ squares), seed)
+
+
+def _rates(size, even, by_squares):
+    """What half of `size` rows each are drawn by, for sums of the weights and of their squares."""
+    return 0.5 * size / max(even, 1e-300), 0.5 * size / by_squares if by_squares > 0 else 0.0
 
 
 def importance_sample(problem, size, seed):
-    """The problem on rows that know the curvature, weighted back."""
-    c = problem.source.gather(problem.source.c)
-    index, probability = draw(problem, c, size, seed)
-    return problem.restrict(index, c[index] / probability)
+    """The problem on rows that know the curvature, weighted back; they stay where they are."""
+    source, squares = problem.source, problem.row_squares
+    by_squares = float(reduce(SumOf(np.dot), source, (source.c, squares))[1])
+    return problem.on(source.draw(squares, *_rates(size, problem.total, by_squares), seed))
 
 
 def sampling_ridge(problem, size):

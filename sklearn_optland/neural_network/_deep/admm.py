@@ -141,6 +141,8 @@ class RowSweep(LayerSums):
         Eigenvalues and eigenvectors of each layer's W W', without the bias.
     """
 
+    writes = (2, 3)
+
     def __init__(self, passes, beta, spectra):
         super().__init__(passes, beta)
         self.spectra = spectra

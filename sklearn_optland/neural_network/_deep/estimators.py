@@ -1,6 +1,8 @@
 """Deep nets trained by splitting, and by its form on the feasible set."""
 
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -17,20 +19,23 @@ from sklearn_optland._estimator.base import (
     private_random_state,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.dask_rows import (
+    classification_rows_of,
+    refuse_partitions,
+    regression_rows_of,
+)
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
-    as_columns,
-    as_targets,
-    classification_rows,
+    labels_and_weights,
     normalized,
-    regression_rows,
+    targets_and_weights,
 )
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland._net.units import choose_units
-from sklearn_optland._rows.source import ArraySource, float32_pays
+from sklearn_optland._rows.source import float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._deep.admm import Admm
 from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
@@ -42,6 +47,8 @@ SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent}
 
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: parameters and the fit."""
+
+    _takes_dask = ("fit",)
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -141,23 +148,35 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, rows, Y, is_log_loss, fitted):
-        """Run the solver, and store what came out; `fitted` is what predictions need besides."""
+    def _solve(self, rows, columns, n_outputs, is_log_loss, fitted):
+        """Run the solver, and store what came out.
+
+        Parameters
+        ----------
+        rows : TrainingRows or DaskRows
+        columns : callable
+            Makes the columns Y and c of a source: see `DaskRows.source`.
+        n_outputs : int
+        is_log_loss : bool
+        fitted : dict
+            What predictions need besides the net.
+        """
+        if self.early_stopping:
+            refuse_partitions(rows, "early_stopping=True")
         rng = private_random_state(self.random_state)
-        network = self._network(rows.X.shape[1], Y.shape[1], is_log_loss)
-        weighted = replace(rows, weights=normalized(rows.weights))
-        X, c, Y = weighted.used(Y)
-        source, dtype, held_out = ArraySource(X, Y=Y, c=c), X.dtype, None
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            units = choose_units(source, Y.shape[1], is_log_loss)
+        network = self._network(rows.n_columns, n_outputs, is_log_loss)
+        source, dtype, held_out = rows.source(columns, ("Y", "c")), rows.dtype, None
+        quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
+        with closing(source), one_blas_thread(), quiet:
+            units = choose_units(source, n_outputs, is_log_loss)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
                 network.layers(theta)[-1][:] = 0.0
             if self.early_stopping:
-                codes = None if rows.codes is None else rows.codes[weighted.weights > 0]
-                index = hold_out(len(X), self.validation_fraction, rng, codes)
-                source, held = (source.take(some, c=normalized(c[some])) for some in index)
+                codes = None if rows.codes is None else rows.codes[rows.weights > 0]
+                index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
+                source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
                 held = Passes(network, held, units, dtype)
                 held_out = lambda theta: unit * held.value(theta)  # noqa: E731
             passes = Passes(network, source, units, dtype)
@@ -185,7 +204,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             certificate = self._certificate(objective, kept)
         self.kkt_residuals_ = {line: history.pop(line) for line in KKT_LINES}
         self.loss_curve_, self.loss_ = history["objective"], float(unit * kept.loss)
-        self.n_layers_, self.n_outputs_ = len(network.sizes), Y.shape[1]
+        self.n_layers_, self.n_outputs_ = len(network.sizes), n_outputs
         advice = self._advice(history, certificate, dtype)
         finish(self, attributes(kept.parameters), history, certificate, advice=advice)
 
@@ -196,9 +215,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return FeasibleDescent(objective, theta, self.metric, self.tol, pays)
         arguments = objective, theta, self._rho(objective.network)
         if self.solver == "bcd":
-            given = 1.0 if rows.sample_weight is None else rows.sample_weight
-            given = np.asarray(given, dtype=np.float64)
-            arguments += (float(np.broadcast_to(given, len(rows.X)).sum()),)
+            arguments += (rows.total_sample_weight,)
         return SPLITTINGS[self.solver](*arguments)
 
     def _until_tol(self, steps):
@@ -443,6 +460,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -459,9 +478,11 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             If the data have fewer than two classes, no weight, or missing or infinite values; or if
             parameters do not fit each other.
         """
-        rows = classification_rows(self, X, y, sample_weight)
-        Y = as_columns(rows.codes, len(rows.classes))
-        self._solve(rows, Y, True, class_attributes(rows.classes))
+        rows = classification_rows_of(self, X, y, sample_weight)
+        n_classes = len(rows.classes)
+        columns = partial(labels_and_weights, n_classes=n_classes, total=rows.total_weight)
+        n_outputs = 1 if n_classes == 2 else n_classes
+        self._solve(rows, columns, n_outputs, True, class_attributes(rows.classes))
         return self
 
 
@@ -621,6 +642,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -637,7 +660,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
             If the data have missing or infinite values or targets whose squares overflow; or if
             parameters do not fit each other.
         """
-        rows = regression_rows(self, X, y, sample_weight, multi_output=True)
+        rows = regression_rows_of(self, X, y, sample_weight, multi_output=True)
         fitted = {"out_activation_": "identity", "_y_is_1d": rows.y.ndim == 1}
-        self._solve(rows, as_targets(rows.y, rows.X.dtype), False, fitted)
+        columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
+        self._solve(rows, columns, rows.n_outputs, False, fitted)
         return self

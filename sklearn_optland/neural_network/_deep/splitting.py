@@ -100,6 +100,8 @@ class BlockCoordinateDescent(Split):
 class FirstProducts(SweepStatistic):
     """z, the products of the activations."""
 
+    writes = (3,)
+
     def add(self, block, parameters, total):
         for _, X, a, z, _ in self.parts(block, parameters):
             for W, below, out in zip(parameters[0], [X, *a], z, strict=True):
@@ -119,6 +121,8 @@ class LayerSweep(SweepStatistic):
     summed : int, default=None
         The layer of the normal equations.
     """
+
+    writes = (2, 3, 4)
 
     def __init__(self, passes, beta, gamma, *, moved, summed=None):
         super().__init__(passes, beta)

@@ -1,11 +1,14 @@
 """What the mean-field nets share: parameters, the way of a fit, the certificate."""
 
+from contextlib import closing
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.advice import (
     advise,
@@ -20,6 +23,7 @@ from sklearn_optland._estimator.base import (
     private_random_state,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
@@ -33,10 +37,12 @@ from sklearn_optland.neural_network._mean_field.margin import certified_margin, 
 from sklearn_optland.neural_network._mean_field.particles import net_attributes
 from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import sliding_frank_wolfe
+from sklearn_optland.neural_network._mean_field.square import SquareProblem, quadratic
 from sklearn_optland.neural_network._mean_field.streaming import flow_state
 from sklearn_optland.neural_network._mean_field.units import StandardColumns
 
 SOLVERS = ("particles", "flow", "conic", "sliding-frank-wolfe")
+SQUARE_SOLVERS = ("particles", "sliding-frank-wolfe")
 MARGIN_ASCENT = "margin-ascent"
 # Starts of the certificate's ascent where the maximum over the sphere is not exact.
 CERTIFICATE_STARTS = 32
@@ -50,14 +56,20 @@ MAX_SEED = np.iinfo(np.int32).max
 class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
+    # Of the fitted net.
     _hidden_activation = "relu"
+    _takes_dask = ("fit",)
+
+    @property
+    def _takes_sparse(self):
+        return self.activation == "square"
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({*SOLVERS, MARGIN_ASCENT})],
         "regime": [StrOptions({"feature", "kernel"})],
-        "activation": [StrOptions({"relu"})],
+        "activation": [StrOptions({"relu", "square"})],
         "fit_intercept": ["boolean"],
         "scale_inputs": ["boolean"],
         "noise": [Interval(Real, 0, None, closed="left")],
@@ -108,37 +120,65 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
+    @property
+    def interaction_matrix_(self):
+        """Symmetric matrix Q of shape (n_features, n_features): f is x'Qx and a linear part.
+
+        One for each output, of shape (n_outputs, n_features, n_features), if there are several. For
+        nets with `activation="square"`.
+        """
+        check_is_fitted(self)
+        if self._hidden_activation != "square":
+            raise AttributeError("interaction_matrix_ needs a fit with activation='square'")
+        W, A = self.coefs_
+        Q = np.stack([(W * a) @ W.T for a in A.T])
+        return Q[0] if len(Q) == 1 else Q
+
     def _check_choice(self):
         """Refuse parameters that do not go together."""
+        is_square = self.activation == "square"
+        if is_square and self.regime != "feature":
+            raise ValueError(
+                f"regime: found {self.regime!r}; allowed with activation='square' is 'feature'."
+            )
         allowed = SOLVERS if self.regime == "feature" else ("particles",)
         if self._is_log_loss:
             allowed += (MARGIN_ASCENT,)
+        if is_square:
+            allowed = SQUARE_SOLVERS
         if self.solver not in allowed:
             raise ValueError(
                 f"solver: found {self.solver!r}; allowed for {type(self).__name__} with "
-                f"regime={self.regime!r} are {list(allowed)}."
+                f"regime={self.regime!r} and activation={self.activation!r} are {list(allowed)}."
             )
         if self.solver == "sliding-frank-wolfe" and self.alpha == 0:
             raise ValueError(
                 "alpha: found 0; solver='sliding-frank-wolfe' needs a penalty, alpha > 0."
             )
 
-    def _fit(self, rows, Y, extra):
-        """Fit to training rows with targets Y; `extra` is what predictions need besides the net."""
+    def _fit(self, rows, make, n_outputs, extra):
+        """Fit to training rows.
+
+        Parameters
+        ----------
+        rows : TrainingRows or DaskRows
+        make : callable
+            Makes the columns Y and c of a source: see `DaskRows.source`.
+        n_outputs : int
+        extra : dict
+            What predictions need besides the net.
+        """
         self._check_choice()
         rng = private_random_state(self.random_state)
-        X, c = rows.X, normalized(rows.weights)
-        columns = StandardColumns(X, c, self.scale_inputs, self.fit_intercept)
-        used, held = self._split(c, rows.codes, rng)
-        with one_blas_thread():
-            source = _source(columns, X, Y, c, used)
-            problem = self._problem(source, Y.shape[1], X.dtype)
+        source, columns, held = self._sources(rows, make, rng)
+        with closing(source), one_blas_thread():
+            problem = self._problem(source, n_outputs, rows.dtype)
             start = self._start(problem, columns, rows.classes, rng)
             if problem.scales.y_rounding > 0:
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = problem.on(_source(columns, X, Y, c, held)).loss_of
+                held_out = problem.on(held).loss_of
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -164,22 +204,42 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         scales = problem.scales
         if self.scale_inputs:  # those of the columns as they are
             scales = scales._replace(x_scale=columns.length)
-        fitted["_flow"] = flow_state(scales)
+        # What partial_fit goes on from.
+        fitted["_flow"] = None if self.activation == "square" else flow_state(scales)
+        fitted["_hidden_activation"] = self.activation
         finish(self, fitted, history, certificate)
-        self._warn(problem, kept.done, X.dtype)
+        self._warn(problem, kept.done, rows.dtype)
         return self
 
-    def _split(self, c, codes, rng):
-        """Rows to train on, and those that early stopping sets aside."""
-        used = np.flatnonzero(c > 0)
+    def _sources(self, rows, make, rng):
+        """Rows to train on, their columns, and rows that early stopping sets aside, or None."""
+        if self.early_stopping:
+            refuse_partitions(rows, "early_stopping=True")
+        if self.scale_inputs:
+            refuse_partitions(rows, "scale_inputs=True")
+        if self.activation == "square":
+            refuse_partitions(rows, "activation='square'")
+        source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        if self.scale_inputs:
+            if sparse.issparse(rows.X):
+                raise ValueError(
+                    "scale_inputs: found True; allowed with sparse X is False, because centred "
+                    "columns are dense."
+                )
+            c = rows.weights / rows.total_weight
+            columns = StandardColumns.of(rows.X, c, self.fit_intercept)
+            source = ArraySource(columns(source.X), **source.columns)
         if not self.early_stopping:
-            return used, None
-        codes = None if codes is None else codes[used]
-        train, held = hold_out(len(used), self.validation_fraction, rng, codes)
-        return used[train], used[held]
+            return source, columns, None
+        codes = None if rows.codes is None else rows.codes[rows.weights > 0]
+        index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
+        source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
+        return source, columns, held
 
     def _problem(self, source, n_outputs, dtype, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
+        if self.activation == "square":
+            problem = SquareProblem
         return problem(
             source,
             n_outputs,
@@ -193,8 +253,10 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
         layout, k = problem.layout, problem.n_outputs
-        m = 0 if self.solver == "sliding-frank-wolfe" else self.n_particles
-        if goes_on(self, "coefs_", classes):
+        finds_its_own = self.solver == "sliding-frank-wolfe" or self.activation == "square"
+        m = 0 if finds_its_own else self.n_particles
+        same = self._hidden_activation == self.activation
+        if same and goes_on(self, "coefs_", classes):
             size = m or self.coefs_[0].shape[1]
             shapes = [part.shape for part in (*self.coefs_, *self.intercepts_)]
             if shapes == [(layout.n_features, size), (size, k), (size,), (k,)]:
@@ -217,6 +279,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             settings = {"n_starts": CERTIFICATE_STARTS, "random_state": seed}
             is_kernel = self.regime == "kernel"
             return margin_ascent(problem, theta, self.tol, is_kernel=is_kernel, **settings)
+        if self.activation == "square":
+            return quadratic(problem, theta, self.tol, random_state=seed)
         if self.regime == "kernel":
             return solvers.kernel(problem, theta, self.tol)
         if self.solver == "flow":
@@ -229,7 +293,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _stops_on_the_gap(self):
-        return self.solver in ("sliding-frank-wolfe", MARGIN_ASCENT) or self.regime == "kernel"
+        on_it = self.solver in ("sliding-frank-wolfe", MARGIN_ASCENT)
+        return on_it or self.regime == "kernel" or self.activation == "square"
 
     def _certify(self, problem, theta, start, kept, history, seed):
         """What the fit proves: a duality gap, without a penalty the norm of the gradient."""
@@ -301,10 +366,3 @@ def _advice(net, dtype):
         needed = float(f"{needed:.2g}")
         return f"Set max_iter to about {needed:.0f}, or tol to {1.1 * falls[-1]:.1g}."
     return "Increase max_iter or tol, or scale the data."
-
-
-def _source(columns, X, Y, c, index):
-    """The rows of some indices, with weights that sum to 1."""
-    if len(index) < len(X):
-        X, Y, c = X[index], Y[index], c[index]
-    return ArraySource(columns(X), Y=Y, c=normalized(c))

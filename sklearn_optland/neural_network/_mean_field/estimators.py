@@ -1,5 +1,7 @@
 """Wide two-layer ReLU nets, trained as measures."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
@@ -7,17 +9,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import fit_context
+from sklearn_optland._estimator.dask_rows import classification_rows_of, regression_rows_of
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
     as_columns,
     as_targets,
     check_labels,
-    classification_rows,
+    labels_and_weights,
     normalized,
     refuse_balanced,
-    regression_rows,
     row_weights,
+    targets_and_weights,
     times_class_weight,
 )
 from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
@@ -76,8 +79,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         on the sphere; the penalty is half the squared norm of the random features' Hilbert space,
         m/2 times the sum of squares of the output weights. Solved by L-BFGS in the metric of the
         features' Gram matrix, whatever their number; needs `solver="particles"`.
-    activation : {"relu"}, default="relu"
-        Of the hidden neurons. The theory needs its homogeneity.
+    activation : {"relu", "square"}, default="relu"
+        Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
+        of Notes, with certificates in any dimension, and takes CSR. It needs the feature regime and
+        the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
+        its own neurons.
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
@@ -117,6 +123,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         Bias weights of b_j, of shape (m,), and o, of shape (n_outputs,).
     n_particles_ : int
         Number of particles that have mass.
+    interaction_matrix_ : ndarray of shape (n_features, n_features)
+        With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
+        several outputs a matrix each, of shape (n_outputs, n_features, n_features).
     variation_norm_ : float
         :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
     first_variation_max_ : float
@@ -155,6 +164,17 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     any units of the data give the same net with `alpha` in the same proportion, and columns of any
     size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
 
+    With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
+    neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
+    That is a symmetric matrix :math:`\sum_j a_j b_j b_j^T` for each output, quadratic part, linear
+    part and constant in one, with its nuclear norm as penalty: a convex factorization machine.
+    The first variation's maximum is the largest eigenvalue of a matrix, hence all gaps are proven,
+    above 128 columns up to the residual of Lanczos' method. The solver adds eigenvectors where
+    they violate the certificate, descends over the neurons by L-BFGS, up to 31 columns in a metric
+    of the rows' fourth moments, and replaces the neurons by the matrix' eigenvectors
+    (Haeffele and Vidal 2015). It computes in float64 whatever the data's type; `alpha` has the
+    units of y over those of x squared.
+
     float32 data are computed in float32. Of float64 data of some size "particles" computes the
     first iterations in float32 too, on a copy, and ends in float64. Memory maps are read in blocks
     of rows by all solvers, but the certificate and "sliding-frank-wolfe" hold the rows once in
@@ -172,6 +192,12 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     trained with the logistic loss", COLT 2020.
 
     F. Bach, "Breaking the curse of dimensionality with convex neural networks", JMLR 18 (2017).
+
+    B. D. Haeffele and R. Vidal, "Global optimality in tensor factorization, deep learning, and
+    beyond", arXiv:1506.07540 (2015).
+
+    L. Venturi, A. S. Bandeira and J. Bruna, "Spurious valleys in one-hidden-layer neural network
+    optimization landscapes", JMLR 20 (2019).
 
     Q. Denoyelle, V. Duval, G. Peyré and E. Soubies, "The sliding Frank-Wolfe algorithm and its
     application to super-resolution microscopy", Inverse Problems 36 (2020).
@@ -197,8 +223,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; CSR with `activation="square"` only.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -209,10 +237,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         self : MeanFieldTwoLayerNet
             The fitted estimator.
         """
-        rows = regression_rows(self, X, y, sample_weight, multi_output=True)
-        Y = as_targets(rows.y, rows.X.dtype)
+        takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
+        rows = regression_rows_of(self, X, y, sample_weight, **takes)
+        columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         extra = {"_y_is_1d": rows.y.ndim == 1, "out_activation_": "identity"}
-        return self._fit(rows, Y, extra)
+        return self._fit(rows, columns, rows.n_outputs, extra)
 
     @available_if(_is_stochastic)
     @fit_context
@@ -298,8 +327,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         m/2 times the sum of squares of the output weights. Solved by L-BFGS in the metric of the
         features' Gram matrix, whatever their number; needs `solver="particles"` or
         `"margin-ascent"`.
-    activation : {"relu"}, default="relu"
-        Of the hidden neurons. The theory needs its homogeneity.
+    activation : {"relu", "square"}, default="relu"
+        Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
+        of Notes, with certificates in any dimension, and takes CSR. It needs the feature regime and
+        the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
+        its own neurons.
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
@@ -346,6 +378,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         Bias weights of b_j, of shape (m,), and o, of shape (n_outputs,).
     n_particles_ : int
         Number of particles that have mass.
+    interaction_matrix_ : ndarray of shape (n_features, n_features)
+        With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
+        several outputs a matrix each, of shape (n_outputs, n_features, n_features).
     variation_norm_ : float
         :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
     first_variation_max_ : float
@@ -390,6 +425,17 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     any units of the data give the same net with `alpha` in the same proportion, and columns of any
     size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
 
+    With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
+    neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
+    That is a symmetric matrix :math:`\sum_j a_j b_j b_j^T` for each output, quadratic part, linear
+    part and constant in one, with its nuclear norm as penalty: a convex factorization machine.
+    The first variation's maximum is the largest eigenvalue of a matrix, hence all gaps are proven,
+    above 128 columns up to the residual of Lanczos' method. The solver adds eigenvectors where
+    they violate the certificate, descends over the neurons by L-BFGS, up to 31 columns in a metric
+    of the rows' fourth moments, and replaces the neurons by the matrix' eigenvectors
+    (Haeffele and Vidal 2015). It computes in float64 whatever the data's type; `alpha` has the
+    units of y over those of x squared.
+
     float32 data are computed in float32. Of float64 data of some size "particles" computes the
     first iterations in float32 too, on a copy, and ends in float64. Memory maps are read in blocks
     of rows by all solvers, but the certificate and "sliding-frank-wolfe" hold the rows once in
@@ -407,6 +453,12 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     trained with the logistic loss", COLT 2020.
 
     F. Bach, "Breaking the curse of dimensionality with convex neural networks", JMLR 18 (2017).
+
+    B. D. Haeffele and R. Vidal, "Global optimality in tensor factorization, deep learning, and
+    beyond", arXiv:1506.07540 (2015).
+
+    L. Venturi, A. S. Bandeira and J. Bruna, "Spurious valleys in one-hidden-layer neural network
+    optimization landscapes", JMLR 20 (2019).
 
     Q. Denoyelle, V. Duval, G. Peyré and E. Soubies, "The sliding Frank-Wolfe algorithm and its
     application to super-resolution microscopy", Inverse Problems 36 (2020).
@@ -477,8 +529,10 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data.
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Training data; CSR with `activation="square"` only.
+            Or a dask array or dataframe, whose rows stay with their workers; then y and
+            sample_weight are so too.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -489,14 +543,17 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        rows = classification_rows(self, X, y, sample_weight)
+        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
         n_classes = len(rows.classes)
         if self.solver == MARGIN_ASCENT and n_classes > 2:
             raise ValueError(
                 f"y: found {n_classes} classes; allowed with solver={MARGIN_ASCENT!r} are two."
             )
-        Y = as_columns(rows.codes, n_classes).astype(np.float64)
-        return self._fit(rows, Y, class_attributes(rows.classes))
+        columns = partial(
+            labels_and_weights, n_classes=n_classes, total=rows.total_weight, dtype=np.float64
+        )
+        n_outputs = 1 if n_classes == 2 else n_classes
+        return self._fit(rows, columns, n_outputs, class_attributes(rows.classes))
 
     @available_if(_is_stochastic)
     @fit_context

@@ -58,12 +58,15 @@ class SphereMaximum:
         Distinct unit vectors where |f| is high, most of them local maxima, the highest first.
     values : ndarray of shape (n_points,)
         |f| there.
+    directions : ndarray of shape (n_points, n_outputs), default=None
+        Unit vectors along f there, if they are known.
     """
 
     value: float
     proven: bool
     points: np.ndarray
     values: np.ndarray
+    directions: np.ndarray | None = None
 
 
 class Inputs(NamedTuple):

@@ -50,6 +50,8 @@ class Margins(Statistic):
         Whether H has the outputs of the hidden layer already.
     """
 
+    writes = (5, 6)
+
     def __init__(self, n_columns, m, is_fixed):
         self.values, self.work, self.is_fixed = max(n_columns, m), m * (n_columns + 2), is_fixed
 
@@ -73,6 +75,8 @@ class Margins(Statistic):
 class SoftMinimum(Statistic):
     """p takes exp(-sharpness (margin - least)); their sum."""
 
+    writes = (1,)
+
     def add(self, block, parameters, _):
         margins, p, sharpness, least = parameters
         p = block.local(p)[block.slice]
@@ -85,6 +89,8 @@ class AscentGradient(Statistic):
 
     p is divided by its sum, and added to `sum_p`.
     """
+
+    writes = (4, 5)
 
     def __init__(self, n_columns, m, is_fixed):
         self.shape, self.is_fixed = (n_columns, m), is_fixed

@@ -35,6 +35,15 @@ class ParticleLayout:
     fit_intercept: bool
     scales: Scales
 
+    # Of a neuron's homogeneity in b_j.
+    degree = 1
+
+    @property
+    def x_unit(self):
+        """What the hidden layer's outputs are divided by inside."""
+        with np.errstate(over="ignore"):
+            return np.nan_to_num(np.float64(self.scales.x_scale) ** self.degree)
+
     def n_particles(self, theta):
         """Number of particles in a flat array."""
         return (theta.size - self.n_outputs) // (self.n_features + 1 + self.n_outputs)
@@ -62,9 +71,9 @@ class ParticleLayout:
         return np.column_stack([W.T, bias]).astype(np.float64), A.astype(np.float64)
 
     def variation_norm(self, theta):
-        """sum_j |a_j| |b_j|."""
+        """sum_j |a_j| |b_j|^degree."""
         B, A = self.particles(theta)
-        return float(np.linalg.norm(A, axis=1) @ np.linalg.norm(B, axis=1))
+        return float(np.linalg.norm(A, axis=1) @ np.linalg.norm(B, axis=1) ** self.degree)
 
     def spread_start(self, m, length, rng):
         """Particles of one length over the sphere, in pairs of opposite a: f = 0 with an even m."""
@@ -131,12 +140,12 @@ def net_attributes(layout, columns, theta):
         np.linalg.norm(coefs[0], axis=0), intercepts[0]
     )
     coefs, intercepts = columns.to_user(coefs, intercepts)
-    unit = layout.scales.y_scale / layout.scales.x_scale
+    unit = layout.scales.y_scale / layout.x_unit
     return {
         "coefs_": coefs,
         "intercepts_": intercepts,
         "n_particles_": int((sizes > 0).sum()),
-        "variation_norm_": layout.variation_norm(theta) * unit,
+        "variation_norm_": float(layout.variation_norm(theta) * unit),
         "n_layers_": 3,
         "n_outputs_": layout.n_outputs,
     }

@@ -98,6 +98,8 @@ class LossGradient(Statistic):
 class Outputs(Statistic):
     """`out` takes the scores, or for A = None the outputs of the hidden layer."""
 
+    writes = (4,)
+
     def __init__(self, m):
         self.values = HIDDEN_COST * (m + 1)
 
@@ -109,6 +111,8 @@ class Outputs(Statistic):
 
 class Augmented(Statistic):
     """`rows` takes the inputs in units, and the bias feature if there is one."""
+
+    writes = (0,)
 
     def __init__(self, n_columns):
         self.values = 16 * n_columns
@@ -220,6 +224,8 @@ class Divergence(LossStatistic):
 
 class MassLoss(LossStatistic):
     """Mean loss for some masses; F takes the scores without intercept."""
+
+    writes = (3,)
 
     def add(self, block, parameters, _):
         H, U, masses, F, offset, Y = parameters

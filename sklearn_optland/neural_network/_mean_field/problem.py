@@ -59,6 +59,8 @@ class Bound:
         Where |eta| is high, unit vectors in the problem's units.
     values : ndarray of shape (n_points,), default=None
         |eta| there, in the problem's units.
+    directions : ndarray of shape (n_points, n_outputs), default=None
+        Unit vectors along eta there, where the maximum's finder knows them.
     """
 
     objective: float
@@ -67,6 +69,7 @@ class Bound:
     proven: bool
     points: np.ndarray | None = None
     values: np.ndarray | None = None
+    directions: np.ndarray | None = None
 
 
 class TwoLayerProblem:
@@ -103,7 +106,7 @@ class TwoLayerProblem:
         self.x_scale, y_scale = self.scales.x_scale, self.scales.y_scale
         self.bias = float(fit_intercept) / self.x_scale
         self.units = y_scale**2  # of the objective
-        self.alpha = min(alpha / self.x_scale / y_scale, LARGEST_ALPHA)
+        self.alpha = float(min(alpha / self.layout.x_unit / y_scale, LARGEST_ALPHA))
         self._see(source)
 
     def _see(self, source):
@@ -161,13 +164,16 @@ class TwoLayerProblem:
 
     def loss_and_gradient(self, theta):
         """Mean loss and its gradient."""
-        net = W, *_ = self._net(theta)
-        statistic = passes.LossGradient(self.layout, self.is_log_loss, W.shape[1])
-        value, gradient = reduce(statistic, self.source, (self.X, self.Y, *net))
+        value, gradient = self._loss_gradient(self._net(theta))
         gW, gbias, _, _ = self.layout.parts(gradient)
         gW *= self.dtype.type(1 / self.x_scale)
         gbias *= self.dtype.type(self.bias)
         return value, gradient
+
+    def _loss_gradient(self, net):
+        """Mean loss of a net, and its gradient by the weights for the rows as they are."""
+        statistic = passes.LossGradient(self.layout, self.is_log_loss, net[0].shape[1])
+        return reduce(statistic, self.source, (self.X, self.Y, *net))
 
     def _net(self, theta):
         """W, bias weights, A and o for the rows as they are."""
@@ -291,20 +297,14 @@ class TwoLayerProblem:
         bound : Bound
         """
         B, A = self.layout.particles(theta)
-        if not self.fit_intercept:
-            B = B[:, :-1]
         F = self.scores(theta)
         offset = self.best_intercept(F, self.layout.parts(theta)[3])
         R = self.pulls(F, offset)
         weighted = self.weighted(R)
-        maximum = maximum_over_sphere(
-            inputs, weighted, self.n_outputs, n_starts=n_starts, random_state=random_state
+        maximum, inner = self._first_variation(
+            B, A, weighted, inputs, n_starts=n_starts, random_state=random_state
         )
-        sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
-        # eta at the particles, by the homogeneity of relu
-        eta = Values(A.shape, B.shape[1], np.dtype(np.float64))
-        inner = reduce(eta, self.source, (inputs.X, weighted, B))[1]
-        inner = np.einsum("jk,jk->j", inner, A)
+        sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1) ** self.layout.degree
         alive = sizes > 0
         largest = max(maximum.value, (inner[alive] / sizes[alive]).max(initial=0.0))
         sums = passes.PullSums(self.n_outputs)
@@ -327,8 +327,21 @@ class TwoLayerProblem:
         return Bound(
             objective=float(self.units * objective),
             gap=float(self.units * min(max(gap, 0.0), objective)),  # u = 0 is a dual point too
-            first_variation_max=float(largest * self.x_scale * self.scales.y_scale),
+            first_variation_max=float(largest * self.layout.x_unit * self.scales.y_scale),
             proven=maximum.proven,
             points=maximum.points,
             values=maximum.values,
+            directions=maximum.directions,
         )
+
+    def _first_variation(self, B, A, weighted, inputs, *, n_starts, random_state):
+        """What is known of the maximum of |eta|, and a_j'eta(b_j) of each particle."""
+        if not self.fit_intercept:
+            B = B[:, :-1]
+        maximum = maximum_over_sphere(
+            inputs, weighted, self.n_outputs, n_starts=n_starts, random_state=random_state
+        )
+        # by the homogeneity of relu
+        eta = Values(A.shape, B.shape[1], np.dtype(np.float64))
+        at_particles = reduce(eta, self.source, (inputs.X, weighted, B))[1]
+        return maximum, np.einsum("jk,jk->j", at_particles, A)

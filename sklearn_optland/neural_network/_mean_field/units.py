@@ -50,7 +50,11 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     -------
     scales : Scales
     """
-    x_scale = root_mean_square(source, source.n_columns, bias=float(fit_intercept))
+    bias = float(fit_intercept)
+    if source.is_sparse:
+        x_scale = root_mean_square(source, 1, row_lengths(source.X), bias=bias)
+    else:
+        x_scale = root_mean_square(source, source.n_columns, bias=bias)
     mean, Y = np.zeros(n_outputs), source.Y
     if is_log_loss:
         return Scales(x_scale, mean, 1.0)
@@ -61,28 +65,44 @@ def choose_scales(source, n_outputs, is_log_loss, fit_intercept):
     return Scales(x_scale, mean, *target_size(spread, ends, mean, CONSTANT))
 
 
+def row_lengths(X):
+    """Euclidean lengths of the rows of a CSR matrix, a column, without overflow."""
+    top = np.abs(X.data).max(initial=0.0)
+    top = np.float64(top if top > 0 else 1.0)
+    scaled = X / top
+    return top * np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1))).reshape(-1, 1)
+
+
 class StandardColumns:
-    """Columns of mean 0 and standard deviation 1, if asked for.
+    """Columns as they are, or with mean 0 and standard deviation 1.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_columns)
-    c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
-    is_on : bool
-        Whether columns change at all.
-    is_centered : bool
-        Whether their means are moved.
+    center, spread : ndarray of shape (n_columns,), default=None
+        None: the columns as they are.
+    length : float, default=1.0
+        Root mean square of the user's rows, with the bias feature.
     """
 
-    def __init__(self, X, c, is_on, is_centered):
-        self.center = None
-        if is_on:
-            center, spread = mean_and_deviation(X, c)
-            # root mean square of the user's rows, with the bias feature
-            self.length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
-            self.spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
-            self.center = center if is_centered else np.zeros_like(center)
+    def __init__(self, center=None, spread=None, length=1.0):
+        self.center, self.spread, self.length = center, spread, length
+
+    @classmethod
+    def of(cls, X, c, is_centered):
+        """The standard columns of X, of shape (n_rows, n_columns).
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_columns)
+        c : ndarray of shape (n_rows,)
+            Weights that sum to 1.
+        is_centered : bool
+            Whether their means are moved.
+        """
+        center, spread = mean_and_deviation(X, c)
+        length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
+        spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
+        return cls(center if is_centered else np.zeros_like(center), spread, length)
 
     def __call__(self, X):
         """Columns as the net sees them."""

@@ -20,6 +20,18 @@ With the gap c_i KL(alpha_i | p), entropy's concavity and Pinsker's inequality, 
 
 which the visit maximises; the entropy's bound follows in the same way. From a single labelling the
 mixture's entropy is known exactly, and the first visit maximises D itself.
+
+The stochastic average gradient (SAG; Schmidt et al. 2015, Algorithm 2) keeps the gradient of each
+sequence's loss at its last visit, which are marginals too: the image of these duals is minus the
+sum of the gradients. A visit replaces those of one sequence, and all parameters take a step along
+the sum and the penalty's gradient,
+
+    theta <- theta - (alpha / n) (theta - image),
+    alpha = [1 / (L_max + 1/n) + 1 / (L_mean + 1/n)] / 2,
+
+for Lipschitz constants L_i of the losses' gradients, found by backtracking. A column's part of the
+image stands still between visits of its tokens, so that its steps are a power of 1 - alpha / n,
+taken when it is next seen.
 """
 from libc.stdint cimport int64_t
 
@@ -27,7 +39,7 @@ import numpy as np
 
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
-cdef extern from "chain_dual.h" nogil:
+cdef extern from "chain_average.h" nogil:
     enum:
         OPTLAND_OCTET
     ctypedef struct optland_chain:
@@ -73,6 +85,14 @@ cdef extern from "chain_dual.h" nogil:
         const float* gram
         const int64_t* grams
         double* buffer
+    ctypedef struct optland_chain_average:
+        double* image
+        double* seen
+        double* lipschitz
+        int* skips
+        int* wait
+        int64_t n
+        double total, most, left
     double optland_chain_prepare(const optland_chain* chain)
     double optland_chain_loss(const optland_chain* chain, int64_t i, double most)
     double optland_chain_gradient(
@@ -88,6 +108,11 @@ cdef extern from "chain_dual.h" nogil:
     void optland_chain_decode(const optland_chain* chain, int64_t i, const double* A, int* path)
     double optland_chain_visit(
         const optland_chain* chain, const optland_chain_dual* dual, int64_t i)
+    double optland_chain_average_visit(
+        const optland_chain* chain, const optland_chain_dual* dual, optland_chain_average* average,
+        int64_t i)
+    void optland_chain_catch_up(
+        const optland_chain* c, optland_chain_average* average, int64_t column)
 
 
 def lanes_of(Py_ssize_t k):
@@ -341,3 +366,50 @@ cdef class DualAscent(Chain):
             for i in range(order.shape[0]):
                 moved += optland_chain_visit(&self.chain, &self.dual, order[i])
         return moved
+
+
+cdef class AverageGradient(DualAscent):
+    """A chain whose duals are the gradients of the losses at the last visits.
+
+    Parameters
+    ----------
+    rows, starts, k, codes, c, gram, grams, buffer : as DualAscent has them
+    image : ndarray of theta's shape
+        That of the duals, which visits change.
+    lipschitz : ndarray of shape (n_sequences,)
+        Positive guesses of the Lipschitz constants, which visits change.
+    """
+    cdef optland_chain_average average
+    cdef double[:, ::1] _image
+    cdef double[::1] _seen, _lipschitz
+    cdef int[:, ::1] _searches
+
+    def __init__(self, *chain_and_duals, image, lipschitz):
+        super().__init__(*chain_and_duals)
+        cdef Py_ssize_t n = len(lipschitz)
+        self._image, self._lipschitz = image, lipschitz
+        self._seen = np.zeros(self.chain.n_columns)
+        self._searches = np.zeros((2, n), dtype=np.int32)
+        self.average.image, self.average.seen = &self._image[0, 0], &self._seen[0]
+        self.average.lipschitz, self.average.n = &self._lipschitz[0], n
+        self.average.skips, self.average.wait = &self._searches[0, 0], &self._searches[1, 0]
+
+    def visit(self, const int[::1] order):
+        """Take a step for each sequence in `order`; returns the sum of c tau^2."""
+        cdef Py_ssize_t i
+        cdef double moved = 0
+        self.average.total = np.sum(self._lipschitz)
+        self.average.most = np.max(self._lipschitz)
+        with nogil:
+            for i in range(order.shape[0]):
+                moved += optland_chain_average_visit(
+                    &self.chain, &self.dual, &self.average, order[i]
+                )
+        return moved
+
+    def catch_up(self):
+        """Take the steps of all columns that are due."""
+        cdef Py_ssize_t j
+        with nogil:
+            for j in range(self.chain.n_columns):
+                optland_chain_catch_up(&self.chain, &self.average, j)

@@ -29,7 +29,7 @@ from sklearn_optland.structured._chain.sequences import (
     training_sequences,
     with_weight,
 )
-from sklearn_optland.structured._chain.solvers import SOLVERS, choose_solver
+from sklearn_optland.structured._chain.solvers import SOLVERS
 
 # Of the weights times C: their squares, times those of the largest values, are far from overflow.
 LARGEST_WEIGHT = 1e30
@@ -62,16 +62,19 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     ----------
     C : float, default=1.0
         Inverse strength of the penalty, positive and finite.
-    solver : {"auto", "sdca", "lbfgs", "jc12"}, default="auto"
+    solver : {"auto", "sdca", "sag", "lbfgs", "jc12"}, default="auto"
         - "sdca": stochastic dual coordinate ascent. A visit of a sequence costs one
           forward-backward recursion, and needs no step size; sequences are drawn in proportion to
           their duality gaps.
+        - "sag": the stochastic average gradient, half of whose draws are in proportion to Lipschitz
+          constants, which a line search finds for each sequence. Between the others where tokens
+          share strong features.
         - "lbfgs": L-BFGS on all parameters, with a looser bound.
         - "jc12": bound majorization: each iteration minimises, by conjugate gradients, a quadratic
           that touches the objective and lies above it. The objective never rises and there is no
           step size, but it takes hundreds of iterations, more with each label: for study, with few
           labels.
-        - "auto": "sdca", unless its marginals would take more than 2 GiB; see Notes.
+        - "auto": "lbfgs" where it is faster, "sdca" elsewhere; see Notes.
     states : {"all", "observed"}, default="all"
         Which parameters there are: all, or only those of columns, neighbours and ends that occur
         with a label in the training data, as CRFsuite has them by default. The latter take less
@@ -82,7 +85,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         The fit stops when the duality gap is at most `tol` times the objective. 0 goes on until
         float64 ends it, and does not warn there. Predictions rarely change below 1e-2.
     max_iter : int, default=1000
-        The most epochs of "sdca", of as many visits as there are sequences, or iterations.
+        The most epochs of "sdca" and "sag", of as many visits as there are sequences, or
+        iterations.
     class_weight : dict or "balanced", default=None
         Weights of the labels; labels that a dict lacks have 1. A sequence's weight is multiplied by
         the mean over its labels. "balanced" is n_tokens / (n_classes * label counts).
@@ -91,7 +95,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         changed.
     n_jobs : int, default=None
         Threads that share predictions, as joblib understands it. Passes of a fit are shared by as
-        many threads as scikit-learn would use; visits of "sdca" are not shared.
+        many threads as scikit-learn would use; visits of "sdca" and "sag" are not shared.
     random_state : int, RandomState instance or None, default=None
         Draws the order of the visits. None stands for 0.
 
@@ -109,12 +113,12 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         How far the fit can be from the optimum, in units of the objective.
     history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "lower_bound" of the optimum, "certificate", "seconds" and "passes" (over the
-        data) after each iteration. The certificate of "sdca" costs a pass, and is NaN where none
-        was made; the objective is what the visits saw there.
+        data) after each iteration. The certificate of "sdca" and "sag" costs a pass, and is NaN
+        where none was made; the objective is what the visits saw there.
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
-        The solver that ran.
+        The solver that ran, of "auto" the last one.
     vectorizer_ : DictSequenceVectorizer
         What gave features their columns; only if `fit` was given dicts. Features that it has not
         seen are ignored in predictions.
@@ -133,8 +137,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     Memory, beside X, in float64, with labels rounded up to a multiple of 8 (k): "sdca" has one set
     of parameters, (n_features + n_classes) k, and marginals of (n_tokens + n_classes * n_sequences)
     k, sequences of one token not counted; 10^6 tokens in 40,000 sequences with 100 labels are 4.2
-    GB, for which "auto" chooses "lbfgs". That has 25 sets of parameters. Predictions have
-    k numbers for a token if they are marginals, and one if they are labels.
+    GB. "sag" has another set of parameters, "lbfgs" 25 sets and no marginals. Predictions have k
+    numbers for a token if they are marginals, and one if they are labels.
+
+    "auto" takes "lbfgs" if these marginals exceed 2 GiB, or if the mean of C times a token's
+    squared norm exceeds 20 and there are ten tokens or more for each column: dual ascent is slow
+    where tokens share strong features, L-BFGS where columns are many and rare, as those of words
+    are. Else it takes "sdca", and goes on with "lbfgs" if that may need 300 epochs more.
 
     With two labels both have coefficients, one the negative of the other. The model of one token a
     sequence is then that of :class:`~sklearn.linear_model.LogisticRegression` with 2 C; with more
@@ -160,6 +169,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     R. Le Priol, A. Piché and S. Lacoste-Julien, "Adaptive stochastic dual coordinate ascent for
     conditional random fields", UAI 2018, whose gap sampling this is.
 
+    M. Schmidt, R. Babanezhad, M. O. Ahmed, A. Defazio, A. Clifton and A. Sarkar, "Non-uniform
+    stochastic average gradient method for training conditional random fields", AISTATS 2015: "sag".
+
     Examples
     --------
     >>> import numpy as np
@@ -176,7 +188,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     _takes_sparse = True
     _parameter_constraints = {
         "C": [Interval(Real, 0, None, closed="neither")],
-        "solver": [StrOptions({"auto", *SOLVERS})],
+        "solver": [StrOptions(set(SOLVERS))],
         "states": [StrOptions({"all", "observed"})],
         "boundary": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -275,20 +287,22 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 "end_": last[0],
             }
 
-        name = choose_solver(self.solver, starts, problem.k, problem.lanes)
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             rng = private_random_state(self.random_state, 0)
-            solver = SOLVERS[name](problem, theta, self.tol, rng)
+            solver = SOLVERS[self.solver](problem, theta, self.tol, rng)
             kept, history = run(self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter)
-            theta = kept.parameters
-            stored = problem.zeros()
-            stored[:] = theta.astype(dtype)  # as the attributes are kept
+            stored = theta = kept.parameters
+            if dtype != theta.dtype:  # as the attributes are kept
+                stored = problem.zeros()
+                stored[:] = theta.astype(dtype)
             if not np.isfinite(stored).all():
                 raise ValueError(
                     f"X: coefficients up to {np.abs(theta).max():.3g} overflow its {dtype}. "
                     "Rescale X, or pass it as float64."
                 )
             objective, gap = solver.certify(stored)
+            name = solver.name
+        del solver  # its duals take more memory than what is made now
         certificate = Certificate(
             "duality gap",
             gap,
@@ -300,7 +314,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         history["objective"][-1], history["certificate"][-1] = objective, gap
         curves = np.arange(1, n_iter + 1), history["objective"] - history["lower_bound"]
         remedy = "scale the data or set a smaller C"
-        if name == "sdca":
+        if self.solver in ("sdca", "sag"):
             remedy += ' or solver="lbfgs"'
         advice = advise(self, n_iter, dtype, certificate, *curves, remedy=remedy)
         self.solver_ = name

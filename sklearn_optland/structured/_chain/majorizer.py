@@ -57,6 +57,8 @@ class BoundMajorization:
     L-BFGS: the duality gap of the model's own marginals is |gradient|^2 / 2.
     """
 
+    name = "jc12"
+
     def __init__(self, problem, theta, tol, rng):
         self.problem, self.tol = problem, tol
         self.theta = problem.zeros() if theta is None else theta

@@ -79,6 +79,8 @@ class ChainProblem:
         How far that of probabilities can move a gradient, and, times |theta|, that of scores the
         objective. It is small beside both unless weights are so large that losses are small
         differences of scores.
+    strength : float
+        Mean of c |x|^2 over tokens.
     """
 
     def __init__(self, X, starts, codes, c, k, *, has_ends, only_observed):
@@ -91,12 +93,24 @@ class ChainProblem:
         # Stored values of a token, and multiply-adds of a sequence.
         self.n_values = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
         mean_length = len(codes) / len(c)
-        self.rounding = np.finfo(float).eps * self._size()
+        squares = np.empty(len(codes))
+        row_squares(self.rows, 0, len(codes), np.ones(self.n_columns), squares)
+        self.strength = float(c @ np.add.reduceat(squares, starts[:-1])) / len(codes)
+        # The norms of the features of all tokens, times weights: those of a token are its columns,
+        # and ones for the label before and for an end.
+        size = float(c @ np.add.reduceat(2 + np.sqrt(squares), starts[:-1]))
+        self.rounding = np.finfo(float).eps * size
         self.work = mean_length * self.lanes * (2 * self.n_values + 3 * k)
 
     def zeros(self):
         """Parameters that are zero."""
         return aligned(*self.shape)
+
+    @property
+    def bytes_of_duals(self):
+        """Of the marginals of tokens, and those of neighbours, summed over a sequence."""
+        n_pairs = np.count_nonzero(np.diff(self.starts) > 1)
+        return 8 * self.lanes * (len(self.codes) + self.k * n_pairs)
 
     def parts(self, theta):
         """Parameters of columns, of transitions, and of the ends or None."""
@@ -122,14 +136,6 @@ class ChainProblem:
             gradient *= self.has
         gradient += theta
         return 0.5 * np.vdot(theta, theta) + max(loss, 0.0), gradient
-
-    def _size(self):
-        """The norms of the features of all tokens, times weights: those of a token are its columns,
-        and ones for the label before and for an end.
-        """
-        squares = np.empty(len(self.codes))
-        row_squares(self.rows, 0, len(squares), np.ones(self.n_columns), squares)
-        return float(self.c @ np.add.reduceat(2 + np.sqrt(squares), self.starts[:-1]))
 
     def _observed(self):
         """1 for parameters of what occurs with a label, as unsigned bytes of theta's shape."""

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     TrainingRows,
@@ -253,6 +254,9 @@ def _as_rows(X, lengths):
             )
     if any(sparse.issparse(part) for part in parts):
         rows = sparse.vstack(parts, format="csr")
+        # kernels would copy wider indices
+        index = sparse.get_index_dtype(maxval=max(rows.nnz, rows.shape[1]))
+        rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
     else:
         rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
@@ -325,6 +329,7 @@ def _labels_of_lists(y, lengths):
 
 def _validated(estimator, X, lengths, **validation):
     """X, and y if it is given, as `validate_data` makes them."""
+    refuse_dask(estimator, "predict", [X])  # fit has refused already
     with always_checked():
         result = validate_data(
             estimator,

@@ -11,7 +11,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import encode, validate_rows
 from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
 from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
@@ -21,7 +23,9 @@ from sklearn_optland.tree._top_k import check_k
 from sklearn_optland.tree._training_rows import training_rows
 
 
-class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class LOMForestClassifier(
+    LazyScore, OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     r"""Forest of multiclass trees: prediction in time logarithmic in the classes.
 
     With `leaf="rerank"` each tree is grown over the means of the classes, from the root down, by
@@ -283,6 +287,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         )
         finish(self, attributes(trees) | recall, history, certificate)
 
+    @by_partition
     def predict(self, X):
         """Predict class labels, in logarithmic time.
 
@@ -299,6 +304,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         X = validate_rows(self, X, accept_sparse=True)
         return self.classes_[self._met[self._model().codes(X)]]
 
+    @by_partition
     def candidate_scores(self, X):
         """Score the candidates of each row, in logarithmic time.
 
@@ -317,6 +323,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         X = validate_rows(self, X, accept_sparse=True)
         return self._of_all_classes(self._model().scores(X))
 
+    @by_partition
     def predict_top_k(self, X, k=5):
         """Predict the most probable classes, in logarithmic time.
 
@@ -341,6 +348,7 @@ class LOMForestClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixi
         X = validate_rows(self, X, accept_sparse=True)
         return self._of_all_classes(self._model().top_k(X, k))
 
+    @by_partition
     def predict_proba(self, X):
         """Predict class probabilities.
 

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.run import run
+from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import (
     check_weighted_labels,
     encode,
@@ -31,7 +32,9 @@ PATIENCE = 5
 LARGEST_SETTING = 1e300
 
 
-class LOMTreeClassifier(FittedTree, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class LOMTreeClassifier(
+    LazyScore, FittedTree, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     r"""Online multiclass tree: training and prediction in time logarithmic in the classes.
 
     Each internal node has a linear regressor that is trained, a row at a time, to send every class

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland.tree._online.measures import (
     class_probabilities,
@@ -33,6 +34,7 @@ class FittedTree(OptlandEstimator):
         Held while they are read or learned in.
     """
 
+    @by_partition
     def apply(self, X):
         """Route rows to their leaves.
 
@@ -50,6 +52,7 @@ class FittedTree(OptlandEstimator):
         with self._reading() as arrays:
             return self._leaves(arrays, X)
 
+    @by_partition
     def predict(self, X):
         """Predict class labels, in logarithmic time.
 
@@ -68,6 +71,7 @@ class FittedTree(OptlandEstimator):
             codes = arrays["nodes"]["majority"][self._leaves(arrays, X)]
             return arrays["classes"][arrays["ranks"][codes]]
 
+    @by_partition
     def predict_proba(self, X):
         """Predict class probabilities, from the counts of the leaves.
 
@@ -90,6 +94,7 @@ class FittedTree(OptlandEstimator):
         probabilities[row, classes] = probability
         return probabilities
 
+    @by_partition
     def predict_top_k(self, X, k=5):
         """Predict the most probable classes, in logarithmic time.
 
@@ -115,6 +120,7 @@ class FittedTree(OptlandEstimator):
         first = np.searchsorted(row, np.arange(len(other) + 1))
         return sparse.csr_array((probability, classes, first), shape=(len(other), n_classes))
 
+    @by_partition
     def decision_path(self, X):
         """Find the nodes that rows pass.
 

@@ -1,0 +1,385 @@
+"""From Dask's collections to rows that train, on the workers that have them.
+
+One look at each partition checks it, counts, and finds the classes; from then on the partitions
+stay in the cluster's memory, or without a cluster in this process, until the fit ends.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
+
+from sklearn_optland._estimator.training_rows import (
+    FLOATS,
+    always_checked,
+    balanced_weights,
+    check_classes,
+    check_labels,
+    classification_rows,
+    refuse_negative,
+    regression_rows,
+    total_weight,
+)
+from sklearn_optland._rows.cluster import current_place, is_dask
+from sklearn_optland._rows.dask_source import DaskSource, size_of
+
+
+def any_dask(*data):
+    """Whether some of the data are collections of Dask's."""
+    return any(map(is_dask, data))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one look at a partition tells of it; `codes` are those of its own labels."""
+
+    n_rows: int
+    n_columns: int
+    n_outputs: int
+    dtype: np.dtype
+    is_sparse: bool
+    weight: float
+    largest_weight: float
+    labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+
+class Checked:
+    """A partition that has been checked: rows, targets, weights."""
+
+    def __init__(self, number, takes_sparse, is_classification, X, y, w):
+        try:
+            with always_checked():
+                self._check(takes_sparse, is_classification, X, y, w)
+        except ValueError as error:
+            raise ValueError(f"Partition {number}: {error}") from None
+
+    def _check(self, takes_sparse, is_classification, X, y, w):
+        self.is_classification = is_classification
+        self.X = _checked(X, "X", FLOATS, accept_sparse="csr" if takes_sparse else False, order="C")
+        n = self.X.shape[0]
+        if not is_classification:
+            self.y = _checked(y, "y", np.float64, ensure_2d=False)
+        else:
+            self.y = column_or_1d(y)
+            if len(self.y):
+                check_labels(self.y, is_part=True)
+        self.w = np.ones(n)
+        if w is not None:
+            self.w = _checked(w, "sample_weight", np.float64, ensure_2d=False)
+        for name, array in (("y", self.y), ("sample_weight", self.w)):
+            if len(array) != n:
+                raise ValueError(f"{name}: found {len(array)} rows; allowed are {n}, those of X.")
+        least = self.w.min(initial=0.0)
+        if least < 0:
+            raise ValueError(f"sample_weight: found {least:g}; allowed are no negative ones.")
+
+    def summary(self):
+        X, y, w = self.X, self.y, self.w
+        labels = weights = None
+        if self.is_classification:
+            labels, codes = np.unique(y, return_inverse=True)
+            weights = np.bincount(codes, weights=w, minlength=len(labels))
+        return Summary(
+            *X.shape,
+            y.shape[1] if y.ndim == 2 else 1,
+            X.dtype,
+            sparse.issparse(X),
+            float(w.sum()),
+            float(w.max(initial=0.0)),
+            labels,
+            weights,
+        )
+
+
+def _checked(array, name, dtype, **settings):
+    return check_array(array, dtype=dtype, input_name=name, ensure_min_samples=0, **settings)
+
+
+@dataclass(frozen=True)
+class DaskRows:
+    """What is known of validated rows in partitions; of `TrainingRows` what a fit needs of them.
+
+    Parameters
+    ----------
+    X, y, sample_weight
+        As the user gave them.
+    place : Cluster or Here
+    partitions : list
+        Of `Checked`, where they are.
+    summaries : list of Summary
+    per_class : ndarray or float
+        What multiplies the sample weights of each class, or of all rows.
+    classes : ndarray or None
+        Sorted labels; None in a regression.
+    """
+
+    X: object
+    y: object
+    sample_weight: object
+    place: object
+    partitions: list
+    summaries: list
+    per_class: object = 1.0
+    classes: np.ndarray | None = None
+
+    @cached_property
+    def dtype(self):
+        """float32 if all partitions have it, else float64."""
+        return np.result_type(*{summary.dtype for summary in self._with_rows})
+
+    @property
+    def _with_rows(self):
+        return [summary for summary in self.summaries if summary.n_rows]
+
+    @property
+    def n_columns(self):
+        """Of X."""
+        return self._with_rows[0].n_columns
+
+    @property
+    def n_outputs(self):
+        """Targets of a regression."""
+        return self._with_rows[0].n_outputs
+
+    @cached_property
+    def sample_weights_of_classes(self):
+        """Sums of the sample weights."""
+        sums = np.zeros(len(self.classes))
+        for summary in self.summaries:
+            np.add.at(sums, np.searchsorted(self.classes, summary.labels), summary.weights)
+        return sums
+
+    @property
+    def has_weight(self):
+        """Which classes have rows with a weight."""
+        return self.sample_weights_of_classes * self.per_class > 0
+
+    @property
+    def total_weight(self):
+        """Sum of the weights."""
+        if self.classes is None:
+            return self.per_class * self.total_sample_weight
+        return float(np.sum(self.sample_weights_of_classes * self.per_class))
+
+    @property
+    def total_sample_weight(self):
+        """Sum of the weights as the user gave them."""
+        return sum(summary.weight for summary in self.summaries)
+
+    @property
+    def largest_weight(self):
+        """An upper bound on the weights."""
+        return max(summary.largest_weight for summary in self.summaries) * np.max(self.per_class)
+
+    @property
+    def callback_data(self):
+        """What callbacks are told of the data."""
+        metadata = {"sample_weight": self.sample_weight}
+        return {"X": self.X, "y": self.y, "metadata": metadata}
+
+    def source(self, columns, names, **settings):
+        """The rows that have a weight; once, because what was checked is let go of.
+
+        Parameters
+        ----------
+        columns : callable
+            Picklable; takes y, of a classification the numbers of the labels as int32, and the
+            weights, and returns a dict of arrays with an entry for each row.
+        names : sequence of str
+            Of these arrays.
+        **settings
+            Of `ArraySource`.
+
+        Returns
+        -------
+        source : DaskSource
+        """
+        details = self.classes, self.per_class, self.dtype, columns, settings
+        every = [details] * len(self.partitions)
+        partitions = self.place.hold(prepared, self.partitions, every)
+        self.partitions.clear()
+        n_rows, values = np.transpose(self.place.run(size_of, partitions))
+        n_values = values.sum() / max(n_rows.sum(), 1)
+        is_sparse = self._with_rows[0].is_sparse
+        shape = self.n_columns, n_values, is_sparse
+        return DaskSource(self.place, partitions, n_rows.tolist(), *shape, names)
+
+
+def prepared(checked, details):
+    """Rows of a `Partition` from a checked one."""
+    classes, per_class, dtype, columns, settings = details
+    X, y, w = checked.X, checked.y, checked.w
+    if classes is not None:
+        y = np.searchsorted(classes, y).astype(np.int32)
+        per_class = per_class[y]
+    w = w * per_class
+    is_used = w > 0
+    if not is_used.all():
+        X, y, w = X[is_used], y[is_used], w[is_used]
+    return X.astype(dtype, copy=False), columns(y, w), settings
+
+
+def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **settings):
+    """`classification_rows` of data in memory, or the same of collections of Dask.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, **settings
+        As `classification_rows` takes them.
+    in_memory : dict, default=None
+        Settings of `classification_rows` alone.
+
+    Returns
+    -------
+    rows : TrainingRows or DaskRows
+    """
+    if any_dask(X, y, sample_weight):
+        return _classification_partitions(estimator, X, y, sample_weight, **settings)
+    return classification_rows(estimator, X, y, sample_weight, **settings, **(in_memory or {}))
+
+
+def regression_rows_of(
+    estimator, X, y, sample_weight, *, accept_sparse=False, multi_output=False, **in_memory
+):
+    """`regression_rows` of data in memory, or the same of collections of Dask."""
+    if not any_dask(X, y, sample_weight):
+        settings = {"accept_sparse": accept_sparse, "multi_output": multi_output, **in_memory}
+        return regression_rows(estimator, X, y, sample_weight, **settings)
+    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
+    if rows.n_outputs > 1 and not multi_output:
+        raise ValueError(f"y: found {rows.n_outputs} columns; allowed is one.")
+    total_weight(np.array([summary.weight for summary in rows.summaries]))
+    return rows
+
+
+def refuse_partitions(rows, found):
+    """An error for what needs all rows in this process."""
+    if isinstance(rows, DaskRows):
+        raise ValueError(f"{found} was given with collections of Dask; it takes data in memory.")
+
+
+def _classification_partitions(estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0):
+    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=True)
+    labels = [summary.labels for summary in rows.summaries if summary.n_rows]
+    _check_kinds(rows.summaries)
+    classes = np.unique(np.concatenate(labels))
+    check_classes(classes)
+    rows = replace(rows, per_class=np.ones(len(classes)), classes=classes)
+    total_weight(rows.sample_weights_of_classes)
+    class_weight = estimator.class_weight
+    if class_weight is None and factor == 1.0:
+        return rows
+    per_class = np.ones(len(classes))
+    if class_weight == "balanced":
+        per_class = balanced_weights(rows.sample_weights_of_classes, np.arange(len(classes)))
+    elif class_weight is not None:
+        per_class = compute_class_weight(class_weight, classes=classes, y=classes)
+        refuse_negative(per_class)
+    rows = replace(rows, per_class=per_class * factor)
+    total_weight(
+        rows.sample_weights_of_classes * rows.per_class,
+        "sample_weight, times class_weight and C",
+    )
+    return rows
+
+
+def _check_kinds(summaries):
+    """An error for labels that are numbers in one partition and none in another."""
+    kinds = {
+        "numbers" if summary.labels.dtype.kind in "biuf" else "no numbers": number
+        for number, summary in enumerate(summaries)
+        if summary.n_rows
+    }
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y: found labels that are numbers in partition {kinds['numbers']} and others in "
+            f"partition {kinds['no numbers']}; allowed is one type."
+        )
+
+
+def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
+    """Check the partitions, and say what is in them."""
+    blocks = _aligned_blocks(X, y, sample_weight)
+    meta = X._meta
+    _check_feature_names(estimator, meta, reset=True)
+    _check_n_features(estimator, np.empty((1, X.shape[1])), reset=True)
+    place = current_place()
+    calls = [
+        (number, accept_sparse, is_classification, *parts)
+        for number, parts in enumerate(zip(*blocks, strict=True))
+    ]
+    partitions = place.load(Checked, calls)
+    summaries = place.run(Checked.summary, partitions)
+    with_rows = [(i, summary) for i, summary in enumerate(summaries) if summary.n_rows]
+    if not with_rows:
+        raise ValueError("X: found no rows; allowed is at least one.")
+    for name in ("n_columns", "n_outputs", "is_sparse"):
+        first, values = with_rows[0], [getattr(summary, name) for _, summary in with_rows]
+        for i, summary in with_rows:
+            found, expected = getattr(summary, name), values[0]
+            if found != expected:
+                raise ValueError(
+                    f"Partition {i}: found {name} {found}; allowed is {expected}, as in partition "
+                    f"{first[0]}."
+                )
+    y = y if is_dask(y) else np.asarray(y)
+    return DaskRows(X, y, sample_weight, place, partitions, summaries)
+
+
+def _aligned_blocks(X, y, sample_weight):
+    """Lists of the partitions of X, y and sample weights, Dask's delayed; Nones for no weights."""
+    if not is_dask(X):
+        raise ValueError(
+            f"X: found {type(X).__name__}; with y or sample_weight of Dask, allowed is a dask "
+            "array or dataframe."
+        )
+    X_blocks = _row_blocks(X, "X")
+    blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
+    if sample_weight is None:
+        return [*blocks, [None] * len(X_blocks)]
+    return [*blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
+
+
+def _row_blocks(X, name):
+    """Delayed parts with all columns."""
+    if not hasattr(X, "to_delayed") or not hasattr(X, "ndim"):
+        raise ValueError(
+            f"{name}: found {type(X).__name__}; allowed are a dask array and a dask dataframe."
+        )
+    if hasattr(X, "chunks") and X.ndim == 2 and len(X.chunks[1]) > 1:
+        X = X.rechunk({1: -1})
+    return np.ravel(np.asarray(X.to_delayed(), dtype=object)).tolist()
+
+
+def _blocks_like(X, X_blocks, y, name):
+    """Parts of y for those of X."""
+    lengths = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
+    is_known = not np.isnan(lengths).any()
+    if not is_dask(y):
+        y = np.asarray(y)
+        if not is_known or len(y) != sum(lengths):
+            n = sum(lengths) if is_known else "an unknown number of"
+            raise ValueError(
+                f"{name}: found an array of {len(y)} rows, and X has {n}; allowed is a collection "
+                "of Dask with the partitions of X, or if X is a dask array whose chunk sizes are "
+                "known (X.compute_chunk_sizes()), an array of as many rows."
+            )
+        return np.split(y, np.cumsum(lengths)[:-1])
+    if is_known and hasattr(y, "chunks") and y.chunks[0] != lengths:
+        if np.isnan(y.chunks[0]).any() or sum(y.chunks[0]) == sum(lengths):
+            y = y if np.isnan(y.chunks[0]).any() else y.rechunk({0: lengths})
+        else:
+            raise ValueError(
+                f"{name}: found {sum(y.chunks[0])} rows; allowed are {sum(lengths)}, those of X."
+            )
+    blocks = _row_blocks(y, name)
+    if len(blocks) != len(X_blocks):
+        raise ValueError(
+            f"{name}: found {len(blocks)} partitions; allowed are {len(X_blocks)}, those of X."
+        )
+    return blocks

@@ -1,0 +1,83 @@
+"""Dask's collections at the door: methods that work on them by partition, and those that do not."""
+
+import copy
+from functools import partial, wraps
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_optland._rows.cluster import is_dask
+
+# What a refusal says is there.
+SCALES_OUT = (
+    "BoundMajorizationLogisticRegression, ADMMNetClassifier, ADMMNetRegressor, "
+    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
+)
+
+
+def by_partition(method):
+    """Decorate a method that takes X: with a collection of Dask's it returns a lazy dask array."""
+
+    @wraps(method)
+    def call(estimator, X, *args, **kwargs):
+        if not is_dask(X):
+            return method(estimator, X, *args, **kwargs)
+        check_is_fitted(estimator)
+        return _lazy(estimator, X, partial(_of_rows, method.__name__, args, kwargs))
+
+    return call
+
+
+def _lazy(estimator, X, function):
+    """Apply function(rows, estimator, like) to the partitions of X; `like` has no rows."""
+    import dask
+
+    if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
+        raise ValueError(
+            f"X: found a dask {type(X).__name__}; allowed are arrays of two dimensions and "
+            "dataframes."
+        )
+    estimator = copy.copy(estimator)  # as it is now
+    like = function(_sample(X), estimator, None)[:0]
+    # The one task that has the model.
+    arguments = {"estimator": dask.delayed(estimator, pure=False), "like": like}
+    if not hasattr(X, "chunks"):
+        return X.map_partitions(function, meta=like, **arguments)
+    if len(X.chunks[1]) > 1:
+        X = X.rechunk({1: -1})
+    shape = {"drop_axis": 1} if like.ndim == 1 else {"chunks": (X.chunks[0], *_chunks(like))}
+    if like.ndim > 2:
+        shape["new_axis"] = list(range(2, like.ndim))
+    return X.map_blocks(function, dtype=like.dtype, meta=like, **shape, **arguments)
+
+
+def _chunks(like):
+    return [(n,) for n in like.shape[1:]]
+
+
+def _sample(X):
+    """A row or two with the columns and types of X."""
+    if hasattr(X, "_meta_nonempty"):
+        return X._meta_nonempty
+    sample = np.zeros((1, X.shape[1]), dtype=X.dtype)
+    return sparse.csr_array(sample) if sparse.issparse(X._meta) else sample
+
+
+def _of_rows(name, args, kwargs, X, estimator, like):
+    if X.shape[0] == 0 and like is not None:
+        return like
+    return getattr(estimator, name)(X, *args, **kwargs)
+
+
+def refuse_dask(estimator, method, data):
+    """An error for collections of Dask where a method takes none, instead of computing them."""
+    if method in getattr(estimator, "_takes_dask", ()):
+        return
+    for X in data:
+        if is_dask(X):
+            raise ValueError(
+                f"{type(estimator).__name__}.{method}: found a dask {type(X).__name__}; allowed "
+                f"are data in memory, X.compute(). Collections of Dask are taken by fit of "
+                f"{SCALES_OUT}."
+            )

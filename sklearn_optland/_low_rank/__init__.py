@@ -1,0 +1,1 @@
+"""Low-rank models of partly observed matrices, for the imputer and the factorization."""

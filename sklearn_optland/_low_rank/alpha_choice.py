@@ -1,0 +1,116 @@
+"""The strength of the penalty, by entries that are held out.
+
+Which entries these are depends on the values of their row alone, not on where it stands: a row
+that comes twice counts like one of weight two, and the order of the rows does not matter.
+"""
+
+from itertools import islice
+
+import numpy as np
+from scipy import linalg
+
+from sklearn_optland._low_rank.completion import Model, SecondMoment, completion_steps
+from sklearn_optland._rows.reduce import reduce
+from sklearn_optland._rows.source import ArraySource
+
+# Of the observed entries that are held out, and the fewest of them that may decide.
+HELD_OUT = 0.1
+FEWEST = 10
+# Strengths fall by this factor from the largest one that matters, so many times at most, and no
+# more of them are tried once the error has not improved for a number of them.
+FACTOR = 0.6
+MOST = 18
+PATIENCE = 2
+# Of several strengths whose errors differ by no more than this share, the largest is taken: it
+# needs the fewest components.
+NEAR = 2e-3
+# Rows that take part, as many as this work allows, but not fewer than these: the strength is in
+# units of a row's standard deviation, and hardly depends on their number once that exceeds the
+# columns'.
+WORK = 1e8
+FEWEST_ROWS = 1000
+ROWS_PER_COLUMN = 2
+# Of the gap, relative to the objective: errors change by less than the strengths' spacing makes.
+TOL = 1e-2
+MAX_STEPS = 30
+
+
+def alpha_max(source):
+    """The least strength at which the model is of rank 0: the largest singular value, NaN as 0."""
+    model = Model.empty(source.n_columns, 1.0)
+    C = reduce(SecondMoment(source.n_columns), source, (model,))[1]
+    side = len(C) - 1
+    return float(np.sqrt(max(linalg.eigvalsh(C, subset_by_index=(side, side))[0], 0.0)))
+
+
+def choose_alpha(Z, c, keys, max_rank):
+    """The largest strength with nearly the least squared error on entries that are held out.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_rows, n_columns)
+        Standardised, NaN where nothing is observed.
+    c : ndarray of shape (n_rows,)
+        Weights that sum to 1.
+    keys : ndarray of uint64 of shape (n_rows,)
+        Random numbers of the rows, as `row_keys` makes them.
+    max_rank : int
+
+    Returns
+    -------
+    model : Model
+        Of that strength, as fitted to what was not held out.
+    alphas, errors : ndarray
+        What was tried, and the weighted mean squared errors.
+    """
+    d = Z.shape[1]
+    n_rows = max(FEWEST_ROWS, ROWS_PER_COLUMN * d, int(WORK / d**2))
+    if len(Z) > n_rows:
+        some = keys <= np.partition(keys, n_rows)[n_rows]
+        Z, c, keys = Z[some], c[some] / c[some].sum(), keys[some]
+    held_out = entry_numbers(keys, d) < HELD_OUT
+    held_out &= ~np.isnan(Z)
+    shown = Z.copy()
+    shown[held_out] = np.nan
+    source = ArraySource(shown, c=c)
+    largest = alpha_max(source)
+    if largest == 0 or held_out.sum() < FEWEST:
+        alpha = 0.1 * largest or 1.0
+        return Model.empty(d, alpha), np.array([alpha]), np.array([np.nan])
+    truth, weights = Z[held_out], np.repeat(c, held_out.sum(axis=1))
+    alphas, errors, models = [], [], [Model.empty(d, largest)]
+    for power in range(1, MOST + 1):
+        alphas.append(largest * FACTOR**power)
+        start = Model(models[-1].Q, models[-1].w, alphas[-1])
+        steps = islice(completion_steps(source, start, max_rank, TOL), MAX_STEPS)
+        for step in steps:
+            if step.done:
+                break
+        models.append(step.parameters.model)
+        found = models[-1].complete(shown)[held_out]
+        errors.append(float(np.average((found - truth) ** 2, weights=weights)))
+        if len(errors) - 1 - np.argmin(errors) >= PATIENCE:
+            break
+    errors = np.array(errors)
+    best = int(np.argmax(errors <= (1 + NEAR) * errors.min()))
+    return models[best + 1], np.array(alphas), errors
+
+
+def row_keys(X, seed):
+    """A random number of each row, the same for equal rows."""
+    bits = np.where(np.isnan(X), 0.0, X + 0.0).astype(np.float64).view(np.uint64)
+    columns = _mixed(np.arange(1, X.shape[1] + 1, dtype=np.uint64) + np.uint64(seed << 32))
+    return _mixed(np.bitwise_xor.reduce(_mixed(bits + columns), axis=1))
+
+
+def entry_numbers(keys, n_columns):
+    """A number in [0, 1) for each entry of rows with these keys."""
+    columns = _mixed(np.arange(1, n_columns + 1, dtype=np.uint64))
+    return (_mixed(keys[:, None] + columns) >> np.uint64(11)) * 2.0**-53
+
+
+def _mixed(x):
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

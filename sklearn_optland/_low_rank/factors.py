@@ -1,0 +1,235 @@
+r"""Factors of observed entries with a nuclear norm, and the proof that they are the best.
+
+    minimise over U, V   sum_k l_k(u_i'v_j) + strength/2 (||U||^2 + ||V||^2)
+
+is not convex, but its minimum over all ranks is that of sum_k l_k + strength ||U V'||_*. With
+Theta the pulls at the observed entries, a stationary point is the optimum if the largest singular
+value of Theta is at most the strength (Haeffele and Vidal 2015). The meta-algorithm: L-BFGS on the
+factors; singular vectors of Theta beyond the strength become new columns, with a line search along
+them; columns that vanish are dropped.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+from operator import lt
+
+import numpy as np
+from scipy.sparse import linalg
+
+from sklearn_optland._loss.gauge_dual import dual_scale
+from sklearn_optland._loss.scalar_losses_fast import curvatures
+from sklearn_optland._optim.lbfgs import Memory, minimize
+from sklearn_optland._optim.line_search import backtrack
+from sklearn_optland._optim.step import Step
+
+EPS = np.finfo(float).eps
+# Columns that are added at once, at most.
+NEW_COLUMNS = 8
+# Steps between two looks at the polar, and what the last of them must have brought to go on,
+# relative to the gap: as long as they bring much, the gap is that of the factors.
+MOST_STEPS = 40
+WINDOW = 5
+SHARE = 0.05
+MEMORY = 10
+# Looks that neither lower the objective beyond its rounding nor the gap, after which a fit ends.
+PATIENCE = 5
+ROUNDING = 1e-14
+# Below this side singular values come from a dense Gram matrix.
+DENSE_SIDE = 400
+# A column whose singular value is this share of the largest is dropped.
+VANISHED = 1e-7
+
+
+@dataclass
+class Point:
+    """Factors with their objective, gap and polar.
+
+    Parameters
+    ----------
+    U, V : ndarray of shape (n_rows, rank) and (n_columns, rank)
+        Balanced: both have orthogonal columns, of equal norms.
+    objective : float
+    gap : float
+        Infinite before there is one.
+    polar : float
+        The largest singular value of the pulls, divided by the strength.
+    """
+
+    U: np.ndarray
+    V: np.ndarray
+    objective: float
+    gap: float = np.inf
+    polar: float = np.nan
+
+
+class Factorization:
+    """The objective, and what certifies it.
+
+    Parameters
+    ----------
+    observed : Observed
+    strength : float
+        Of the nuclear norm; the losses are summed.
+    max_rank : int
+    rng : RandomState
+        Starts Lanczos' method.
+    """
+
+    def __init__(self, observed, strength, max_rank, rng):
+        self.observed, self.strength, self.max_rank = observed, strength, max_rank
+        self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
+        self.ones = observed.matrix(observed.ones)
+
+    def evaluate(self, U, V):
+        """Objective, scores and pulls."""
+        f = self.observed.scores(U, V)
+        loss, theta = self.observed.pulls(f)
+        return loss + 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V)), f, theta
+
+    def function(self, rank):
+        """Objective and gradient of flat factors."""
+        n, d = self.observed.shape
+
+        def value(flat):
+            U, V = flat[: n * rank].reshape(n, rank), flat[n * rank :].reshape(d, rank)
+            objective, _, theta = self.evaluate(U, V)
+            R = self.observed.matrix(theta)
+            gradient = self.strength * flat
+            gradient[: n * rank] -= (R @ V).ravel()
+            gradient[n * rank :] -= (R.T @ U).ravel()
+            return objective, gradient
+
+        return value
+
+    def metric(self, U, V, theta):
+        """The diagonal of the Hessian of each factor, for the other one as it is."""
+        loss = self.observed.loss
+        if loss.is_bounded:
+            H = self.ones * loss.curvature
+        else:
+            H = self.observed.matrix(curvatures(loss, self.observed.y, theta))
+        rows, columns = H @ V**2 + self.strength, H.T @ U**2 + self.strength
+        return np.r_[rows.ravel(), columns.ravel()]
+
+    def certify(self, U, V):
+        """The point with its gap; singular vectors of the pulls beyond the strength."""
+        objective, f, theta = self.evaluate(U, V)
+        left, values, right = self.top(theta)
+        polar = float(values[0]) / self.strength if len(values) else 0.0
+        scaled = dual_scale(polar, 1.0) * theta
+        penalty = 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V))
+        gap = self.observed.fenchel_gap(f, scaled) + penalty - scaled @ f
+        gap = max(gap, 0.0) + 8 * EPS * abs(objective)
+        new = values > self.strength
+        room = max(self.max_rank - U.shape[1], 0)
+        new[room:] = False
+        columns = left[:, new], values[new] - self.strength, right[:, new]
+        return Point(U, V, objective, float(gap), polar), columns
+
+    def top(self, theta):
+        """The largest singular values of the pulls, in falling order, with their vectors."""
+        R = self.observed.matrix(theta)
+        if not theta.any():
+            return np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
+        if min(R.shape) <= DENSE_SIDE:
+            is_wide = R.shape[0] < R.shape[1]
+            A = R.T if is_wide else R
+            right = np.linalg.eigh((A.T @ A).toarray())[1]
+            right = right[:, ::-1][:, :NEW_COLUMNS]
+            left = A @ right
+            values = np.sqrt((left**2).sum(axis=0))
+            left = left / np.maximum(values, 1e-300)
+            return (right, values, left) if is_wide else (left, values, right)
+        left, values, right = linalg.svds(R, k=NEW_COLUMNS, v0=self.start)
+        side = right[-1] if R.shape[1] <= R.shape[0] else left[:, -1]
+        self.start = side.copy()
+        return left[:, ::-1], values[::-1], right[::-1].T
+
+    def grow(self, point, columns):
+        """Factors with new columns, of sizes that lower the objective."""
+        left, sizes, right = columns
+        root = np.sqrt(sizes)
+
+        def trial(size):
+            scale = np.sqrt(size) * root
+            U, V = np.hstack([point.U, left * scale]), np.hstack([point.V, right * scale])
+            factors = np.ascontiguousarray(U), np.ascontiguousarray(V)
+            return self.evaluate(*factors)[0], factors
+
+        curvature = self.observed.loss.curvature
+        size = 1.0 / curvature if np.isfinite(curvature) else 1.0
+        # entries are few: a step that fits them fits them too little elsewhere
+        size *= np.prod(self.observed.shape) / max(len(self.observed.y), 1)
+        slope = -float(sizes @ sizes)
+        _, factors, _ = backtrack(trial, point.objective, slope, size=size, max_trials=60)
+        return factors
+
+
+def balanced(U, V):
+    """The same product, with orthogonal columns of equal norms in falling order; vanished ones go.
+
+    The sign of a column is that of its largest entry in V.
+    """
+    Q, R = np.linalg.qr(U)
+    P, T = np.linalg.qr(V)
+    A, s, Bt = np.linalg.svd(R @ T.T)
+    kept = s > VANISHED * s.max(initial=0.0)
+    V = P @ Bt[kept].T
+    signs = np.sign(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])]) if V.size else np.ones(0)
+    root = signs * np.sqrt(s[kept])
+    return np.ascontiguousarray(Q @ A[:, kept] * root), np.ascontiguousarray(V * root)
+
+
+def factor_steps(problem, U, V, tol):
+    """Steps of L-BFGS, with looks at the polar in between.
+
+    Parameters
+    ----------
+    problem : Factorization
+    U, V : ndarray
+        Where to start; of rank 0 perhaps.
+    tol : float
+        Of the gap, relative to the objective.
+
+    Yields
+    ------
+    step : Step
+        Its parameters are a Point; where the gap was not computed, the curve "certificate" is NaN.
+    """
+    passes, (n, _), age = 0, problem.observed.shape, 0
+    least = np.inf, np.inf
+    while True:
+        U, V = balanced(U, V)
+        point, columns = problem.certify(U, V)
+        passes += 2
+        now = point.objective * (1 + ROUNDING), point.gap
+        age = 0 if any(map(lt, now, least)) else age + 1
+        least = min(point.objective, least[0]), min(point.gap, least[1])
+        reached = point.gap <= tol * point.objective
+        factors = None
+        if len(columns[1]) and not reached:
+            factors = problem.grow(point, columns)
+        start = (U, V) if factors is None else factors
+        rank = start[0].shape[1]
+        yield _step(point, passes, reached, reached or rank == 0 or age > PATIENCE)
+        flat = np.concatenate([part.ravel() for part in start])
+        diagonal = problem.metric(*start, problem.evaluate(*start)[2])
+        steps = minimize(
+            problem.function(rank), flat, Memory(MEMORY), lambda g, by=diagonal: g / by
+        )
+        values, before = [], passes
+        for step in islice(steps, MOST_STEPS):
+            flat, passes = step.parameters, before + step.curves["passes"]
+            values.append(step.loss)
+            U, V = flat[: n * rank].reshape(n, rank), flat[n * rank :].reshape(-1, rank)
+            fall = values[-WINDOW - 1] - values[-1] if len(values) > WINDOW else np.inf
+            if step.done or fall <= SHARE * max(point.gap, tol * step.loss) * 0.5:
+                break
+            yield _step(Point(U, V, step.loss), passes, False, False)
+
+
+def _step(point, passes, reached, done):
+    gap = point.gap if np.isfinite(point.gap) else np.nan
+    curves = {"objective": point.objective, "certificate": gap, "passes": passes}
+    curves["rank"] = point.U.shape[1]
+    return Step(point, curves, point.objective, reached, done)

@@ -1,0 +1,210 @@
+"""Rows in partitions that other processes have: Dask's workers, or without a cluster this process.
+
+The partitions are futures of rows, which stay where they are. Operations travel there together with
+parameters, one message a pass; what has an entry for each row stays there; totals come back and are
+summed in the order of the partitions, so that a result has the same bits for any number of workers.
+
+A worker may be lost in the middle. Its rows are Dask's: the scheduler computes them anew. Arrays
+with an entry for each row are made anew by their operations, which the source has in a log: it
+holds those only that arrays in use depend on.
+"""
+
+import uuid
+import weakref
+from copy import deepcopy
+from itertools import count
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._rows.partition import (
+    Behind,
+    Draw,
+    Gather,
+    Lend,
+    Map,
+    RowArray,
+    Sum,
+    Take,
+    derive,
+    serve,
+)
+from sklearn_optland._rows.source import ArraySource
+
+# Operations that the log may have gathered before those that nothing depends on are left out.
+LOG = 64
+# Times that partitions may lose their state in one pass.
+MAX_LOSSES = 10
+
+
+class DaskSource:
+    """Rows in partitions.
+
+    Parameters
+    ----------
+    place : Cluster or Here
+        Where tasks run.
+    partitions : list
+        Of the place; tuples of `Partition`.
+    n_rows : list of int
+        Of each partition.
+    n_columns : int
+    n_values : float
+        Stored values of a row, on average.
+    is_sparse : bool
+    names : sequence of str
+        Of the partitions' columns, in their order. They are attributes, handles.
+    """
+
+    # The rows stay where they are.
+    may_be_copied = False
+
+    def __init__(self, place, partitions, n_rows, n_columns, n_values, is_sparse, names):
+        self.place, self.n_columns, self.names = place, n_columns, tuple(names)
+        self.n_values, self.is_sparse = n_values, is_sparse
+        has_rows = [n > 0 for n in n_rows]
+        self.partitions = [part for part, has in zip(partitions, has_rows, strict=True) if has]
+        self.bounds = np.cumsum([0, *(n for n in n_rows if n)])
+        self.n_rows = int(self.bounds[-1])
+        for number, name in enumerate(names):
+            setattr(self, name, RowArray(number))
+        self.name, self.numbers = uuid.uuid4().hex, count(1)
+        # The log, its length when it was last shortened, and what is not sent yet.
+        self.log, self.shortest, self.pending, self.sent = [], 0, [], 0
+        self.arrays, self.living, self.freed = count(len(self.names)), set(), []
+        self._finalizer = weakref.finalize(self, place.forget, self.name)
+
+    def close(self):
+        """Let go of the partitions and of all that belongs to their rows."""
+        self._finalizer()
+        self.partitions = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # The protocol of `ArraySource`
+
+    def parts(self, statistic, parameters):
+        """Sums of a statistic over the partitions, in their order."""
+        return self._ask(Sum(statistic, parameters))
+
+    def local(self, array):
+        """What is no handle, as it is."""
+        if isinstance(array, RowArray):
+            raise TypeError("an array with an entry for each row is not in this process")
+        return array
+
+    def gather(self, array):
+        """An array of the source with all its rows, in this process: for few numbers a row."""
+        return np.concatenate(self._ask(Gather(array)))
+
+    def empty(self, *shape, dtype=np.float64):
+        """Lend an array with an entry of this shape for each row, unset."""
+        return self._make(Lend, "empty", shape, dtype)
+
+    def zeros(self, *shape, dtype=np.float64):
+        """Lend an array with an entry of this shape for each row, zero."""
+        return self._make(Lend, "zeros", shape, dtype)
+
+    def map(self, function, *arrays):
+        """Apply a function that works row by row; the result stays with the rows."""
+        return self._make(Map, function, arrays)
+
+    def take(self, index, **replaced):
+        """Some rows, a slice or an ascending index array, in this process; with other columns."""
+        index = np.arange(self.n_rows)[index]
+        cuts = np.searchsorted(index, self.bounds)
+        takes = [
+            Take(index[first:last] - start)
+            for first, last, start in zip(cuts[:-1], cuts[1:], self.bounds[:-1], strict=True)
+        ]
+        Xs, columns = zip(*self._ask(*takes), strict=True)
+        X = sparse.vstack(Xs, format="csr") if self.is_sparse else np.concatenate(Xs)
+        joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
+        return ArraySource(X, **(joined | replaced))
+
+    def draw(self, squares, even, by_squares, seed):
+        """A sample of the rows, which stays with them: see `ArraySource.draw`."""
+        draws = [
+            [*self._lineage({squares.number}), (0, Draw(squares, even, by_squares, seed, first))]
+            for first in self.bounds[:-1].tolist()
+        ]
+        parts = self.place.hold(derive, self.partitions, draws)
+        n_rows, values = np.transpose(self.place.run(size_of, parts))
+        n_values = values.sum() / max(n_rows.sum(), 1)
+        shape = self.n_columns, n_values, self.is_sparse
+        return DaskSource(self.place, parts, n_rows.tolist(), *shape, self.names)
+
+    # Operations
+
+    def _make(self, kind, *arguments):
+        """Have an array made in the next message; its handle."""
+        number = next(self.arrays)
+        # Copies: the caller may change arrays before the message is sent, and handles in the log
+        # would be in use for ever.
+        self.pending.append((next(self.numbers), kind(number, *deepcopy(arguments))))
+        handle = RowArray(number)
+        self.living.add(number)
+        weakref.finalize(handle, self.freed.append, number)
+        return handle
+
+    def _ask(self, *operations):
+        """What the partitions answer to an operation, the same for all or one for each."""
+        freed, self.freed[:] = tuple(self.freed), ()
+        self.living.difference_update(freed)
+        n = len(self.partitions)
+        number, needed = next(self.numbers), self.living | operations[0].reads
+        news = _leading_to(self.pending, needed)
+        messages = [(self.sent, [*news, (number, one)], freed) for one in operations]
+        messages = messages * n if len(messages) == 1 else messages
+        answers = self._answers(range(n), messages)
+        for _ in range(MAX_LOSSES):
+            behind = [i for i, answer in enumerate(answers) if isinstance(answer, Behind)]
+            if not behind:
+                break
+            again = _leading_to([*self.log, *news], needed)
+            dead = tuple(set().union(*(op.writes for _, op in again)) - self.living)
+            messages = [(0, [*again, *messages[i][1][-1:]], dead) for i in behind]
+            self.place.find(self.partitions)
+            for i, answer in zip(behind, self._answers(behind, messages), strict=True):
+                answers[i] = answer
+        else:
+            raise RuntimeError(
+                f"The Dask cluster has lost partition {behind[0]} {MAX_LOSSES} times in one pass."
+            )
+        self.sent, self.pending = number, []
+        self.log += news
+        if operations[0].writes:
+            self.log.append((number, deepcopy(operations[0])))
+        if len(self.log) > 2 * self.shortest + LOG:
+            self.log = _leading_to(self.log, self.living)
+            self.shortest = len(self.log)
+        return answers
+
+    def _answers(self, which, messages):
+        keys = [(self.name, i) for i in which]
+        return self.place.run(serve, [self.partitions[i] for i in which], keys, messages)
+
+    def _lineage(self, needed):
+        """The operations that make arrays from the rows."""
+        return _leading_to([*self.log, *self.pending], needed)
+
+
+def _leading_to(log, needed):
+    """The operations of a log that arrays depend on, in their order."""
+    kept, needed = [], set(needed)
+    for number, operation in reversed(log):
+        if not needed.isdisjoint(operation.writes):
+            kept.append((number, operation))
+            needed.discard(operation.makes)
+            needed |= operation.reads
+    return kept[::-1]
+
+
+def size_of(rows):
+    """Rows and stored values of a partition."""
+    X = rows[0]
+    return X.shape[0], X.nnz if sparse.issparse(X) else X.size

@@ -1,0 +1,342 @@
+"""Imputation by a low-rank model."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.impute import MissingIndicator
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+
+from sklearn_optland._estimator.advice import advise
+from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.training_rows import (
+    FLOATS,
+    TrainingRows,
+    always_checked,
+    row_weights,
+)
+from sklearn_optland._low_rank.alpha_choice import choose_alpha, row_keys
+from sklearn_optland._low_rank.completion import Model, completion_steps
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland._rows.threads import one_blas_thread
+
+# Beyond it squares of values overflow.
+LARGEST_VALUE = 1e150
+# A column whose standard deviation is below this share of its largest value is constant.
+CONSTANT = 1e-12
+
+
+class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    r"""Imputation by a low-rank model with a certificate of global optimality.
+
+    Columns are standardised by their observed entries. With rows i of weights s that sum to 1, the
+    fit minimises over matrices Z
+
+    .. math:: \sum_i s_i \sum_{j \text{ observed}} \tfrac12 (x_{ij} - z_{ij})^2
+              + \alpha \, \bigl\| S^{1/2} Z \bigr\|_*
+
+    with the nuclear norm, the sum of singular values, and stops when a duality gap proves that it
+    is within `tol` of the optimum. A row is filled by what its observed entries say:
+    :math:`z = V u` for :math:`u = (V_o^T V_o + \alpha I)^{-1} V_o^T x_o`, new rows like those of
+    the fit.
+
+    Parameters
+    ----------
+    alpha : float or "cv", default="cv"
+        Strength of the penalty, positive: it is what singular values of the standardised table,
+        which are standard deviations of principal components, lose. "cv" holds out a tenth of the
+        observed entries of some rows, and takes the strength with the least squared error there.
+    max_rank : int, default=None
+        The most components. None: as many as the optimum has. If the optimum has more, the problem
+        is not convex, and the certificate says how far from the unrestricted optimum the fit is.
+    tol : float, default=1e-4
+        The fit stops when the duality gap is at most `tol` times the objective. 0 goes on until
+        float64 ends it.
+    max_iter : int, default=200
+        The most passes over the rows.
+    scale : bool, default=True
+        Whether columns are divided by their standard deviations.
+    missing_values : int, float or np.nan, default=np.nan
+        What stands for a missing value.
+    add_indicator : bool, default=False
+        Whether columns of a :class:`~sklearn.impute.MissingIndicator` are appended.
+    keep_empty_features : bool, default=False
+        Whether columns without any observed value in `fit` are kept, filled with 0.
+    random_state : int, RandomState instance or None, default=None
+        Chooses the entries that are held out. None stands for 0.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (rank_, n_used_features)
+        V', in the space of standardised columns.
+    mean_, scale_ : ndarray of shape (n_used_features,)
+        What columns are standardised with; weighted, over observed entries.
+    alpha_ : float
+        The strength.
+    alphas_, errors_ : ndarray of shape (n_alphas,)
+        The strengths that ``alpha="cv"`` has tried, and the mean squared errors of standardised
+        entries that were held out. Not there with a number.
+    rank_ : int
+        Number of components.
+    singular_values_ : ndarray of shape (rank_,)
+        Of the fitted table, rows weighted by the roots of s.
+    polar_ : float
+        The largest singular value of the residuals' table, divided by alpha. At most 1 at the
+        optimum; above, another component would lower the objective.
+    certificate_ : Certificate
+        How far the fit can be from the optimum, in units of the objective.
+    history_ : dict of ndarray of shape (n_iter_,)
+        "objective", "certificate", "passes", "rank" and "seconds" after each pass.
+    n_iter_ : int
+        Number of passes.
+    indicator_ : MissingIndicator or None
+        What `add_indicator` appends.
+    n_features_in_ : int
+        Number of columns seen during `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of columns seen during `fit`, if X has string names.
+
+    See Also
+    --------
+    sklearn.impute.KNNImputer : Means of the nearest rows.
+    sklearn.impute.IterativeImputer : A regression for each column on all others.
+
+    Notes
+    -----
+    In :math:`W = V V^T` the problem is convex, and needs of the rows only the second moment of
+    the rows as W completes them: soft-impute [1]_ with rows that are solved exactly, accelerated
+    by Anderson mixing. Stationary points in V that no singular vector of the residuals improves
+    are global optima [2]_. A pass costs n_rows * n_features**2 multiply-adds and a Cholesky
+    factorisation for each row, of the number of its missing or of its observed entries, whichever
+    is smaller. Memory: a standardised copy of X, and some 25 matrices of n_features**2.
+
+    References
+    ----------
+    .. [1] Mazumder, R., Hastie, T. and Tibshirani, R. "Spectral regularization algorithms for
+       learning large incomplete matrices". Journal of Machine Learning Research 11 (2010).
+    .. [2] Haeffele, B. D. and Vidal, R. "Global optimality in tensor factorization, deep
+       learning, and beyond". arXiv:1506.07540 (2015).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_optland.impute import LowRankImputer
+    >>> X = np.outer([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, -1.0])
+    >>> X[1, 2] = np.nan
+    >>> imputer = LowRankImputer(alpha=0.1).fit(X)
+    >>> imputer.rank_
+    1
+    >>> imputer.transform([[2.5, np.nan, np.nan]]).round(1)
+    array([[ 2.5,  5. , -2.7]])
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
+        "max_rank": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "scale": ["boolean"],
+        "missing_values": [Real],
+        "add_indicator": ["boolean"],
+        "keep_empty_features": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        alpha="cv",
+        *,
+        max_rank=None,
+        tol=1e-4,
+        max_iter=200,
+        scale=True,
+        missing_values=np.nan,
+        add_indicator=False,
+        keep_empty_features=False,
+        random_state=None,
+    ):
+        self.alpha = alpha
+        self.max_rank = max_rank
+        self.tol = tol
+        self.max_iter = max_iter
+        self.scale = scale
+        self.missing_values = missing_values
+        self.add_indicator = add_indicator
+        self.keep_empty_features = keep_empty_features
+        self.random_state = random_state
+
+    @fit_context
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with missing values.
+        y : None
+            Not used.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of rows. None: all are equal.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If nothing is observed, for infinite values, or weights without a positive sum.
+        """
+        with always_checked():
+            X = self._read(X, reset=True)
+        c = row_weights(X, sample_weight)
+        rows = TrainingRows(X, y, sample_weight, c)
+        if not (c > 0).all():
+            X, c = X[c > 0], c[c > 0]
+        missing = np.isnan(X)
+        self._is_used = ~missing.all(axis=0)
+        if not self._is_used.any():
+            raise ValueError("X: found missing values only; allowed are rows with observed ones.")
+        self.indicator_ = None
+        if self.add_indicator:
+            self.indicator_ = MissingIndicator(error_on_new=False).fit(X)
+        X = X[:, self._is_used]
+        self.mean_, self.scale_ = _moments(X, c, self.scale)
+        Z, d = self._standardised(X), X.shape[1]
+        max_rank = d if self.max_rank is None else self.max_rank
+        with one_blas_thread():
+            if self.alpha == "cv":
+                seed = private_random_state(self.random_state, 0).randint(2**31)
+                start, self.alphas_, self.errors_ = choose_alpha(Z, c, row_keys(X, seed), max_rank)
+            else:
+                vars(self).pop("alphas_", None), vars(self).pop("errors_", None)
+                start = Model.empty(d, float(self.alpha))
+            steps = completion_steps(ArraySource(Z, c=c), start, max_rank, self.tol)
+            kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
+        objective, gap = history["objective"][-1], history["certificate"][-1]
+        tolerance = tolerance_of(self.tol, objective)
+        certificate = Certificate("duality gap", gap, tolerance, "global", ratio(gap, objective))
+        remedy = "raise max_rank" if self.max_rank is not None else "scale the data"
+        advice = advise(
+            self, len(history["passes"]), X.dtype, certificate, history["passes"],
+            history["certificate"], remedy,
+        )  # fmt: skip
+        finish(self, self._attributes(kept.parameters), history, certificate, advice=advice)
+        return self
+
+    def _attributes(self, point):
+        """What `transform` needs."""
+        model = point.model
+        return {
+            "components_": np.sqrt(model.w)[:, None] * model.Q.T,
+            "alpha_": model.alpha,
+            "rank_": len(model.w),
+            "singular_values_": point.singular_values,
+            "polar_": point.polar,
+        }
+
+    def transform(self, X):
+        """Fill missing values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with missing values. Observed ones stay as they are.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_output_features)
+            Without columns that were empty in `fit`, unless `keep_empty_features`; with those of
+            the indicator, if there is one.
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        used = X[:, self._is_used]
+        Z, missing = self._standardised(used), np.isnan(used)
+        model, is_due = self._model(), missing.any(axis=1)
+        if is_due.any():
+            with one_blas_thread():
+                source = ArraySource(Z[is_due])
+                filled = source.map(model.complete, source.X)
+            filled = filled * self.scale_ + self.mean_
+            used[is_due] = np.where(missing[is_due], filled, used[is_due])
+        if self.keep_empty_features:
+            out = np.zeros_like(X)
+            out[:, self._is_used] = used
+            used = out
+        if self.indicator_ is not None:
+            used = np.hstack([used, self.indicator_.transform(X)])
+        return used
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns of X. None: those of `fit`, or "x0", "x1", ...
+
+        Returns
+        -------
+        names : ndarray of str
+            Names.
+        """
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        out = names if self.keep_empty_features else names[self._is_used]
+        if self.indicator_ is None:
+            return out
+        return np.concatenate([out, self.indicator_.get_feature_names_out(names)])
+
+    def _read(self, X, *, reset):
+        """Rows in which NaN stands for what is missing."""
+        has_nan = np.isnan(self.missing_values)
+        X = validate_data(
+            self,
+            X,
+            dtype=FLOATS,
+            order="C",
+            ensure_all_finite="allow-nan" if has_nan else True,
+            copy=not has_nan,
+            reset=reset,
+        )
+        if not has_nan:
+            X[np.equal(X, self.missing_values)] = np.nan
+        largest = float(max(np.nanmax(X, initial=0), -np.nanmin(X, initial=0)))
+        if largest > LARGEST_VALUE:
+            raise ValueError(
+                f"X: found a value of size {largest:.3g}; allowed is at most {LARGEST_VALUE:g}."
+            )
+        return X
+
+    def _standardised(self, X):
+        return np.ascontiguousarray(((X - self.mean_) / self.scale_).astype(X.dtype))
+
+    def _model(self):
+        """The fitted model, from its components."""
+        w = np.einsum("ij,ij->i", self.components_, self.components_)
+        return Model(self.components_.T / np.sqrt(w), w, self.alpha_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = bool(np.isnan(self.missing_values))
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _moments(X, c, scale):
+    """Weighted means of the observed entries of columns, and deviations, 1 where they are 0."""
+    X = X.astype(np.float64)
+    seen = ~np.isnan(X)
+    total = c @ seen
+    mean = c @ np.where(seen, X, 0.0) / total
+    if not scale:
+        return mean, np.ones_like(mean)
+    deviation = np.sqrt(c @ np.where(seen, X - mean, 0.0) ** 2 / total)
+    largest = np.abs(np.where(seen, X, 0.0)).max(axis=0)
+    return mean, np.where(deviation > CONSTANT * largest, deviation, 1.0)
