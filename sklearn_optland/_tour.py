@@ -30,6 +30,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
@@ -41,6 +42,7 @@ from sklearn_optland.linear_model import (
     FiniteSumRegressor,
     FiniteSumRegressorCV,
     LatentLogisticRegression,
+    MaxMarginClassifier,
     SAGAClassifier,
     SAGARegressor,
     SDCAClassifier,
@@ -179,6 +181,12 @@ ENTRIES = [
         grid={"C": [0.01, 0.1, 1.0]},
         data=("iris", "wine", "digits"),
         variants=({"solver": "lbfgs"}, {"solver": "jc12"}, {"solver": "bohning"}),
+    ),
+    Entry(
+        estimator=MaxMarginClassifier(),
+        counterpart=LinearSVC(C=1e6, max_iter=10_000),
+        grid={"fit_intercept": [True, False]},
+        data=("wine", "digits"),
     ),
     *(
         Entry(

@@ -19,6 +19,7 @@ from sklearn_optland.linear_model import (
     FiniteSumClassifierCV,
     FiniteSumRegressorCV,
     LatentLogisticRegression,
+    MaxMarginClassifier,
 )
 from sklearn_optland.neural_network import (
     ADMMNetClassifier,
@@ -146,7 +147,7 @@ def tight(estimator):
     Steps go on until float64 ends them. With the default alpha the condition number of those
     data is 10^4 n, and stochastic gradients would need millions of passes.
     """
-    if isinstance(estimator, BoundMajorizationLogisticRegressionCV):
+    if isinstance(estimator, (BoundMajorizationLogisticRegressionCV, MaxMarginClassifier)):
         return {}
     if isinstance(estimator, ChainCRFClassifier):
         return {"tol": 0.0, "max_iter": 20_000}

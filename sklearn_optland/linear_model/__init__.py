@@ -24,7 +24,9 @@ from sklearn_optland.linear_model._logistic.cross_validation import (
     BoundMajorizationLogisticRegressionCV,
 )
 from sklearn_optland.linear_model._logistic.estimator import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model._max_margin import MaxMarginClassifier
 from sklearn_optland.linear_model._paths import regularization_path
+from sklearn_optland.linear_model._separation import separation
 
 __all__ = [
     "BoundMajorizationLogisticRegression",
@@ -34,6 +36,7 @@ __all__ = [
     "FiniteSumRegressor",
     "FiniteSumRegressorCV",
     "LatentLogisticRegression",
+    "MaxMarginClassifier",
     "SAGAClassifier",
     "SAGARegressor",
     "SDCAClassifier",
@@ -44,4 +47,5 @@ __all__ = [
     "finite_sum",
     "partition_function_bound",
     "regularization_path",
+    "separation",
 ]

@@ -3,25 +3,23 @@
 import numpy as np
 
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
-from sklearn_optland._loss.log_loss import largest_change
 from sklearn_optland._optim.certify import BoundTrigger
-from sklearn_optland._optim.metrics import newton_decrement
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
-from sklearn_optland.linear_model._logistic.curvatures import (
-    GramCurvature,
-    NewtonCurvature,
-    has_small_hessian,
-)
+from sklearn_optland.linear_model._logistic.curvatures import GramCurvature
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
+from sklearn_optland.linear_model._logistic.newton_image import NewtonSystem, newton_image
+from sklearn_optland.linear_model._logistic.separation import most_separated, separated_by
 
 # What conjugate gradients may leave open of the last certificate, a share of the gap: a fit that
 # was cut short need not know it well.
 FINAL_EXCESS = 1.0
-# Without a penalty: the residual of a Newton step, in the preconditioner's norm; and what moves a
-# score in so many steps in a row, half of a margin's 1 or more, shows classes that are separated.
-CG_TOLERANCE = 0.1
-MOVES, MAX_LOOKS = 0.4, 5
+# Without a penalty: Newton steps ahead whose images are asked for a bound; the decrement, relative
+# to the objective, below which they should have one; and the seconds that a linear program may take
+# to say why they have none.
+MAX_LOOKS = 5
+NEAR = 1e-4
+PATIENCE = 60.0
 
 
 class CertifiedDescent:
@@ -29,8 +27,8 @@ class CertifiedDescent:
 
     The bound costs a few passes, so it is computed when the metric expects it to be within
     `tol` of the objective. A lower bound on the optimum serves all points of the run, the
-    earlier ones too. Without a penalty no dual point is known to be feasible: then the Newton
-    decrement says about where the optimum is, and whether there is one.
+    earlier ones too. Without a penalty a dual point is feasible only near an optimum: before that
+    the Newton decrement says about what is left.
 
     Parameters
     ----------
@@ -45,39 +43,55 @@ class CertifiedDescent:
     point : Point
         The latest.
     lower_bound : float
-        The best so far; 0 at first, since the loss is not negative. Without a penalty what the
-        latest point expects the optimum to be.
+        The best so far; 0 at first, since the loss is not negative.
+    is_proven : bool
+        Whether there is an optimum: without a penalty, once a dual point has shown it.
     is_separated : bool
-        Whether the classes are, as far as Newton steps show: without a penalty the coefficients
-        grow without end.
+        Whether there is none, since the coefficients grow without end.
+    separation : Separation or None
+        What separates the classes, where that could be found out.
     """
 
     def __init__(self, problem, W, algorithm, tol):
         self.problem, self.W, self.algorithm, self.tol = problem, W, algorithm, tol
         self.later_bound = 0.0
         self.point, self.curvature, self.dual, self.full = None, None, None, []
-        self.lower_bound, self.is_separated = 0.0, False
+        self.lower_bound, self.is_proven, self.decrement = 0.0, problem.l2 > 0, None
+        self.is_separated, self.separation, self.has_looked = False, None, False
+        self.near = max(tol, NEAR)
 
     def certificate(self):
         """Certificate of the latest point."""
         objective = float(self.point.objective)
-        gap = self._less_bound(objective)
+        gap = float(self._gap_of(objective))
         tolerance, relative = tolerance_of(self.tol, objective), ratio(gap, objective)
-        if self.problem.l2:
+        if self.is_proven:
             return Certificate("duality gap", gap, tolerance, "global", relative)
         if self.is_separated:
             return Certificate("Newton decrement", gap, None, "estimate", relative)
         return Certificate("Newton decrement", gap, tolerance, "stationary", relative)
 
-    def _less_bound(self, objective):
-        """The gap; where rounding has put the bound above the objective, what it has lost."""
-        return np.abs(objective - self.lower_bound)
+    def _gap_of(self, objectives):
+        """The gap, or what is expected to be left while no bound is proven.
+
+        Where rounding has put the bound above an objective, it is what that has lost.
+        """
+        bound = self.lower_bound
+        if not self.is_proven and self.decrement is not None:
+            bound = max(0.0, self.point.objective - self.decrement)
+        return np.abs(objectives - bound)
 
     @property
     def is_reached(self):
-        """Whether the latest point is within the tolerance, or there is none to be within."""
+        """Whether the latest point is within the tolerance, or there is none to be within.
+
+        Without a bound that is so only where all was done to find one.
+        """
+        if self.is_separated:
+            return True
         certificate = self.certificate()
-        return self.is_separated or certificate.value <= (certificate.tolerance or 0.0)
+        may_end = self.is_proven or self.has_looked
+        return may_end and certificate.value <= (certificate.tolerance or 0.0)
 
     def steps(self):
         """Yield `Step` records; their parameters are W."""
@@ -89,15 +103,14 @@ class CertifiedDescent:
                 continue  # float32 had judged a point before too low
             by_float32 = np.inf if step.point.exact else step.point.objective
             self.full.append(step.full)
-            if not self.problem.l2:
-                self.lower_bound = 0.0  # that of another point says nothing of this one
+            self.decrement = None  # that of another point says nothing of this one
             if step.lower_bound is not None:
                 self.lower_bound = max(self.lower_bound, step.lower_bound)
             elif step.full:
                 target, expected = self.tol * step.point.objective, step.expected_gap
                 if trigger.is_due(expected, target) or self._is_next_to_nothing():
                     self._bound()
-                    gap = self.point.objective - self.lower_bound
+                    gap = self._gap_of(self.point.objective)
                     if gap > target:
                         trigger.learn(expected, gap)
             done = step.full and self.is_reached
@@ -128,7 +141,7 @@ class CertifiedDescent:
         point = self.point
         if problem.n_classes == 1:
             # At the start's intercept log1p(exp(-1000)) is 0, where kernels have exp(-708).
-            self.lower_bound = point.objective
+            self.lower_bound, self.is_proven = point.objective, True
             return
         if self.dual is not None:
             bound = dual_bound(problem, point, self.dual.astype(float))
@@ -136,7 +149,7 @@ class CertifiedDescent:
             return
         solve = self._preconditioner(point)
         if not problem.l2:
-            self._expect(point, solve)
+            self._bound_by_images(point, solve)
             return
         if point.newton is None:
             target = self.tol * point.objective
@@ -148,44 +161,54 @@ class CertifiedDescent:
             point.newton = problem.newton_direction(point, solve, start=point.newton)
             self._gap()
 
-    def _expect(self, point, solve):
-        """Take the Newton decrement for what is left, and look for classes that are separated.
+    def _bound_by_images(self, point, solve):
+        """Raise the lower bound by a Newton image, of a later point if this one's is infeasible.
 
-        All of them are where each row loses less than log 2. Where they overlap Newton's steps
-        converge quadratically. Along a direction that separates some rows their losses fall like
-        exp(-z), and each step adds 1 to their margins.
+        Where the classes overlap Newton's steps converge quadratically, and soon prove it. Along a
+        direction that separates some rows they never do: a linear program says by what. All rows
+        are separated where each loses less than log 2.
         """
         problem = self.problem
         source = problem.source
         least = float(reduce(ExtremeOf(np.min, np.minimum, np.inf), source, (source.c,))[1])
-        self.is_separated = point.objective < np.log(2) * least
+        if point.objective < np.log(2) * least:
+            self.decrement, self.is_separated = 0.0, True
+            self.separation = separated_by(problem, point)
+            return
         for _ in range(MAX_LOOKS):
-            solve = self._newton_solve(point, solve)
+            system = NewtonSystem(problem, point, solve)
+            direction = system.direction()
             if point is self.point:
-                decrement = newton_decrement(point.gradient, solve)
-                self.lower_bound = max(0.0, point.objective - decrement)
-                if self.is_separated or not decrement <= self.tol * point.objective:
-                    return
-            new = problem.evaluate(point.W - solve(point.gradient))
-            moved = largest_change(problem.source, new.Z, point.Z)
-            if not (moved >= MOVES and new.objective <= point.objective):
+                self.decrement = max(0.0, -0.5 * float(np.vdot(point.gradient, direction)))
+            image = newton_image(system, direction)
+            if image is not None:
+                self.lower_bound, self.is_proven = max(self.lower_bound, image.bound), True
                 return
+            if point is self.point and self.decrement > self.near * point.objective:
+                return
+            new = problem.evaluate(point.W + direction)
+            if not new.objective <= point.objective:
+                break
             point = new
-        self.is_separated = True
+        if not self.has_looked:
+            self._look_for_separation()
 
-    def _newton_solve(self, point, solve):
-        """The inverse of the Hessian: a factor of few columns, else by conjugate gradients."""
-        problem = self.problem
-        if problem.has_one_score and problem.has_few_columns:
-            curvature = GramCurvature(problem)
-            curvature.refresh(point, 0.0)
-            return curvature.solve
-        if not problem.has_one_score and has_small_hessian(problem):
-            curvature = NewtonCurvature(problem)
-            curvature.refresh(point)
-            return curvature.solve
-        direction = problem.newton_direction(point, solve, tolerance=CG_TOLERANCE)
-        return lambda _: -direction
+    def _look_for_separation(self):
+        """Find what separates the classes, once."""
+        problem, self.has_looked = self.problem, True
+        source = problem.source
+        if not source.may_be_copied:  # the rows are elsewhere
+            self.is_separated = True
+            return
+        try:
+            found = most_separated(
+                source.X, source.y, problem.n_classes, problem.fit_intercept, PATIENCE
+            )
+        except ArithmeticError:  # too close to tell
+            self.is_separated = True
+            return
+        if found.kind != "overlap":
+            self.is_separated, self.separation = True, found
 
     def _preconditioner(self, point):
         """The latest curvature; of two classes one that follows the point."""
@@ -217,6 +240,6 @@ class CertifiedDescent:
         self.lower_bound = max(self.lower_bound, self.later_bound)
         if not self.is_reached and not self.later_bound:
             self._bound(FINAL_EXCESS)
-        history["certificate"] = self._less_bound(history["objective"])
+        history["certificate"] = self._gap_of(history["objective"])
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)
         return self.certificate()

@@ -46,10 +46,8 @@ from sklearn_optland.linear_model._scores import (
 MOSTLY_ZEROS = 0.15
 # Of the weights times C: squares of such numbers, and float32, are far from overflow.
 LARGEST_WEIGHT = 1e30
-SEPARATED = (
-    "some rows can be separated from the others, and without a penalty their coefficients grow "
-    "without end: set C to a finite value."
-)
+# Of rows and columns that separate classes: so many are named.
+NAMED = 5
 # Scores of a warm start: float32 holds the sums of larger ones no more.
 LARGEST_SCORE = 1e30
 
@@ -77,10 +75,10 @@ class BoundMajorizationLogisticRegression(
     Parameters
     ----------
     C : float, default=1.0
-        Inverse strength of the penalty, positive. `np.inf` means no penalty: then the certificate
-        is half the squared Newton decrement and its scope "stationary", since no finite dual bound
-        exists; and "estimate", with a warning, if the classes are separated along some direction,
-        which leaves no optimum.
+        Inverse strength of the penalty, positive. `np.inf` means no penalty. Then there is an
+        optimum if no direction separates rows of one class from another, which the fit finds out:
+        its Newton step proves it, and the gap with it; or a linear program tells which rows are
+        separated by which columns, and a warning says so, the certificate being an estimate.
     curvature : {"auto", "jc12", "low-rank", "bohning", "bohning-nesterov"}, default="auto"
         The quadratic model.
 
@@ -110,9 +108,8 @@ class BoundMajorizationLogisticRegression(
         the curvature costs more than the gradient; if an old curvature fails to lower the
         objective, it is renewed at once.
     tol : float, default=1e-6
-        The fit stops when the duality gap, or without a penalty half the squared Newton decrement,
-        is at most `tol` times the objective. 0 goes on until no step lowers the objective in
-        float64, and does not warn there.
+        The fit stops when the duality gap is at most `tol` times the objective. 0 goes on until no
+        step lowers the objective in float64, and does not warn there.
     max_iter : int, default=1000
         The most iterations.
     fit_intercept : bool, default=True
@@ -169,7 +166,9 @@ class BoundMajorizationLogisticRegression(
 
     The certificate: the scores' Newton step gives probabilities p' in the simplex whose dual
     objective bounds the optimum from below. Near the optimum the gap is the distance itself times
-    a factor near 1, however badly the problem is conditioned.
+    a factor near 1, however badly the problem is conditioned. A fit without a penalty that stops
+    before any p' is inside the simplex has half the squared Newton decrement in its place, scope
+    "stationary".
 
     References
     ----------
@@ -313,7 +312,7 @@ class BoundMajorizationLogisticRegression(
         advice = advise(self, n_iter, dtype, certificate, *curves)
         finish(self, attributes(W), history, certificate, advice=advice)
         if descent.is_separated:
-            warn_of_the_end(self, certificate, n_iter, SEPARATED)
+            warn_of_the_end(self, certificate, n_iter, _separated(descent.separation, rows))
         elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
@@ -382,6 +381,31 @@ class BoundMajorizationLogisticRegression(
                 if sizes.max() <= LARGEST_SCORE:
                     return W
         return zeros
+
+
+def _separated(separation, rows):
+    """Say what separates the classes; rows without weight have numbers too."""
+    if separation is None:
+        who = "some rows are separated from another class"
+    elif separation.kind == "complete":
+        who = f"all rows are separated by {_some('column', separation.columns)}"
+    else:
+        numbers = np.flatnonzero(rows.weights > 0)[separation.rows]
+        who = f"{_some('row', numbers)} are separated by {_some('column', separation.columns)}"
+    return (
+        f"there is no optimum: {who}, and without a penalty coefficients grow without end: set C "
+        "to a finite value."
+    )
+
+
+def _some(noun, numbers):
+    """A few numbers of rows or columns, and how many there are."""
+    if not len(numbers):
+        return f"no {noun}"
+    some = ", ".join(map(str, numbers[:NAMED]))
+    if len(numbers) > NAMED:
+        return f"{noun}s {some}, ... ({len(numbers)} in all)"
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {some}"
 
 
 def _numbers_and_weights(codes, c, present):
