@@ -39,6 +39,7 @@ FLOORS = [
         "tree._online",
     ],
     ["linear_model", "metrics", "neural_network", "structured", "tree"],  # the public names
+    ["tensor"],  # polishes by deep nets
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__
