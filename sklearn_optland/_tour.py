@@ -56,6 +56,7 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.plotting import ConvergenceDisplay
 from sklearn_optland.structured import ChainCRFClassifier
+from sklearn_optland.tensor import NNLiftRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -221,6 +222,18 @@ ENTRIES = [
         counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
         grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
         data=("wine", "breast_cancer", "digits"),
+    ),
+    Entry(  # for inputs that are close to normal, as most of these are
+        estimator=NNLiftRegressor(random_state=0),
+        counterpart=MLPRegressor(
+            hidden_layer_sizes=(3,),
+            activation="tanh",
+            solver="lbfgs",
+            max_iter=5000,
+            random_state=0,
+        ),
+        grid={"alpha": [1e-4, 1e-2, 1.0]},
+        data=("diabetes",),
     ),
 ]
 

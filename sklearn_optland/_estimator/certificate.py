@@ -14,6 +14,7 @@ QUANTITIES = {
     "margin gap": "of the bound on the margin",
     "leaf entropy": "of the classes' entropy",
     "mean loss": "of the first pass's",
+    "tensor residual": "of the moment's norm",
 }
 
 
@@ -24,7 +25,8 @@ class Certificate:
     Parameters
     ----------
     quantity : {"duality gap", "optimality gap", "Newton decrement", "gradient norm", \
-            "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss"}
+            "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss", \
+            "tensor residual"}
         What was measured. Of the Newton decrement, half its square: what a quadratic model of the
         objective expects to be left.
     value : float
