@@ -9,6 +9,8 @@ import numpy as np
 
 # Pairs of contractions that Jennrich's algorithm tries.
 TRIALS = 10
+# Of a move: below it the residual no longer falls but for rounding.
+LEAST_SHARE = 1e-3
 
 
 def contract(T, v):
@@ -29,7 +31,7 @@ def jennrich(T, k, rng):
     """Unit columns a_j of a tensor of rank k; the best of a few random pairs of contractions."""
     side = len(T)
     values, vectors = np.linalg.eigh(np.einsum("abc,dbc->ad", T, T))
-    U = vectors[:, np.argsort(values)[::-1][:k]]
+    U = with_fixed_signs(vectors[:, np.argsort(values)[::-1][:k]])
     core = np.einsum("abc,ai,bj,ck->ijk", T, U, U, U, optimize=True)
     best, least = U, np.inf
     for _ in range(TRIALS):
@@ -42,8 +44,19 @@ def jennrich(T, k, rng):
     return best.reshape(side, k)
 
 
+def with_fixed_signs(V):
+    """Columns whose largest entry is positive: eigenvectors that do not hang on rounding."""
+    if not V.size:
+        return V
+    return V * np.where(V[np.abs(V).argmax(axis=0), np.arange(V.shape[1])] < 0, -1.0, 1.0)
+
+
 def als(T, A):
-    """Sweeps of alternating least squares from unit columns A.
+    """Sweeps of damped alternating least squares from unit columns A.
+
+    The factor of one mode is solved for, N = T(., a_j, a_j) (A'A)^-2 by entries, and all three
+    modes move towards it together. That is a descent direction, but all of it may overshoot: the
+    share taken is halved until the residual does not rise.
 
     Yields
     ------
@@ -52,12 +65,21 @@ def als(T, A):
         Of T, relative to its norm.
     """
     norm = max(float(np.linalg.norm(T)), np.finfo(float).tiny)
+    weights, residual = weights_of(T, A)
+    share = 1.0
     while True:
-        weights, residual = weights_of(T, A)
         yield A, weights, residual / norm
-        # T(., a_j, a_j) = A diag(lambda) (A'A)^2
         images = np.einsum("abc,bj,cj->aj", T, A, A, optimize=True)
-        A = unit_columns(images @ np.linalg.pinv((A.T @ A) ** 2), A)
+        move = images @ np.linalg.pinv((A.T @ A) ** 2) - A * weights
+        move = np.divide(move, weights, out=np.zeros_like(A), where=weights != 0)
+        share = min(1.0, 2 * share)
+        while share > LEAST_SHARE:
+            trial = unit_columns(A + share * move, A)
+            found, left = weights_of(T, trial)
+            if left <= residual:
+                A, weights, residual = trial, found, left
+                break
+            share /= 2
 
 
 def unit_columns(A, otherwise=None):

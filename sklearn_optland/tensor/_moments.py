@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_optland._rows.reduce import Statistic, SumOf, reduce
+from sklearn_optland.tensor._cp import with_fixed_signs
 
 # Share of the largest variance below which a direction has none.
 RANK = 1e-10
@@ -30,7 +31,7 @@ class Whitening:
         covariance = reduce(SumOf(self._products, (d, d)), source, (source.X, source.c))[1]
         values, vectors = np.linalg.eigh(covariance)
         kept = values > RANK * max(values.max(), 0.0)
-        self.scale = vectors[:, kept] / np.sqrt(values[kept])
+        self.scale = with_fixed_signs(vectors[:, kept]) / np.sqrt(values[kept])
 
     def _products(self, X, c):
         X = (X - self.mean) / self.deviation
@@ -74,8 +75,20 @@ def residuals(source, Z, Y, degree):
     """Targets less their least squares fit by polynomials of a degree."""
     statistic = Regression(Z.shape[1], Y.shape[1], degree)
     gram, cross = reduce(statistic, source, (Z, Y))[1]
-    coef = np.linalg.lstsq(gram, cross, rcond=None)[0]
+    coef = np.linalg.lstsq(gram, cross, rcond=RANK)[0]
     return source.map(partial(_less, coef=coef, degree=degree), Z, Y)
+
+
+def unexplained(source, Z, Y):
+    """Targets of variance 1 less what the best polynomial explains.
+
+    Of degree 2, if that leaves something: with fewer rows than products it leaves rounding errors.
+    """
+    for degree in (2, 1):
+        R = residuals(source, Z, Y, degree)
+        if source.c @ (R**2).sum(axis=1) > RANK:
+            return R
+    return np.zeros_like(Y)
 
 
 def _less(Z, Y, *, coef, degree):

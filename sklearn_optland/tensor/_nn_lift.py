@@ -22,12 +22,12 @@ from sklearn_optland.tensor._cp import als, jennrich
 from sklearn_optland.tensor._moments import (
     Whitening,
     excess_kurtosis,
-    residuals,
     third_moment,
+    unexplained,
 )
 
-# The third moment has side^3 entries: 16 MB.
-MAX_SIDE = 128
+# The products of two columns have a Gram matrix of side^4 / 4 entries: 37 MB.
+MAX_SIDE = 64
 # Scales and biases of a neuron on whitened rows that are tried, and sweeps over the neurons.
 SCALES = {"tanh": (0.5, 1.0, 1.5, 2.0), "relu": (-1.0, 1.0)}
 BIASES = np.linspace(-2.0, 2.0, 17)
@@ -73,8 +73,9 @@ class NNLiftRegressor(
         Of the hidden neurons.
     alpha : float, default=1e-4
         Strength of the ridge penalty of the output layer, alpha / 2 times the sum of its squares.
-    polish : bool, default=False
-        Whether `ADMMNetRegressor` goes on from this net with all its parameters.
+    polish : bool, default=True
+        Whether `ADMMNetRegressor` goes on from this net with all its parameters. Without it, what
+        third moments do not see is lost: linear and quadratic functions.
     max_iter : int, default=100
         The most sweeps of alternating least squares.
     tol : float, default=1e-6
@@ -144,7 +145,7 @@ class NNLiftRegressor(
         *,
         activation="tanh",
         alpha=1e-4,
-        polish=False,
+        polish=True,
         max_iter=100,
         tol=1e-6,
         random_state=None,
@@ -164,7 +165,7 @@ class NNLiftRegressor(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data, of at most 128 columns.
+            Training data, of at most 64 columns.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -179,8 +180,8 @@ class NNLiftRegressor(
         X, c, Y = rows.used(as_targets(rows.y, rows.X.dtype))
         if X.shape[1] > MAX_SIDE:
             raise ValueError(
-                f"X: found {X.shape[1]} columns; allowed are at most {MAX_SIDE}, because the third "
-                "moment has the cube of that many entries."
+                f"X: found {X.shape[1]} columns; allowed are at most {MAX_SIDE}, because memory "
+                "grows with the fourth power of their number."
             )
         source = ArraySource(X, Y=Y, c=normalized(c))
         rng = private_random_state(self.random_state)
@@ -191,7 +192,7 @@ class NNLiftRegressor(
             mean, deviation = column_moments(source, Y.shape[1], Y)
             size = np.where(deviation > 0, deviation, 1.0)
             Y = (Y - mean) / size
-            R = residuals(source, Z, Y, 2)
+            R = unexplained(source, Z, Y)
             # One tensor for all outputs: the directions are theirs together.
             T = third_moment(
                 source, Z, R @ rng.standard_normal(Y.shape[1]) if Y.shape[1] > 1 else R[:, 0]
@@ -220,7 +221,7 @@ class NNLiftRegressor(
                 self, steps, attributes, rows=rows, max_iter=self.max_iter, task_name="sweep"
             )
             fitted = attributes(kept.parameters)
-        if self.polish:
+        if self.polish and k:
             init = fitted["coefs_"], fitted["intercepts_"]
             net = ADMMNetRegressor((k,), self.activation, init=init, alpha=self.alpha)
             net.fit(rows.X, rows.y, sample_weight=sample_weight)
