@@ -223,7 +223,7 @@ ENTRIES = [
         grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
         data=("wine", "breast_cancer", "digits"),
     ),
-    Entry(  # for inputs that are close to normal, as most of these are
+    Entry(  # warns: some of the columns are far from normal
         estimator=NNLiftRegressor(random_state=0),
         counterpart=MLPRegressor(
             hidden_layer_sizes=(3,),

@@ -41,7 +41,7 @@ class Certificate:
         The value without units: of a gap or a decrement, divided by the objective at the fit; of a
         norm, by that at the start; of a margin's gap, by the bound on the margin; of a tree's
         entropy, by that of the classes before any split; of a forest's mean loss, by that of the
-        first pass. A KKT residual is relative as it is.
+        first pass; of a tensor's residual, by its norm. A KKT residual is relative as it is.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from sklearn_optland._rows.reduce import Statistic, SumOf, reduce
+from sklearn_optland._rows.reduce import Statistic, SumOf, reduce, row_blocks
 from sklearn_optland.tensor._cp import with_fixed_signs
 
 # Share of the largest variance below which a direction has none.
@@ -92,7 +92,10 @@ def unexplained(source, Z, Y):
 
 
 def _less(Z, Y, *, coef, degree):
-    return Y - features(Z, degree) @ coef
+    R = np.empty_like(Y)
+    for first, last in row_blocks(len(Z), 16 * len(coef)):
+        R[first:last] = Y[first:last] - features(Z[first:last], degree) @ coef
+    return R
 
 
 class ThirdMoment(Statistic):

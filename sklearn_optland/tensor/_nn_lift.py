@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.advice import levels_to_the_caller
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
@@ -74,8 +75,9 @@ class NNLiftRegressor(
     alpha : float, default=1e-4
         Strength of the ridge penalty of the output layer, alpha / 2 times the sum of its squares.
     polish : bool, default=True
-        Whether `ADMMNetRegressor` goes on from this net with all its parameters. Without it, what
-        third moments do not see is lost: linear and quadratic functions.
+        Whether `ADMMNetRegressor` goes on from this net with all its parameters, at its default
+        settings; for others, fit one with ``init=(model.coefs_, model.intercepts_)``. Without it,
+        what third moments do not see is lost: linear and quadratic functions.
     max_iter : int, default=100
         The most sweeps of alternating least squares.
     tol : float, default=1e-6
@@ -240,7 +242,7 @@ class NNLiftRegressor(
             warnings.warn(
                 f"X: found whitened columns of excess kurtosis up to {most:.2g}; NNLiftRegressor "
                 "rests on normal ones, of 0, and its weights may be far off.",
-                stacklevel=4,
+                stacklevel=levels_to_the_caller(),
             )
         return kurtosis
 

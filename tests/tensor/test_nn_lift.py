@@ -46,7 +46,7 @@ def test_jennrich_finds_exact_tensors(global_random_seed):
 
 
 def test_als_lowers_the_residual_of_noisy_tensors(global_random_seed):
-    T, A, _ = rank_k(global_random_seed)
+    T, _, _ = rank_k(global_random_seed)
     noise = 0.02 * np.random.RandomState(1).randn(*T.shape)
     noise = sum(noise.transpose(p) for p in ((0, 1, 2), (1, 2, 0), (2, 0, 1)))
     noise = (noise + noise.transpose(1, 0, 2)) / 6
@@ -54,7 +54,8 @@ def test_als_lowers_the_residual_of_noisy_tensors(global_random_seed):
     residuals = [residual for *_, residual in steps]
     assert residuals == sorted(residuals, reverse=True)
     assert residuals[-1] < residuals[0]
-    assert cosines(A, steps[-1][0]).min() > 0.99
+    # No worse a fit than the tensor below the noise.
+    assert residuals[-1] * np.linalg.norm(T + noise) <= np.linalg.norm(noise)
 
 
 def test_the_third_moment_is_numpy_s():
@@ -121,8 +122,9 @@ def test_inputs_far_from_normal_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         NNLiftRegressor(2, random_state=0).fit(X, y)
-    with pytest.warns(UserWarning, match="excess kurtosis up to"):
+    with pytest.warns(UserWarning, match="excess kurtosis up to") as caught:
         NNLiftRegressor(2, random_state=0).fit(np.sign(X) * X**2, y)
+    assert caught[0].filename == __file__
 
 
 def test_many_columns_are_refused():
