@@ -58,6 +58,7 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.plotting import ConvergenceDisplay
 from sklearn_optland.structured import ChainCRFClassifier
+from sklearn_optland.tensor import NNLiftRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -229,6 +230,18 @@ ENTRIES = [
         counterpart=MLPClassifier(solver="lbfgs", max_iter=5000, random_state=0),
         grid={"alpha": [0.001, 0.01, 0.1, 1.0]},
         data=("wine", "breast_cancer", "digits"),
+    ),
+    Entry(  # warns: some of the columns are far from normal
+        estimator=NNLiftRegressor(random_state=0),
+        counterpart=MLPRegressor(
+            hidden_layer_sizes=(3,),
+            activation="tanh",
+            solver="lbfgs",
+            max_iter=5000,
+            random_state=0,
+        ),
+        grid={"alpha": [1e-4, 1e-2, 1.0]},
+        data=("diabetes",),
     ),
 ]
 

@@ -28,6 +28,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.structured import ChainCRFClassifier
+from sklearn_optland.tensor import NNLiftRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -164,6 +165,8 @@ def tight(estimator):
         if estimator.activation == "square":  # convex, and float64 to the end
             n_steps = 100
         return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
+    if isinstance(estimator, NNLiftRegressor):  # it polishes by deep nets
+        return {"alpha": 0.1}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():
         # Not convex: steps are the same but for rounding, which grows over thousands of them.
         return {}

@@ -48,6 +48,7 @@ FLOORS = [
         "structured",
         "tree",
     ],  # the public names
+    ["tensor"],  # polishes by deep nets
     ["plotting"],
     ["_show_versions"],
     [""],  # the package's own __init__

@@ -94,10 +94,10 @@ def warn_of_the_worst(kept, n_fits):
 
 
 def _warn(message):
-    warnings.warn(message, ConvergenceWarning, stacklevel=_levels_to_the_caller())
+    warnings.warn(message, ConvergenceWarning, stacklevel=levels_to_the_caller())
 
 
-def _levels_to_the_caller():
+def levels_to_the_caller():
     """The `stacklevel` of a warning at the user's line."""
     frame, level = sys._getframe(1), 1
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in BETWEEN:

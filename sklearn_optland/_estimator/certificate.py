@@ -14,6 +14,7 @@ QUANTITIES = {
     "margin gap": "of the bound on the margin",
     "leaf entropy": "of the classes' entropy",
     "mean loss": "of the first pass's",
+    "tensor residual": "of the moment's norm",
 }
 
 
@@ -24,7 +25,8 @@ class Certificate:
     Parameters
     ----------
     quantity : {"duality gap", "optimality gap", "Newton decrement", "gradient norm", \
-            "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss"}
+            "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss", \
+            "tensor residual"}
         What was measured. Of the Newton decrement, half its square: what a quadratic model of the
         objective expects to be left.
     value : float
@@ -39,7 +41,7 @@ class Certificate:
         The value without units: of a gap or a decrement, divided by the objective at the fit; of a
         norm, by that at the start; of a margin's gap, by the bound on the margin; of a tree's
         entropy, by that of the classes before any split; of a forest's mean loss, by that of the
-        first pass. A KKT residual is relative as it is.
+        first pass; of a tensor's residual, by its norm. A KKT residual is relative as it is.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Predictions of the nets, from parameters in the layout of scikit-learn's MLP."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import LazyScore, LogLossClassifier
@@ -30,6 +31,7 @@ def scores_of(X, coefs, intercepts, activation):
 
 def network_scores(estimator, X):
     """Output of a fitted net for X as the user gave it."""
+    check_is_fitted(estimator)
     is_square = estimator._hidden_activation == "square"
     X = validate_rows(estimator, X, accept_sparse=is_square)
     coefs, intercepts = estimator.coefs_, estimator.intercepts_

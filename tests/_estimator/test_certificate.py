@@ -19,6 +19,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
+from sklearn_optland.tensor import NNLiftRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -34,6 +35,7 @@ MEASURES = {
     "margin gap": MeanFieldTwoLayerNetClassifier(10, solver="margin-ascent"),
     "leaf entropy": LOMTreeClassifier(),
     "mean loss": LOMForestClassifier(),
+    "tensor residual": NNLiftRegressor(),
 }
 
 
