@@ -55,7 +55,7 @@ class Checked:
         try:
             with always_checked():
                 self._check(takes_sparse, is_classification, X, y, w)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"Partition {number}: {error}") from None
 
     def _check(self, takes_sparse, is_classification, X, y, w):
@@ -67,7 +67,7 @@ class Checked:
         else:
             self.y = column_or_1d(y)
             if len(self.y):
-                check_labels(self.y, is_part=True)
+                _check_labels(self.y)
         self.w = np.ones(n)
         if w is not None:
             self.w = _checked(w, "sample_weight", np.float64, ensure_2d=False)
@@ -94,6 +94,15 @@ class Checked:
             labels,
             weights,
         )
+
+
+def _check_labels(y):
+    try:
+        check_labels(y, is_part=True)
+    except TypeError as error:
+        if "NA" not in str(error):
+            raise
+        raise ValueError("y: found missing labels, pandas.NA; allowed are class labels.") from None
 
 
 def _checked(array, name, dtype, **settings):
@@ -339,6 +348,8 @@ def _aligned_blocks(X, y, sample_weight):
             "array or dataframe."
         )
     X_blocks = _row_blocks(X, "X")
+    if X.ndim != 2:
+        raise ValueError(f"X: found {X.ndim} dimension(s); allowed are 2.")
     blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
     if sample_weight is None:
         return [*blocks, [None] * len(X_blocks)]
@@ -347,7 +358,8 @@ def _aligned_blocks(X, y, sample_weight):
 
 def _row_blocks(X, name):
     """Delayed parts with all columns."""
-    if not hasattr(X, "to_delayed") or not hasattr(X, "ndim"):
+    # of the type: Dask's Delayed has every attribute
+    if not hasattr(type(X), "to_delayed") or not hasattr(type(X), "ndim"):
         raise ValueError(
             f"{name}: found {type(X).__name__}; allowed are a dask array and a dask dataframe."
         )
@@ -361,6 +373,11 @@ def _blocks_like(X, X_blocks, y, name):
     lengths = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
     is_known = not np.isnan(lengths).any()
     if not is_dask(y):
+        if y is None or np.ndim(y) == 0:
+            raise ValueError(
+                f"{name}: found {'None' if y is None else 'a number'}; allowed is an array with an "
+                "entry for each row of X."
+            )
         y = np.asarray(y)
         if not is_known or len(y) != sum(lengths):
             n = sum(lengths) if is_known else "an unknown number of"

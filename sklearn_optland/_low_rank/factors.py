@@ -14,6 +14,7 @@ from itertools import islice
 from operator import lt
 
 import numpy as np
+from scipy import linalg as dense
 from scipy.sparse import linalg
 
 from sklearn_optland._loss.gauge_dual import dual_scale
@@ -36,6 +37,12 @@ PATIENCE = 5
 ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
+# Beyond it, Lanczos' value may be exceeded by this share in a dual point. A Cholesky factorisation
+# proves that this bounds the largest singular value, if it takes no more multiply-adds than these;
+# one of a sparse Gram matrix costs as much as some ten of the factorisation.
+MARGIN = 1e-8
+MOST_PROOF_WORK = 2e10
+SPARSE_COST = 10
 # A column whose singular value is this share of the largest is dropped.
 VANISHED = 1e-7
 
@@ -79,6 +86,7 @@ class Factorization:
         self.observed, self.strength, self.max_rank = observed, strength, max_rank
         self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
         self.ones = observed.matrix(observed.ones)
+        self.margin = MARGIN if min(observed.shape) > DENSE_SIDE else 0.0
 
     def evaluate(self, U, V):
         """Objective, scores and pulls."""
@@ -115,8 +123,8 @@ class Factorization:
         """The point with its gap; singular vectors of the pulls beyond the strength."""
         objective, f, theta = self.evaluate(U, V)
         left, values, right = self.top(theta)
-        polar = float(values[0]) / self.strength if len(values) else 0.0
-        scaled = dual_scale(polar, 1.0) * theta
+        polar = float(values[0] / self.strength) if len(values) else 0.0
+        scaled = dual_scale(polar * (1.0 + self.margin), 1.0) * theta
         penalty = 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V))
         gap = self.observed.fenchel_gap(f, scaled) + penalty - scaled @ f
         gap = max(gap, 0.0) + 8 * EPS * abs(objective)
@@ -144,6 +152,32 @@ class Factorization:
         side = right[-1] if R.shape[1] <= R.shape[0] else left[:, -1]
         self.start = side.copy()
         return left[:, ::-1], values[::-1], right[::-1].T
+
+    def is_proven(self, point):
+        """Whether the polar, with its margin, is proven to be no less than the true one.
+
+        Lanczos' method finds singular values, but not that none is larger. Of pulls R,
+        ``bound**2 I - R'R`` has a Cholesky factor only if none exceeds the bound.
+        """
+        if not self.margin:
+            return True
+        theta = self.evaluate(point.U, point.V)[2]
+        R = self.observed.matrix(theta)
+        R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
+        side, counts = R.shape[1], np.diff(R.indptr).astype(float)
+        if side**3 / 3 + SPARSE_COST * (counts @ counts) > MOST_PROOF_WORK:
+            return False
+        square = self.strength**2 * max(point.polar * (1.0 + self.margin), 1.0) ** 2
+        # what rounding does to a factorisation (of a trace) and to the sums of the Gram matrix
+        longest = np.bincount(R.indices).max()
+        rounding = EPS * (side**2 * square + longest * (theta @ theta))
+        rest = -(R.T @ R).toarray()
+        rest.flat[:: side + 1] += square - rounding
+        try:
+            dense.cholesky(rest.T, overwrite_a=True, check_finite=False)
+        except dense.LinAlgError:
+            return False
+        return True
 
     def grow(self, point, columns):
         """Factors with new columns, of sizes that lower the objective."""

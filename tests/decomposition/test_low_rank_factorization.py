@@ -12,6 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._low_rank import factors
 from sklearn_optland.decomposition import LowRankFactorization
 
 LOSSES = ["squared_error", "huber", "log_loss", "poisson"]
@@ -141,6 +142,41 @@ def test_large_sides_use_lanczos_and_find_the_rank_of_the_truth():
     assert np.sqrt(np.mean(error**2)) < 0.1
     Theta = np.where(np.isnan(X), 0.0, X - model.row_factors_ @ model.components_)
     assert_allclose(model.polar_, np.linalg.norm(Theta, 2) / (0.1 * np.sqrt(450)), rtol=1e-9)
+    assert model.certificate_.scope == "global"
+
+
+def test_a_singular_value_that_lanczos_misses_is_no_proof(monkeypatch):
+    """Lanczos' value is one from below: a factorisation proves it, or the scope says estimate."""
+    rng = np.random.default_rng(4)
+    X = np.where(rng.random((450, 420)) < 0.05, rng.normal(size=(450, 420)), np.nan)
+    svds = factors.linalg.svds
+
+    def second(A, k, v0):
+        left, values, right = svds(A, k=k + 1, v0=v0)
+        return left[:, :-1], values[:-1], right[:-1]
+
+    model = LowRankFactorization(0.15, offsets=False)
+    assert model.fit(X).certificate_.scope == "global"
+    with monkeypatch.context() as patch:
+        patch.setattr(factors, "MOST_PROOF_WORK", 1e6)
+        certificate = model.fit(X).certificate_
+        assert (certificate.scope, certificate.reached) == ("estimate", True)
+    monkeypatch.setattr(factors.linalg, "svds", second)
+    largest = model.alpha_max_
+    certificate = model.set_params(alpha=0.999 * largest).fit(X).certificate_
+    assert (certificate.scope, certificate.reached) == ("estimate", True)
+
+
+def test_a_warm_start_above_alpha_max_has_rank_0():
+    X = entries(np.random.default_rng(9), 40, 25)
+    model = LowRankFactorization(0.05, warm_start=True).fit(X)
+    assert model.rank_ > 0
+    assert model.set_params(alpha=1.01 * model.alpha_max_).fit(X).rank_ == 0
+
+
+def test_no_entries_may_be_asked_for():
+    model = LowRankFactorization(0.3).fit(entries(np.random.default_rng(8), 30, 20))
+    assert model.predict_entries([], []).shape == (0,)
 
 
 def test_offsets_predict_where_there_is_no_structure():
