@@ -100,9 +100,10 @@ def _check_labels(y):
     try:
         check_labels(y, is_part=True)
     except TypeError as error:
-        if "NA" not in str(error):
-            raise
-        raise ValueError("y: found missing labels, pandas.NA; allowed are class labels.") from None
+        raise ValueError(
+            f"y: found missing labels, or labels of several types ({error}); allowed are numbers "
+            "or strings."
+        ) from None
 
 
 def _checked(array, name, dtype, **settings):
@@ -347,22 +348,29 @@ def _aligned_blocks(X, y, sample_weight):
             f"X: found {type(X).__name__}; with y or sample_weight of Dask, allowed is a dask "
             "array or dataframe."
         )
-    X_blocks = _row_blocks(X, "X")
+    _check_collection(X, "X")
     if X.ndim != 2:
-        raise ValueError(f"X: found {X.ndim} dimension(s); allowed are 2.")
+        raise ValueError(f"X: found an array of {X.ndim} dimensions; allowed are 2.")
+    X_blocks = _row_blocks(X)
     blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
     if sample_weight is None:
         return [*blocks, [None] * len(X_blocks)]
     return [*blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
 
 
-def _row_blocks(X, name):
-    """Delayed parts with all columns."""
+def _check_collection(X, name):
+    """An error for what is no collection of rows."""
     # of the type: Dask's Delayed has every attribute
     if not hasattr(type(X), "to_delayed") or not hasattr(type(X), "ndim"):
         raise ValueError(
             f"{name}: found {type(X).__name__}; allowed are a dask array and a dask dataframe."
         )
+    if X.ndim == 0:
+        raise ValueError(f"{name}: found a number; allowed is a collection with rows.")
+
+
+def _row_blocks(X):
+    """Delayed parts with all columns."""
     if hasattr(X, "chunks") and X.ndim == 2 and len(X.chunks[1]) > 1:
         X = X.rechunk({1: -1})
     return np.ravel(np.asarray(X.to_delayed(), dtype=object)).tolist()
@@ -387,6 +395,7 @@ def _blocks_like(X, X_blocks, y, name):
                 "known (X.compute_chunk_sizes()), an array of as many rows."
             )
         return np.split(y, np.cumsum(lengths)[:-1])
+    _check_collection(y, name)
     if is_known and hasattr(y, "chunks") and y.chunks[0] != lengths:
         if np.isnan(y.chunks[0]).any() or sum(y.chunks[0]) == sum(lengths):
             y = y if np.isnan(y.chunks[0]).any() else y.rechunk({0: lengths})
@@ -394,7 +403,7 @@ def _blocks_like(X, X_blocks, y, name):
             raise ValueError(
                 f"{name}: found {sum(y.chunks[0])} rows; allowed are {sum(lengths)}, those of X."
             )
-    blocks = _row_blocks(y, name)
+    blocks = _row_blocks(y)
     if len(blocks) != len(X_blocks):
         raise ValueError(
             f"{name}: found {len(blocks)} partitions; allowed are {len(X_blocks)}, those of X."

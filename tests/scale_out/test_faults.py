@@ -66,8 +66,10 @@ def test_what_is_no_array_of_rows(data):
     refused("y: found None", rows, None)
     refused("y: found a number", rows, 3)
     refused("sample_weight: found a number", rows, y, 2.0)
-    refused("X: found 1 dimension", rows[:, 0], y)
+    refused("X: found an array of 1 dimensions", rows[:, 0], y)
+    refused("y: found a number", rows, rows.sum())
     refused("X: found Delayed", dask.delayed(X), y)
+    refused("y: found Delayed", rows, dask.delayed(y))
     fitted = BoundMajorizationLogisticRegression().fit(rows, y)
     with pytest.raises(ValueError, match="X: found a dask Delayed"):
         fitted.predict(dask.delayed(X))
@@ -80,7 +82,9 @@ def test_missing_labels_and_dates_name_their_partition(data):
     labels = pd.Series(np.where(y == y[0], "a", "b"))
     labels[250] = None
     labels = dd.from_pandas(labels, chunksize=200)  # 250 is in partition 1
-    refused("Partition 1: y: found missing labels", as_array(X, (200, 200, 200)), labels)
+    for kind in ("string", "category"):
+        found = labels.astype(kind)
+        refused("Partition 1: y: found missing labels", as_array(X, (200, 200, 200)), found)
     dates = as_frame(X, SIZES).assign(day=pd.Timestamp("2020-01-01"))
     refused("Partition [012]: .*DateTime64", dates, as_array(y, SIZES))
 
