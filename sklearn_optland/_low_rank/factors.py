@@ -148,7 +148,10 @@ class Factorization:
             values = np.sqrt((left**2).sum(axis=0))
             left = left / np.maximum(values, 1e-300)
             return (right, values, left) if is_wide else (left, values, right)
-        left, values, right = linalg.svds(R, k=NEW_COLUMNS, v0=self.start)
+        # in units of their size: ARPACK takes what is small in absolute terms for converged
+        unit = np.abs(theta).max()
+        left, values, right = linalg.svds(R / unit, k=NEW_COLUMNS, v0=self.start)
+        values = values * unit
         side = right[-1] if R.shape[1] <= R.shape[0] else left[:, -1]
         self.start = side.copy()
         return left[:, ::-1], values[::-1], right[::-1].T

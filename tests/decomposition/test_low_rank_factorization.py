@@ -167,6 +167,17 @@ def test_a_singular_value_that_lanczos_misses_is_no_proof(monkeypatch):
     assert (certificate.scope, certificate.reached) == ("estimate", True)
 
 
+@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1e8])
+def test_units_do_not_matter_to_lanczos(unit):
+    """ARPACK takes what is small in absolute terms for converged."""
+    rng = np.random.default_rng(4)
+    X = np.where(rng.random((450, 420)) < 0.05, rng.normal(size=(450, 420)), np.nan)
+    model = LowRankFactorization(0.15 * unit, offsets=False).fit(X * unit)
+    assert (model.certificate_.scope, model.certificate_.reached) == ("global", True)
+    Theta = np.where(np.isnan(X), 0.0, X - model.row_factors_ @ model.components_ / unit)
+    assert_allclose(model.polar_, np.linalg.norm(Theta, 2) / (0.15 * np.sqrt(450)), rtol=1e-9)
+
+
 def test_a_warm_start_above_alpha_max_has_rank_0():
     X = entries(np.random.default_rng(9), 40, 25)
     model = LowRankFactorization(0.05, warm_start=True).fit(X)

@@ -179,7 +179,7 @@ def test_values_of_any_size_neither_overflow_nor_hang():
 
 def test_a_strength_that_overflows_is_refused():
     X = random_table(np.random.default_rng(0), 20, 5, 2, 0.7)
-    with pytest.raises(ValueError, match="^alpha: found 1e-300"):
+    with pytest.raises(ValueError, match=r"^alpha: found 1e-300"):
         LowRankImputer(alpha=1e-300).fit(X)
 
 
@@ -190,5 +190,5 @@ def test_rows_too_large_for_the_fit_s_units_are_refused(dtype, factor):
     X[:, 2:] /= factor
     imputer = LowRankImputer(alpha=0.1).fit(X.astype(dtype))
     new = np.array([[np.nan, np.nan, factor, factor]], dtype=dtype)
-    with pytest.raises(ValueError, match="^X: found values whose completion overflows"):
+    with pytest.raises(ValueError, match=r"^X: found values whose completion overflows"):
         imputer.transform(new)
