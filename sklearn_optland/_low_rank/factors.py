@@ -37,11 +37,15 @@ PATIENCE = 5
 ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
-# Beyond it, Lanczos' value may be exceeded by this share in a dual point. A Cholesky factorisation
-# proves that this bounds the largest singular value, if it takes no more multiply-adds than these;
-# one of a sparse Gram matrix costs as much as some ten of the factorisation.
+# Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix, relative
+# to the eigenvalue, and how often the basis begins anew.
+LANCZOS_TOL = 1e-11
+MOST_RESTARTS = 300
+# Lanczos' value is raised by this share in a dual point. A Cholesky factorisation proves that this
+# bounds the largest singular value, if it takes no more multiply-adds than these; one of a sparse
+# Gram matrix costs as much as some ten of the factorisation.
 MARGIN = 1e-8
-MOST_PROOF_WORK = 2e10
+MOST_DENSE_WORK = 2e10
 SPARSE_COST = 10
 # A column whose singular value is this share of the largest is dropped.
 VANISHED = 1e-7
@@ -139,22 +143,34 @@ class Factorization:
         R = self.observed.matrix(theta)
         if not theta.any():
             return np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
-        if min(R.shape) <= DENSE_SIDE:
-            is_wide = R.shape[0] < R.shape[1]
-            A = R.T if is_wide else R
+        is_wide = R.shape[0] < R.shape[1]
+        A = R.T.tocsr() if is_wide else R
+        right = self._lanczos(A, np.abs(theta).max()) if A.shape[1] > DENSE_SIDE else None
+        if right is None:
             right = np.linalg.eigh((A.T @ A).toarray())[1]
-            right = right[:, ::-1][:, :NEW_COLUMNS]
-            left = A @ right
-            values = np.sqrt((left**2).sum(axis=0))
-            left = left / np.maximum(values, 1e-300)
-            return (right, values, left) if is_wide else (left, values, right)
-        # in units of their size: ARPACK takes what is small in absolute terms for converged
-        unit = np.abs(theta).max()
-        left, values, right = linalg.svds(R / unit, k=NEW_COLUMNS, v0=self.start)
-        values = values * unit
-        side = right[-1] if R.shape[1] <= R.shape[0] else left[:, -1]
-        self.start = side.copy()
-        return left[:, ::-1], values[::-1], right[::-1].T
+        right = right[:, ::-1][:, :NEW_COLUMNS]
+        left = A @ right
+        values = np.sqrt((left**2).sum(axis=0))
+        left = left / np.maximum(values, 1e-300)
+        return (right, values, left) if is_wide else (left, values, right)
+
+    def _lanczos(self, A, unit):
+        """Right singular vectors of A in rising order of their values, or None: dense is better."""
+        A = A / unit  # ARPACK takes what is small in absolute terms for converged
+        side = A.shape[1]
+        gram = linalg.LinearOperator((side, side), lambda v: A.T @ (A @ v), dtype=np.float64)
+        settings = {"v0": self.start, "tol": LANCZOS_TOL, "maxiter": MOST_RESTARTS}
+        try:
+            right = linalg.eigsh(gram, NEW_COLUMNS, **settings)[1]
+        except linalg.ArpackNoConvergence as error:
+            # too many of nearly the same size
+            if dense_work(A) <= MOST_DENSE_WORK:
+                return None
+            right = error.eigenvectors[:, np.argsort(error.eigenvalues)]
+            if not right.size:
+                right = self.start[:, None] / np.linalg.norm(self.start)
+        self.start = right[:, -1].copy()
+        return right
 
     def is_proven(self, point):
         """Whether the polar, with its margin, is proven to be no less than the true one.
@@ -167,9 +183,9 @@ class Factorization:
         theta = self.evaluate(point.U, point.V)[2]
         R = self.observed.matrix(theta)
         R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
-        side, counts = R.shape[1], np.diff(R.indptr).astype(float)
-        if side**3 / 3 + SPARSE_COST * (counts @ counts) > MOST_PROOF_WORK:
+        if dense_work(R) > MOST_DENSE_WORK:
             return False
+        side = R.shape[1]
         square = self.strength**2 * max(point.polar * (1.0 + self.margin), 1.0) ** 2
         # what rounding does to a factorisation (of a trace) and to the sums of the Gram matrix
         longest = np.bincount(R.indices).max()
@@ -200,6 +216,12 @@ class Factorization:
         slope = -float(sizes @ sizes)
         _, factors, _ = backtrack(trial, point.objective, slope, size=size, max_trials=60)
         return factors
+
+
+def dense_work(A):
+    """Multiply-adds of a Gram matrix and its Cholesky factor, in units of the latter's."""
+    counts = np.diff(A.indptr).astype(float)
+    return A.shape[1] ** 3 / 3 + SPARSE_COST * (counts @ counts)
 
 
 def balanced(U, V):

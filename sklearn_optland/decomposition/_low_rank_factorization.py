@@ -80,7 +80,8 @@ class LowRankFactorization(
         The most iterations of L-BFGS.
     warm_start : bool, default=False
         Whether to start from the factors of the previous fit, if the shape is the same: for a path
-        over `alpha`.
+        over `alpha`, from large to small. The other way round columns that the optimum no longer has
+        may stay, as far as `tol` allows.
     random_state : int, RandomState instance or None, default=None
         Starts Lanczos' method. None stands for 0.
 
@@ -131,8 +132,7 @@ class LowRankFactorization(
     more entries of offset 0; the certificate is for the offsets as they are.
 
     The certificate takes the largest singular value of the losses' derivatives. With a side up to
-    400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it to machine precision,
-    but could miss it: at the end of the fit a Cholesky factorisation proves that none is larger by
+    400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it, but could miss it: at the end of the fit a Cholesky factorisation proves that none is larger by
     more than 1e-8 of it, so a `tol` far below 1e-8 is out of reach. With a shorter side beyond some
     3900, or where that many entries of a row meet that it would take too long, there is no such
     proof, and the scope is "estimate".
