@@ -55,7 +55,7 @@ class Checked:
         try:
             with always_checked():
                 self._check(takes_sparse, is_classification, X, y, w)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"Partition {number}: {error}") from None
 
     def _check(self, takes_sparse, is_classification, X, y, w):
@@ -67,7 +67,7 @@ class Checked:
         else:
             self.y = column_or_1d(y)
             if len(self.y):
-                check_labels(self.y, is_part=True)
+                _check_labels(self.y)
         self.w = np.ones(n)
         if w is not None:
             self.w = _checked(w, "sample_weight", np.float64, ensure_2d=False)
@@ -94,6 +94,16 @@ class Checked:
             labels,
             weights,
         )
+
+
+def _check_labels(y):
+    try:
+        check_labels(y, is_part=True)
+    except TypeError as error:
+        raise ValueError(
+            f"y: found missing labels, or labels of several types ({error}); allowed are numbers "
+            "or strings."
+        ) from None
 
 
 def _checked(array, name, dtype, **settings):
@@ -338,19 +348,29 @@ def _aligned_blocks(X, y, sample_weight):
             f"X: found {type(X).__name__}; with y or sample_weight of Dask, allowed is a dask "
             "array or dataframe."
         )
-    X_blocks = _row_blocks(X, "X")
+    _check_collection(X, "X")
+    if X.ndim != 2:
+        raise ValueError(f"X: found an array of {X.ndim} dimensions; allowed are 2.")
+    X_blocks = _row_blocks(X)
     blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
     if sample_weight is None:
         return [*blocks, [None] * len(X_blocks)]
     return [*blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
 
 
-def _row_blocks(X, name):
-    """Delayed parts with all columns."""
-    if not hasattr(X, "to_delayed") or not hasattr(X, "ndim"):
+def _check_collection(X, name):
+    """An error for what is no collection of rows."""
+    # of the type: Dask's Delayed has every attribute
+    if not hasattr(type(X), "to_delayed") or not hasattr(type(X), "ndim"):
         raise ValueError(
             f"{name}: found {type(X).__name__}; allowed are a dask array and a dask dataframe."
         )
+    if X.ndim == 0:
+        raise ValueError(f"{name}: found a number; allowed is a collection with rows.")
+
+
+def _row_blocks(X):
+    """Delayed parts with all columns."""
     if hasattr(X, "chunks") and X.ndim == 2 and len(X.chunks[1]) > 1:
         X = X.rechunk({1: -1})
     return np.ravel(np.asarray(X.to_delayed(), dtype=object)).tolist()
@@ -361,6 +381,11 @@ def _blocks_like(X, X_blocks, y, name):
     lengths = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
     is_known = not np.isnan(lengths).any()
     if not is_dask(y):
+        if y is None or np.ndim(y) == 0:
+            raise ValueError(
+                f"{name}: found {'None' if y is None else 'a number'}; allowed is an array with an "
+                "entry for each row of X."
+            )
         y = np.asarray(y)
         if not is_known or len(y) != sum(lengths):
             n = sum(lengths) if is_known else "an unknown number of"
@@ -370,6 +395,7 @@ def _blocks_like(X, X_blocks, y, name):
                 "known (X.compute_chunk_sizes()), an array of as many rows."
             )
         return np.split(y, np.cumsum(lengths)[:-1])
+    _check_collection(y, name)
     if is_known and hasattr(y, "chunks") and y.chunks[0] != lengths:
         if np.isnan(y.chunks[0]).any() or sum(y.chunks[0]) == sum(lengths):
             y = y if np.isnan(y.chunks[0]).any() else y.rechunk({0: lengths})
@@ -377,7 +403,7 @@ def _blocks_like(X, X_blocks, y, name):
             raise ValueError(
                 f"{name}: found {sum(y.chunks[0])} rows; allowed are {sum(lengths)}, those of X."
             )
-    blocks = _row_blocks(y, name)
+    blocks = _row_blocks(y)
     if len(blocks) != len(X_blocks):
         raise ValueError(
             f"{name}: found {len(blocks)} partitions; allowed are {len(X_blocks)}, those of X."

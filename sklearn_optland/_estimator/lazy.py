@@ -33,7 +33,8 @@ def _lazy(estimator, X, function):
     """Apply function(rows, estimator, like) to the partitions of X; `like` has no rows."""
     import dask
 
-    if getattr(X, "ndim", None) != 2 or not hasattr(X, "to_delayed"):
+    # of the type: Dask's Delayed has every attribute
+    if not hasattr(type(X), "to_delayed") or getattr(X, "ndim", None) != 2:
         raise ValueError(
             f"X: found a dask {type(X).__name__}; allowed are arrays of two dimensions and "
             "dataframes."

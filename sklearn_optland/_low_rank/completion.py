@@ -77,11 +77,15 @@ class Model:
         """Rows whose NaN are filled, in float64."""
         Y = np.empty(X.shape)
         if complete(X, self.W, self.K, self.alpha, Y):
-            raise ValueError(
-                f"alpha: found {self.alpha:.3g}; allowed are values above some 1e-13 times the "
-                f"largest singular value, {self.w.max(initial=0):.3g}."
-            )
+            raise _too_small(self.alpha, self.w.max(initial=0))
         return Y
+
+
+def _too_small(alpha, largest):
+    return ValueError(
+        f"alpha: found {alpha:.3g}; allowed are values above some 1e-13 times the largest singular "
+        f"value, {largest:.3g}."
+    )
 
 
 class SecondMoment(Statistic):
@@ -104,8 +108,13 @@ class Point:
 
     def __init__(self, model, C, max_rank):
         alpha, self.model = model.alpha, model
-        KC = model.K @ C
-        trace, KCK = np.trace(KC), KC @ model.K
+        values, vectors = np.linalg.eigh(C)
+        singular = np.sqrt(np.maximum(values, 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            KC = model.K @ C
+            trace, KCK = np.trace(KC), KC @ model.K
+        if not np.isfinite(KCK).all():
+            raise _too_small(alpha, singular[-1])
         side = len(C) - 1
         top = linalg.eigh(0.5 * (KCK + KCK.T), eigvals_only=True, subset_by_index=(side, side))
         self.polar = float(np.sqrt(max(top[0], 0.0)))
@@ -116,8 +125,6 @@ class Point:
         rounding = 8 * EPS * (self.objective + abs(dual))
         self.gap = float(max(self.objective - dual, 0.0) + rounding)
 
-        values, vectors = np.linalg.eigh(C)
-        singular = np.sqrt(np.maximum(values, 0.0))
         shrunk = singular - max(alpha, LEAST_SINGULAR_VALUE * singular[-1])
         kept = np.flatnonzero(shrunk > 0)[::-1][:max_rank]
         self.image = Model(vectors[:, kept], singular[kept] - alpha, alpha)

@@ -14,6 +14,7 @@ from itertools import islice
 from operator import lt
 
 import numpy as np
+from scipy import linalg as dense
 from scipy.sparse import linalg
 
 from sklearn_optland._loss.gauge_dual import dual_scale
@@ -36,6 +37,16 @@ PATIENCE = 5
 ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
+# Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix, relative
+# to the eigenvalue, and how often the basis begins anew.
+LANCZOS_TOL = 1e-11
+MOST_RESTARTS = 300
+# Lanczos' value is raised by this share in a dual point. A Cholesky factorisation proves that this
+# bounds the largest singular value, if it takes no more multiply-adds than these; one of a sparse
+# Gram matrix costs as much as some ten of the factorisation.
+MARGIN = 1e-8
+MOST_DENSE_WORK = 2e10
+SPARSE_COST = 10
 # A column whose singular value is this share of the largest is dropped.
 VANISHED = 1e-7
 
@@ -79,6 +90,7 @@ class Factorization:
         self.observed, self.strength, self.max_rank = observed, strength, max_rank
         self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
         self.ones = observed.matrix(observed.ones)
+        self.margin = MARGIN if min(observed.shape) > DENSE_SIDE else 0.0
 
     def evaluate(self, U, V):
         """Objective, scores and pulls."""
@@ -115,8 +127,8 @@ class Factorization:
         """The point with its gap; singular vectors of the pulls beyond the strength."""
         objective, f, theta = self.evaluate(U, V)
         left, values, right = self.top(theta)
-        polar = float(values[0]) / self.strength if len(values) else 0.0
-        scaled = dual_scale(polar, 1.0) * theta
+        polar = float(values[0] / self.strength) if len(values) else 0.0
+        scaled = dual_scale(polar * (1.0 + self.margin), 1.0) * theta
         penalty = 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V))
         gap = self.observed.fenchel_gap(f, scaled) + penalty - scaled @ f
         gap = max(gap, 0.0) + 8 * EPS * abs(objective)
@@ -131,19 +143,60 @@ class Factorization:
         R = self.observed.matrix(theta)
         if not theta.any():
             return np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
-        if min(R.shape) <= DENSE_SIDE:
-            is_wide = R.shape[0] < R.shape[1]
-            A = R.T if is_wide else R
+        is_wide = R.shape[0] < R.shape[1]
+        A = R.T.tocsr() if is_wide else R
+        right = self._lanczos(A, np.abs(theta).max()) if A.shape[1] > DENSE_SIDE else None
+        if right is None:
             right = np.linalg.eigh((A.T @ A).toarray())[1]
-            right = right[:, ::-1][:, :NEW_COLUMNS]
-            left = A @ right
-            values = np.sqrt((left**2).sum(axis=0))
-            left = left / np.maximum(values, 1e-300)
-            return (right, values, left) if is_wide else (left, values, right)
-        left, values, right = linalg.svds(R, k=NEW_COLUMNS, v0=self.start)
-        side = right[-1] if R.shape[1] <= R.shape[0] else left[:, -1]
-        self.start = side.copy()
-        return left[:, ::-1], values[::-1], right[::-1].T
+        right = right[:, ::-1][:, :NEW_COLUMNS]
+        left = A @ right
+        values = np.sqrt((left**2).sum(axis=0))
+        left = left / np.maximum(values, 1e-300)
+        return (right, values, left) if is_wide else (left, values, right)
+
+    def _lanczos(self, A, unit):
+        """Right singular vectors of A in rising order of their values, or None: dense is better."""
+        A = A / unit  # ARPACK takes what is small in absolute terms for converged
+        side = A.shape[1]
+        gram = linalg.LinearOperator((side, side), lambda v: A.T @ (A @ v), dtype=np.float64)
+        settings = {"v0": self.start, "tol": LANCZOS_TOL, "maxiter": MOST_RESTARTS}
+        try:
+            right = linalg.eigsh(gram, NEW_COLUMNS, **settings)[1]
+        except linalg.ArpackNoConvergence as error:
+            # too many of nearly the same size
+            if dense_work(A) <= MOST_DENSE_WORK:
+                return None
+            right = error.eigenvectors[:, np.argsort(error.eigenvalues)]
+            if not right.size:
+                right = self.start[:, None] / np.linalg.norm(self.start)
+        self.start = right[:, -1].copy()
+        return right
+
+    def is_proven(self, point):
+        """Whether the polar, with its margin, is proven to be no less than the true one.
+
+        Lanczos' method finds singular values, but not that none is larger. Of pulls R,
+        ``bound**2 I - R'R`` has a Cholesky factor only if none exceeds the bound.
+        """
+        if not self.margin:
+            return True
+        theta = self.evaluate(point.U, point.V)[2]
+        R = self.observed.matrix(theta)
+        R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
+        if dense_work(R) > MOST_DENSE_WORK:
+            return False
+        side = R.shape[1]
+        square = self.strength**2 * max(point.polar * (1.0 + self.margin), 1.0) ** 2
+        # what rounding does to a factorisation (of a trace) and to the sums of the Gram matrix
+        longest = np.bincount(R.indices).max()
+        rounding = EPS * (side**2 * square + longest * (theta @ theta))
+        rest = -(R.T @ R).toarray()
+        rest.flat[:: side + 1] += square - rounding
+        try:
+            dense.cholesky(rest.T, overwrite_a=True, check_finite=False)
+        except dense.LinAlgError:
+            return False
+        return True
 
     def grow(self, point, columns):
         """Factors with new columns, of sizes that lower the objective."""
@@ -163,6 +216,12 @@ class Factorization:
         slope = -float(sizes @ sizes)
         _, factors, _ = backtrack(trial, point.objective, slope, size=size, max_trials=60)
         return factors
+
+
+def dense_work(A):
+    """Multiply-adds of a Gram matrix and its Cholesky factor, in units of the latter's."""
+    counts = np.diff(A.indptr).astype(float)
+    return A.shape[1] ** 3 / 3 + SPARSE_COST * (counts @ counts)
 
 
 def balanced(U, V):

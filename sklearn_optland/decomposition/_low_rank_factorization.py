@@ -22,6 +22,7 @@ from sklearn_optland._estimator.base import (
     private_random_state,
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
@@ -79,7 +80,8 @@ class LowRankFactorization(
         The most iterations of L-BFGS.
     warm_start : bool, default=False
         Whether to start from the factors of the previous fit, if the shape is the same: for a path
-        over `alpha`.
+        over `alpha`, from large to small. The other way round columns that the optimum no longer has
+        may stay, as far as `tol` allows.
     random_state : int, RandomState instance or None, default=None
         Starts Lanczos' method. None stands for 0.
 
@@ -105,7 +107,8 @@ class LowRankFactorization(
     alpha_max_ : float
         The least strength at which the rank is 0.
     certificate_ : Certificate
-        How far the fit can be from the optimum, in units of the objective.
+        How far the fit can be from the optimum, in units of the objective. Its scope is "global",
+        or "estimate" where the largest singular value that it takes is not proven: see Notes.
     history_ : dict of ndarray of shape (n_iter_,)
         "objective", "certificate", "passes", "rank" and "seconds" after each iteration. The
         certificate is NaN where it was not computed.
@@ -126,9 +129,13 @@ class LowRankFactorization(
     The factorised problem is not convex. L-BFGS takes it to a stationary point; singular vectors
     of the losses' derivatives beyond the penalty become new columns, until there are none: then
     the factors are globally optimal [1]_. Offsets are shrunk as if each row and column had five
-    more entries of offset 0; the certificate is for the offsets as they are. The largest singular
-    value comes from Lanczos' method at machine precision, for matrices with a side up to 400 from
-    a dense Gram matrix.
+    more entries of offset 0; the certificate is for the offsets as they are.
+
+    The certificate takes the largest singular value of the losses' derivatives. With a side up to
+    400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it, but could miss it: at the end of the fit a Cholesky factorisation proves that none is larger by
+    more than 1e-8 of it, so a `tol` far below 1e-8 is out of reach. With a shorter side beyond some
+    3900, or where that many entries of a row meet that it would take too long, there is no such
+    proof, and the scope is "estimate".
 
     An iteration costs 6 * rank multiply-adds for each observed entry. Memory: 56 bytes for each
     observed entry, and 25 sets of factors. 10^8 entries of 10^6 rows and 10^4 columns at rank 10
@@ -230,17 +237,20 @@ class LowRankFactorization(
         problem = Factorization(observed, strength, max_rank, rng)
         with one_blas_thread():
             largest = problem.top(observed.pulls(np.zeros(len(observed.y)))[1])[1]
-            steps = factor_steps(problem, *self._start(n, d), self.tol)
+            is_empty = largest.max(initial=0.0) <= strength
+            start = _empty(n, d) if is_empty else self._start(n, d)
+            steps = factor_steps(problem, *start, self.tol)
             kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
             if not np.isfinite(point.gap):
                 point = problem.certify(*balanced(point.U, point.V))[0]
                 history["objective"][-1], history["certificate"][-1] = point.objective, point.gap
+            scope = "global" if problem.is_proven(point) else "estimate"
         for name in ("objective", "certificate"):
             history[name] = history[name] / n
         objective, gap = point.objective / n, point.gap / n
         certificate = Certificate(
-            "duality gap", gap, tolerance_of(self.tol, objective), "global", ratio(gap, objective)
+            "duality gap", gap, tolerance_of(self.tol, objective), scope, ratio(gap, objective)
         )
         remedy = "raise max_rank" if self.max_rank is not None else "raise alpha"
         counts, values = np.arange(1, len(history["passes"]) + 1), history["certificate"]
@@ -257,7 +267,7 @@ class LowRankFactorization(
             if (len(U), len(V)) == (n, d) and U.shape[1] <= (self.max_rank or n):
                 check_start(self, "row_factors_", "components_")
                 return U / n**0.25, np.ascontiguousarray(V) * n**0.25
-        return np.zeros((n, 0)), np.zeros((d, 0))
+        return _empty(n, d)
 
     def _attributes(self, point):
         """What predictions need."""
@@ -285,6 +295,7 @@ class LowRankFactorization(
             Their factors; offsets of the rows are fitted first.
         """
         check_is_fitted(self)
+        refuse_dask(self, "transform", (X,))
         return self._rows(self._read(X, reset=False))[1]
 
     def _rows(self, X):
@@ -320,6 +331,7 @@ class LowRankFactorization(
             If there are no such rows or columns.
         """
         check_is_fitted(self)
+        refuse_dask(self, "predict_entries", (X,))
         a, U = self.row_offsets_, self.row_factors_
         if X is not None:
             a, U = self._rows(self._read(X, reset=False))
@@ -368,9 +380,16 @@ class LowRankFactorization(
         return tags
 
 
+def _empty(n, d):
+    """Factors of rank 0."""
+    return np.zeros((n, 0)), np.zeros((d, 0))
+
+
 def _indices(name, values, length):
     """Indices as an array; an error for others than those from 0 to length - 1."""
     values = np.asarray(values)
+    if values.shape == (0,):
+        return values.astype(np.intp)
     if values.ndim != 1 or values.dtype.kind not in "iu":
         raise ValueError(
             f"{name}: found an array of {values.dtype} of shape {values.shape}; allowed are "

@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, v
 from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
@@ -253,18 +254,29 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         X : ndarray of shape (n_samples, n_output_features)
             Without columns that were empty in `fit`, unless `keep_empty_features`; with those of
             the indicator, if there is one.
+
+        Raises
+        ------
+        ValueError
+            For values so far from those of `fit` that what they predict overflows.
         """
         check_is_fitted(self)
+        refuse_dask(self, "transform", (X,))
         X = self._read(X, reset=False)
         used = X[:, self._is_used]
         Z, missing = self._standardised(used), np.isnan(used)
         model, is_due = self._model(), missing.any(axis=1)
         if is_due.any():
-            with one_blas_thread():
+            with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
                 source = ArraySource(Z[is_due])
                 filled = source.map(model.complete, source.X)
-            filled = filled * self.scale_ + self.mean_
+                filled = (filled * self.scale_ + self.mean_).astype(X.dtype)
             used[is_due] = np.where(missing[is_due], filled, used[is_due])
+            if not np.isfinite(used[is_due]).all():
+                raise ValueError(
+                    f"X: found values whose completion overflows {X.dtype}; allowed are values of "
+                    "the size of those of fit."
+                )
         if self.keep_empty_features:
             out = np.zeros_like(X)
             out[:, self._is_used] = used
@@ -315,7 +327,8 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         return X
 
     def _standardised(self, X):
-        return np.ascontiguousarray(((X - self.mean_) / self.scale_).astype(X.dtype))
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(((X - self.mean_) / self.scale_).astype(X.dtype))
 
     def _model(self):
         """The fitted model, from its components."""

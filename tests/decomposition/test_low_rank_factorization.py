@@ -12,6 +12,9 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._loss.scalar_losses import LOSSES as LOSSES_BY_NAME
+from sklearn_optland._low_rank import factors
+from sklearn_optland._low_rank.observed import Observed
 from sklearn_optland.decomposition import LowRankFactorization
 
 LOSSES = ["squared_error", "huber", "log_loss", "poisson"]
@@ -141,6 +144,79 @@ def test_large_sides_use_lanczos_and_find_the_rank_of_the_truth():
     assert np.sqrt(np.mean(error**2)) < 0.1
     Theta = np.where(np.isnan(X), 0.0, X - model.row_factors_ @ model.components_)
     assert_allclose(model.polar_, np.linalg.norm(Theta, 2) / (0.1 * np.sqrt(450)), rtol=1e-9)
+    assert model.certificate_.scope == "global"
+
+
+def test_a_singular_value_that_lanczos_misses_is_no_proof(monkeypatch):
+    """Lanczos' value is one from below: a factorisation proves it, or the scope says estimate."""
+    rng = np.random.default_rng(4)
+    X = np.where(rng.random((450, 420)) < 0.05, rng.normal(size=(450, 420)), np.nan)
+    eigsh = factors.linalg.eigsh
+
+    def second(A, k, **settings):
+        values, vectors = eigsh(A, k + 1, **settings)
+        return values[:-1], vectors[:, :-1]
+
+    model = LowRankFactorization(0.15, offsets=False)
+    assert model.fit(X).certificate_.scope == "global"
+    with monkeypatch.context() as patch:
+        patch.setattr(factors, "MOST_DENSE_WORK", 1e6)
+        certificate = model.fit(X).certificate_
+        assert (certificate.scope, certificate.reached) == ("estimate", True)
+    monkeypatch.setattr(factors.linalg, "eigsh", second)
+    largest = model.alpha_max_
+    certificate = model.set_params(alpha=0.999 * largest).fit(X).certificate_
+    assert (certificate.scope, certificate.reached) == ("estimate", True)
+
+
+@pytest.mark.parametrize("shape", [(450, 410), (410, 450)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_is_proven_is_true_and_hardly_less_is_refused(shape, seed):
+    rng = np.random.default_rng(seed)
+    X = np.where(rng.random(shape) < 0.02, rng.standard_cauchy(shape), np.nan)
+    largest = np.linalg.norm(np.nan_to_num(X), 2)
+    observed = Observed(as_csr(X), LOSSES_BY_NAME["squared_error"])
+    problem = factors.Factorization(observed, 0.1 * largest, 5, np.random.RandomState(0))
+    point = problem.certify(np.zeros((shape[0], 0)), np.zeros((shape[1], 0)))[0]
+    assert_allclose(point.polar, 10.0, rtol=1e-12)
+    assert problem.is_proven(point)
+    point.polar = 10.0 * (1 - 1e-7)
+    assert not problem.is_proven(point)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-8, 1e8])
+def test_units_do_not_matter_to_lanczos(unit):
+    """ARPACK takes what is small in absolute terms for converged."""
+    rng = np.random.default_rng(4)
+    X = np.where(rng.random((450, 420)) < 0.05, rng.normal(size=(450, 420)), np.nan)
+    model = LowRankFactorization(0.15 * unit, offsets=False).fit(X * unit)
+    assert (model.certificate_.scope, model.certificate_.reached) == ("global", True)
+    Theta = np.where(np.isnan(X), 0.0, X - model.row_factors_ @ model.components_ / unit)
+    assert_allclose(model.polar_, np.linalg.norm(Theta, 2) / (0.15 * np.sqrt(450)), rtol=1e-9)
+
+
+def test_singular_values_on_which_lanczos_does_not_converge(monkeypatch):
+    """At the optimum many singular values are the largest one: a dense solve takes over."""
+    monkeypatch.setattr(factors, "MOST_RESTARTS", 1)
+    X = sparse.random_array((500, 450), density=0.05, rng=np.random.default_rng(1), format="csr")
+    model = LowRankFactorization(0.1)
+    assert model.fit(X).certificate_.scope == "global"
+    assert model.certificate_.reached
+    assert_allclose(model.polar_, 1.0, rtol=1e-2)
+    monkeypatch.setattr(factors, "MOST_DENSE_WORK", 0.0)
+    assert fit_quietly(model, X).certificate_.scope == "estimate"
+
+
+def test_a_warm_start_above_alpha_max_has_rank_0():
+    X = entries(np.random.default_rng(9), 40, 25)
+    model = LowRankFactorization(0.05, warm_start=True).fit(X)
+    assert model.rank_ > 0
+    assert model.set_params(alpha=1.01 * model.alpha_max_).fit(X).rank_ == 0
+
+
+def test_no_entries_may_be_asked_for():
+    model = LowRankFactorization(0.3).fit(entries(np.random.default_rng(8), 30, 20))
+    assert model.predict_entries([], []).shape == (0,)
 
 
 def test_offsets_predict_where_there_is_no_structure():

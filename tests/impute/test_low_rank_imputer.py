@@ -175,3 +175,20 @@ def test_values_of_any_size_neither_overflow_nor_hang():
         X = size * table(9)
         out = fit_quietly(LowRankImputer(0.2), X).transform(X)
         assert_allclose(out / size, LowRankImputer(0.2).fit_transform(X / size), atol=1e-3)
+
+
+def test_a_strength_that_overflows_is_refused():
+    X = random_table(np.random.default_rng(0), 20, 5, 2, 0.7)
+    with pytest.raises(ValueError, match=r"^alpha: found 1e-300"):
+        LowRankImputer(alpha=1e-300).fit(X)
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [(np.float32, 1e30), (np.float64, 1e145)])
+def test_rows_too_large_for_the_fit_s_units_are_refused(dtype, factor):
+    X = random_table(np.random.default_rng(1), 20, 4, 1, 0.7)
+    X[:, :2] *= factor
+    X[:, 2:] /= factor
+    imputer = LowRankImputer(alpha=0.1).fit(X.astype(dtype))
+    new = np.array([[np.nan, np.nan, factor, factor]], dtype=dtype)
+    with pytest.raises(ValueError, match=r"^X: found values whose completion overflows"):
+        imputer.transform(new)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scale_out.data import as_array, as_frame, two_or_more_classes, with_unknown_lengths
 
+from sklearn_optland.decomposition import LowRankFactorization
+from sklearn_optland.impute import LowRankImputer
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     LatentLogisticRegression,
@@ -56,6 +58,35 @@ def test_lengths_that_differ(data):
     other = with_unknown_lengths(as_array(y, (200, 151, 249)))
     refused(r"Partition [12]: y: found (151|249) rows; allowed are", unknown, other)
     refused("sample_weight: found 599", as_array(X, SIZES), y, as_array(w[1:], (599,)))
+
+
+def test_what_is_no_array_of_rows(data):
+    X, y, _ = data
+    rows = as_array(X, SIZES)
+    refused("y: found None", rows, None)
+    refused("y: found a number", rows, 3)
+    refused("sample_weight: found a number", rows, y, 2.0)
+    refused("X: found an array of 1 dimensions", rows[:, 0], y)
+    refused("y: found a number", rows, rows.sum())
+    refused("X: found Delayed", dask.delayed(X), y)
+    refused("y: found Delayed", rows, dask.delayed(y))
+    fitted = BoundMajorizationLogisticRegression().fit(rows, y)
+    with pytest.raises(ValueError, match="X: found a dask Delayed"):
+        fitted.predict(dask.delayed(X))
+
+
+def test_missing_labels_and_dates_name_their_partition(data):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    X, y, _ = data
+    labels = pd.Series(np.where(y == y[0], "a", "b"))
+    labels[250] = None
+    labels = dd.from_pandas(labels, chunksize=200)  # 250 is in partition 1
+    for kind in ("string", "category"):
+        found = labels.astype(kind)
+        refused("Partition 1: y: found missing labels", as_array(X, (200, 200, 200)), found)
+    dates = as_frame(X, SIZES).assign(day=pd.Timestamp("2020-01-01"))
+    refused("Partition [012]: .*DateTime64", dates, as_array(y, SIZES))
 
 
 def test_negative_weights(data):
@@ -151,6 +182,19 @@ def test_sequences_are_no_collections_of_rows(data):
     model = ChainCRFClassifier(max_iter=1, tol=1.0).fit(X, y, lengths=[300, 300])
     with pytest.raises(ValueError, match="predict: found a dask Array"):
         model.predict(as_array(X, SIZES), lengths=[300, 300])
+
+
+def test_transformers_take_data_in_memory(data):
+    X, _, _ = data
+    imputer, factors = LowRankImputer(1.0).fit(X), LowRankFactorization().fit(X)
+    rows = as_array(X, SIZES)
+    for transform in (imputer.transform, factors.transform):
+        with pytest.raises(ValueError, match="transform: found a dask Array"):
+            transform(rows)
+    with pytest.raises(ValueError, match="predict_entries: found a dask Array"):
+        factors.predict_entries([0], [0], rows)
+    filled = rows.map_blocks(imputer.transform, dtype=float)
+    np.testing.assert_allclose(filled.compute(), imputer.transform(X))
 
 
 def test_partial_fit_takes_batches_in_memory(data):
