@@ -37,8 +37,8 @@ PATIENCE = 5
 ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
-# Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix, relative
-# to the eigenvalue, and how often the basis begins anew.
+# Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix,
+# relative to the eigenvalue, and how often the basis begins anew.
 LANCZOS_TOL = 1e-11
 MOST_RESTARTS = 300
 # Lanczos' value is raised by this share in a dual point. A Cholesky factorisation proves that this

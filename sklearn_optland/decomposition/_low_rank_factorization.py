@@ -80,8 +80,8 @@ class LowRankFactorization(
         The most iterations of L-BFGS.
     warm_start : bool, default=False
         Whether to start from the factors of the previous fit, if the shape is the same: for a path
-        over `alpha`, from large to small. The other way round columns that the optimum no longer has
-        may stay, as far as `tol` allows.
+        over `alpha`, from large to small. The other way round, columns that the optimum no longer
+        has may stay, as far as `tol` allows.
     random_state : int, RandomState instance or None, default=None
         Starts Lanczos' method. None stands for 0.
 
@@ -132,10 +132,11 @@ class LowRankFactorization(
     more entries of offset 0; the certificate is for the offsets as they are.
 
     The certificate takes the largest singular value of the losses' derivatives. With a side up to
-    400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it, but could miss it: at the end of the fit a Cholesky factorisation proves that none is larger by
-    more than 1e-8 of it, so a `tol` far below 1e-8 is out of reach. With a shorter side beyond some
-    3900, or where that many entries of a row meet that it would take too long, there is no such
-    proof, and the scope is "estimate".
+    400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it, but could miss it: at
+    the end of the fit a Cholesky factorisation proves that none is larger by more than 1e-8 of it,
+    so a `tol` far below 1e-7 is out of reach. With a shorter side beyond some 3900, or where so
+    many entries of a row meet that it would take too long, there is no such proof, and the scope is
+    "estimate".
 
     An iteration costs 6 * rank multiply-adds for each observed entry. Memory: 56 bytes for each
     observed entry, and 25 sets of factors. 10^8 entries of 10^6 rows and 10^4 columns at rank 10
@@ -238,8 +239,7 @@ class LowRankFactorization(
         with one_blas_thread():
             largest = problem.top(observed.pulls(np.zeros(len(observed.y)))[1])[1]
             is_empty = largest.max(initial=0.0) <= strength
-            start = _empty(n, d) if is_empty else self._start(n, d)
-            steps = factor_steps(problem, *start, self.tol)
+            steps = factor_steps(problem, *self._start(n, d, is_empty), self.tol)
             kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
             if not np.isfinite(point.gap):
@@ -260,14 +260,14 @@ class LowRankFactorization(
         finish(self, self._attributes(point), history, certificate, advice=advice)
         return self
 
-    def _start(self, n, d):
-        """Balanced factors of the previous fit, or of rank 0."""
-        if self.warm_start and hasattr(self, "row_factors_"):
+    def _start(self, n, d, is_empty):
+        """Balanced factors of the previous fit, or of rank 0, which the optimum has if is_empty."""
+        if not is_empty and self.warm_start and hasattr(self, "row_factors_"):
             U, V = self.row_factors_, self.components_.T
             if (len(U), len(V)) == (n, d) and U.shape[1] <= (self.max_rank or n):
                 check_start(self, "row_factors_", "components_")
                 return U / n**0.25, np.ascontiguousarray(V) * n**0.25
-        return _empty(n, d)
+        return np.zeros((n, 0)), np.zeros((d, 0))
 
     def _attributes(self, point):
         """What predictions need."""
@@ -378,11 +378,6 @@ class LowRankFactorization(
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _empty(n, d):
-    """Factors of rank 0."""
-    return np.zeros((n, 0)), np.zeros((d, 0))
 
 
 def _indices(name, values, length):
