@@ -180,6 +180,15 @@ def test_a_row_of_next_to_no_weight_harms_no_other():
     assert np.abs(model.fit(X.astype(np.float32), y, weights).predict(X[1:])).max() < 100
 
 
+def test_units_whose_product_overflows_leave_no_warning():
+    X, y = np.zeros((3, 4)), np.zeros(3)
+    X[2, 3], y[2] = 1e300, 1e150
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        model = fit_quietly(MeanFieldTwoLayerNet(8, random_state=0), X, y)
+    assert np.isfinite(model.predict(X)).all()
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e130, 1e300])
 @pytest.mark.parametrize("Estimator", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])

@@ -146,6 +146,8 @@ class Sdca(RowSolver):
         self._move_anchor(self.b)
 
     def _move_anchor(self, b):
+        if self.problem.k > 1:  # theta's rows sum to 0, but for rounding of float32, which adds up
+            b = b - b.mean()
         self.b = self.b + (b - self.anchor)
         self.anchor = b
 

@@ -327,7 +327,7 @@ class TwoLayerProblem:
         return Bound(
             objective=float(self.units * objective),
             gap=float(self.units * min(max(gap, 0.0), objective)),  # u = 0 is a dual point too
-            first_variation_max=float(largest * self.layout.x_unit * self.scales.y_scale),
+            first_variation_max=float(largest) * float(self.layout.x_unit) * float(self.scales.y_scale),
             proven=maximum.proven,
             points=maximum.points,
             values=maximum.values,
