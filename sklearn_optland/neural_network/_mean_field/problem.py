@@ -324,10 +324,11 @@ class TwoLayerProblem:
         # What rounding leaves of the balance.
         gap += scale * np.abs(balance).sum() * (1 + np.abs(offset).max()) * self.fit_intercept
         objective = self.loss(F, offset) + self.alpha * sizes.sum()
+        units = float(self.layout.x_unit) * float(self.scales.y_scale)
         return Bound(
             objective=float(self.units * objective),
             gap=float(self.units * min(max(gap, 0.0), objective)),  # u = 0 is a dual point too
-            first_variation_max=float(largest) * float(self.layout.x_unit) * float(self.scales.y_scale),
+            first_variation_max=float(largest) * units,
             proven=maximum.proven,
             points=maximum.points,
             values=maximum.values,
