@@ -113,7 +113,7 @@ def test_a_gap_covers_what_is_missing(is_log_loss, k, dense_side, seed, alpha, m
         theta = problem.with_best_intercept(random_net(problem, m, seed))
         bound = problem.bound(theta, inputs=None, n_starts=0, random_state=0)
         *_, best = square_steps(problem, theta, 6)
-        assert bound.proven
+        assert bound.proven == (dense_side > 2)
         assert bound.objective - bound.gap <= best * (1 + 1e-12)
 
 

@@ -81,7 +81,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         features' Gram matrix, whatever their number; needs `solver="particles"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in any dimension, and takes CSR. It needs the feature regime and
+        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime and
         the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
         its own neurons.
     fit_intercept : bool, default=True
@@ -168,8 +168,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
     That is a symmetric matrix :math:`\sum_j a_j b_j b_j^T` for each output, quadratic part, linear
     part and constant in one, with its nuclear norm as penalty: a convex factorization machine.
-    The first variation's maximum is the largest eigenvalue of a matrix, hence all gaps are proven,
-    above 128 columns up to the residual of Lanczos' method. The solver adds eigenvectors where
+    The first variation's maximum is the largest eigenvalue of a matrix, hence gaps are proven with
+    up to 639 columns; beyond, Lanczos' method may miss one, and the scope is "estimate". The solver
+    adds eigenvectors where
     they violate the certificate, descends over the neurons by L-BFGS, up to 31 columns in a metric
     of the rows' fourth moments, and replaces the neurons by the matrix' eigenvectors
     (Haeffele and Vidal 2015). It computes in float64 whatever the data's type; `alpha` has the
@@ -329,7 +330,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         `"margin-ascent"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in any dimension, and takes CSR. It needs the feature regime and
+        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime and
         the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
         its own neurons.
     fit_intercept : bool, default=True
@@ -429,8 +430,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
     That is a symmetric matrix :math:`\sum_j a_j b_j b_j^T` for each output, quadratic part, linear
     part and constant in one, with its nuclear norm as penalty: a convex factorization machine.
-    The first variation's maximum is the largest eigenvalue of a matrix, hence all gaps are proven,
-    above 128 columns up to the residual of Lanczos' method. The solver adds eigenvectors where
+    The first variation's maximum is the largest eigenvalue of a matrix, hence gaps are proven with
+    up to 639 columns; beyond, Lanczos' method may miss one, and the scope is "estimate". The solver
+    adds eigenvectors where
     they violate the certificate, descends over the neurons by L-BFGS, up to 31 columns in a metric
     of the rows' fourth moments, and replaces the neurons by the matrix' eigenvectors
     (Haeffele and Vidal 2015). It computes in float64 whatever the data's type; `alpha` has the

@@ -35,8 +35,9 @@ from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
 from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 from sklearn_optland.neural_network._mean_field.solvers import as_step
 
-# Up to this side M is computed and decomposed; above it Lanczos' method multiplies by it.
-DENSE_SIDE = 128
+# Up to this side M is computed and decomposed; above it Lanczos' method multiplies by it, which may
+# miss an eigenvalue: then the bound is an estimate.
+DENSE_SIDE = 640
 # Eigenvectors of M that are looked at, those of the largest |eigenvalues|.
 N_EXTREME = 8
 # Up to this side L-BFGS has a metric from the fourth moments of the rows.
@@ -50,7 +51,7 @@ LEAST_CURVATURE = 1e-6
 # Values of a hidden layer in a block of rows.
 HIDDEN_VALUES, LARGE_VALUES = 1 << 18, 1 << 23
 EPS = np.finfo(np.float64).eps
-# Accuracy of Lanczos' eigenvalues, relative; their residuals join the bound.
+# Accuracy of Lanczos' eigenvalues, relative; their residuals join the estimate.
 LANCZOS_TOL = 1e-6
 # Of a new neuron, in units of data and targets.
 LARGEST_MASS = 1e6
@@ -278,7 +279,7 @@ class SquareProblem(TwoLayerProblem):
         directions = np.repeat(np.eye(k), [len(e) for e, _ in pairs], axis=0)
         directions *= np.sign(values)[:, None]
         values = np.abs(values)
-        return SphereMaximum(upper, True, points, values, directions), inner
+        return SphereMaximum(upper, side <= DENSE_SIDE, points, values, directions), inner
 
     def _product_moments(self, F, offset):
         """Moments of z (x) z and 1 by output, weighted with the loss' curvature at scores."""
@@ -351,7 +352,7 @@ class SquareProblem(TwoLayerProblem):
         return full
 
     def _lanczos(self, weighted, random_state):
-        """Extreme eigenpairs of each M, and a bound that their residuals leave."""
+        """Extreme eigenpairs of each M, and the largest eigenvalue that their residuals leave."""
         k, side = self.n_outputs, self.layout.n_features + 1
         start = np.random.RandomState(random_state).standard_normal(side)
         nothing, pairs, upper = np.empty((side, 0)), [], 0.0
