@@ -82,8 +82,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
         of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
-        and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
-        its own neurons.
+        and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
+        finds its own neurons.
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
@@ -331,8 +331,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
         of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
-        and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that finds
-        its own neurons.
+        and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
+        finds its own neurons.
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
