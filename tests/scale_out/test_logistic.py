@@ -133,7 +133,7 @@ def test_a_model_pickles_and_loads_without_dask(tmp_path, data):
         "import pickle, sys; model = pickle.load(open(sys.argv[1], 'rb')); "
         "model.predict([[0.0] * 5]); assert 'dask' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    subprocess.run([sys.executable, "-Ic", program, str(path)], check=True)
 
 
 def test_a_fit_in_memory_imports_no_dask():
@@ -142,7 +142,7 @@ def test_a_fit_in_memory_imports_no_dask():
         "from sklearn_optland.linear_model import BoundMajorizationLogisticRegression as Model; "
         "Model().fit(np.eye(4), [0, 1, 0, 1]).predict(np.eye(4)); assert 'dask' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-Ic", program], check=True)
 
 
 def test_dense_and_csr_agree(data):
