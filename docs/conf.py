@@ -40,6 +40,9 @@ html_math_renderer = "mathml"  # browsers draw it: neither JavaScript nor a netw
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
+# Docstrings that come from scikit-learn refer to its own pages.
+suppress_warnings = ["ref.ref"]
+
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False  # templates/class.rst has them

@@ -87,9 +87,9 @@ class LowRankFactorization(
 
     Attributes
     ----------
-    components_ : ndarray of shape (rank_, n_features)
+    components_ : ndarray of shape (`rank_`, n_features)
         V'. Balanced with the rows: V'V = U'U / n is diagonal, with falling entries.
-    row_factors_ : ndarray of shape (n_samples, rank_)
+    row_factors_ : ndarray of shape (n_samples, `rank_`)
         U.
     intercept_ : float
         The constant m.
@@ -99,7 +99,7 @@ class LowRankFactorization(
         b.
     rank_ : int
         Number of columns of the factors.
-    singular_values_ : ndarray of shape (rank_,)
+    singular_values_ : ndarray of shape (`rank_`,)
         Of UV', divided by the root of n: in units of `alpha`.
     polar_ : float
         The largest singular value of the derivatives of the losses, over that which the penalty
@@ -109,7 +109,7 @@ class LowRankFactorization(
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective. Its scope is "global",
         or "estimate" where the largest singular value that it takes is not proven: see Notes.
-    history_ : dict of ndarray of shape (n_iter_,)
+    history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "certificate", "passes", "rank" and "seconds" after each iteration. The
         certificate is NaN where it was not computed.
     n_iter_ : int
@@ -291,7 +291,7 @@ class LowRankFactorization(
 
         Returns
         -------
-        U : ndarray of shape (n_samples, rank_)
+        U : ndarray of shape (n_samples, `rank_`)
             Their factors; offsets of the rows are fitted first.
         """
         check_is_fitted(self)

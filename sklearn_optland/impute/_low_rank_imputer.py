@@ -72,7 +72,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
 
     Attributes
     ----------
-    components_ : ndarray of shape (rank_, n_used_features)
+    components_ : ndarray of shape (`rank_`, n_used_features)
         V', in the space of standardised columns.
     mean_, scale_ : ndarray of shape (n_used_features,)
         What columns are standardised with; weighted, over observed entries.
@@ -83,14 +83,14 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         entries that were held out. Not there with a number.
     rank_ : int
         Number of components.
-    singular_values_ : ndarray of shape (rank_,)
+    singular_values_ : ndarray of shape (`rank_`,)
         Of the fitted table, rows weighted by the roots of s.
     polar_ : float
         The largest singular value of the residuals' table, divided by alpha. At most 1 at the
         optimum; above, another component would lower the objective.
     certificate_ : Certificate
         How far the fit can be from the optimum, in units of the objective.
-    history_ : dict of ndarray of shape (n_iter_,)
+    history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "certificate", "passes", "rank" and "seconds" after each pass.
     n_iter_ : int
         Number of passes.

@@ -67,15 +67,15 @@ def chain_partition_bound(
         Rows f_t(y) of each node and label.
     theta : array-like of shape (n_features,)
         The point at which the bound touches.
-    edge_features : array-like of shape (n_labels, n_labels, n_features) or \
-            (n_nodes - 1, n_labels, n_labels, n_features), default=None
-        Rows e_t(u, v) of each pair of labels that follow each other, of all edges or of each. The
+    edge_features : array-like, default=None
+        Rows e_t(u, v) of each pair of labels that follow each other, of shape (n_labels, n_labels,
+        n_features) for all edges or (n_nodes - 1, n_labels, n_labels, n_features) for each. The
         first axis of labels is that of the earlier node. Default: all zero.
     node_weights : array-like of shape (n_nodes, n_labels), default=None
         Values g_t(y), non-negative. Default: all 1.
-    edge_weights : array-like of shape (n_labels, n_labels) or (n_nodes - 1, n_labels, n_labels), \
-            default=None
-        Values h_t(u, v), non-negative; 0 forbids a pair. Default: all 1.
+    edge_weights : array-like, default=None
+        Values h_t(u, v), non-negative, of shape (n_labels, n_labels) for all edges or (n_nodes - 1,
+        n_labels, n_labels) for each; 0 forbids a pair. Default: all 1.
     combine : {"loewner", "sum"}, default="loewner"
         What stands above the curvatures of all labels at one node.
 
@@ -83,9 +83,9 @@ def chain_partition_bound(
           :math:`S \leftarrow S + (\Sigma_u - S)_+` from the largest on. It is not of the paper.
         - "sum": their sum, as the paper has it. It grows like K^T with the length of the chain.
     curvature : {"full", "diagonal", "low-rank"}, default="full"
-        The form of Sigma. Both others are above a matrix and cost less: with "diagonal"
-        vv' is replaced by diag(|v|) times the sum of |v|; "low-rank" does that with the directions
-        v of the smallest curvatures only.
+        The form of Sigma. Both others are above a matrix and cost less: with "diagonal" vv' is
+        replaced by the diagonal of v's magnitudes times their sum; "low-rank" does that with the
+        directions v of the smallest curvatures only.
     rank : int, default=10
         Directions of "low-rank".
 

@@ -368,8 +368,7 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
-            "gamma"}, default="squared_error"
+    loss : str, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, and the width of the bend of

@@ -81,9 +81,9 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
-            "gamma"}, default="squared_error"
-        The loss of a row.
+    loss : str, default="squared_error"
+        The loss of a row: "squared_error", "huber", "epsilon_insensitive",
+        "smooth_quantile", "poisson" or "gamma".
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
         "smooth_quantile", in units of y.
@@ -668,8 +668,7 @@ class SDCARegressor(_FixedSolverRegressor):
 
     Parameters
     ----------
-    loss : {"squared_error", "huber", "epsilon_insensitive", "smooth_quantile", "poisson", \
-            "gamma"}, default="squared_error"
+    loss : str, default="squared_error"
         The loss of a row, as in :class:`FiniteSumRegressor`.
     epsilon : float, default=1.35
         Where "huber" and "epsilon_insensitive" bend, and the width of the bend of
