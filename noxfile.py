@@ -53,6 +53,7 @@ def coverage(session):
 
 @nox.session
 def docs(session):
-    """The documentation, without a warning."""
-    session.install(".[docs]")
+    """The documentation, without a warning, and each of its pages in a browser."""
+    session.install(".[docs]", "pytest", "selenium")
     session.run("make", "-C", "docs", "html", external=True)
+    session.run("pytest", "docs/test_pages.py")
