@@ -19,8 +19,8 @@ sys.path.insert(0, str(HERE))  # for gallery_style
 
 project = "sklearn-optland"
 author = "The sklearn_optland developers"
-copyright = "the sklearn_optland developers, BSD-3-Clause"
 version = release = sklearn_optland.__version__
+copyright = f"the sklearn_optland developers, BSD-3-Clause; version {version}"
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -73,7 +73,7 @@ html_sidebars = {page: [] for page in ("index", "benchmarks", "changelog", "cont
 html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 7,
-    "logo": {"text": f"sklearn-optland {version}"},
+    "logo": {"text": "sklearn-optland"},
     "navigation_with_keys": False,
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -3,7 +3,6 @@
 It needs Selenium, Chromium with its driver, and ``make -C docs html`` before; `nox -s docs` has all.
 """
 
-import contextlib
 import shutil
 import threading
 from functools import partial
@@ -14,7 +13,8 @@ import pytest
 
 webdriver = pytest.importorskip("selenium.webdriver")
 SITE = Path(__file__).parent / "_build" / "html"
-PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html"))
+PAGES = [page.relative_to(SITE).as_posix() for page in sorted(SITE.rglob("*.html"))]
+PAGES = [page for page in PAGES if not page.startswith("_")]  # templates of the theme
 WIDTHS = 1280, 400
 OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -55,11 +55,9 @@ def browser(tmp_path_factory):
     for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with contextlib.closing(
-        webdriver.Chrome(options, webdriver.ChromeService(driver))
-    ) as browser:
-        yield browser
-        browser.quit()
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
 
 
 @pytest.mark.parametrize("page", PAGES)
