@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
     "thumbnail_size": (480, 320),
     "remove_config_comments": True,
 }
@@ -100,7 +101,9 @@ def describe(app, pagename, templatename, context, doctree):
     first = doctree and next(doctree.findall(paragraph), None)
     if first:
         text = escape(" ".join(first.astext().split())[:200], quote=True)
-        context["metatags"] = f'{context.get("metatags", "")}<meta name="description" content="{text}">'
+        context["metatags"] = (
+            f'{context.get("metatags", "")}<meta name="description" content="{text}">'
+        )
 
 
 def link_to_scikit_learn(app, env, node, content):

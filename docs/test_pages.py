@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 webdriver = pytest.importorskip("selenium.webdriver")
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
 SITE = Path(__file__).parent / "_build" / "html"
 PAGES = [page.relative_to(SITE).as_posix() for page in sorted(SITE.rglob("*.html"))]
 PAGES = [page for page in PAGES if not page.startswith("_")]  # templates of the theme
@@ -20,9 +21,14 @@ OPTIONS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
+LOADED = """
+const images = [...document.images];
+images.forEach(image => image.loading = 'eager');
+return images.every(image => image.complete);
+"""
 BROKEN = """
 return [...document.images]
-    .filter(image => !(image.complete && image.naturalWidth > 0 && image.width > 0))
+    .filter(image => !(image.naturalWidth > 0 && image.width > 0))
     .map(image => image.src);
 """
 WIDER_THAN_WINDOW = """
@@ -46,7 +52,7 @@ def site():
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory, site):
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):
         pytest.skip("no chromium with chromedriver")
@@ -56,6 +62,8 @@ def browser(tmp_path_factory):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    browser.get(site)  # the theme finds no stored choice of colours, and says so, once
+    browser.get_log("browser")
     yield browser
     browser.quit()
 
@@ -65,8 +73,7 @@ def test_page(browser, site, page):
     for width in WIDTHS:
         browser.set_window_size(width, 900)
         browser.get(f"{site}/{page}")
-        # Pictures that are loaded only when they come into sight
-        browser.execute_script("[...document.images].forEach(i => i.loading = 'eager');")
+        WebDriverWait(browser, 20).until(lambda browser: browser.execute_script(LOADED))
         assert browser.execute_script(BROKEN) == []
         assert not browser.execute_script(WIDER_THAN_WINDOW), f"wider than {width} px"
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
