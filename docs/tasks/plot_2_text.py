@@ -21,10 +21,28 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
-MODULES = (
-    "argparse asyncio collections csv datetime decimal email.message fractions functools gzip "
-    "http.client inspect logging pathlib random socket statistics subprocess tarfile unittest.mock"
-).split()
+MODULES = [
+    "argparse",
+    "asyncio",
+    "collections",
+    "csv",
+    "datetime",
+    "decimal",
+    "email.message",
+    "fractions",
+    "functools",
+    "gzip",
+    "http.client",
+    "inspect",
+    "logging",
+    "pathlib",
+    "random",
+    "socket",
+    "statistics",
+    "subprocess",
+    "tarfile",
+    "unittest.mock",
+]
 
 
 def sentences(name):
