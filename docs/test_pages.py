@@ -1,6 +1,6 @@
 """Every page of the built site in a browser: pictures are there, and nothing is wrong.
 
-It needs Selenium, Chromium with its driver, and ``make -C docs html`` before; `nox -s docs` has all.
+It needs Selenium, Chromium with its driver, and ``make -C docs html`` before: `nox -s docs`.
 """
 
 import shutil
@@ -18,14 +18,8 @@ PAGES = [page.relative_to(SITE).as_posix() for page in sorted(SITE.rglob("*.html
 PAGES = [page for page in PAGES if not page.startswith("_")]  # templates of the theme
 WIDTHS = 1280, 400
 OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 LOADED = """
 const images = [...document.images];

@@ -22,26 +22,9 @@ from sklearn.model_selection import train_test_split
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
 MODULES = [
-    "argparse",
-    "asyncio",
-    "collections",
-    "csv",
-    "datetime",
-    "decimal",
-    "email.message",
-    "fractions",
-    "functools",
-    "gzip",
-    "http.client",
-    "inspect",
-    "logging",
-    "pathlib",
-    "random",
-    "socket",
-    "statistics",
-    "subprocess",
-    "tarfile",
-    "unittest.mock",
+    *("argparse", "asyncio", "collections", "csv", "datetime", "decimal", "email.message"),
+    *("fractions", "functools", "gzip", "http.client", "inspect", "logging", "pathlib"),
+    *("random", "socket", "statistics", "subprocess", "tarfile", "unittest.mock"),
 ]
 
 

@@ -2,8 +2,8 @@
 More rows than memory: memory maps and Dask
 ===========================================
 
-A fit reads rows by blocks and keeps sums, so that rows may stay in a file, or in the partitions of a
-Dask collection. The coefficients are those of a fit in memory.
+A fit reads rows by blocks and keeps sums, so that rows may stay in a file, or in the partitions of
+a Dask collection. The coefficients are those of a fit in memory.
 """
 
 # %%

@@ -22,7 +22,8 @@ WIDTH = 120
 # Even the slowest variant takes only a few seconds for so many, on digits.
 FIGURE_ITERATIONS = 300
 FIT_NOTES = """\
-score: on a quarter of the rows, which no fit saw. seconds: one fit on one thread, columns standardised.
+score: on a quarter of the rows, which no fit saw.
+seconds: one fit on one thread, columns standardised.
 gap: what certificate_.relative says, the distance from the optimum where it is global.
 Each model was pickled and reloaded, and predicted the same. --all tunes each on all of its data.\
 """
