@@ -51,9 +51,7 @@ simple = chosen["one_standard_error"]
 figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 for name, coefs in zip(X.columns, path.coefs.T, strict=True):
     kept = simple.coef_[list(X.columns).index(name)] != 0
-    (line,) = ax.semilogx(
-        strengths, coefs, linewidth=2 if kept else 0.6, label=name if kept else ""
-    )
+    ax.semilogx(strengths, coefs, linewidth=2 if kept else 0.6, label=name if kept else "")
 for (selection, model), style in zip(chosen.items(), (":", "--"), strict=True):
     ax.axvline(model.alpha_, color="black", linestyle=style, label=selection.replace("_", " "))
 ax.invert_xaxis()
