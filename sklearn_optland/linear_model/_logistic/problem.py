@@ -132,7 +132,7 @@ class LogLossProblem:
 
     def _with(self, source, products):
         other = copy(self)
-        for name in ("total", "column_squares", "row_squares", "in_float32"):
+        for name in ("total", "column_squares", "column_means", "row_squares", "in_float32"):
             vars(other).pop(name, None)
         other._take_rows(source, products)
         return other
@@ -169,6 +169,16 @@ class LogLossProblem:
         self.count_pass()
         squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
         return finite(np.append(squares, self.total))
+
+    @cached_property
+    def column_means(self):
+        """Means of the columns; 0 without an intercept, which alone could make up for them."""
+        if not self.fit_intercept:
+            return np.zeros(self.n_features)
+        self.count_pass()
+        weights = self.source.map(as_column, self.source.c)
+        sums = reduce(Backward(self.source, 1), self.source, (weights,))[1]
+        return sums[:-1, 0] / self.total
 
     @cached_property
     def row_squares(self):
@@ -456,6 +466,11 @@ class BinaryProblem(LogLossProblem):
             image[0] = self.source.map(partial(_added, step), image[0], scores)
 
         return product, moved, image
+
+
+def as_column(h):
+    """One score a row."""
+    return h[:, None]
 
 
 def _added(step, total, scores):
