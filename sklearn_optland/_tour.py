@@ -58,7 +58,7 @@ from sklearn_optland.neural_network import (
 )
 from sklearn_optland.plotting import ConvergenceDisplay
 from sklearn_optland.structured import ChainCRFClassifier
-from sklearn_optland.tensor import NNLiftRegressor
+from sklearn_optland.tensor import NNLiftRegressor, TensorNetClassifier, TensorNetRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -241,6 +241,18 @@ ENTRIES = [
             random_state=0,
         ),
         grid={"alpha": [1e-4, 1e-2, 1.0]},
+        data=("diabetes",),
+    ),
+    Entry(
+        estimator=TensorNetClassifier(4),
+        counterpart=MLPClassifier(solver="lbfgs", max_iter=1000, random_state=0),
+        grid={"alpha": [1e-3, 1e-2, 1e-1]},
+        data=("iris", "wine"),
+    ),
+    Entry(
+        estimator=TensorNetRegressor(5),
+        counterpart=MLPRegressor(solver="lbfgs", max_iter=5000, random_state=0),
+        grid={"alpha": [1e-2, 1e-1, 1.0]},
         data=("diabetes",),
     ),
 ]

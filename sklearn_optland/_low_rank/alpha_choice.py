@@ -43,7 +43,7 @@ def alpha_max(source):
     return float(np.sqrt(max(linalg.eigvalsh(C, subset_by_index=(side, side))[0], 0.0)))
 
 
-def choose_alpha(Z, c, keys, max_rank):
+def choose_alpha(Z, c, keys, max_rank, debias=False):
     """The largest strength with nearly the least squared error on entries that are held out.
 
     Parameters
@@ -55,6 +55,8 @@ def choose_alpha(Z, c, keys, max_rank):
     keys : ndarray of uint64 of shape (n_rows,)
         Random numbers of the rows, as `row_keys` makes them.
     max_rank : int
+    debias : bool, default=False
+        Whether the errors are those of `Model.debiased`.
 
     Returns
     -------
@@ -87,7 +89,8 @@ def choose_alpha(Z, c, keys, max_rank):
             if step.done:
                 break
         models.append(step.parameters.model)
-        found = models[-1].complete(shown)[held_out]
+        model = models[-1].debiased if debias else models[-1]
+        found = model.complete(shown)[held_out]
         errors.append(float(np.average((found - truth) ** 2, weights=weights)))
         if len(errors) - 1 - np.argmin(errors) >= PATIENCE:
             break
