@@ -60,7 +60,7 @@ MODES = {
         {"batch": "growing"},
     ],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
-    "LowRankFactorization": [{"loss": "huber", "offsets": False}],
+    "LowRankFactorization": [{"loss": "huber", "offsets": False, "debias": True}],
     "LowRankImputer": [{"alpha": 0.1, "debias": False}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
