@@ -84,6 +84,7 @@ plt.show()
 # none. The tensor needs no start, but it is a moment of 3000 rows, and the descent after it ends at
 # its default tolerance.
 X, y = rows(3000)
+print("least |cosine|")
 for seed in range(5):
     net = MLPRegressor(
         hidden_layer_sizes=(k,), activation="tanh", solver="lbfgs", alpha=1e-6, random_state=seed
