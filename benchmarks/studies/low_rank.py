@@ -242,9 +242,9 @@ def large(n=100_000, d=10_000, per_row=100, rank=5, seed=0):
     X = sparse.csr_array((values.ravel(), columns.ravel().astype(np.int32), indptr), shape=(n, d))
     X.sum_duplicates()
     before = peak_memory()
-    # of the noise: what its largest singular value is, 1 in units of an entry's deviation
-    alpha = np.sqrt(per_row / n) + np.sqrt(per_row / d)
-    model = LowRankFactorization(alpha, offsets=False, tol=1e-3, max_iter=200)
+    # above the largest singular value of the noise, whose deviation is 1
+    alpha = 1.5 * (np.sqrt(per_row / n) + np.sqrt(per_row / d))
+    model = LowRankFactorization(alpha, offsets=False, tol=1e-2, max_iter=60)
     model, seconds = timed(model.fit, X)
     rows, columns = rng.integers(0, n, size=10_000), rng.integers(0, d, size=10_000)
     truth = np.einsum("ir,ir->i", U[rows], V[columns])

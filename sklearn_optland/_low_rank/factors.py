@@ -38,8 +38,10 @@ ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
 # Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix,
-# relative to the eigenvalue, and how often the basis begins anew.
+# relative to the eigenvalue, and how often the basis begins anew. Where nothing is proven in the
+# end, eigenvalues of the noise, of which many are close, need not be told apart.
 LANCZOS_TOL = 1e-11
+UNPROVEN_LANCZOS_TOL = 1e-4
 MOST_RESTARTS = 300
 # Lanczos' value is raised by this share in a dual point. A Cholesky factorisation proves that this
 # bounds the largest singular value, if it takes no more multiply-adds than these; one of a sparse
@@ -94,6 +96,9 @@ class Factorization:
         self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
         self.ones = observed.matrix(observed.ones)
         self.margin = MARGIN if min(observed.shape) > DENSE_SIDE else 0.0
+        is_wide = observed.shape[0] < observed.shape[1]
+        work = dense_work(self.ones.T.tocsr() if is_wide else self.ones)
+        self.may_be_proven = work <= MOST_DENSE_WORK
 
     def evaluate(self, U, V):
         """Objective, scores and pulls."""
@@ -162,7 +167,8 @@ class Factorization:
         A = A / unit  # ARPACK takes what is small in absolute terms for converged
         side = A.shape[1]
         gram = linalg.LinearOperator((side, side), lambda v: A.T @ (A @ v), dtype=np.float64)
-        settings = {"v0": self.start, "tol": LANCZOS_TOL, "maxiter": MOST_RESTARTS}
+        tol = LANCZOS_TOL if self.may_be_proven else UNPROVEN_LANCZOS_TOL
+        settings = {"v0": self.start, "tol": tol, "maxiter": MOST_RESTARTS}
         try:
             right = linalg.eigsh(gram, NEW_COLUMNS, **settings)[1]
         except linalg.ArpackNoConvergence as error:
@@ -183,11 +189,11 @@ class Factorization:
         """
         if not self.margin:
             return True
+        if not self.may_be_proven:
+            return False
         theta = self.evaluate(point.U, point.V)[2]
         R = self.observed.pull_matrix(theta)
         R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
-        if dense_work(R) > MOST_DENSE_WORK:
-            return False
         side = R.shape[1]
         square = self.strength**2 * max(point.polar * (1.0 + self.margin), 1.0) ** 2
         # what rounding does to a factorisation (of a trace) and to the sums of the Gram matrix

@@ -152,7 +152,7 @@ class LowRankFactorization(
     the end of the fit a Cholesky factorisation proves that none is larger by more than 1e-8 of it,
     so a `tol` far below 1e-7 is out of reach. With a shorter side beyond some 3900, or where so
     many entries of a row meet that it would take too long, there is no such proof, and the scope is
-    "estimate".
+    "estimate"; Lanczos' method then ends at 1e-4 of the eigenvalue.
 
     An iteration costs 6 * rank multiply-adds for each observed entry. Memory: 56 bytes for each
     observed entry, and 25 sets of factors. 10^8 entries of 10^6 rows and 10^4 columns at rank 10
