@@ -75,7 +75,9 @@ for decomposition, ranks in {"cp": (2, 4, 8, 16), "ht": (2, 4)}.items():
         net = TensorNetRegressor(
             8, rank, decomposition=decomposition, alpha=1e-5, tol=1e-3, max_iter=400
         ).fit(X[:4000], y[:4000])
-        n_parameters = sum(part.size for part in (net.factors_, *net.mixings_, net.coef_)) + 1
+        n_parameters = (
+            sum(part.size for part in (net.factors_, *net.mixings_, net.output_weights_)) + 1
+        )
         table[decomposition, rank] = n_parameters, 1 - net.score(X[4000:], y[4000:])
         print(f"{decomposition}, rank {rank:2}: {n_parameters:4} parameters, "
               f"unexplained variance {table[decomposition, rank][1]:.1e}")  # fmt: skip

@@ -122,8 +122,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
     `debias` fills with is the model of probabilistic principal components [3]_ that the optimum
     defines: its directions, the variances of the completed table along them, and noise of variance
     :math:`\alpha^2`, since singular values up to :math:`\alpha` count as noise. Nothing is fitted
-    anew. On five tables in the benchmarks it lowered errors by 3 to 12 %, at larger
-    strengths and smaller ranks.
+    anew. On four tables of 8 to 256 columns it lowered the errors of unseen rows by 4 to 12 %.
 
     A pass costs n_rows * n_features**2 multiply-adds and a Cholesky
     factorisation for each row, of the number of its missing or of its observed entries, whichever

@@ -75,7 +75,7 @@ class TensorNetClassifier(LogLossClassifier, ClassifierMixin, TensorNet):
         was, else float64, like the next three.
     mixings_ : list of ndarray of shape (n_nodes, rank, rank)
         M of the nodes of each level but the root; empty with "cp".
-    coef_ : ndarray of shape (rank, n_outputs)
+    output_weights_ : ndarray of shape (rank, n_outputs)
         What outputs take of the root.
     intercept_ : ndarray of shape (n_outputs,)
         Constants of the outputs.
@@ -257,7 +257,7 @@ class TensorNetRegressor(LazyScore, RegressorMixin, TensorNet):
         was, else float64, like the next three.
     mixings_ : list of ndarray of shape (n_nodes, rank, rank)
         M of the nodes of each level but the root; empty with "cp".
-    coef_ : ndarray of shape (rank, n_outputs)
+    output_weights_ : ndarray of shape (rank, n_outputs)
         What outputs take of the root.
     intercept_ : ndarray of shape (n_outputs,)
         Constants of the outputs.

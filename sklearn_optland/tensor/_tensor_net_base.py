@@ -121,7 +121,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 "patches_": patches,
                 "factors_": W,
                 "mixings_": mixings,
-                "coef_": a,
+                "output_weights_": a,
                 "intercept_": o,
                 **fitted,
             }
@@ -153,9 +153,9 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     def _start(self, circuit, units, classes):
         """Parameters of the previous fit, if it was asked for and has the sizes; random ones."""
         if goes_on(self, "factors_", classes):
-            layers = [self.factors_, *self.mixings_, self.coef_, self.intercept_]
+            layers = [self.factors_, *self.mixings_, self.output_weights_, self.intercept_]
             if [part.shape for part in layers] == circuit.shapes:
-                check_start(self, "factors_", "mixings_", "coef_", "intercept_")
+                check_start(self, "factors_", "mixings_", "output_weights_", "intercept_")
                 W, *mixings, a, o = (part.astype(np.float64) for part in layers)
                 return circuit.apart((W, mixings, a / units.size, (o - units.mean) / units.size))
         return self._cold(circuit)
@@ -169,7 +169,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             for first, last in row_blocks(len(X), 256 * n_patches * (side + rank)):
                 x = patched(X[first:last], self.patches_, self.mean_, self.scale_)
                 phi = root(x.astype(scores.dtype), self.factors_, self.mixings_)[0]
-                scores[first:last] = phi @ self.coef_ + self.intercept_
+                scores[first:last] = phi @ self.output_weights_ + self.intercept_
         return np.nan_to_num(scores, copy=False)
 
     def coefficient_tensor(self, output=0):
@@ -194,7 +194,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             If there is no such output, or the tensor has more than 2^24 entries.
         """
         check_is_fitted(self)
-        n_outputs = self.coef_.shape[1]
+        n_outputs = self.output_weights_.shape[1]
         if not (isinstance(output, Integral) and 0 <= output < n_outputs):
             raise ValueError(f"output: found {output!r}; allowed are 0 to {n_outputs - 1}.")
         n_patches, side, _ = self.factors_.shape
@@ -203,7 +203,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 f"patches: found {n_patches} of up to {side - 1} columns, whose tensor has "
                 f"{side}**{n_patches} entries; allowed are at most {MAX_COEFFICIENTS}."
             )
-        return coefficients(self.factors_, self.mixings_, self.coef_[:, output])
+        return coefficients(self.factors_, self.mixings_, self.output_weights_[:, output])
 
 
 def descent(objective, theta, tolerance):

@@ -36,7 +36,7 @@ def test_the_objective_is_that_of_the_docstring():
     residual = (net.predict(X) - 3) / 7 - y
     W = net.factors_.copy()
     W[:, -1] -= 1
-    parts = [W, *(M - np.eye(4) for M in net.mixings_), net.coef_ / (7 * deviation)]
+    parts = [W, *(M - np.eye(4) for M in net.mixings_), net.output_weights_ / (7 * deviation)]
     value = 0.5 * c @ residual**2 / deviation**2 + 0.05 * sum(np.sum(p**2) for p in parts)
     assert_allclose(net.history_["objective"][-1], value, rtol=1e-10)
     assert np.diff(net.history_["objective"]).max() <= 0
