@@ -22,7 +22,7 @@ class TensorNetClassifier(LogLossClassifier, ClassifierMixin, TensorNet):
     The columns are standardised and grouped into N patches. A net is a multilinear function of
     them, an arithmetic circuit: nothing but sums and products,
 
-    .. math:: f(x) = o + \sum_{d_1 \dots d_N} A_{d_1 \dots d_N} \prod_i z^i_{d_i}, \qquad
+    .. math:: f(x) = o + \sum_{d_1 \ldots d_N} A_{d_1 \ldots d_N} \prod_i z^i_{d_i}, \qquad
               z^i = [x^i, 1],
 
     whose tensor of coefficients A is decomposed. With r numbers for each patch,
@@ -208,7 +208,7 @@ class TensorNetRegressor(LazyScore, RegressorMixin, TensorNet):
     The columns are standardised and grouped into N patches. A net is a multilinear function of
     them, an arithmetic circuit: nothing but sums and products,
 
-    .. math:: f(x) = o + \sum_{d_1 \dots d_N} A_{d_1 \dots d_N} \prod_i z^i_{d_i}, \qquad
+    .. math:: f(x) = o + \sum_{d_1 \ldots d_N} A_{d_1 \ldots d_N} \prod_i z^i_{d_i}, \qquad
               z^i = [x^i, 1],
 
     whose tensor of coefficients A is decomposed. With r numbers for each patch,

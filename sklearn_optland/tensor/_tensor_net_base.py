@@ -176,7 +176,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         r"""Compute the coefficients of an output.
 
         It is the tensor of which the net is a decomposition: with standardised patches
-        :math:`z^i = [x^i, 1]` an output is :math:`o + \sum A_{d_1 \dots d_N} \prod_i z^i_{d_i}`.
+        :math:`z^i = [x^i, 1]` an output is :math:`o + \sum A_{d_1 \ldots d_N} \prod_i z^i_{d_i}`.
 
         Parameters
         ----------
