@@ -42,7 +42,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.structured import ChainCRFClassifier
-from sklearn_optland.tensor import NNLiftRegressor
+from sklearn_optland.tensor import NNLiftRegressor, TensorNetClassifier, TensorNetRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 
 DATA = {
@@ -225,6 +225,18 @@ ENTRIES = [
             random_state=0,
         ),
         grid={"alpha": [1e-4, 1e-2, 1.0]},
+        data=("diabetes",),
+    ),
+    Entry(
+        estimator=TensorNetClassifier(4),
+        counterpart=MLPClassifier(solver="lbfgs", max_iter=1000, random_state=0),
+        grid={"alpha": [1e-3, 1e-2, 1e-1]},
+        data=("iris", "wine"),
+    ),
+    Entry(
+        estimator=TensorNetRegressor(5),
+        counterpart=MLPRegressor(solver="lbfgs", max_iter=5000, random_state=0),
+        grid={"alpha": [1e-2, 1e-1, 1.0]},
         data=("diabetes",),
     ),
 ]
