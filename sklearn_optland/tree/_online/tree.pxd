@@ -37,11 +37,14 @@ cdef struct Slot:
 
 cdef struct Counters:
     double rows  # total weight of the rows that feature statistics have seen
+    double values  # of their entries, zeros of sparse rows aside
     double q, q_rows  # sum of q, and of the weights it was summed with
     double mistakes, visits  # rows at a leaf of another majority, and all, in this pass
     int32_t root, n_nodes, n_regressors, n_swaps
     uint32_t next_name
     int32_t n_slots, n_bits
+    int32_t n_features  # that had an entry
+    int32_t is_single  # whether q was summed for rows that are visited once
     int32_t unused
 
 
