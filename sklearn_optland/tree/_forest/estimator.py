@@ -18,7 +18,7 @@ from sklearn_optland._estimator.training_rows import encode, validate_rows
 from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
 from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
 from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
-from sklearn_optland.tree._forest.training import Settings, passes
+from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._top_k import check_k
 from sklearn_optland.tree._training_rows import training_rows
 
@@ -49,11 +49,14 @@ class LOMForestClassifier(
         does, but not `candidate_recall_`. The trees of "histogram" have no beam.
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
-    loss : {"auto", "softmax", "squared_hinge"}, default="auto"
+    loss : {"auto", "softmax", "squared_hinge", "discriminant"}, default="auto"
         What the ranking model minimises over the candidates of a row, its class and 16 random
         other ones: the log-loss, or the sum of max(0, 1 - ys)², y = 1 for the row's class and -1
-        for the others, s being scores. "auto" is "softmax" for dense data. For sparse data it
-        compares both on held-out rows.
+        for the others, s being scores. "discriminant" is not trained: its scores are those of
+        linear discriminant analysis, from which the softmax starts, and of dense data only.
+        "auto" compares on held-out rows: for sparse data "squared_hinge" and "softmax", for dense
+        classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000 classes and
+        fewer than 10 rows it is "discriminant", with more rows "softmax", without a comparison.
     n_prototypes : "auto" or int, default="auto"
         Into how many clusters the rows of a class are cut, each with a mean and a linear score of
         its own; a class scores what its best prototype does. "auto" compares 1, 3 and 10 on
@@ -160,7 +163,7 @@ class LOMForestClassifier(
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
         "leaf": [StrOptions({"rerank", "histogram"})],
-        "loss": [StrOptions({"auto", "softmax", "squared_hinge"})],
+        "loss": [StrOptions({"auto", "softmax", "squared_hinge", "discriminant"})],
         "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -225,8 +228,9 @@ class LOMForestClassifier(
         Raises
         ------
         ValueError
-            If the data have missing or infinite values, or values beyond 1e18 in size, or if no
-            row has a positive weight.
+            If the data have missing or infinite values, or values beyond 1e18 in size, if no
+            row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
+            64 columns.
         """
         rows = training_rows(self, X, y, sample_weight)
         classes, codes = encode(rows.y)
@@ -244,6 +248,11 @@ class LOMForestClassifier(
         """Choose settings on held-out rows, then train with all."""
         n_classes = len(labels["_met"])
         X = as_kind(X, is_sparse_problem(X))
+        if self.loss == "discriminant" and sparse.issparse(X):
+            raise ValueError(
+                f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
+                "'auto', 'softmax' and 'squared_hinge'."
+            )
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
             X, codes, weights, n_classes, settings, self.validation_fraction, rng
@@ -253,9 +262,13 @@ class LOMForestClassifier(
             return {**labels, "_arrays": arrays, **quality}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-        steps = passes(X, codes, weights, n_classes, settings, seed)
+
+        def steps():
+            candidates = Candidates(X, codes, weights, n_classes, settings, seed)
+            yield from passes(candidates, settings, seed)
+
         last, history = run(
-            self, steps, attributes, rows=rows, max_iter=self.max_iter, task_name="pass"
+            self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
         )
         if quality["candidate_recall_"] is None:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)

@@ -34,8 +34,9 @@ of its deviations from its mean m_j so far (sparse rows: of its values, and m = 
 and the intercept the rate 1. For gradients of one size, the normalised adaptive gradient of Ross,
 Mineiro and Langford (2013) has 1 / (M_j s_j), which rows have that are visited once; the range
 alone would be 1 / M_j^2. Over several passes their geometric mean does better, with which rare
-features do not learn single rows by heart. No node needs a state of its own. With z_j = r_j (x_j - m_j), c = 1 - m'z and
-q = z'(x - m) + 1, a step of length t changes
+features do not learn single rows by heart. No node needs a state of its own.
+
+With z_j = r_j (x_j - m_j), c = 1 - m'z and q = z'(x - m) + 1, a step of length t changes
 
     w += t b z,    a += t b c,    so that f(x) changes by t b q, exactly:
 
@@ -43,10 +44,9 @@ the step is that of centred features, and the margin under the new weights costs
 f itself stays a function of x, so that means may move, and sparse rows be routed. t is the learning
 rate over the running mean of q. Rows of rare features hardly undo what others have taught, and one
 visit may teach more: all visits of a row together have at least SHARED / density times the rate,
-but at most MOST times, where the density is the share of the features met that a row has.
-A row of weight h makes the step that h repetitions would make
-(Karampatziakis and Langford 2011), and no step goes past the margin where the gradient of the loss
-vanishes.
+but at most MOST times, where the density is the share of the features met that a row has. A row of
+weight h makes the step that h repetitions would make (Karampatziakis and Langford 2011), and no
+step goes past the margin where the gradient of the loss vanishes.
 """
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint32_t, uint64_t
