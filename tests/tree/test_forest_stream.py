@@ -145,3 +145,13 @@ def test_threads_may_predict_while_another_lets_the_trees_learn():
     thread.join()
     assert results.pop() is None  # the thread has not died of an exception
     assert max(results, default=0) < 1e-12
+
+
+@pytest.mark.parametrize("Estimator", [LOMTreeClassifier, LOMForestClassifier])
+def test_logarithms_of_probabilities(Estimator):
+    X, y = blobs(0, n=80, k=4)
+    model = Estimator(random_state=0).fit(X, y)
+    log_p = model.predict_log_proba(X)
+    assert_array_equal(log_p, np.log(model.predict_proba(X)))
+    assert log_p.shape == (80, 4)
+    assert np.isfinite(log_p).all()

@@ -114,7 +114,7 @@ class LOMForestClassifier(
     certificate_ : Certificate
         Scope "estimate": nothing is proven. Of "rerank" the mean loss in the last pass, relative
         to that in the first; of "histogram" the mean of the trees' `leaf_entropy_`, relative to the
-        entropy of the classes. There is no tolerance.
+        entropy of the classes. There is no tolerance, and no certificate after `partial_fit`.
     history_ : dict of ndarray
         "objective": the mean loss of a row at the time it was visited, a value a pass; of
         "histogram" the leaf entropy, a value a tree. "passes", "seconds".

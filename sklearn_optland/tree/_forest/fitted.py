@@ -12,11 +12,12 @@ from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
 from sklearn_optland.tree._forest.histogram import Histograms
 from sklearn_optland.tree._forest.ranking import Model
+from sklearn_optland.tree._log_probabilities import LogProbabilities
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._top_k import check_k
 
 
-class FittedForest(OptlandEstimator):
+class FittedForest(LogProbabilities, OptlandEstimator):
     """Predictions of label trees with a ranking, or of online trees.
 
     Attributes
