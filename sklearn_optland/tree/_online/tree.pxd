@@ -108,8 +108,12 @@ cdef inline void load(
 cdef inline int hashed_place(
     Py_ssize_t regressor, Py_ssize_t column, int n_bits
 ) noexcept nogil:
-    """Where the weight of a regressor and a feature is in a table of 2^n_bits."""
-    return <int>(mix((<uint64_t>regressor << 32) + <uint64_t>column) >> (64 - n_bits))
+    """Where the weight of a regressor and a feature is in a table of 2^n_bits.
+
+    A feature's weights stand side by side, so that nodes of a path share what is fetched.
+    """
+    cdef uint64_t first = mix(<uint64_t>column) >> (64 - n_bits)
+    return <int>((first + <uint64_t>regressor) & ((<uint64_t>1 << n_bits) - 1))
 
 
 cdef inline const int* locate(
