@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from sklearn_optland._estimator.lazy import by_partition
+
 
 class LogProbabilities:
     """`predict_log_proba` of a classifier that has `predict_proba`."""
 
+    @by_partition
     def predict_log_proba(self, X):
         """Predict logarithms of class probabilities.
 
