@@ -59,6 +59,7 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
+    "ArcCosineSampler": [{"degree": 0, "bias": 1.0}, {"degree": 2, "depth": 2}],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
     "LowRankFactorization": [{"loss": "huber", "offsets": False}],
     "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],

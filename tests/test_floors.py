@@ -41,6 +41,7 @@ FLOORS = [
     [
         "decomposition",
         "impute",
+        "kernel_approximation",
         "landscape",
         "linear_model",
         "metrics",
