@@ -111,6 +111,7 @@ MODES = {
         {"n_bits": 10},
         {"early_stopping": True, "n_jobs": 2},
     ],
+    "MaxMarginClassifier": [{"solver": "momentum"}],
     "MeanFieldTwoLayerNet": [
         {"solver": "flow"},
         {"solver": "conic", "max_iter": 200},
