@@ -14,6 +14,7 @@ from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.landscape._spin_glass_fast import energies_and_gradients, hessian
 from sklearn_optland.landscape._spin_glass_theory import critical_energy, threshold_energy
 
+COUNT = [Interval(Integral, 0, None, closed="left")]
 # Coefficients that are stored: 8 GB.
 MOST_COEFFICIENTS = 10**9
 # A descent's step is halved where the energy would rise by more than its rounding.
@@ -122,7 +123,6 @@ class SphericalSpinGlass:
 
     @validate_params(
         {
-            "self": [object],
             "p": [Interval(Integral, 2, None, closed="left")],
             "n": [Interval(Integral, 2, None, closed="left")],
             "field": [Interval(Real, 0, None, closed="left")],
@@ -253,6 +253,7 @@ class SphericalSpinGlass:
         H -= np.outer(Hs, s) + np.outer(s, Hs) - (s @ Hs / self.n) * np.outer(s, s)
         return H
 
+    @validate_params({"n_points": COUNT}, prefer_skip_nested_validation=True)
     def random_points(self, n_points):
         """Draw points of the sphere.
 
@@ -265,9 +266,19 @@ class SphericalSpinGlass:
         -------
         points : ndarray of shape (n_points, n)
             Uniform on the sphere; other ones in each call.
+
+        Raises
+        ------
+        ValueError
+            If n_points is not allowed.
         """
         return self._on_sphere(self._rng.standard_normal((n_points, self.n)))
 
+    @validate_params(
+        {"starts": [*COUNT, "array-like"], "tol": [Interval(Real, 0, None, closed="left")],
+         "max_iter": COUNT, "until": ["array-like", Real, None]},
+        prefer_skip_nested_validation=True,
+    )  # fmt: skip
     def descend(self, starts=10, *, tol=1e-4, max_iter=10000, until=None):
         """Descend along the gradient, all replicas at once.
 
@@ -293,10 +304,16 @@ class SphericalSpinGlass:
         Raises
         ------
         ValueError
-            If starts have another shape, are not finite or are zero.
+            If starts have another shape, are not finite or are zero, or a parameter is not
+            allowed.
         """
         S = self._starts(starts)
-        levels = np.full(len(S), -np.inf) if until is None else np.broadcast_to(until, len(S))
+        levels = np.asarray(-np.inf if until is None else until, dtype=np.float64)
+        if levels.shape not in ((), (len(S),)):
+            raise ValueError(
+                f"until: found an array of shape {levels.shape}; allowed are a number and "
+                f"({len(S)},), one for each replica."
+            )
         energies, gradients, norms = self._along(S)
         sizes = np.full(len(S), 1.0 / self._largest_curvature())
         n_iter = 0
@@ -314,6 +331,11 @@ class SphericalSpinGlass:
             norms[k] = new_norms[falls]
         return SpinGlassPoints(S, energies, norms, None, n_iter)
 
+    @validate_params(
+        {"starts": [*COUNT, "array-like"], "tol": [Interval(Real, 0, None, closed="left")],
+         "max_iter": COUNT},
+        prefer_skip_nested_validation=True,
+    )  # fmt: skip
     def critical_points(self, starts=10, *, tol=1e-9, max_iter=100):
         """Search for critical points of any index by Newton's method on the gradient.
 
@@ -336,7 +358,8 @@ class SphericalSpinGlass:
         Raises
         ------
         ValueError
-            If starts have another shape, are not finite or are zero.
+            If starts have another shape, are not finite or are zero, or a parameter is not
+            allowed.
         """
         if self.p == 2 and not self.field:
             return self._eigenvectors()

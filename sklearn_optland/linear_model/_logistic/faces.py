@@ -15,6 +15,8 @@ Hessian and Gram matrix have one form, for edges a_jl >= 0 of each row between c
 with a_jl = p_j p_l, and 1 for the pairs of a row.
 """
 
+from time import monotonic
+
 import numpy as np
 from scipy.linalg import eigh
 
@@ -101,7 +103,7 @@ class Remaining:
         return H.reshape(k * d, k * d)
 
 
-def separate(X, codes, n_classes):
+def separate(X, codes, n_classes, seconds=np.inf):
     """Separate the most pairs.
 
     Parameters
@@ -111,6 +113,8 @@ def separate(X, codes, n_classes):
     codes : ndarray of shape (n_rows,)
         Class numbers.
     n_classes : int
+    seconds : float, default=np.inf
+        The most to take, but for the last step.
 
     Returns
     -------
@@ -124,7 +128,10 @@ def separate(X, codes, n_classes):
     total = np.zeros(n_classes * X.shape[1])
     W = np.zeros_like(total)
     P, loss = problem.evaluate(W)
+    end = monotonic() + seconds
     for _ in range(MAX_STEPS):
+        if monotonic() > end:
+            break
         V, Q = problem.newton(P)
         margins = problem.margins(V)
         separated = problem.pairs & (margins > 0.5)

@@ -75,7 +75,7 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
     n_classes : int
     fit_intercept : bool
     seconds : float, default=np.inf
-        The most that the solver may take.
+        The most that each of the two methods may take.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
     """
     X, origin, unit = _in_units(X, fit_intercept)
     if n_classes > 2 and n_classes * X.shape[1] <= MOST_PARAMETERS:
-        found = _by_faces(X, codes, n_classes, fit_intercept, origin, unit)
+        found = _by_faces(X, codes, n_classes, fit_intercept, origin, unit, seconds)
         if found is not None:
             return found
     A = differences(X, codes, n_classes)
@@ -120,10 +120,10 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
     return Separation(W, margins.reshape(shape), weights.reshape(shape))
 
 
-def _by_faces(X, codes, n_classes, fit_intercept, origin, unit):
+def _by_faces(X, codes, n_classes, fit_intercept, origin, unit, seconds):
     """The separation by Newton's method, or None; the program's, but for which v it is."""
     X = X.toarray() if sparse.issparse(X) else X
-    found = separate(X, codes, n_classes)
+    found = separate(X, codes, n_classes, seconds)
     if found is None:
         return None
     W, weights = found
