@@ -61,7 +61,7 @@ class SpinGlassPoints:
 class SphericalSpinGlass:
     r"""A spherical spin glass: a random polynomial on a sphere.
 
-    .. math:: H(s) = n^{-(p - 1) / 2} \sum_{i_1, \dots, i_p} J_{i_1 \dots i_p} s_{i_1} \cdots
+    .. math:: H(s) = n^{-(p - 1) / 2} \sum_{i_1, \ldots, i_p} J_{i_1 \ldots i_p} s_{i_1} \cdots
               s_{i_p} + h^T s, \qquad \|s\|^2 = n,
 
     with standard normal J, and h normal of standard deviation `field`. Under assumptions that no
