@@ -42,6 +42,8 @@ def energies_and_gradients(
     cdef int a, m, q = <int>prefixes.shape[1] - 1
     cdef const int* prefix
     cdef double w
+    if n_replicas == 0:
+        return
     energies[:] = 0
     G[:, :] = 0
     with nogil:
