@@ -59,6 +59,7 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
+    "ArcCosineSampler": [{"degree": 0, "bias": 1.0}, {"degree": 2, "depth": 2}],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
     "LowRankFactorization": [{"loss": "huber", "offsets": False, "debias": True}],
     "LowRankImputer": [{"alpha": 0.1, "debias": False}, {"scale": False, "max_rank": 2}],
@@ -110,6 +111,7 @@ MODES = {
         {"n_bits": 10},
         {"early_stopping": True, "n_jobs": 2},
     ],
+    "MaxMarginClassifier": [{"solver": "momentum"}],
     "MeanFieldTwoLayerNet": [
         {"solver": "flow"},
         {"solver": "conic", "max_iter": 200},

@@ -42,6 +42,7 @@ FLOORS = [
     [
         "decomposition",
         "impute",
+        "kernel_approximation",
         "landscape",
         "linear_model",
         "metrics",
@@ -212,6 +213,7 @@ def test_compiled_imports(text, found):
 REACHED_BY = {
     "class_major_fast": "linear_model/test_newton_kernels.py",
     "hessian_tiles_fast": "linear_model/test_newton_kernels.py",
+    "_spin_glass_fast": "landscape/test_spin_glass.py",
     "float32_csr_fast": "linear_model/test_logistic_samples.py",
     "lbfgs_fast": "_optim/test_lbfgs.py",
 }

@@ -20,6 +20,13 @@ from sklearn_optland.landscape._paths import (
 from sklearn_optland.landscape._residual import residual_net_bound
 from sklearn_optland.landscape._slices import LossSlice, loss_slice
 from sklearn_optland.landscape._spectrum import Spectrum, hessian_spectrum
+from sklearn_optland.landscape._spin_glass import SphericalSpinGlass, SpinGlassPoints
+from sklearn_optland.landscape._spin_glass_theory import (
+    complexity,
+    critical_energy,
+    expected_index,
+    threshold_energy,
+)
 from sklearn_optland.landscape._surface import LossSurface
 
 __all__ = [
@@ -30,9 +37,14 @@ __all__ = [
     "LossSurface",
     "Path",
     "Spectrum",
+    "SphericalSpinGlass",
+    "SpinGlassPoints",
+    "complexity",
     "connect",
     "connectivity_graph",
+    "critical_energy",
     "critical_index",
+    "expected_index",
     "find_critical_point",
     "hessian_spectrum",
     "linear_network_optimum",
@@ -41,4 +53,5 @@ __all__ = [
     "poor_minimum",
     "quadratic_network_valley",
     "residual_net_bound",
+    "threshold_energy",
 ]

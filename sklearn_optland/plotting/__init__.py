@@ -3,7 +3,12 @@
 from sklearn_optland.plotting._convergence import ConvergenceDisplay
 from sklearn_optland.plotting._crf import CRFDisplay
 from sklearn_optland.plotting._kkt import KKTDisplay
-from sklearn_optland.plotting._landscape import PathDisplay, SpectrumDisplay, SurfaceDisplay
+from sklearn_optland.plotting._landscape import (
+    PathDisplay,
+    SpectrumDisplay,
+    SpinGlassDisplay,
+    SurfaceDisplay,
+)
 from sklearn_optland.plotting._mean_field import CertificateDisplay, ParticlesDisplay
 
 __all__ = [
@@ -14,5 +19,6 @@ __all__ = [
     "ParticlesDisplay",
     "PathDisplay",
     "SpectrumDisplay",
+    "SpinGlassDisplay",
     "SurfaceDisplay",
 ]
