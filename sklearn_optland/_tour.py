@@ -34,6 +34,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits
 
+from sklearn_optland.langevin import LangevinClassifier, LangevinRegressor
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,

@@ -42,6 +42,7 @@ FLOORS = [
         "decomposition",
         "impute",
         "landscape",
+        "langevin",
         "linear_model",
         "metrics",
         "neural_network",
