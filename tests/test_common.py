@@ -160,8 +160,9 @@ def tight(estimator):
     if isinstance(estimator, (BoundMajorizationLogisticRegressionCV, MaxMarginClassifier)):
         return {}
     if isinstance(estimator, (LangevinClassifier, LangevinRegressor)):
-        # Minibatches draw rows, not weights.
-        return {"batch_size": "auto"}
+        # Minibatches draw rows, not weights; nets are not convex without a strong prior.
+        is_net = estimator.hidden_layer_sizes != ()
+        return {"batch_size": "auto", "C": 0.1 if is_net else estimator.C}
     if isinstance(estimator, ChainCRFClassifier):
         return {"tol": 0.0, "max_iter": 20_000}
     if isinstance(estimator, (FiniteSumClassifierCV, FiniteSumRegressorCV)):

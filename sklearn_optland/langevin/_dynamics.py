@@ -33,19 +33,20 @@ class Identity:
 
 
 class Matrix(Identity):
-    """A constant matrix G, given as the eigendecomposition of its inverse."""
+    """A constant matrix G, given as its inverse."""
 
     def __init__(self, inverse):
         values, Q = np.linalg.eigh(inverse)
         values = np.maximum(values, max(FLATTEST * values[-1], np.finfo(float).tiny))
-        self.half = Q / np.sqrt(values)
-        self.whole = self.half @ self.half.T
+        # The symmetric root: unlike Q it does not turn where eigenvalues are equal.
+        self.half = (Q / np.sqrt(values)) @ Q.T
+        self.whole = (Q / values) @ Q.T
 
     def apply(self, gradient):
         return gradient @ self.whole
 
     def root(self, noise):
-        return noise @ self.half.T
+        return noise @ self.half
 
 
 class MeanSquares(Identity):
@@ -215,7 +216,9 @@ def metric_of(preconditioner, gradient):
     if preconditioner is None:
         return Identity()
     if isinstance(preconditioner, str):
-        return MeanSquares(gradient**2)
+        # Their mean alone: where a gradient happens to be 0, a step would have no end.
+        start = float(np.mean(gradient**2))
+        return MeanSquares(np.full(gradient.shape, start if start > 0 else 1.0))
     G = check_array(preconditioner, dtype=np.float64, input_name="preconditioner")
     side = gradient.shape[1]
     if G.shape != (side, side) or not np.allclose(G, G.T) or np.linalg.eigvalsh(G)[0] <= 0:

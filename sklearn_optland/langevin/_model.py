@@ -86,14 +86,10 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             )
         return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
 
-    def _finite(self, name):
-        """A parameter's value, None for "auto"; an error for infinity."""
+    def _number(self, name):
+        """A parameter's value, None for "auto"."""
         value = getattr(self, name)
-        if value == "auto":
-            return None
-        if not np.isfinite(value):
-            raise ValueError(f"{name}: found {value}; allowed are finite numbers.")
-        return float(value)
+        return None if isinstance(value, str) else float(value)
 
     def _sample(self, rows, columns, n_outputs, is_log_loss, fitted):
         """Run the chains, and store what they have drawn.
@@ -108,8 +104,8 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         fitted : dict
             What predictions need besides the draws.
         """
-        noise = 1.0 if is_log_loss else self._finite("noise_variance")
-        temperature, step_size = self._finite("temperature"), self._finite("step_size")
+        noise = 1.0 if is_log_loss else self._number("noise_variance")
+        temperature, step_size = self._number("temperature"), self._number("step_size")
         network = self._network(rows.n_columns, n_outputs, is_log_loss)
         rng = np.random.default_rng(private_random_state(self.random_state).randint(2**31))
         source = rows.source(columns, ("Y", "c"))

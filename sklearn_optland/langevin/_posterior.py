@@ -20,8 +20,9 @@ from sklearn_optland._net.passes import Passes
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._rows.source import ArraySource
 
-# Steps of the descent to the mode, and pairs that its L-BFGS remembers.
-DESCENT, PAIRS = 300, 20
+# Steps of the descent to the mode, of nets only towards one, which is no typical draw; and pairs
+# that its L-BFGS remembers.
+DESCENT, NET_DESCENT, PAIRS = 300, 100, 20
 # Where its latest steps bring less than this share of F, it ends.
 FLAT = 1e-10
 # Prior variance of the output's biases: they are nearly free, and still have a posterior.
@@ -84,7 +85,8 @@ class Posterior:
         """Where a descent ends."""
         values = []
         steps = minimize(lambda theta: self.value_and_gradient(theta, noise), theta, Memory(PAIRS))
-        for step in islice(steps, DESCENT):
+        n_steps = DESCENT if len(self.network.shapes) == 1 else NET_DESCENT
+        for step in islice(steps, n_steps):
             values.append(step.loss)
             is_flat = len(values) > PAIRS and values[-PAIRS] - step.loss <= FLAT * abs(step.loss)
             if step.done or is_flat:
