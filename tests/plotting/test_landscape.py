@@ -5,7 +5,7 @@ import pytest
 from landscape.nets import classifier, digits
 
 from sklearn_optland.landscape import LossSurface, connect, hessian_spectrum, loss_slice
-from sklearn_optland.plotting import PathDisplay, SpectrumDisplay, SurfaceDisplay
+from sklearn_optland.plotting import MarginDisplay, PathDisplay, SpectrumDisplay, SurfaceDisplay
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
@@ -67,3 +67,11 @@ def test_plane_and_line(surface_and_path):
     display = SurfaceDisplay(straight).plot(ax=ax)
     assert display.ax_ is ax
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), straight.losses_)
+
+
+def test_margins():
+    margins = np.random.RandomState(0).randn(50)
+    first, second = MarginDisplay({"a": margins, "b": 2 * margins}).plot().lines_
+    assert second.get_label() == "b"
+    for at, share in zip(first.get_xdata(), first.get_ydata(), strict=True):
+        assert share == np.mean(margins <= at)
