@@ -57,7 +57,8 @@ for size in sizes:
 # %%
 # Trained nets
 # ------------
-# Here hidden weights are learned, too. A net with ten outputs fits n rows with about 10 n parameters.
+# Here hidden weights are learned, too. A net with ten outputs fits n rows with about 10 n
+# parameters.
 widths = np.array([2, 4, 8, 12, 16, 20, 24, 32, 64, 192])
 net_errors = {"train": [], "test": []}
 settings = {"activation": "tanh", "alpha": 0, "tol": 1e-5, "max_iter": 500}

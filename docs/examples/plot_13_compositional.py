@@ -126,5 +126,5 @@ ax.legend()
 plt.show()
 
 # %%
-# Means of two starts. With as many parameters the tree is far more precise. A deep net whose layers are all connected may find the
-# tree, but nothing makes it.
+# Means of two starts. With as many parameters the tree is far more precise. A deep net whose layers
+# are all connected may find the tree, but nothing makes it.

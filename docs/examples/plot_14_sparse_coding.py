@@ -113,7 +113,7 @@ for count in counts:
     tuning, signals = ([draw(count) for _ in range(n)] for n in (4, 12))
     for name in names:
         pairs = [(a, b) for a in GRID for b in GRID]
-        best = max(pairs, key=lambda pair: recovery(coders(name, pair), tuning).sum())  # noqa: B023
+        best = max(pairs, key=lambda pair: recovery(coders(name, pair), tuning).sum())
         results[name].append(recovery(coders(name, best), signals))
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
 for number, ax in enumerate(axes):

@@ -63,8 +63,8 @@ plt.show()
 # %%
 # Players with a loss of their own
 # --------------------------------
-# Now each player also pays ½ a w² for its own variable w. Where a is 0.02 for both, the origin is an
-# equilibrium: neither gains by leaving it, and the adjusted descent finds it. Where the second
+# Now each player also pays ½ a w² for its own variable w. Where a is 0.02 for both, the origin is
+# an equilibrium: neither gains by leaving it, and the adjusted descent finds it. Where the second
 # player has a = -0.05, it gains by leaving. The field is still zero at the origin, and the adjusted
 # descent ends there all the same: it finds zeros of the field, equilibria or not. The sign of λ
 # decides what attracts, and the paper has a rule for it.
