@@ -77,7 +77,7 @@ for name in errors:
 left.axvline(N, color="#999999", ls="--")
 right.axvline(10 * N, color="#999999", ls="--")
 left.set(xscale="log", xlabel="random features", title="least squares of minimum norm")
-left.set(yscale="log", ylim=(1e-3, 5), ylabel="mean squared error")
+left.set(yscale="log", ylim=(1e-3, 20), ylabel="mean squared error")
 right.set(xscale="log", xlabel="parameters", title="trained nets")
 left.legend()
 plt.show()
