@@ -11,7 +11,7 @@ from sklearn_optland._estimator.advice import warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
-from sklearn_optland._net.network import Network
+from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.predictions import scores_of
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._rows.threads import one_blas_thread
@@ -77,15 +77,6 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def _network(self, n_columns, n_outputs, is_log_loss):
-        hidden = tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist())
-        if not all(isinstance(size, Integral) and size >= 1 for size in hidden):
-            raise ValueError(
-                f"hidden_layer_sizes: found {self.hidden_layer_sizes!r}; allowed are integers of "
-                "at least 1."
-            )
-        return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
-
     def _number(self, name):
         """A parameter's value, None for "auto"."""
         value = getattr(self, name)
@@ -106,7 +97,8 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """
         noise = 1.0 if is_log_loss else self._number("noise_variance")
         temperature, step_size = self._number("temperature"), self._number("step_size")
-        network = self._network(rows.n_columns, n_outputs, is_log_loss)
+        sizes = rows.n_columns, *hidden_sizes(self.hidden_layer_sizes), n_outputs
+        network = Network(sizes, self.activation, is_log_loss)
         rng = np.random.default_rng(private_random_state(self.random_state).randint(2**31))
         source = rows.source(columns, ("Y", "c"))
         batch_rows = BATCH_ROWS if self.batch_size == "auto" else self.batch_size

@@ -111,6 +111,7 @@ def joint(model):
     return np.concatenate([W[..., 0], b], axis=-1).reshape(-1, W.shape[2] + 1)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("preconditioner", [None, "hessian"])
 def test_a_linear_regression_has_its_normal_posterior(preconditioner):
     step_size = 0.4
@@ -216,6 +217,7 @@ def test_a_logistic_regression_has_the_posterior_that_metropolis_finds(logistic,
 # Estimators
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_probabilities_are_no_worse_than_those_of_the_mode():
     X, y = load_breast_cancer(return_X_y=True)
     models = LangevinClassifier(max_iter=600, random_state=0), LogisticRegression()
