@@ -21,8 +21,8 @@ def spectral_complexity(estimator, *, reference=None, biases=True):
     With the layers' matrices A, reference matrices M of the same shapes, and Lipschitz constants
     :math:`\rho` of the activations,
 
-    .. math:: R_A = \Big(\prod_l \rho_l \|A_l\|_\sigma\Big)
-              \Big(\sum_l \frac{\|A_l^T - M_l^T\|_{2,1}^{2/3}}{\|A_l\|_\sigma^{2/3}}\Big)^{3/2},
+    .. math:: R_A = \left(\prod_l \rho_l \|A_l\|_\sigma\right)
+              \left(\sum_l \frac{\|A_l^T - M_l^T\|_{2,1}^{2/3}}{\|A_l\|_\sigma^{2/3}}\right)^{3/2},
 
     the spectral norm being :math:`\|\cdot\|_\sigma`, and :math:`\|A^T\|_{2,1}` the sum of the norms
     of the columns of `coefs_`, one a unit.
@@ -221,7 +221,7 @@ def margin_rate(estimator, X, y, gamma, *, delta=0.05, constant=1.0, reference=N
     r"""Compute how the error on new rows scales with margins and spectral complexity.
 
     .. math:: \frac{1}{n} \#\{i : \text{margin of } x_i \leq \gamma\}
-              + c \Big(\frac{\|X\| R_A}{\gamma n} \ln W + \sqrt{\frac{\ln(1 / \delta)}{n}}\Big)
+              + c \left(\frac{\|X\| R_A}{\gamma n} \ln W + \sqrt{\frac{\ln(1 / \delta)}{n}}\right)
 
     with the widest layer's W. With probability :math:`1 - \delta` the error is at most that, for
     all :math:`\gamma` at once, up to logarithms and the constant c, of which the theorem says that

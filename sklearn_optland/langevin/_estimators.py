@@ -27,8 +27,8 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
 
     A linear model, or a net, with the posterior density
 
-    .. math:: p(w) \propto \exp\Big(-\sum_i s_i\, \ell(y_i, f_w(x_i))
-              - \frac{1}{2 C} \|w\|^2\Big),
+    .. math:: p(w) \propto \exp\left(-\sum_i s_i\, \ell(y_i, f_w(x_i))
+              - \frac{1}{2 C} \|w\|^2\right),
 
     :math:`\ell` being the log-loss and s the sample weights. Its mode is scikit-learn's
     `LogisticRegression` with the same C, if there are no hidden layers. Probabilities are means
@@ -292,8 +292,8 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
 
     A linear model, or a net, with the posterior density
 
-    .. math:: p(w, v) \propto v^{-S k / 2} \exp\Big(-\sum_i s_i\,
-              \frac{\|y_i - f_w(x_i)\|^2}{2 v} - \frac{1}{2 C} \|w\|^2\Big)\, p(v),
+    .. math:: p(w, v) \propto v^{-S k / 2} \exp\left(-\sum_i s_i\,
+              \frac{\|y_i - f_w(x_i)\|^2}{2 v} - \frac{1}{2 C} \|w\|^2\right)\, p(v),
 
     with the noise variance v, sample weights s of the sum S, and k outputs. Targets are
     standardised inside: of the output layer C is in units of their variance.

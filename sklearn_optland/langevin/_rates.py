@@ -24,7 +24,7 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
 def stability_rate(step_sizes, *, beta, lipschitz, n_samples, constant=1.0):
     r"""Compute the rate of the expected generalisation error by stability.
 
-    .. math:: \frac{c}{n} \Big(k_0 + L \sqrt{\beta \sum_{k > k_0} \eta_k}\Big), \qquad
+    .. math:: \frac{c}{n} \left(k_0 + L \sqrt{\beta \sum_{k > k_0} \eta_k}\right), \qquad
               k_0 = \min \{k : \eta_k \beta L^2 < 1\}.
 
     Steps are counted from 1. The theorem has no value for c: this says how the error scales with
