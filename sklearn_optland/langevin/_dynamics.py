@@ -147,10 +147,10 @@ def sgld(
         Of the other steps each thin-th is kept, the last one always.
     decay : float, default=0.0
         The :math:`\gamma`; 0 keeps the steps constant. Welling and Teh (2011) have 0.55.
-    preconditioner : {"rmsprop"}, array-like of shape (n_parameters, n_parameters) or None, \
-            default=None
+    preconditioner : {"rmsprop"}, array-like or None, default=None
         G: one over the root of a running mean of squared gradients (pSGLD, without the term of its
-        derivative, as its paper leaves it out), a symmetric positive definite matrix, or I.
+        derivative, as its paper leaves it out), a symmetric positive definite matrix of shape
+        (n_parameters, n_parameters), or I.
     random_state : int, RandomState instance or None, default=None
         Draws the noise.
 
