@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version, sp_version
 
 import sklearn_optland
+from sklearn_optland.langevin import LangevinClassifier, LangevinRegressor
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
@@ -94,6 +95,14 @@ MODES = {
         {"loss": "huber", "l1_ratios": (0.0, 1.0), "alphas": 3},
         {"refit": False, "alphas": 3},
     ],
+    "LangevinClassifier": [
+        {"hidden_layer_sizes": (5,), "max_iter": 20},
+        {"preconditioner": None, "decay": 0.5, "batch_size": 5, "max_iter": 100},
+    ],
+    "LangevinRegressor": [
+        {"hidden_layer_sizes": (5, 5), "activation": "relu", "max_iter": 20},
+        {"preconditioner": "rmsprop", "noise_variance": 0.1, "max_iter": 100},
+    ],
     "LatentLogisticRegression": [
         {"n_components": 1},
         {"n_components": 3, "init": "noise", "n_init": 2},
@@ -154,6 +163,10 @@ def tight(estimator):
     """
     if isinstance(estimator, (BoundMajorizationLogisticRegressionCV, MaxMarginClassifier)):
         return {}
+    if isinstance(estimator, (LangevinClassifier, LangevinRegressor)):
+        # Minibatches draw rows, not weights; nets are not convex without a strong prior.
+        is_net = estimator.hidden_layer_sizes != ()
+        return {"batch_size": "auto", "C": 0.1 if is_net else estimator.C}
     if isinstance(estimator, ChainCRFClassifier):
         return {"tol": 0.0, "max_iter": 20_000}
     if isinstance(estimator, (FiniteSumClassifierCV, FiniteSumRegressorCV)):

@@ -44,6 +44,7 @@ FLOORS = [
         "impute",
         "kernel_approximation",
         "landscape",
+        "langevin",
         "linear_model",
         "metrics",
         "neural_network",

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import (
+    BayesianRidge,
     LassoCV,
     LogisticRegression,
     LogisticRegressionCV,
@@ -19,6 +20,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from sklearn_optland.langevin import LangevinClassifier, LangevinRegressor
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
@@ -158,6 +160,18 @@ ENTRIES = [
         estimator=FiniteSumRegressorCV(alphas=20, l1_ratios=(1.0,), random_state=0),
         counterpart=LassoCV(alphas=20),
         grid={"fit_intercept": [True, False]},
+        data=("diabetes",),
+    ),
+    Entry(
+        estimator=LangevinClassifier(random_state=0),
+        counterpart=LogisticRegression(max_iter=1000),
+        grid={"C": [0.1, 1.0]},
+        data=("wine", "breast_cancer"),
+    ),
+    Entry(
+        estimator=LangevinRegressor(random_state=0),
+        counterpart=BayesianRidge(),
+        grid={},
         data=("diabetes",),
     ),
     Entry(

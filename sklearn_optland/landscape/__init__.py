@@ -1,5 +1,10 @@
 """The landscape of a net's loss: paths between minima, spectra, critical points."""
 
+from sklearn_optland.landscape._complexity import (
+    margin_rate,
+    normalized_margins,
+    spectral_complexity,
+)
 from sklearn_optland.landscape._correlation import LossCorrelation, loss_correlation
 from sklearn_optland.landscape._critical_points import (
     CriticalPoint,
@@ -50,8 +55,11 @@ __all__ = [
     "linear_network_optimum",
     "loss_correlation",
     "loss_slice",
+    "margin_rate",
+    "normalized_margins",
     "poor_minimum",
     "quadratic_network_valley",
     "residual_net_bound",
+    "spectral_complexity",
     "threshold_energy",
 ]

@@ -9,6 +9,7 @@ from sklearn_optland.plotting._landscape import (
     SpinGlassDisplay,
     SurfaceDisplay,
 )
+from sklearn_optland.plotting._margins import MarginDisplay
 from sklearn_optland.plotting._mean_field import CertificateDisplay, ParticlesDisplay
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CertificateDisplay",
     "ConvergenceDisplay",
     "KKTDisplay",
+    "MarginDisplay",
     "ParticlesDisplay",
     "PathDisplay",
     "SpectrumDisplay",

@@ -13,6 +13,7 @@ from sklearn_optland.landscape import (
     loss_slice,
 )
 from sklearn_optland.plotting import (
+    MarginDisplay,
     PathDisplay,
     SpectrumDisplay,
     SpinGlassDisplay,
@@ -92,3 +93,11 @@ def test_spin_glass():
     np.testing.assert_array_equal(share, expected_index(u, 3))
     with pytest.raises(ValueError, match="points: found points without indices"):
         SpinGlassDisplay(glass.descend(2)).plot()
+
+
+def test_margins():
+    margins = np.random.RandomState(0).randn(50)
+    first, second = MarginDisplay({"a": margins, "b": 2 * margins}).plot().lines_
+    assert second.get_label() == "b"
+    for at, share in zip(first.get_xdata(), first.get_ydata(), strict=True):
+        assert share == np.mean(margins <= at)

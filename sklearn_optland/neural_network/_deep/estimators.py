@@ -31,7 +31,7 @@ from sklearn_optland._estimator.training_rows import (
     normalized,
     targets_and_weights,
 )
-from sklearn_optland._net.network import Network
+from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland._net.units import choose_units
@@ -102,12 +102,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _network(self, n_columns, n_outputs, is_log_loss):
         """The net's sizes; an error if they or the activation do not fit."""
-        hidden = tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist())
-        if not all(isinstance(size, Integral) and size >= 1 for size in hidden):
-            raise ValueError(
-                f"hidden_layer_sizes: found {self.hidden_layer_sizes!r}; allowed are integers of "
-                "at least 1."
-            )
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver in SPLITTINGS:
             allowed = SPLITTINGS[self.solver].activation
             if self.activation != allowed and hidden:
