@@ -1,4 +1,7 @@
-"""Where the tasks of a `DaskSource` run: on the workers of Dask's current client, or here."""
+"""Collections of rows, and where the tasks of a `DaskSource` run on them.
+
+That is on the workers of Dask's current client, or here.
+"""
 
 import sys
 import uuid
@@ -7,6 +10,9 @@ from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pickle import HIGHEST_PROTOCOL, dumps, loads
 
+import numpy as np
+
+from sklearn_optland._rows.blocks import RowBlocks
 from sklearn_optland._rows.partition import forget
 from sklearn_optland._rows.threads import run_tasks
 
@@ -20,24 +26,44 @@ def is_dask(X):
     return dask is not None and dask.is_dask_collection(X)
 
 
-def current_place():
-    """The workers of the client that Dask computes with at the moment; without one this process."""
+def is_collection(X):
+    """Whether these are rows in blocks, or a collection of Dask's."""
+    return isinstance(X, RowBlocks) or is_dask(X)
+
+
+def in_memory(array):
+    """All of an array, which may be a collection; for few numbers a row."""
+    if isinstance(array, RowBlocks):
+        return np.concatenate([np.asarray(block) for block in array])
+    if not is_dask(array):
+        return array
+    import dask
+
+    return dask.compute(array)[0]
+
+
+def place_of(X):
+    """Where a collection's tasks run.
+
+    Blocks are read in this process. Dask's collections go to the workers of the client that Dask
+    computes with at the moment; without one they too are in this process.
+    """
+    if isinstance(X, RowBlocks):
+        return Here()
     from dask.base import get_scheduler
 
     distributed = sys.modules.get("distributed")
     client = getattr(get_scheduler(), "__self__", None)
     is_client = distributed is not None and isinstance(client, distributed.Client)
-    return Cluster(client) if is_client else Here()
+    return Cluster(client) if is_client else DaskHere()
 
 
 class Here:
     """Tasks in this process, on threads."""
 
-    def load(self, function, delayed):
-        """What a function makes of the arguments of each call, which may be Dask's delayed."""
-        import dask
-
-        return list(dask.compute(*[dask.delayed(function)(*arguments) for arguments in delayed]))
+    def load(self, function, calls):
+        """What a function makes of the arguments of each call."""
+        return self.run(lambda call: function(*call), calls)
 
     def hold(self, function, partitions, *columns):
         """Results that stay where they are made; `columns` are lists of further arguments."""
@@ -56,6 +82,15 @@ class Here:
         forget(source)
 
 
+class DaskHere(Here):
+    """The same, where arguments of `load` may be Dask's delayed."""
+
+    def load(self, function, calls):
+        import dask
+
+        return list(dask.compute(*[dask.delayed(function)(*arguments) for arguments in calls]))
+
+
 class Cluster:
     """Tasks on the workers of a client of `distributed`.
 
@@ -67,11 +102,11 @@ class Cluster:
         self.client, self.homes = client, {}
         self.name, self.count = uuid.uuid4().hex, count()
 
-    def load(self, function, delayed):
-        """Futures of what a function makes of the arguments of each call: see `Here.load`."""
+    def load(self, function, calls):
+        """Futures of what a function makes of the arguments of each call: see `DaskHere`."""
         import dask
 
-        tasks = [dask.delayed(function)(*arguments) for arguments in delayed]
+        tasks = [dask.delayed(function)(*arguments) for arguments in calls]
         with self._guard():
             return self.client.compute(tasks)
 
