@@ -58,12 +58,12 @@ class Checked:
     def __init__(self, number, takes_sparse, is_classification, X, y, w):
         try:
             with always_checked():
-                self._check(takes_sparse, is_classification, X, y, w)
+                self._check(number, takes_sparse, is_classification, X, y, w)
         except (TypeError, ValueError) as error:
             raise ValueError(f"Partition {number}: {error}") from None
 
-    def _check(self, takes_sparse, is_classification, X, y, w):
-        self.is_classification = is_classification
+    def _check(self, number, takes_sparse, is_classification, X, y, w):
+        self.number, self.is_classification = number, is_classification
         X, read = _checked_rows(takes_sparse, X), partial(_checked_rows, takes_sparse, X)
         n, self.is_sparse = X.shape[0], sparse.issparse(X)
         self.X = Unread(read, X) if is_read_later(read.args[1]) else X
@@ -249,7 +249,10 @@ def prepared(checked, details):
     is_used = w > 0
     if not is_used.all():
         X, y, w = X[is_used], y[is_used], w[is_used]
-    return X.astype(dtype, copy=False), columns(y, w), settings
+    try:
+        return X.astype(dtype, copy=False), columns(y, w), settings
+    except ValueError as error:
+        raise ValueError(f"Partition {checked.number}: {error}") from None
 
 
 def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **settings):

@@ -12,8 +12,9 @@ from sklearn_optland._rows.cluster import is_collection, is_dask
 
 # What a refusal says is there.
 SCALES_OUT = (
-    "BoundMajorizationLogisticRegression, ADMMNetClassifier, ADMMNetRegressor, "
-    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
+    "BoundMajorizationLogisticRegression, FiniteSumClassifier, FiniteSumRegressor, SDCAClassifier, "
+    "SDCARegressor, ADMMNetClassifier, ADMMNetRegressor, MeanFieldTwoLayerNet and "
+    "MeanFieldTwoLayerNetClassifier"
 )
 
 

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland._rows import partition
 from sklearn_optland._rows.cluster import Cluster
-from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
 
 SIZES = (200, 0, 250, 150)
@@ -52,6 +52,7 @@ def no_states():
 MODELS = {
     "two classes": (BoundMajorizationLogisticRegression(tol=1e-2), 2),
     "three classes": (BoundMajorizationLogisticRegression(tol=1e-2), 3),
+    "sdca": (FiniteSumClassifier(alpha=0.1, tol=1e-2), 2),
     "taylor": (ADMMNetClassifier((4,), solver="taylor", max_iter=2, random_state=0), 3),
     "kernel regime": (MeanFieldTwoLayerNet(5, regime="kernel", random_state=0), 2),
 }
