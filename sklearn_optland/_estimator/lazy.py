@@ -100,5 +100,5 @@ def refuse_dask(estimator, method, data):
             raise ValueError(
                 f"{type(estimator).__name__}.{method}: found {dask}{type(X).__name__}; allowed "
                 f"are data in memory{compute}. Collections of Dask, and RowBlocks, are taken by "
-                f"fit of {SCALES_OUT}."
+                f"fit of {SCALES_OUT}, and by partial_fit of LOMTreeClassifier."
             )
