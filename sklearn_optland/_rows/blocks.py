@@ -15,6 +15,8 @@ class RowBlocks:
     each block once, one in each thread at a time. What has an entry for each row, such as y, the
     weights and scores, stays in memory. Predictions are arrays, computed block by block.
 
+    With a client of Dask the workers read the blocks: functions must be such that they can.
+
     Parameters
     ----------
     blocks : sequence

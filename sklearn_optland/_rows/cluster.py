@@ -43,19 +43,18 @@ def in_memory(array):
 
 
 def place_of(X):
-    """Where a collection's tasks run.
+    """Where a collection's tasks run: where Dask computes at the moment.
 
-    Blocks are read in this process. Dask's collections go to the workers of the client that Dask
-    computes with at the moment; without one they too are in this process.
+    That is on the workers of its client, which read blocks too; without one in this process.
     """
-    if isinstance(X, RowBlocks):
-        return Here()
-    from dask.base import get_scheduler
+    if "distributed" in sys.modules:
+        from dask.base import get_scheduler
+        from distributed import Client
 
-    distributed = sys.modules.get("distributed")
-    client = getattr(get_scheduler(), "__self__", None)
-    is_client = distributed is not None and isinstance(client, distributed.Client)
-    return Cluster(client) if is_client else DaskHere()
+        client = getattr(get_scheduler(), "__self__", None)
+        if isinstance(client, Client):
+            return Cluster(client)
+    return Here() if isinstance(X, RowBlocks) else DaskHere()
 
 
 class Here:

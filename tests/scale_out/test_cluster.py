@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import warnings
+from itertools import pairwise
 
 import cloudpickle
 import dask
@@ -17,6 +18,7 @@ from sklearn_optland._rows import partition
 from sklearn_optland._rows.cluster import Cluster
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
+from sklearn_optland.utils import RowBlocks
 
 SIZES = (200, 0, 250, 150)
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
@@ -161,3 +163,15 @@ def test_a_cluster_that_is_gone(monkeypatch):
             model.fit(X, y, w)
     assert not hasattr(model, "coef_")
     assert not hasattr(model, "n_features_in_")
+
+
+def test_workers_read_blocks(client):
+    X, y, w = two_or_more_classes(3, 0)
+    bounds = np.cumsum([0, *SIZES])
+    parts = [X[first:last] for first, last in pairwise(bounds)]
+    rows = RowBlocks([lambda part=part: part.copy() for part in parts], lengths=SIZES)
+    model = MODELS["three classes"][0]
+    with dask.config.set(scheduler="threads"):
+        expected = parameters(fit(model, *collections(3)))
+    same_bits(fit(model, rows, y, w), expected)
+    assert set(client.run(no_states).values()) == {0}
