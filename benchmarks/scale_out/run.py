@@ -1,6 +1,7 @@
 """Fits of data on disk by workers of limited memory, and what a cluster adds to a pass.
 
-    python benchmarks/scale_out/run.py --what disk workers kill peers [--gigabytes 20 --memory 2GB]
+    python benchmarks/scale_out/run.py --gigabytes 20 --memory 2GB
+    python benchmarks/scale_out/run.py --what disk kill
 
 Tables go to results/scale_out.json. The data are made in OPTLAND_SCRATCH, /tmp/optland_scale_out
 by default. `peers` takes a Python that has dask-ml from OPTLAND_DASK_ML.
@@ -24,8 +25,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
+from common.measure import log
 from common.tables import Table, read, write
 from scale_out import data
+from scale_out.simulate import simulated
 
 LEVEL = 1e-4  # suboptimality relative to the objective, against dask-ml
 NET = {"hidden_layer_sizes": (32,), "max_iter": 12, "tol": 0.0, "random_state": 0}
@@ -130,7 +133,7 @@ def disk(options):
 
 
 def workers(options):
-    """One worker against two, and the rounds of a fit."""
+    """One worker against two in alternating rounds, and the rounds of a fit."""
     paths = data.parts(options.gigabytes)
     table = Table(
         {
@@ -141,16 +144,21 @@ def workers(options):
     for name, model in models().items():
         if options.fit not in name:
             continue
-        first = None
-        for n_workers in (1, 2):
+        seconds, found = {1: [], 2: []}, {}
+        for n_workers in options.rounds * (1, 2):
             with Cluster(n_workers, options.memory) as cluster:
-                seconds = timed(model, *data.blocks(paths))
-                first = first or seconds
+                seconds[n_workers].append(timed(model, *data.blocks(paths)))
                 sent = cluster.sent / max(cluster.rounds, 1)
-                row = [name, n_workers, seconds, first / seconds, cluster.rounds, sent]
-            row.append(model.certificate_.relative)
+                found[n_workers] = cluster.rounds, sent, model.certificate_.relative
+            log(f"{name}, {n_workers} workers: {seconds[n_workers][-1]:.3g} s")
+        medians = {n_workers: np.median(values) for n_workers, values in seconds.items()}
+        for n_workers, median in medians.items():
+            row = [name, n_workers, median, medians[1] / median, *found[n_workers]]
             print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
-    table.notes.append(f"{len(paths)} partitions; workers of one thread and {options.memory}.")
+    table.notes.append(
+        f"{len(paths)} partitions; workers of one thread and {options.memory}; medians of "
+        f"{options.rounds} alternating rounds."
+    )
     return table
 
 
@@ -223,7 +231,7 @@ def peers(options):
     return table
 
 
-TABLES = {"disk": disk, "workers": workers, "kill": kill, "peers": peers}
+TABLES = {"disk": disk, "workers": workers, "kill": kill, "peers": peers, "simulated": simulated}
 
 
 def main():
@@ -232,6 +240,7 @@ def main():
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--memory", default="1GB", help="of a worker")
     parser.add_argument("--fit", default="", help="fits whose names have this")
+    parser.add_argument("--rounds", type=int, default=3, help="of one against two workers")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds of a rival's fits")
     options = parser.parse_args()
     if data.folder(options.gigabytes).exists() is False:
@@ -240,6 +249,7 @@ def main():
         table = TABLES[what](options)
         packages = ("sklearn-optland", "scikit-learn", "numpy", "dask", "distributed")
         fits = f" --fit '{options.fit}'" if options.fit else ""
+        fits += f" --rounds {options.rounds}" if what == "workers" else ""
         table.conditions = {
             "command": f"python benchmarks/scale_out/run.py --what {what} --gigabytes "
             f"{options.gigabytes:g} --memory {options.memory}{fits}",
