@@ -18,6 +18,8 @@ from sklearn_optland._rows.threads import run_tasks
 
 # Bytes of a message from which on the workers get it from each other.
 LARGE_MESSAGE = 1 << 16
+# Results that a node of a tree merges.
+FAN_IN = 8
 
 
 def is_dask(X):
@@ -73,6 +75,31 @@ class Here:
         calls = list(zip(partitions, *columns, strict=True))
         return run_tasks(lambda _, call: function(*calls[call]), len(calls))
 
+    def run_tree(self, function, merge, partitions, *columns):
+        """Results, up to `FAN_IN` neighbours merged at a time, until no more than those are left.
+
+        Not many are in memory at once.
+        """
+        span = FAN_IN
+        while span * FAN_IN < len(partitions):
+            span *= FAN_IN
+        calls = list(zip(partitions, *columns, strict=True))
+        return [
+            self._merged(function, merge, calls[first : first + span], span)
+            for first in range(0, len(calls), span)
+        ]
+
+    def _merged(self, function, merge, calls, span):
+        if span == FAN_IN:
+            return merge(self.run(function, *map(list, zip(*calls, strict=True))))
+        span //= FAN_IN
+        return merge(
+            [
+                self._merged(function, merge, calls[first : first + span], span)
+                for first in range(0, len(calls), span)
+            ]
+        )
+
     def find(self, partitions):
         """Look where partitions are: here."""
 
@@ -123,6 +150,22 @@ class Cluster:
             except BaseException:
                 with suppress(Exception):
                     self.client.cancel(futures)
+                raise
+
+    def run_tree(self, function, merge, partitions, *columns):
+        """Results, merged on the workers: see `Here.run_tree`."""
+        with self._guard():
+            results = every = self._submit(function, partitions, *columns)
+            try:
+                merges = True
+                while merges:
+                    groups = [results[i : i + FAN_IN] for i in range(0, len(results), FAN_IN)]
+                    results = [self.client.submit(merge, group, pure=False) for group in groups]
+                    every, merges = every + results, len(results) > FAN_IN
+                return self.client.gather(results)
+            except BaseException:
+                with suppress(Exception):
+                    self.client.cancel(every)
                 raise
 
     def find(self, partitions):

@@ -14,7 +14,7 @@ import pytest
 from scale_out.data import as_array, as_frame, two_or_more_classes
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_optland._rows import partition
+from sklearn_optland._rows import dask_source, partition
 from sklearn_optland._rows.cluster import Cluster
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
@@ -175,3 +175,22 @@ def test_workers_read_blocks(client):
         expected = parameters(fit(model, *collections(3)))
     same_bits(fit(model, rows, y, w), expected)
     assert set(client.run(no_states).values()) == {0}
+
+
+def test_totals_by_a_tree_lose_no_bit_with_a_worker(client, monkeypatch):
+    monkeypatch.setattr(dask_source, "LARGE_TOTAL", 1)
+    X, y, w = (as_array(A, (60,) * 10) for A in two_or_more_classes(2, 0))
+    model = MODELS["two classes"][0]
+    with dask.config.set(scheduler="threads"):
+        expected = parameters(fit(model, X, y, w))
+    run_tree, calls = Cluster.run_tree, []
+
+    def deadly_run_tree(place, *arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        return run_tree(place, *arguments)
+
+    monkeypatch.setattr(Cluster, "run_tree", deadly_run_tree)
+    same_bits(fit(model, X, y, w), expected)
+    assert len(calls) >= 3
