@@ -23,7 +23,7 @@ def main(solver, memory, budget, *paths):
     names = ("dask-ml", "dask-glm", "dask", "scikit-learn", "numpy")
     print(json.dumps({name: version(name) for name in names}))
     began = time.perf_counter()
-    for iterations in (1, 2, 4, 8, 16, 32, 64, 128):
+    for iterations in (2, 5, 12, 30, 75, 190):
         with (
             LocalCluster(
                 n_workers=2, threads_per_worker=1, memory_limit=memory, dashboard_address=None

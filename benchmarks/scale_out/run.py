@@ -241,7 +241,7 @@ def main():
     parser.add_argument("--memory", default="1GB", help="of a worker")
     parser.add_argument("--fit", default="", help="fits whose names have this")
     parser.add_argument("--rounds", type=int, default=3, help="of one against two workers")
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds of a rival's fits")
+    parser.add_argument("--budget", type=float, default=150.0, help="seconds of a rival's fits")
     options = parser.parse_args()
     if data.folder(options.gigabytes).exists() is False:
         data.parts(options.gigabytes)
