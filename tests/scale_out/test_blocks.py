@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from scale_out.data import PARTITIONS, two_or_more_classes
+from scale_out.data import PARTITIONS, refused, two_or_more_classes
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -171,14 +171,6 @@ def test_one_block_at_a_time_is_in_memory(model, n_classes):
         gc.enable()
     assert max(most) <= 2, most  # the one that ends and the one that begins
     assert len(most) >= 12
-
-
-def refused(match, X, y, w=None, model=None):
-    model = BoundMajorizationLogisticRegression() if model is None else model
-    before = vars(model).copy()
-    with pytest.raises(ValueError, match=match):
-        model.fit(X, y, w)
-    assert vars(model) == before
 
 
 def test_bad_blocks_are_named():

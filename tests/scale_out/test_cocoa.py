@@ -7,6 +7,7 @@ from scale_out.data import (
     as_array,
     as_csr,
     as_frame,
+    refused,
     two_or_more_classes,
     with_unknown_lengths,
 )
@@ -160,27 +161,24 @@ def test_one_round_is_sdca_of_the_rows_alone():
     assert np.abs(residuals).min() < 1e-12
 
 
-def refused(model, match, X, y):
-    before = vars(model).copy()
-    with pytest.raises(ValueError, match=match):
-        model.fit(X, y)
-    assert vars(model) == before
-
-
 def test_refusals_name_what_is_there():
     X, y, _ = two_or_more_classes(2, 0)
     dX, dy = (as_array(A, PARTITIONS["three"]) for A in (X, y))
-    refused(FiniteSumClassifier(solver="newton"), "allowed with them are 'auto' and", dX, dy)
-    refused(SAGAClassifier(), r"solver='saga' was given with collections.*'sdca'", dX, dy)
-    refused(FiniteSumClassifier(alpha=0.0), "needs an L2 part", dX, dy)
-    refused(FiniteSumClassifier(sparsity="mcp", l1_ratio=0.5), "needs a convex", dX, dy)
-    refused(FiniteSumClassifier(penalty_groups=[0] * 5), "penalty_groups was given", dX, dy)
-    refused(FiniteSumClassifier(penalty_weights=[1.0] * 5), "penalty_weights was given", dX, dy)
-    refused(FiniteSumClassifier(sampling="lipschitz"), "sampling='lipschitz' was given", dX, dy)
-    refused(FiniteSumClassifierCV(), "fit: found a dask Array", dX, dy)
+    refused("allowed with them are 'auto' and", dX, dy, model=FiniteSumClassifier(solver="newton"))
+    refused(r"solver='saga' was given with collections.*'sdca'", dX, dy, model=SAGAClassifier())
+    refused("needs an L2 part", dX, dy, model=FiniteSumClassifier(alpha=0.0))
+    refused("needs a convex", dX, dy, model=FiniteSumClassifier(sparsity="mcp", l1_ratio=0.5))
+    refused("penalty_groups was given", dX, dy, model=FiniteSumClassifier(penalty_groups=[0] * 5))
+    refused(
+        "penalty_weights was given", dX, dy, model=FiniteSumClassifier(penalty_weights=[1.0] * 5)
+    )
+    refused(
+        "sampling='lipschitz' was given", dX, dy, model=FiniteSumClassifier(sampling="lipschitz")
+    )
+    refused("fit: found a dask Array", dX, dy, model=FiniteSumClassifierCV())
     t = X[:, 0].copy()
     t[300] = -1.0
     dt = as_array(np.abs(t) * np.sign(t), PARTITIONS["three"])
-    refused(SDCARegressor("poisson"), "Partition [012]: y: found values down to", dX, dt)
+    refused("Partition [012]: y: found values down to", dX, dt, model=SDCARegressor("poisson"))
     zeros = as_array(np.zeros(600), PARTITIONS["three"])
-    refused(SDCARegressor("poisson"), "nothing but zeros", dX, zeros)
+    refused("nothing but zeros", dX, zeros, model=SDCARegressor("poisson"))
