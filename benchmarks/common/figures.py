@@ -362,6 +362,23 @@ def draw_ratios(figure, found):
     ax.axvline(1, color="black", linewidth=0.8)
 
 
+def scale_out(figure, tables):
+    """Simulated seconds of a fit by the number of machines, and the formula's."""
+    figure.set_size_inches(4.4, 3.0)
+    ax, table = figure.subplots(), tables["simulated"]
+    names = list(dict.fromkeys(row["network"] for row in table.rows))
+    for name, style in styled(names):
+        rows = [row for row in table.rows if row["network"] == name]
+        machines = [row["machines"] for row in rows]
+        ax.plot(machines, [row["simulated, s"] for row in rows], linestyle="", label=name, **style)
+        ax.plot(machines, [row["formula, s"] for row in rows], color=style["color"])
+    ax.set(xscale="log", yscale="log", xlabel="machines, a partition each", ylabel="seconds")
+    ax.set_xticks(machines, [f"{n}" for n in machines])
+    ax.xaxis.set_minor_locator(NullLocator())
+    plain_ticks(ax.yaxis)
+    ax.legend(title="simulated; lines: formula")
+
+
 PICTURES = {  # by the folder of their tables
     "defaults": defaults,
     "front_page": front_page,
@@ -373,6 +390,7 @@ PICTURES = {  # by the folder of their tables
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,
     "deep_nets": deep_nets,
+    "scale_out": scale_out,
 }
 
 

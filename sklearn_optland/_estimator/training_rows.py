@@ -61,6 +61,11 @@ class TrainingRows:
         return self.weights.max()
 
     @property
+    def y_is_1d(self):
+        """Whether targets of a regression are no matrix."""
+        return self.y.ndim == 1
+
+    @property
     def total_weight(self):
         """Sum of the weights."""
         return total_weight(self.weights)

@@ -455,8 +455,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -637,8 +637,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -656,7 +656,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
             parameters do not fit each other.
         """
         rows = regression_rows_of(self, X, y, sample_weight, multi_output=True)
-        fitted = {"out_activation_": "identity", "_y_is_1d": rows.y.ndim == 1}
+        fitted = {"out_activation_": "identity", "_y_is_1d": rows.y_is_1d}
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         self._solve(rows, columns, rows.n_outputs, False, fitted)
         return self

@@ -9,6 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.in_order import in_order
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import (
@@ -257,6 +258,7 @@ class LOMTreeClassifier(
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
+    @in_order
     @fit_context
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
@@ -271,7 +273,9 @@ class LOMTreeClassifier(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
+            Training data. A collection of Dask, or :class:`~sklearn_optland.utils.RowBlocks`, is
+            loaded and learned partition after partition, as by a call for each; `history_` is
+            that of the last.
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
