@@ -54,7 +54,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": ["auto_tasks", "auto_examples"],
     "backreferences_dir": "api/backreferences",
     "doc_module": ("sklearn_optland",),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_style.ByNumber",
     "reset_modules": ("gallery_style.use",),
     "abort_on_example_error": True,
     "download_all_examples": False,

@@ -1,4 +1,8 @@
-"""The look of the gallery's figures: that of the package's Displays."""
+"""The look of the gallery's figures, that of the package's Displays, and the order of its pages."""
+
+import re
+
+from sphinx_gallery.sorting import FileNameSortKey
 
 from sklearn_optland.plotting._style import STYLE
 
@@ -10,3 +14,10 @@ def use(gallery_conf, script):
     matplotlib.use("agg")
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
+
+
+class ByNumber(FileNameSortKey):
+    """The order of the numbers in the files' names."""
+
+    def __call__(self, filename):
+        return int(re.search(r"\d+", filename)[0]), filename
