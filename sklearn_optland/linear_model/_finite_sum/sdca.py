@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from sklearn_optland._rows import row_orders_fast as orders
-from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
+from sklearn_optland.linear_model._finite_sum.class_steps_fast import SdcaClassSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
@@ -80,7 +80,7 @@ class Sdca(RowSolver):
         problem = self.problem
         lengths = problem.row_squares / self.l2
         q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
-        steps = SdcaSteps if problem.k == 1 else ClassSteps
+        steps = SdcaSteps if problem.k == 1 else SdcaClassSteps
         self.q, self.steps = q, steps(problem, q, self.step_sizes(q), self.l2, self.rho)
 
     def _fits_float32(self):
