@@ -130,8 +130,10 @@ def test_miso_softmax(storage, positive, in_float32, global_random_seed):
 
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("k", [3, 8, 11, 37])
-@pytest.mark.parametrize(("frozen", "l1", "positive"), [(False, 0.01, False), (True, 0.0, False),
-    (False, 0.0, False), (False, 0.02, True)])
+@pytest.mark.parametrize(
+    ("frozen", "l1", "positive"),
+    [(False, 0.01, False), (True, 0.0, False), (False, 0.0, False), (False, 0.02, True)],
+)
 def test_saga_softmax(frozen, l1, positive, k, storage, global_random_seed):
     X, y, c, theta, rng = softmax_problem(global_random_seed, n=k + 7, k=k)
     n, d = X.shape

@@ -66,8 +66,8 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
           matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
           penalty.
-        - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
-          only; takes a Gram matrix of the columns.
+        - "interior-point": a predictor-corrector method for losses with a kink and any penalty;
+          takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
           snapshot. Smooth losses; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
