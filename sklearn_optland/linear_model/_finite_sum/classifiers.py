@@ -149,7 +149,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -467,7 +467,7 @@ class SAGAClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -597,7 +597,7 @@ class SVRGClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -729,7 +729,7 @@ class SDCAClassifier(_FixedSolverClassifier):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        "sdca", or "catalyst" where that has ended the fit.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all

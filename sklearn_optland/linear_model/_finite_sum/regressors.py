@@ -181,7 +181,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -472,7 +472,7 @@ class SAGARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -599,7 +599,7 @@ class SVRGRegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -729,7 +729,7 @@ class SDCARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        "sdca", or "catalyst" where that has ended the fit.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
