@@ -47,7 +47,7 @@ def allowed(solver, loss, penalty, n_classes=2):
         return False
     if loss in UNBOUNDED and solver in ("sag", "saga", "svrg", "miso", "katyusha"):
         return False
-    if solver in ("newton", "interior-point", "sag", "point-saga") and (l1_ratio or positive):
+    if solver in ("newton", "sag", "point-saga") and (l1_ratio or positive):
         return False
     if solver in ("sdca", "miso", "katyusha") and l1_ratio == 1:
         return False

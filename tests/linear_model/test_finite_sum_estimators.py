@@ -5,7 +5,7 @@ import pytest
 from helpers import fit_quietly
 from linear_model.finite_sum_helpers import FULL_BATCH, PENALTIES, data, estimator, objective
 from sklearn.callback import ProgressBar
-from sklearn.datasets import load_breast_cancer, load_diabetes, make_classification
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import GridSearchCV
@@ -26,27 +26,71 @@ from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 
 @pytest.mark.parametrize(
-    ("named", "solver"),
-    [(SAGAClassifier, "saga"), (SVRGClassifier, "svrg"), (SDCAClassifier, "sdca")],
+    ("named", "solver", "alpha"),
+    [
+        (SAGAClassifier, "saga", 0.01),
+        (SVRGClassifier, "svrg", 0.01),
+        (SDCAClassifier, "sdca", 0.1),  # so that it need not accelerate
+    ],
 )
-def test_named_classifiers_are_the_same_code(named, solver):
+def test_named_classifiers_are_the_same_code(named, solver, alpha):
     X, y = StandardScaler().fit_transform(load_breast_cancer().data), load_breast_cancer().target
-    one = fit_quietly(named(alpha=0.01, random_state=0), X, y)
-    other = fit_quietly(FiniteSumClassifier(solver=solver, alpha=0.01, random_state=0), X, y)
+    one = fit_quietly(named(alpha=alpha, random_state=0), X, y)
+    other = fit_quietly(FiniteSumClassifier(solver=solver, alpha=alpha, random_state=0), X, y)
     np.testing.assert_array_equal(one.coef_, other.coef_)
     assert one.solver_ == solver
     assert "solver" not in one.get_params()
 
 
 @pytest.mark.parametrize(
-    ("named", "solver"),
-    [(SAGARegressor, "saga"), (SVRGRegressor, "svrg"), (SDCARegressor, "sdca")],
+    ("named", "solver", "alpha"),
+    [
+        (SAGARegressor, "saga", 0.01),
+        (SVRGRegressor, "svrg", 0.01),
+        (SDCARegressor, "sdca", 1.0),  # so that it need not accelerate
+    ],
 )
-def test_named_regressors_are_the_same_code(named, solver):
+def test_named_regressors_are_the_same_code(named, solver, alpha):
     X, y = load_diabetes(return_X_y=True)
-    one = fit_quietly(named(alpha=0.01, random_state=0), X, y)
-    other = fit_quietly(FiniteSumRegressor(solver=solver, alpha=0.01, random_state=0), X, y)
+    one = fit_quietly(named(alpha=alpha, random_state=0), X, y)
+    other = fit_quietly(FiniteSumRegressor(solver=solver, alpha=alpha, random_state=0), X, y)
     np.testing.assert_array_equal(one.coef_, other.coef_)
+    assert one.solver_ == solver
+
+
+@pytest.mark.parametrize(("l1_ratio", "scaled"), [(0.0, False), (0.0, True), (0.5, True)])
+def test_sdca_accelerates_where_its_passes_gain_too_little(l1_ratio, scaled):
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X) if scaled else X
+    settings = {"l1_ratio": l1_ratio, "random_state": 0}
+    models = [
+        (SDCARegressor, FiniteSumRegressor, X[:, :3], X[:, 3]),
+        (SDCAClassifier, FiniteSumClassifier, X, y),
+    ]
+    for named, kind, X_train, target in models:
+        model = named(**settings).fit(X_train, target)
+        assert model.solver_ == "catalyst"
+        assert model.rate_["row"] == "n + sqrt(n kappa)"
+        assert model.certificate_.reached
+        best = kind(**settings, tol=1e-9).fit(X_train, target)
+        assert best.solver_ in ("newton", "cd")
+        # the L2 part is the objective's curvature
+        atol = np.sqrt(2 * model.certificate_.value / (1e-4 * (1 - l1_ratio)))
+        assert np.linalg.norm(model.coef_ - best.coef_) <= 1.01 * atol
+        plain = kind(solver="sdca", **settings, max_iter=model.n_iter_)
+        fit_quietly(plain, X_train, target)
+        assert plain.solver_ == "sdca"  # the paper's algorithm stays one's own choice
+        assert not plain.certificate_.reached
+
+
+def test_sdca_stays_where_it_is_fast():
+    # fewer rows than columns, independent ones: fast whatever the condition number says
+    rng = np.random.default_rng(0)
+    X, w = rng.normal(size=(60, 600)), rng.normal(size=600)
+    for model, y in ((SDCAClassifier(), X @ w > 0), (SDCARegressor(), X @ w)):
+        model.set_params(alpha=1e-2, random_state=0).fit(X, y)
+        assert model.solver_ == "sdca"
+        assert model.certificate_.reached
 
 
 FOR_LOG_LOSS = [solver for solver in SOLVERS if solver != "interior-point"]

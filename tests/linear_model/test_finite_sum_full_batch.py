@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 from helpers import fit_quietly
-from linear_model.finite_sum_helpers import data, estimator, objective
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from linear_model.finite_sum_helpers import EPSILON, data, estimator, objective
 from scipy import sparse
+from scipy.optimize import linprog
 from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_optland._loss.penalties import ElasticNet as ElasticNetPenalty
@@ -162,6 +167,65 @@ def test_the_interior_point_method_solves_support_vector_machines(fit_intercept)
     sdca = fit_quietly(ours.__class__("hinge", solver="sdca", alpha=0.01, tol=1e-8), X, y)
     if fit_intercept:
         assert objective(ours, X, y) <= objective(sdca, X, y) * (1 + 1e-9)
+
+
+def linear_program(loss, X, y, c, alpha, epsilon, *, fit_intercept, positive):
+    """The least mean of a loss with a kink and L1, by SciPy's solver of linear programs."""
+    n, d = X.shape
+    # variables: positive and negative parts of w and b, and of each row what is above its lines
+    lines = [(y, np.ones(n))] if loss == "hinge" else [(1.0, y - epsilon), (-1.0, -y - epsilon)]
+    columns = np.column_stack([X, np.ones(n)])
+    A = [np.hstack([(s * columns.T).T, (-s * columns.T).T, np.eye(n)]) for s, _ in lines]
+    of_b = (0, None if fit_intercept else 0)
+    bounds = [(0, None)] * d + [of_b] + [(0, 0 if positive else None)] * d + [of_b]
+    cost = np.concatenate([np.tile(np.append(np.full(d, alpha), 0.0), 2), c])
+    above = np.concatenate([p for _, p in lines])
+    return linprog(cost, -np.vstack(A), -above, bounds=bounds + [(0, None)] * n).fun
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("positive", [False, True])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    log_alpha=st.floats(-4, 0),
+    loss=st.sampled_from(["hinge", "epsilon_insensitive"]),
+    fit_intercept=st.booleans(),
+)
+@settings(max_examples=10)
+def test_interior_points_with_l1_are_a_linear_program_s(
+    positive, storage, seed, log_alpha, loss, fit_intercept
+):
+    X, y = data(loss, seed % 1000, n=30, d=6)
+    rng = np.random.default_rng(seed)
+    X, weights = X + rng.normal(size=6), rng.integers(1, 4, len(y)).astype(float)
+    parameters = {"positive": positive, "fit_intercept": fit_intercept, "l1_ratio": 1.0}
+    model = estimator(loss, solver="interior-point", alpha=10**log_alpha, tol=1e-8, **parameters)
+    model.fit(storage(X), y, weights)
+    least = linear_program(
+        *(loss, X, np.where(y == y.max(), 1.0, -1.0) if loss == "hinge" else y),
+        *(weights / weights.sum(), 10**log_alpha, EPSILON),
+        fit_intercept=fit_intercept,
+        positive=positive,
+    )
+    value = model.history_["objective"].min()
+    assert objective(model, X, y, weights) == pytest.approx(value, rel=1e-9, abs=1e-12)
+    assert least <= value * (1 + 1e-9) + 1e-12
+    assert value - least <= model.certificate_.value + 1e-9 * abs(least)
+    assert model.certificate_.reached
+    assert (model.coef_ >= 0).all() or not positive
+
+
+@pytest.mark.parametrize("loss", ["hinge", "epsilon_insensitive"])
+@pytest.mark.parametrize(
+    "parameters", [{"l1_ratio": 0.5}, {"l1_ratio": 1.0}, {"positive": True, "alpha": 1e-3}]
+)
+def test_hard_kinks_arrive_at_the_defaults(parameters, loss):
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    model = estimator(loss, **parameters).fit(X[:, 1:], 1 - y if loss == "hinge" else X[:, 0])
+    assert model.solver_ == "interior-point"
+    assert model.certificate_.reached
+    assert 0 < np.count_nonzero(model.coef_) < model.coef_.size  # zeros are zeros
 
 
 def test_several_classes_by_newton_are_logistic_regression():

@@ -16,6 +16,7 @@ from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import FiniteSumRegressor, regularization_path
+from sklearn_optland.linear_model._finite_sum import gram_path
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 
@@ -155,3 +156,24 @@ def test_targets_far_from_zero_are_as_good_as_others(loss):
     assert far.certificate_.reached
     np.testing.assert_allclose(far.coef_, near.coef_, atol=1e-5)
     assert far.intercept_ == pytest.approx(near.intercept_ + 2.0**30, abs=1e-5)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_a_path_in_pieces_is_the_whole(l1_ratio, positive, monkeypatch, global_random_seed):
+    X, y, c = data(global_random_seed, n=40, d=30)
+    problem = weighted_problem(X, y, c, 1.0, l1_ratio, positive, fit_intercept=True)
+    alphas = np.append(np.geomspace(1.0, 1e-3, 12), [1e-3, 0.5])  # not only downward
+    penalties = [ElasticNet(a * l1_ratio, a * (1 - l1_ratio), positive) for a in alphas]
+
+    def path():
+        return [point for point, _ in gram_points(problem, penalties, np.zeros(30), 1e-9)]
+
+    whole = path()
+    monkeypatch.setattr(gram_path, "PASSES", 1e12)  # each penalty on its own
+    for alpha, one, other in zip(alphas, whole, path(), strict=True):
+        assert one.certificate <= 1e-9 * one.objective
+        assert one.objective == pytest.approx(other.objective, rel=1e-8)
+        theirs = SklearnElasticNet(alpha, l1_ratio=l1_ratio, positive=positive, tol=1e-10)
+        theirs.set_params(max_iter=100_000).fit(X, y, sample_weight=c)
+        np.testing.assert_allclose(one.W[:-1], theirs.coef_, atol=2e-4)

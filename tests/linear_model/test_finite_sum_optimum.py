@@ -28,7 +28,6 @@ from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
     FiniteSumRegressor,
-    SDCAClassifier,
     finite_sum,
 )
 from sklearn_optland.linear_model._finite_sum import sdca
@@ -206,7 +205,7 @@ def test_sdca_returns_to_the_rows_that_move(loss, monkeypatch):
     X = StandardScaler().fit_transform(X)
 
     def fit():
-        model = SDCAClassifier(loss, alpha=1e-3, max_iter=2000, random_state=0)
+        model = FiniteSumClassifier(loss, solver="sdca", alpha=1e-3, max_iter=2000, random_state=0)
         return fit_quietly(model, X, y)
 
     model = fit()

@@ -12,8 +12,10 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax, wrightomega, xlogy
 
 from sklearn_optland._loss.penalties import ElasticNet
-from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
-from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
+from sklearn_optland.linear_model._finite_sum.class_steps_fast import (
+    SagaClassSteps,
+    SdcaClassSteps,
+)
 
 pytestmark = pytest.mark.kernels
 
@@ -45,7 +47,7 @@ def test_sdca_softmax_raises_the_dual_and_keeps_its_books(
     q = c * np.sum(X**2, axis=1) / l2
     v, b = X.T @ (c[:, None] * theta), np.zeros(k)
     rows = terms(STORAGES[storage](X), y, c, k=k, penalty=ElasticNet(l1, l2))
-    steps = ClassSteps(rows, q, np.empty(0), l2, 0.0)
+    steps = SdcaClassSteps(rows, q, np.empty(0), l2, 0.0)
     steps.in_float32 = in_float32
     slack = 2e-6 if in_float32 else 1e-12
     for i in np.tile(rng.permutation(n), 3).astype(np.int32):
@@ -89,7 +91,7 @@ def test_steps_of_one_row_end_where_wright_s_omega_says(
     theta = np.eye(k)[y] - old
     v, b = np.linalg.pinv(x) @ z[None] * l2, np.zeros(k)
     rows = terms(sparse.csr_array(x) if is_sparse else x, y, c, k=k, penalty=ElasticNet(0.0, l2))
-    steps = ClassSteps(rows, np.array([q]), np.empty(0), l2, rho)
+    steps = SdcaClassSteps(rows, np.array([q]), np.empty(0), l2, rho)
     steps.in_float32 = in_float32
     for _ in range(8):
         steps.take(np.zeros(1, np.int32), theta.reshape(-1), v.reshape(-1), b)
@@ -117,7 +119,7 @@ def test_miso_softmax(storage, positive, in_float32, global_random_seed):
         e_b += c[i] * change / rho
     penalty = ElasticNet(l1, l2, positive)
     rows = terms(STORAGES[storage](X), y, c, k=k, penalty=penalty)
-    steps = ClassSteps(rows, np.ones(n), delta, l2, rho)
+    steps = SdcaClassSteps(rows, np.ones(n), delta, l2, rho)
     steps.in_float32 = in_float32
     steps.take(order, theta.reshape(-1), v.reshape(-1), b)
     atol = 1e-5 if in_float32 else 1e-12
@@ -127,37 +129,45 @@ def test_miso_softmax(storage, positive, in_float32, global_random_seed):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize("frozen", [False, True])
-def test_saga_softmax(frozen, storage, global_random_seed):
-    X, y, c, theta, rng = softmax_problem(global_random_seed)
-    (n, d), k = X.shape, 3
-    l1, l2, gamma, unit = 0.01, 0.2, 0.1, 1.5
+@pytest.mark.parametrize("k", [3, 8, 11, 37])
+@pytest.mark.parametrize(
+    ("frozen", "l1", "positive"),
+    [(False, 0.01, False), (True, 0.0, False), (False, 0.0, False), (False, 0.02, True)],
+)
+def test_saga_softmax(frozen, l1, positive, k, storage, global_random_seed):
+    X, y, c, theta, rng = softmax_problem(global_random_seed, n=k + 7, k=k)
+    n, d = X.shape
+    l2, gamma, unit = 0.2, 0.1, 1.5
     W, B = rng.normal(size=(d, k)), rng.normal(size=k)
+    W = np.abs(W) if positive else W
     G, GB = -X.T @ (c[:, None] * theta), -unit * c @ theta
     state = np.column_stack([W, G, np.full(d, gamma), np.full(d, 1 / (1 + gamma * l2))])
     bias = np.concatenate([B, GB])
     support = np.ones_like(X) if storage.startswith("dense") else (X != 0).astype(float)
     order = rng.integers(0, n, 20).astype(np.int32)
     correction = rng.random(n) + 0.5
-    e_theta = theta.copy()
+    e_theta, e_moved = theta.copy(), 0.0
     for i in order:
         change = np.eye(k)[y[i]] - softmax(X[i] @ W + unit * B) - e_theta[i]
+        e_moved += c[i] * change @ change
         step = gamma * correction[i] * change
-        moved = soft(W + np.outer(X[i], step) - gamma * G, gamma * l1) / (1 + gamma * l2)
-        W = np.where(support[i][:, None] > 0, moved, W)
+        moved = soft(W + np.outer(X[i], step) - gamma * G, gamma * l1, positive)
+        W = np.where(support[i][:, None] > 0, moved / (1 + gamma * l2), W)
         B = B + unit * step - gamma * GB
         if not frozen:
             e_theta[i] += change
             G = G - c[i] * np.outer(X[i], change)
             GB = GB - c[i] * unit * change
-    rows = terms(STORAGES[storage](X), y, c, k=k, penalty=ElasticNet(l1, l2), unit=unit)
-    SagaSteps(rows, correction, gamma, frozen).take(
-        order, theta.reshape(-1), state.reshape(-1), bias
-    )
+    penalty = ElasticNet(l1, l2, positive)
+    rows = terms(STORAGES[storage](X), y, c, k=k, penalty=penalty, unit=unit)
+    steps = SagaClassSteps(rows, correction, gamma, frozen)
+    moved = steps.take(order, theta.reshape(-1), state.reshape(-1), bias)
     assert_allclose(state[:, :k], W, atol=1e-12)
     assert_allclose(state[:, k : 2 * k], G, atol=1e-12)
+    assert_allclose(state[:, 2 * k :], np.tile([gamma, 1 / (1 + gamma * l2)], (d, 1)))
     assert_allclose(bias, np.concatenate([B, GB]), atol=1e-12)
     assert_allclose(theta, e_theta, atol=1e-12)
+    assert moved == pytest.approx(e_moved, rel=1e-12)
 
 
 def test_log_softmax_is_what_the_duals_are_of(global_random_seed):

@@ -4,7 +4,7 @@ import numpy as np
 
 from sklearn_optland.linear_model._finite_sum.accelerated_fast import KatyushaSteps, PointSagaSteps
 from sklearn_optland.linear_model._finite_sum.problem import TINY
-from sklearn_optland.linear_model._finite_sum.sdca import Sdca
+from sklearn_optland.linear_model._finite_sum.sdca import Sdca, typical_curvature
 from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
 # Of Catalyst's kappa without an L2 penalty, measured: its factor a pass, and where it stops.
@@ -117,9 +117,10 @@ class Catalyst(Sdca):
 
     def start(self, W):
         problem, l2 = self.problem, self.problem.penalty.l2
-        longest = problem.curvature * np.max(problem.c * problem.row_squares)
-        # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
-        self.begin_at(W, max(longest - l2, 0.0) if longest > TINY else 1.0)
+        # The condition number of a subproblem is n; all-zero rows leave nothing to measure it by.
+        # A few rows far above the mean slow down only their own steps.
+        typical = typical_curvature(problem)
+        self.begin_at(W, max(typical - l2, 0.0) if typical > TINY else 1.0)
 
     def begin_at(self, W, kappa):
         """Begin at W with subproblems that add kappa/2 |w - center|^2."""
@@ -137,7 +138,7 @@ class Catalyst(Sdca):
         self._weigh_rows()
 
     def move_centers(self):
-        self.solved = self.parameters(self.b)
+        self.solved = self.parameters(self.centred(self.b))
         step = self.solved - self.last
         self.last = self.solved
         beta = self._next_beta(step) if self.share else 0.0

@@ -31,7 +31,7 @@ from sklearn_optland._rows import row_orders_fast as orders
 from sklearn_optland._rows.reduce import Statistic, reduce, row_blocks
 from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst
 from sklearn_optland.linear_model._finite_sum.sdca import REFRESH_PASSES
-from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
+from sklearn_optland.linear_model._finite_sum.class_steps_fast import SdcaClassSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 
 # What subproblems add to the penalty: times the curvature in the longest direction of the columns.
@@ -119,7 +119,7 @@ class Ascent(Statistic):
             k=self.k,
             penalty=replace(self.penalty, l1=share * self.penalty.l1),
         )
-        steps = (SdcaSteps if self.k == 1 else ClassSteps)(local, q, np.empty(0), l2, rho)
+        steps = (SdcaSteps if self.k == 1 else SdcaClassSteps)(local, q, np.empty(0), l2, rho)
         order = np.arange(block.first, block.last, dtype=np.int32)
         orders.shuffle(order, seed)
         start_v, start_b = (share * v).ravel(), b.ravel()

@@ -9,9 +9,12 @@
                     Cholesky factor takes it to the minimum there, or as far as the signs hold
     gram_path       least squares for one penalty after the other, certified by the matrix alone.
                     With centred columns and targets, H = X'CX, v = X'Cy and |y|^2 the mean square
-                    of the targets, the residuals' mean square is |y|^2 - w'(v + v - H w)
+                    of the targets, the residuals' mean square is |y|^2 - w'(v + v - H w). Minima of
+                    the lasso are on a line as l1 changes and the support stays: the next one begins
+                    where that through the last two leads
 """
 from libc.math cimport fabs, fmax, fmin, sqrt, INFINITY
+from libc.string cimport memcpy
 from scipy.linalg.cython_blas cimport daxpy
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
@@ -31,6 +34,8 @@ cdef double EPS = 2.0 ** -52, TINY = 1e-300
 # Of a path. Of the tolerance: the gap that a model may leave at first; and how often less is tried.
 cdef double GAP = 0.3
 cdef int MAX_TRIALS = 6
+# Of the last step: how far a start goes on along it.
+cdef double MOST_FORWARD = 2
 # Of the targets' mean square: what the differences above may lose; and of that of the columns
 # before they are centred, times their coefficients.
 cdef double ROUNDING = 16 * EPS, OF_COLUMNS = 2 * EPS
@@ -301,6 +306,33 @@ cdef double solve_for(
     return gap
 
 
+cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
+    return 0.5 * residual_squares(q, s) + value(q, p)
+
+
+cdef void go_on(
+    Model q, Penalty p, LeastSquares s, double factor, const double* w, const double* v,
+    const double* w_last, const double* v_last,
+) noexcept nogil:
+    """Go on from w, v in a straight line from w_last, v_last, if the objective falls there.
+
+    A coefficient goes as far as 0, and one that is 0 stays.
+    """
+    cdef Py_ssize_t j
+    cdef double before = objective_of(q, p, s), there
+    for j in range(q.d):
+        q.w[j] += factor * (w[j] - w_last[j])
+        q.v[j] += factor * (v[j] - v_last[j])
+    for j in range(q.d):
+        if q.w[j] != 0 and not q.w[j] * w[j] > 0:
+            there = q.w[j]
+            q.w[j] = 0
+            add_row(q, j, there)
+    if not objective_of(q, p, s) < before:
+        memcpy(q.w, w, q.d * sizeof(double))
+        memcpy(q.v, v, q.d * sizeof(double))
+
+
 def gram_path(
     const double[:, ::1] H,
     const double[::1] pulls,
@@ -312,16 +344,39 @@ def gram_path(
     double[::1] w,  # IN / OUT
     double[:, ::1] coefs,  # OUT, of each penalty, in the first columns
     double[:, ::1] curves,  # OUT, objective and gap of each
+    Py_ssize_t first,  # of those to minimise for now
+    Py_ssize_t end,
 ):
-    """Minimise for each penalty in turn, each from the last one's minimum."""
+    """Minimise for some penalties in turn, each from where the last ones lead."""
     cdef Py_ssize_t d = w.shape[0], i, j
-    cdef double[::1] scratch = np.empty(d * d + 2 * d)
+    cdef double step, factor
+    cdef double[::1] scratch = np.empty(d * d + 2 * d), latest = np.empty(4 * d)
+    cdef double* here = &latest[0]  # w and v of the last minimum, and of that before it
+    cdef double* last = here + 2 * d
     cdef int[::1] support = np.empty(d, dtype=np.int32)
     cdef Model q = model_of(H, scratch[d * d + d:], w, scratch, support)
     cdef LeastSquares s = LeastSquares(&pulls[0], &lengths[0], square)
     with nogil:
+        if first >= 2:
+            for j in range(d):
+                last[j], here[j] = coefs[first - 2, j], w[j]
+            memcpy(q.w, last, d * sizeof(double))
+            felt(q, s)
+            memcpy(last + d, q.v, d * sizeof(double))
+            memcpy(q.w, here, d * sizeof(double))
         felt(q, s)
-        for i in range(strengths.shape[0]):
+        for i in range(first, end):
+            memcpy(here, q.w, d * sizeof(double))
+            memcpy(here + d, q.v, d * sizeof(double))
+            if i >= 2:
+                step = strengths[i - 1, 0] - strengths[i - 2, 0]
+                factor = (strengths[i, 0] - strengths[i - 1, 0]) / step if step != 0 else 0
+                if 0 < factor <= MOST_FORWARD:
+                    go_on(
+                        q, Penalty(strengths[i, 0], strengths[i, 1], positive), s, factor,
+                        here, here + d, last, last + d,
+                    )
+            here, last = last, here
             curves[i, 1] = solve_for(
                 q, Penalty(strengths[i, 0], strengths[i, 1], positive), s, tol, &curves[i, 0]
             )

@@ -11,7 +11,7 @@ from sklearn_optland.linear_model._finite_sum.gram_descent_fast import gram_path
 from sklearn_optland.linear_model._finite_sum.problem import Point, without_intercept
 
 # Passes over the matrix that one penalty is expected to take.
-PASSES = 100
+PASSES = 20
 
 
 def is_least_squares(problem):
@@ -48,8 +48,8 @@ def gram_points(problem, penalties, w, tol):
     w, passes = w.copy(), problem.passes - before
     for first, last in row_blocks(len(penalties), PASSES * w.size**2):
         part = slice(first, last)
-        settings = strengths[part], penalties[0].positive, tol
-        gram_path(H, pulls, lengths, square, *settings, w, W[part], curves[part])
+        settings = strengths, penalties[0].positive, tol
+        gram_path(H, pulls, lengths, square, *settings, w, W, curves, first, last)
         if problem.fit_intercept:
             W[part, -1] = b - W[part, :-1] @ (sums / total)
         for at, (objective, gap) in zip(W[part], curves[part].tolist(), strict=True):

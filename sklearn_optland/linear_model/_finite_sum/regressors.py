@@ -108,8 +108,8 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         - "cd": Newton's method with models that coordinate descent minimises, on the columns that
           matter, or on columns for single classes of the multinomial log-loss. Smooth losses, any
           penalty.
-        - "interior-point": a predictor-corrector method for losses with a kink and the L2 penalty
-          only; takes a Gram matrix of the columns.
+        - "interior-point": a predictor-corrector method for losses with a kink and any penalty;
+          takes a Gram matrix of the columns.
         - "sag", "saga", "svrg": stochastic gradients, corrected by a table of old ones or a
           snapshot. Smooth losses; SAG with the L2 penalty only.
         - "sdca": ascent in one dual variable at a time, without a step size. Any loss; needs an
@@ -186,7 +186,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -492,7 +492,7 @@ class SAGARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -619,7 +619,7 @@ class SVRGRegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -678,7 +678,9 @@ class SVRGRegressor(_FixedSolverRegressor):
 class SDCARegressor(_FixedSolverRegressor):
     r"""Linear regression by SDCA: ascent in one dual variable at a time.
 
-    It is :class:`FiniteSumRegressor` with `solver="sdca"`. It minimises
+    It is :class:`FiniteSumRegressor` with `solver="sdca"`, until a pass gains less than it would
+    with momentum: from there on `solver="catalyst"`, an accelerated SDCA, if the loss is smooth.
+    It minimises
 
     .. math:: \frac{\sum_i s_i\, \ell(y_i, x_i^T w + b)}{\sum_i s_i} + \alpha \Bigl[
               \rho \|w\|_1 + \frac{1 - \rho}{2} \|w\|^2 \Bigr]
@@ -747,7 +749,7 @@ class SDCARegressor(_FixedSolverRegressor):
         Number of passes, those for certificates not counted; solvers by all rows at once count
         them, since their next step needs them.
     solver_ : str
-        The solver that ran; the last one where "auto" went on with another.
+        The solver that ran; the last one where a fit went on with another.
     rate_ : dict
         The solver's row of the rate table: "row", the expression; "n"; "kappa", the condition
         number; "passes_per_e", the passes that it gives for a factor e in the gap. Solvers by all
@@ -791,6 +793,12 @@ class SDCARegressor(_FixedSolverRegressor):
     S. Shalev-Shwartz and T. Zhang, "Stochastic dual coordinate ascent methods for regularized loss
     minimization", JMLR 14 (2013).
 
+    S. Shalev-Shwartz and T. Zhang, "Accelerated proximal stochastic dual coordinate ascent for
+    regularized loss minimization", Mathematical Programming 155 (2016).
+
+    H. Lin, J. Mairal and Z. Harchaoui, "A universal catalyst for first-order optimization", NIPS
+    2015.
+
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
@@ -802,3 +810,4 @@ class SDCARegressor(_FixedSolverRegressor):
     """
 
     solver = "sdca"
+    _accelerates = True

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklearn_optland.linear_model._finite_sum.class_steps_fast import SagaClassSteps
 from sklearn_optland.linear_model._finite_sum.problem import TINY
 from sklearn_optland.linear_model._finite_sum.saga_fast import SagaSteps
 from sklearn_optland.linear_model._finite_sum.solver import RowSolver
@@ -30,7 +31,8 @@ class Saga(RowSolver):
         self.bias = np.zeros(2 * k)
         if problem.unit:
             self.bias[:k] = columns[-1] / problem.unit
-        self.steps = SagaSteps(problem, self.correction(), self.step_size, self.frozen)
+        steps = SagaSteps if k == 1 else SagaClassSteps
+        self.steps = steps(problem, self.correction(), self.step_size, self.frozen)
         self.set_table(problem.evaluate(self.parameters()))
 
     def _column_chances(self):

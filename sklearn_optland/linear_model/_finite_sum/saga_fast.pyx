@@ -13,20 +13,13 @@ mean G (Leblond, Pedregosa and Lacoste-Julien 2017, sparse SAGA, their D_jj = n 
 p_i = 1/n). On dense rows D = 1: SAGA of Defazio, Bach and Lacoste-Julien (2014). SAG (Schmidt, Le
 Roux and Bach 2017) has c_i in place of c_i/p_i, that is the new mean gradient. SVRG (Johnson and
 Zhang 2013) leaves the table as it is.
-
-With the multinomial log-loss a row has k scores, and theta_i = e_y - p with p probabilities.
 """
 from cython cimport floating
-
-import numpy as np
 
 from sklearn_optland._loss.penalties cimport penalty_prox
 from sklearn_optland._loss.scalar_losses_fast cimport Loss, as_loss, loss_pull
 from sklearn_optland._rows.row_access cimport row_dot, visit
 from sklearn_optland._rows.rows cimport RowPointers, Rows
-
-cdef extern from "softmax_implicit.h" nogil:
-    void optland_softmax_pull(double* z, Py_ssize_t k, int own, double* pull)
 
 cdef enum:
     FIELDS = 4  # of a column in the state: w, G, gamma D, 1 / (1 + gamma D l2)
@@ -36,17 +29,14 @@ cdef struct Constants:
     RowPointers x
     Loss loss
     const double* y
-    const int* codes
-    Py_ssize_t k
     const double* c
     const double* correction
     double gamma, l1, unit
     bint positive, frozen
-    double* work  # 2 k
 
 
 cdef class SagaSteps:
-    """SAG, SAGA or SVRG, of one score a row or of k: what is the same in all steps.
+    """SAG, SAGA or SVRG, of one score a row: what is the same in all steps.
 
     Parameters
     ----------
@@ -61,8 +51,6 @@ cdef class SagaSteps:
     cdef Constants constants
     cdef Rows rows
     cdef const double[::1] y, c, correction
-    cdef const int[::1] codes
-    cdef double[::1] work
 
     def __init__(self, problem, correction, double gamma, bint frozen):
         penalty = problem.penalty
@@ -72,44 +60,30 @@ cdef class SagaSteps:
         self.constants.gamma, self.constants.l1 = gamma, penalty.l1
         self.constants.unit = problem.unit  # 0: no intercept
         self.constants.positive, self.constants.frozen = penalty.positive, frozen
-        self.constants.k = problem.k
-        if problem.k > 1:
-            self.codes, self.work = problem.y, np.empty(2 * problem.k)
-            self.constants.codes, self.constants.work = &self.codes[0], &self.work[0]
-        else:
-            self.y = problem.y
-            self.constants.y = &self.y[0]
-            self.constants.loss = as_loss(problem.loss)
+        self.y = problem.y
+        self.constants.y = &self.y[0]
+        self.constants.loss = as_loss(problem.loss)
 
     def take(
         self,
         const int[::1] order,
-        double[::1] theta,  # IN / OUT: k of each row
-        double[::1] state,  # IN / OUT: k of w, k of G, gamma D, 1 / (1 + gamma D l2) of each column
-        double[::1] bias,  # IN / OUT: k of b / unit, k of their G
+        double[::1] theta,  # IN / OUT
+        double[::1] state,  # IN / OUT: w, G, gamma D, 1 / (1 + gamma D l2) of each column
+        double[::1] bias,  # IN / OUT: b / unit, its G
     ):
         """Visit the rows in `order`; returns the sum of c_i |change of theta_i|^2."""
         cdef double moved
         cdef Py_ssize_t n_steps = order.shape[0]
         with nogil:
             if self.constants.x.values32 != NULL:
-                moved = take(
+                moved = saga(
                     self.constants, <float>0, &order[0], n_steps, &theta[0], &state[0], &bias[0]
                 )
             else:
-                moved = take(
+                moved = saga(
                     self.constants, <double>0, &order[0], n_steps, &theta[0], &state[0], &bias[0]
                 )
         return moved
-
-
-cdef double take(
-    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
-    double* theta, double* state, double* bias,
-) noexcept nogil:
-    if a.k > 1:
-        return saga_softmax(a, kind, order, n_steps, theta, state, bias)
-    return saga(a, kind, order, n_steps, theta, state, bias)
 
 
 cdef double saga(
@@ -154,63 +128,3 @@ cdef double saga(
             bias[0] += step * a.unit - a.gamma * bias[1]
             bias[1] -= table * a.unit
     return moved
-
-
-cdef double saga_softmax(
-    Constants a, floating kind, const int* order, Py_ssize_t n_steps,
-    double* theta, double* state, double* bias,
-) noexcept nogil:
-    cdef RowPointers x = a.x  # its address leaves; the other constants stay in registers
-    cdef const floating* row
-    cdef const int* index = NULL
-    cdef double* column
-    cdef double* z = a.work
-    cdef double* new = a.work + a.k
-    cdef double* old
-    cdef Py_ssize_t t, i, p, e, size, k = a.k, fields = 2 * a.k + 2
-    cdef double value, step, table, moved = 0
-    for t in range(n_steps):
-        i = order[t]
-        row = visit(&x, kind, order, t, n_steps, &index, &size)
-        old = theta + i * k
-        row_scores(row, index, size, state, fields, k, bias, a.unit, z)
-        optland_softmax_pull(z, k, a.codes[i], new)
-        for e in range(k):
-            value = new[e]
-            new[e] -= old[e]
-            moved += a.c[i] * new[e] * new[e]
-            if not a.frozen:
-                old[e] = value
-        step = a.gamma * a.correction[i]
-        table = 0 if a.frozen else a.c[i]
-        for p in range(size):
-            column = state + (p if index == NULL else index[p]) * fields
-            value = row[p]
-            for e in range(k):
-                column[e] = penalty_prox(
-                    column[e] + step * value * new[e] - column[2 * k] * column[k + e],
-                    column[2 * k] * a.l1, a.positive,
-                ) * column[2 * k + 1]
-                column[k + e] -= table * value * new[e]
-        if a.unit > 0:
-            for e in range(k):
-                bias[e] += step * a.unit * new[e] - a.gamma * bias[k + e]
-                bias[k + e] -= table * a.unit * new[e]
-    return moved
-
-
-cdef void row_scores(
-    const floating* row, const int* index, Py_ssize_t size, const double* W, Py_ssize_t stride,
-    Py_ssize_t k, const double* b, double unit, double* z,
-) noexcept nogil:
-    """z = W'x + unit b, W's rows `stride` apart."""
-    cdef Py_ssize_t p, c
-    cdef const double* w
-    cdef double value
-    for c in range(k):
-        z[c] = unit * b[c]
-    for p in range(size):
-        w = W + (p if index == NULL else index[p]) * stride
-        value = row[p]
-        for c in range(k):
-            z[c] += value * w[c]

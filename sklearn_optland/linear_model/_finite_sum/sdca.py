@@ -1,9 +1,11 @@
 """Dual solvers of finite sums: SDCA, and MISO, which takes short steps."""
 
+from collections import deque
+
 import numpy as np
 
 from sklearn_optland._rows import row_orders_fast as orders
-from sklearn_optland.linear_model._finite_sum.sdca_classes_fast import ClassSteps
+from sklearn_optland.linear_model._finite_sum.class_steps_fast import SdcaClassSteps
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 from sklearn_optland.linear_model._finite_sum.solver import RowSolver
 
@@ -14,6 +16,9 @@ LARGEST_FLOAT32 = 1e15
 # SDCA returns to the rows that have not come to rest if they are no more than this share, until
 # they move this much less.
 MOST_RETURNS, SETTLED = 0.7, 1e-3
+# The latest passes whose rate counts. What a pass of accelerated SDCA takes of the logarithm of the
+# gap, by the root of l2 / (l2 + kappa): 1.6 to 1.9 on six data sets where kappa is above l2.
+LATEST, ACCELERATED_RATE = 8, 1.7
 
 
 class Sdca(RowSolver):
@@ -46,6 +51,7 @@ class Sdca(RowSolver):
         self.b, self.anchor = W[-1:].ravel(), W[-1:].ravel()
         self.center = W[:-1].copy()
         self.age, self.v = 0.0, None
+        self.movements = deque(maxlen=LATEST + 1)
         self.in_float32 = problem.k > 1 and self._fits_float32()
         self._refresh()
 
@@ -75,7 +81,7 @@ class Sdca(RowSolver):
         problem = self.problem
         lengths = problem.row_squares / self.l2
         q = problem.c * (lengths + (1 / self.rho if self.rho else 0.0))
-        steps = SdcaSteps if problem.k == 1 else ClassSteps
+        steps = SdcaSteps if problem.k == 1 else SdcaClassSteps
         self.q, self.steps = q, steps(problem, q, self.step_sizes(q), self.l2, self.rho)
 
     def _fits_float32(self):
@@ -107,12 +113,24 @@ class Sdca(RowSolver):
         Where losses have kinks or flat parts, most rows end at one and stay there: the others are
         few, and are what keeps the gap open. liblinear's shrinking has the same reason.
         """
-        if not (self.returns and self.problem.loss.rests):
-            return self._pass(self.next_order())
-        before = self.theta.copy()
+        returns = self.returns and self.problem.loss.rests
+        before = self.theta.copy() if returns else None
         moved = self._pass(self.next_order())
-        self._return_to(np.flatnonzero(self.theta != before).astype(np.int32), moved)
+        self.movements.append(moved)
+        if returns:
+            self._return_to(np.flatnonzero(self.theta != before).astype(np.int32), moved)
         return moved
+
+    @property
+    def is_slow(self):
+        """Whether passes gain less than they would with the momentum of accelerated SDCA."""
+        if len(self.movements) <= LATEST or not self.problem.loss.is_smooth:
+            return False
+        l2, typical = self.problem.penalty.l2, typical_curvature(self.problem)
+        if typical < 2 * l2:
+            return False
+        promised = ACCELERATED_RATE * np.sqrt(l2 / typical)
+        return self.movements[-1] > self.movements[0] * np.exp(-LATEST * promised)
 
     def _return_to(self, rows, moved):
         problem = self.problem
@@ -147,9 +165,12 @@ class Sdca(RowSolver):
         """Move the intercept's anchor to where the pass has taken it."""
         self._move_anchor(self.b)
 
+    def centred(self, b):
+        """Intercepts without what rounding adds: theta's rows sum to 0, but for float32's."""
+        return b - b.mean() if self.problem.k > 1 else b
+
     def _move_anchor(self, b):
-        if self.problem.k > 1:  # theta's rows sum to 0, but for rounding of float32, which adds up
-            b = b - b.mean()
+        b = self.centred(b)
         self.b = self.b + (b - self.anchor)
         self.anchor = b
 
@@ -159,6 +180,11 @@ class Sdca(RowSolver):
     def parameters(self, b):
         """Return W."""
         return np.concatenate([self.w, b.reshape((1, *self.w.shape[1:]))])
+
+
+def typical_curvature(problem):
+    """What an L2 penalty must add to make the condition number of SDCA's mean step about n."""
+    return problem.curvature * np.mean(problem.c * problem.row_squares)
 
 
 class Miso(Sdca):

@@ -7,45 +7,22 @@
 #define MASK OPTLAND_OF_REAL(optland_mask)
 #define ALL_GROUPS for (int64_t g = 0; g < groups; g++)
 
-/* w after the threshold. */
-OPTLAND_INLINE VECTOR OPTLAND_OF_REAL(optland_classes_prox)(const optland_classes *a, VECTOR w)
-{
-    const VECTOR high = OPTLAND_OF_REAL(optland_all)((OPTLAND_REAL)a->threshold);
-    const VECTOR low = OPTLAND_OF_REAL(optland_all)(
-        a->positive ? -INFINITY : (OPTLAND_REAL)-a->threshold);
-    return w - OPTLAND_OF_REAL(optland_smaller)(OPTLAND_OF_REAL(optland_larger)(w, low), high);
-}
-
-/* z = b + w'x, in two sums that hide the latency of additions. */
+/* z = b + w'x. */
 OPTLAND_INLINE void OPTLAND_OF_REAL(optland_classes_scores)(
     const optland_classes *a, int64_t groups, const OPTLAND_REAL *x, const int *index,
     int64_t size, VECTOR *z, VECTOR *also)
 {
     const VECTOR *w = a->w, *b = a->b;
-    int64_t f = 0;
-    ALL_GROUPS {
-        z[g] = b[g];
-        also[g] = OPTLAND_OF_REAL(optland_all)(0);
-    }
-    if (!a->is_quadratic)
-        for (; f < size; f++) {
-            const VECTOR *column = w + (index ? index[f] : f) * groups;
-            ALL_GROUPS z[g] += x[f] * OPTLAND_OF_REAL(optland_classes_prox)(a, column[g]);
-        }
+    const OPTLAND_REAL threshold = (OPTLAND_REAL)a->threshold;
+    ALL_GROUPS z[g] = b[g];
+    if (a->is_quadratic)
+        OPTLAND_OF_REAL(optland_class_scores)(groups, w, groups, x, index, size, z, also);
     else
-        for (; f + 2 <= size; f += 2) {
-            const VECTOR *one = w + (index ? index[f] : f) * groups;
-            const VECTOR *two = w + (index ? index[f + 1] : f + 1) * groups;
-            ALL_GROUPS {
-                z[g] += x[f] * one[g];
-                also[g] += x[f + 1] * two[g];
-            }
+        for (int64_t f = 0; f < size; f++) {
+            const VECTOR *column = w + (index ? index[f] : f) * groups;
+            ALL_GROUPS z[g] +=
+                x[f] * OPTLAND_OF_REAL(optland_class_prox)(column[g], threshold, a->positive);
         }
-    for (; f < size; f++) {
-        const VECTOR *column = w + (index ? index[f] : f) * groups;
-        ALL_GROUPS z[g] += x[f] * column[g];
-    }
-    ALL_GROUPS z[g] += also[g];
 }
 
 /* One step; returns c_i |change of theta_i|^2. */
@@ -54,20 +31,12 @@ OPTLAND_INLINE double OPTLAND_OF_REAL(optland_classes_step)(
 {
     VECTOR *z = room, *old = z + groups, *s = old + groups, *p = s + groups, *m = p + groups;
     VECTOR *u = m + groups, *w = u + groups;
-    const int64_t k = a->k, own = a->codes[i];
-    const int64_t begin = a->indptr ? a->indptr[i] : i * a->n_columns;
-    const int64_t size = a->indptr ? a->indptr[i + 1] - begin : a->n_columns;
-    const int *index = a->indices ? a->indices + begin : NULL;
-    const OPTLAND_REAL q = (OPTLAND_REAL)a->q[i], one = 1;
-    OPTLAND_REAL *x = a->row;
-    double *theta = a->theta + i * k;
+    const int64_t k = a->rows.k, own = a->rows.codes[i];
+    const OPTLAND_REAL *x = a->rows.row, q = (OPTLAND_REAL)a->q[i], one = 1;
+    const int *index;
+    const int64_t size = OPTLAND_OF_REAL(optland_class_row)(&a->rows, i, &index);
+    double *theta = a->rows.theta + i * k;
 
-    if (a->values32)
-        for (int64_t f = 0; f < size; f++)
-            x[f] = (OPTLAND_REAL)a->values32[begin + f];
-    else
-        for (int64_t f = 0; f < size; f++)
-            x[f] = (OPTLAND_REAL)a->values64[begin + f];
     OPTLAND_OF_REAL(optland_classes_scores)(a, groups, x, index, size, z, u);
 
     /* old probabilities of e_own - p = theta */
@@ -143,10 +112,9 @@ OPTLAND_INLINE double OPTLAND_OF_REAL(optland_classes_steps)(
 {
     MASK *live = (MASK *)(room + (OPTLAND_ROW_VECTORS - 1) * groups);
     double moved = 0;
-    ALL_GROUPS live[g] = OPTLAND_OF_REAL(optland_lanes_below)(g * OPTLAND_WIDTH, a->k);
+    ALL_GROUPS live[g] = OPTLAND_OF_REAL(optland_lanes_below)(g * OPTLAND_WIDTH, a->rows.k);
     for (int64_t t = 0; t < n_steps; t++) {
-        if (a->indptr && t + OPTLAND_ROWS_AHEAD < n_steps)
-            optland_classes_fetch(a, order[t + OPTLAND_ROWS_AHEAD]);
+        optland_class_fetch(&a->rows, order, t, n_steps);
         moved += OPTLAND_OF_REAL(optland_classes_step)(a, groups, live, order[t], room);
     }
     return moved;
@@ -157,12 +125,12 @@ static double OPTLAND_OF_REAL(optland_classes_take)(
     const optland_classes *a, const int *order, int64_t n_steps)
 {
     VECTOR room[OPTLAND_ROW_VECTORS * OPTLAND_FEW_GROUPS];
-    switch (a->groups) {
+    switch (a->rows.groups) {
     case 1: return OPTLAND_OF_REAL(optland_classes_steps)(a, 1, room, order, n_steps);
     case 2: return OPTLAND_OF_REAL(optland_classes_steps)(a, 2, room, order, n_steps);
     case 3: return OPTLAND_OF_REAL(optland_classes_steps)(a, 3, room, order, n_steps);
     case 4: return OPTLAND_OF_REAL(optland_classes_steps)(a, 4, room, order, n_steps);
-    default: return OPTLAND_OF_REAL(optland_classes_steps)(a, a->groups, a->room, order, n_steps);
+    default: return OPTLAND_OF_REAL(optland_classes_steps)(a, a->rows.groups, a->rows.room, order, n_steps);
     }
 }
 

@@ -96,8 +96,8 @@ class Descent:
         Of the objective; without a penalty, of the norm of the gradient at zero.
     max_passes : int
     rescue : callable, default=None
-        Takes the problem and parameters, and returns the solver that goes on where this one ends
-        above the tolerance, or None.
+        Takes a solver that gives up above the tolerance, the problem and parameters, and returns
+        the solver that goes on, or None.
     """
 
     def __init__(self, problem, solver, tol, max_passes, rescue=None):
@@ -160,10 +160,9 @@ class Descent:
         if solver.has_steps and not self.point.objective <= DIVERGED * self.at_zero:
             solver.step_size *= 0.25
             solver.start(self.best.W)
-        is_late = self.still or self.n_passes > PATIENCE * self.max_passes
         following = None
-        if is_late and self.rescue and not self.best.certificate <= self.tolerance:
-            following, self.rescue = self.rescue(problem, self.best.W), None
+        if self._gives_up() and self.rescue and not self.best.certificate <= self.tolerance:
+            following = self.rescue(solver, problem, self.best.W)
         if following:
             self.solver, self.still, self.resting = following, False, None
         elif moved > 0 and self.scale is None:
@@ -217,6 +216,11 @@ class Descent:
         W = self.resting = self.solver.point()[0]
         return before is not None and np.abs(W - before).max() <= STILL * np.abs(W).max()
 
+    def _gives_up(self):
+        """Whether it is time for another solver, should there be one."""
+        is_late = self.still or self.n_passes > PATIENCE * self.max_passes
+        return self.solver.is_slow or (is_late and not self.solver.draws_rows)
+
     def _is_due(self, moved):
         since, left = self.n_passes - self.seen, self.max_passes - self.n_passes
         if left <= 0 or self.still or (since >= MAX_UNSEEN and left > 0.5 * MAX_UNSEEN):
@@ -249,6 +253,7 @@ def solve(
     tol,
     max_iter,
     random_state,
+    accelerates=False,
     dtype=np.float64,
 ):
     """Solve one or more problems side by side.
@@ -262,6 +267,8 @@ def solve(
         Takes an iterator of `Step`, runs it, and returns the history.
     solver, sampling, step_size, tol, max_iter, random_state
         Parameters of the estimators.
+    accelerates : bool, default=False
+        Whether the solver asked for may go on as another where that is faster, as "auto" may.
     dtype : dtype, default=float64
         What the parameters are rounded to at the end.
 
@@ -281,7 +288,7 @@ def solve(
                 choice.start(problem, _start_of(problem, W)),
                 tol,
                 max_iter,
-                choice.rescue if solver == "auto" and not choice.kind.draws_rows else None,
+                choice.rescue if solver == "auto" or accelerates else None,
             )
             for problem, W in zip(problems, starts, strict=True)
         ]
@@ -340,16 +347,21 @@ class SolverChoice:
         settings = {"rng": self.rng, "sampling": self.sampling, "step_size": self.step_size}
         return self.kind(problem, W, tol=self.tol, **settings)
 
-    def rescue(self, problem, W):
-        """Return the best solver that visits single rows, started at W; it is the choice now.
+    def rescue(self, solver, problem, W):
+        """Return a solver that goes on from W where another has given up, or None.
 
-        None if there is none.
+        After all rows at once that is the best one that visits single rows, and after SDCA its
+        acceleration. It is the choice now.
         """
-        if not self.kind.draws_rows:
+        name = None
+        if not solver.draws_rows:
             able = (name for name in able_solvers(problem) if SOLVERS[name].solver.draws_rows)
             name = next(able, None)
-            if name is None:
-                return None
+        elif type(solver) is SOLVERS["sdca"].solver:
+            name = "catalyst"
+        if name is None:
+            return None
+        if name != self.name:
             self._take(problem, name)
         return self.start(problem, W)
 
@@ -498,6 +510,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     _takes_sparse = True
     _takes_dask = ("fit",)
+    _accelerates = False  # whether the solver may go on as another
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
 
     @property
@@ -535,6 +548,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 tol=self.tol,
                 max_iter=self.max_iter,
                 random_state=self.random_state,
+                accelerates=self._accelerates,
                 dtype=dtype,
             )
             certificate, history, n_iter = solution.certificate, solution.history, solution.n_iter

@@ -22,12 +22,15 @@ class Solver:
         Whether rows may be drawn with other chances than the same.
     starts_from_pulls : bool
         At W; W itself is forgotten.
+    is_slow : bool
+        Whether another solver is expected to be faster from here on.
     """
 
     has_steps = False
     draws_rows = False
     weighs_draws = False
     starts_from_pulls = False
+    is_slow = False
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):

@@ -99,7 +99,7 @@ SOLVERS = {
         convex=False,
         separable=False,
     ),
-    "interior-point": SolverSpec(InteriorPoint, losses="kinked", l2=True, quadratic=True),
+    "interior-point": SolverSpec(InteriorPoint, losses="kinked", penalized=True),
     "sag": SolverSpec(Sag, quadratic=True, multinomial=True),
     "saga": SolverSpec(Saga, multinomial=True),
     "svrg": SolverSpec(Svrg, multinomial=True),
@@ -163,6 +163,8 @@ def _preferred(problem):
         yield "newton"
     if problem.penalty.l1 > SPARSE_SHARE * problem.penalty.l2:
         yield "cd"
+        if d <= MAX_COLUMNS:
+            yield "interior-point"
     is_hard = _is_ill_conditioned(problem)
     if is_hard and problem.penalty.positive:
         yield "cd"
