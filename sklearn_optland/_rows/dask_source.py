@@ -126,6 +126,17 @@ class DaskSource:
         joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
         return ArraySource(X, **(joined | replaced))
 
+    def with_rows(self, function):
+        """The same source with other rows: a picklable function of those of a partition.
+
+        It takes the place of this one.
+        """
+        parts = self.place.hold(with_rows, self.partitions, [function] * len(self.partitions))
+        shape = self.n_columns, self.n_values, self.is_sparse
+        source = DaskSource(self.place, parts, np.diff(self.bounds).tolist(), *shape, self.names)
+        self.close()
+        return source
+
     def draw(self, squares, even, by_squares, seed):
         """A sample of the rows, which stays with them: see `ArraySource.draw`."""
         draws = [
@@ -202,6 +213,12 @@ def _leading_to(log, needed):
             needed.discard(operation.makes)
             needed |= operation.reads
     return kept[::-1]
+
+
+def with_rows(rows, function):
+    """A partition with other rows."""
+    X, *others = rows
+    return function(X), *others
 
 
 def size_of(rows):

@@ -180,6 +180,10 @@ class ArraySource:
         index, chance = draw_rows(self.c, squares, even, by_squares, seed)
         return self.take(index, c=self.c[index] / chance)
 
+    def with_rows(self, function):
+        """The same source with other rows: a picklable function of those that it has."""
+        return ArraySource(function(self.X), in_order=self.in_order, **self.columns)
+
     def take(self, index, **replaced):
         """Some rows, a slice or an index array, in this process; with other columns."""
         columns = {name: column[index] for name, column in self.columns.items()}

@@ -92,6 +92,8 @@ def net_of(estimator, y, weights, penalty):
         weight, with_biases = penalty_of(estimator, total_weight(weights), len(weights))
         for level, layer in enumerate(network.layers(factors)):
             layer[: -1 if level or not with_biases else None] = weight
+            if hasattr(estimator, "_penalty_factors"):  # of data in standard units
+                layer[:-1] *= estimator._penalty_factors[level]
     return Net(network, theta, Y, factors)
 
 

@@ -157,7 +157,8 @@ def test_sliding_frank_wolfe_is_sparse_and_goes_on_from_a_fit():
 
 def test_kernel_regime_is_ridge_on_random_features(global_random_seed):
     X, y = curve(d=3, seed=global_random_seed)
-    model = MeanFieldTwoLayerNet(50, alpha=0.1, regime="kernel", tol=1e-12, random_state=0)
+    settings = {"scale_inputs": False, "random_state": 0}
+    model = MeanFieldTwoLayerNet(50, alpha=0.1, regime="kernel", tol=1e-12, **settings)
     model.fit(X, y)
     H = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
     lengths = np.linalg.norm(np.vstack([model.coefs_[0], model.intercepts_[0]]), axis=0)

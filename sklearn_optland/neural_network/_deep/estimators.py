@@ -56,6 +56,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         "solver": [StrOptions({"feasible", *SPLITTINGS})],
         "metric": [StrOptions({"auto", "gram", "identity"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "scale_inputs": ["boolean"],
         "rho": ["array-like", Interval(Real, 0, None, closed="neither"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -75,6 +76,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         solver="feasible",
         metric="auto",
         alpha=1e-4,
+        scale_inputs=True,
         rho=None,
         tol=1e-3,
         max_iter=1000,
@@ -90,6 +92,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.solver = solver
         self.metric = metric
         self.alpha = alpha
+        self.scale_inputs = scale_inputs
         self.rho = rho
         self.tol = tol
         self.max_iter = max_iter
@@ -168,7 +171,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         source, dtype, held_out = rows.source(columns, ("Y", "c")), rows.dtype, None
         quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
         with closing(source), one_blas_thread(), quiet:
-            units = choose_units(source, n_outputs, is_log_loss)
+            scaling = {"is_standard": self.scale_inputs, "dtype": dtype}
+            units = choose_units(source, n_outputs, is_log_loss, **scaling)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
@@ -181,11 +185,12 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 held_out = lambda theta: unit * held.value(theta)  # noqa: E731
             passes = Passes(network, source, units, dtype)
             factors = units.penalty_factors(network, dtype)
+            of_user = units.user_factors(network)
             objective = Objective(passes, self.alpha, factors, unit)
 
             def attributes(theta):
                 coefs, intercepts = units.to_user(network, theta)
-                net = {"coefs_": coefs, "intercepts_": intercepts}
+                net = {"coefs_": coefs, "intercepts_": intercepts, "_penalty_factors": of_user}
                 return {**net, "_hidden_activation": self.activation, **fitted}
 
             kept, history = run(
@@ -267,7 +272,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
               + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
               + b_1) \cdots) W_L + b_L,
 
-    :math:`\ell` being the log-loss, with sample weights s and free biases b.
+    :math:`\ell` being the log-loss, with sample weights s and free biases b, for columns that are
+    standardised inside.
 
     Parameters
     ----------
@@ -291,6 +297,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         layers with more than 2000 inputs, where a Gram costs more than it saves.
     alpha : float, default=1e-4
         Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
@@ -377,9 +386,14 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
     with three or more hidden layers waits until their plateau is left.
 
-    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
-    always are; the penalty stays that of `coefs_`. float32 data are computed in float32. Of float64
-    data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. With `scale_inputs` the objective is that of the standardised data times the targets'
+    variance, so that it has the units of the squared targets; several targets share their unit, the
+    root of their mean variance. Columns that vary by less than 1e-12 of their mean are constant.
+    Without `scale_inputs` columns are standardised inside only if a mean or standard deviation is
+    beyond 10, and the penalty stays that of `coefs_`.
+
+    float32 data are computed in float32. Of float64 data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
     the data small or a memory map; the net that is returned is judged in float64.
 
     References
@@ -423,6 +437,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         solver="feasible",
         metric="auto",
         alpha=1e-4,
+        scale_inputs=True,
         rho=None,
         tol=1e-3,
         max_iter=1000,
@@ -440,6 +455,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             solver=solver,
             metric=metric,
             alpha=alpha,
+            scale_inputs=scale_inputs,
             rho=rho,
             tol=tol,
             max_iter=max_iter,
@@ -495,7 +511,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
               + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
               + b_1) \cdots) W_L + b_L,
 
-    with sample weights s and free biases b, for one or several outputs.
+    with sample weights s and free biases b, for one or several outputs, and for columns and targets
+    that are standardised inside.
 
     Parameters
     ----------
@@ -519,6 +536,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         layers with more than 2000 inputs, where a Gram costs more than it saves.
     alpha : float, default=1e-4
         Strength of the penalty. It is not divided by the number of rows, as `MLPRegressor`'s is.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
@@ -601,9 +621,14 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     tenfold, to 1e-8 at least, when 5 iterations have brought less than a tenth. The penalty of nets
     with three or more hidden layers waits until their plateau is left.
 
-    Columns whose mean or standard deviation is beyond 10 are standardised inside, as the targets
-    always are; the penalty stays that of `coefs_`. float32 data are computed in float32. Of float64
-    data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. With `scale_inputs` the objective is that of the standardised data times the targets'
+    variance, so that it has the units of the squared targets; several targets share their unit, the
+    root of their mean variance. Columns that vary by less than 1e-12 of their mean are constant.
+    Without `scale_inputs` columns are standardised inside only if a mean or standard deviation is
+    beyond 10, and the penalty stays that of `coefs_`.
+
+    float32 data are computed in float32. Of float64 data "feasible" computes the first iterations in float32 too, on a copy, unless the net is deep,
     the data small or a memory map; the net that is returned is judged in float64.
 
     References
@@ -625,11 +650,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_optland.neural_network import ADMMNetRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> X = StandardScaler().fit_transform(X)
-    >>> net = ADMMNetRegressor((20,), early_stopping=True, random_state=0)
+    >>> net = ADMMNetRegressor((20,), alpha=0.03, random_state=0)
     >>> net.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.4
     True
     """

@@ -4,7 +4,6 @@ from contextlib import closing
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -27,7 +26,7 @@ from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import hold_out
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._rows.source import ArraySource
+from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
 from sklearn_optland.neural_network._mean_field.conic import conic
@@ -39,7 +38,7 @@ from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import sliding_frank_wolfe
 from sklearn_optland.neural_network._mean_field.square import SquareProblem, quadratic
 from sklearn_optland.neural_network._mean_field.streaming import flow_state
-from sklearn_optland.neural_network._mean_field.units import StandardColumns
+from sklearn_optland.neural_network._mean_field.units import StandardColumns, choose_scales
 
 SOLVERS = ("particles", "flow", "conic", "sliding-frank-wolfe")
 SQUARE_SOLVERS = ("particles", "sliding-frank-wolfe")
@@ -92,7 +91,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         regime="feature",
         activation="relu",
         fit_intercept=True,
-        scale_inputs=False,
+        scale_inputs=True,
         noise=0.0,
         batch_size="auto",
         max_iter=1000,
@@ -170,7 +169,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """
         self._check_choice()
         rng = private_random_state(self.random_state)
-        source, columns, held = self._sources(rows, make, rng)
+        source, columns, held, records = self._sources(rows, make, n_outputs, rng)
         with closing(source), one_blas_thread():
             problem = self._problem(source, n_outputs, rows.dtype)
             start = self._start(problem, columns, rows.classes, rng)
@@ -201,54 +200,61 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 theta = problem.with_best_intercept(kept.parameters)
                 certified, certificate = self._certify(problem, theta, start, kept, history, seed)
         fitted = attributes(theta) | certified
-        scales = problem.scales
-        if self.scale_inputs:  # those of the columns as they are
-            scales = scales._replace(x_scale=columns.length)
         # What partial_fit goes on from.
-        fitted["_flow"] = None if self.activation == "square" else flow_state(scales)
+        fitted["_flow"] = None if self.activation == "square" else flow_state(records)
+        fitted["_standard"] = self._standard_units(columns, problem.scales)
         fitted["_hidden_activation"] = self.activation
         finish(self, fitted, history, certificate)
         self._warn(problem, kept.done, rows.dtype)
         return self
 
-    def _sources(self, rows, make, rng):
-        """Rows to train on, their columns, and rows that early stopping sets aside, or None."""
+    def _sources(self, rows, make, n_outputs, rng):
+        """Rows to train on, their columns, rows that early stopping sets aside or None, moments."""
         if self.early_stopping:
             refuse_partitions(rows, "early_stopping=True")
-        if self.scale_inputs:
-            refuse_partitions(rows, "scale_inputs=True")
         if self.activation == "square":
             refuse_partitions(rows, "activation='square'")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        moments = record(source, n_outputs)
+        records = of_a_fit(moments)
         if self.scale_inputs:
-            if sparse.issparse(rows.X):
-                raise ValueError(
-                    "scale_inputs: found True; allowed with sparse X is False, because centred "
-                    "columns are dense."
-                )
-            c = rows.weights / rows.total_weight
-            columns = StandardColumns.of(rows.X, c, self.fit_intercept)
-            source = ArraySource(columns(source.X), **source.columns)
+            columns = StandardColumns.by(*moments[:2], rows.dtype, self.fit_intercept)
+            source = source.with_rows(columns.rows)
         if not self.early_stopping:
-            return source, columns, None
+            return source, columns, None, records
         codes = None if rows.codes is None else rows.codes[rows.weights > 0]
         index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
         source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
-        return source, columns, held
+        return source, columns, held, records
 
     def _problem(self, source, n_outputs, dtype, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
         if self.activation == "square":
             problem = SquareProblem
+        kind = self._is_log_loss, self.fit_intercept
+        scales = scales or choose_scales(source, n_outputs, *kind)
         return problem(
             source,
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
-            alpha=self.alpha,
+            alpha=self.alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
         )
+
+    def _standard_units(self, columns, scales):
+        """Means and divisors of the columns, and the unit of alpha; None for data as they are."""
+        if not self.scale_inputs:
+            return None
+        return columns.center, columns.spread, self._unit_of_alpha(scales)
+
+    def _unit_of_alpha(self, scales):
+        """The size of the targets, in which standard data are penalised.
+
+        The kernel regime's penalty is a squared norm, and has that of the loss in any case.
+        """
+        return scales[2] if self.scale_inputs and self.regime == "feature" else 1.0
 
     def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
@@ -324,7 +330,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             "global" if bound.proven else "estimate",
             ratio(bound.gap, bound.objective),
         )
-        return {"first_variation_max_": bound.first_variation_max}, certificate
+        largest = bound.first_variation_max / self._unit_of_alpha(problem.scales)
+        return {"first_variation_max_": largest}, certificate
 
     def _warn(self, problem, is_done, dtype):
         """Warn of a fit that ended before its tolerance, or hardly better than no net."""

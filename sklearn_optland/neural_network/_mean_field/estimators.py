@@ -60,8 +60,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
     alpha : float, default=1e-3
-        Strength of the penalty. With standardised columns and targets the best is mostly between
-        1e-5 and 1e-2. Not used by "margin-ascent".
+        Strength of the penalty. With `scale_inputs` the best is mostly between
+        1e-5 and 1e-1. Not used by "margin-ascent".
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe"}, default="particles"
         The algorithm.
 
@@ -87,9 +87,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
-    scale_inputs : bool, default=False
-        Whether columns are standardised inside. The penalty then is that of the standardised
-        columns; `coefs_` and `intercepts_` are for the columns as they are.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     noise : float, default=0.0
         Temperature of Langevin noise in "flow". With noise it makes all `max_iter` steps.
     batch_size : "auto" or int, default="auto"
@@ -127,11 +127,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
     variation_norm_ : float
-        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
+        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. NaN without a penalty.
+        `alpha`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -160,9 +160,16 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     Notes
     -----
-    X and y are divided by their sizes inside, which the homogeneity of relu makes exact:
-    any units of the data give the same net with `alpha` in the same proportion, and columns of any
-    size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. The objective with `scale_inputs` is that of standardised data times the targets'
+    variance, so that objective and gap have the units of the squared targets. Several targets share
+    their unit, the root of the sum of their variances. Columns that vary by less than 1e-12 of
+    their mean are constant; without `fit_intercept` none are centred. CSR is not centred, and its
+    columns share one divisor, the root mean square of what is stored: then offsets are not
+    possible, and rare columns stay rare. Memory maps are standardised when a block is read.
+
+    Without `scale_inputs` X and y are divided by their sizes alone, which the homogeneity of relu
+    makes exact: units of the data change nothing if `alpha` has their proportion.
 
     With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
@@ -306,8 +313,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
     alpha : float, default=1e-3
-        Strength of the penalty. With standardised columns and targets the best is mostly between
-        1e-5 and 1e-2. Not used by "margin-ascent".
+        Strength of the penalty. With `scale_inputs` the best is mostly between
+        1e-5 and 1e-1. Not used by "margin-ascent".
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe", "margin-ascent"}, default="particles"
         The algorithm.
 
@@ -336,9 +343,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
-    scale_inputs : bool, default=False
-        Whether columns are standardised inside. The penalty then is that of the standardised
-        columns; `coefs_` and `intercepts_` are for the columns as they are.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     noise : float, default=0.0
         Temperature of Langevin noise in "flow". With noise it makes all `max_iter` steps.
     batch_size : "auto" or int, default="auto"
@@ -383,11 +390,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
     variation_norm_ : float
-        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
+        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. NaN without a penalty.
+        `alpha`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -422,9 +429,16 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     Notes
     -----
-    X and y are divided by their sizes inside, which the homogeneity of relu makes exact:
-    any units of the data give the same net with `alpha` in the same proportion, and columns of any
-    size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. The objective with `scale_inputs` is that of standardised data times the targets'
+    variance, so that objective and gap have the units of the squared targets. Several targets share
+    their unit, the root of the sum of their variances. Columns that vary by less than 1e-12 of
+    their mean are constant; without `fit_intercept` none are centred. CSR is not centred, and its
+    columns share one divisor, the root mean square of what is stored: then offsets are not
+    possible, and rare columns stay rare. Memory maps are standardised when a block is read.
+
+    Without `scale_inputs` X and y are divided by their sizes alone, which the homogeneity of relu
+    makes exact: units of the data change nothing if `alpha` has their proportion.
 
     With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
@@ -493,7 +507,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         regime="feature",
         activation="relu",
         fit_intercept=True,
-        scale_inputs=False,
+        scale_inputs=True,
         noise=0.0,
         batch_size="auto",
         max_iter=1000,
