@@ -1,8 +1,8 @@
 """Moments of columns and targets of a stream: those of its recent batches, whatever one of them is.
 
 Each batch leaves its means and standard deviations. The typical ones are medians over the recent
-batches, so that a batch in other units changes little, and is forgotten; around them the batches' means vary,
-too, which counts as variance: batches of constant columns may come one after the other.
+batches, so that a batch in other units changes little, and is forgotten; around them the batches'
+means vary, too, which counts as variance: batches of constant columns may come one after the other.
 
 A record is a tuple of means and deviations of columns, and of targets.
 """

@@ -135,10 +135,10 @@ def center_and_spread(source):
     d = source.n_columns
     if not source.is_sparse:
         return column_moments(source, d)
-    top, n_stored = reduce(_Stored(), source, (1.0,))[1][1:]
+    top, stored = reduce(_Stored(), source, (1.0,))[1][1:]
     top = top or 1.0
     squares = reduce(_Stored(), source, (top,))[1][0]
-    return np.zeros(d), np.full(d, top * np.sqrt(squares / max(n_stored, 1)))
+    return np.zeros(d), np.full(d, top * np.sqrt(squares / (stored or 1.0)))
 
 
 def divisors(center, spread, dtype):
@@ -277,13 +277,15 @@ class _Variance(_ColumnStatistic):
 
 
 class _Stored(Statistic):
-    """Of a sparse matrix in some unit: the sum of squares, the largest size and the number."""
+    """Of a sparse matrix' stored values in some unit: sums of squares, largest, sum of weights."""
 
     shape = 3
 
     def add(self, block, parameters, total):
-        values = np.abs(block.source.X[block.slice].data.astype(np.float64)) / parameters[0]
-        self.merge(total, (np.vdot(values, values), values.max(initial=0), (values > 0).sum()))
+        X, c = block.source.X[block.slice], block.source.c[block.slice]
+        values = np.abs(X.data.astype(np.float64)) / parameters[0]
+        weights = np.repeat(c, np.diff(X.indptr)) * (values > 0)
+        self.merge(total, (weights @ values**2, values.max(initial=0), weights.sum()))
 
     def merge(self, total, part):
         total[0] += part[0]

@@ -191,9 +191,10 @@ class ArraySource:
 
 
 def float32_pays(source, dtype, n_parameters):
-    """Whether float64 rows should begin in float32: not few ones, and no memory map."""
+    """Whether float64 rows should begin in float32: not few ones, sparse ones or a memory map."""
     is_large = source.n_rows * n_parameters >= FLOAT32_PAYS
-    return dtype == np.float64 and is_large and not is_memory_mapped(getattr(source, "X", None))
+    is_dense = not source.is_sparse and not is_memory_mapped(getattr(source, "X", None))
+    return dtype == np.float64 and is_large and is_dense
 
 
 def is_memory_mapped(X):

@@ -184,9 +184,9 @@ def penalty_of(estimator, total, n_rows):
                 "penalty: found True, and a net that standardises its columns, whose penalty is "
                 "not one of its coefs_; allowed are penalty=False and scale_inputs=False."
             )
-        return estimator.alpha, True
+        return estimator.alpha_, True
     if hasattr(estimator, "coefs_"):
-        return estimator.alpha, False
+        return getattr(estimator, "alpha_", estimator.alpha), False
     if isinstance(estimator, LinearRegression):
         return 0.0, False
     if isinstance(estimator, Ridge):

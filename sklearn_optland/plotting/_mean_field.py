@@ -209,7 +209,7 @@ class CertificateDisplay:
     >>> y = np.abs(X[:, 0])
     >>> net = MeanFieldTwoLayerNet(solver="sliding-frank-wolfe", random_state=0).fit(X, y)
     >>> display = CertificateDisplay.from_estimator(net, X, y)
-    >>> bool(display.first_variation.max() < 1.01 * net.alpha)
+    >>> bool(display.first_variation.max() < 1.01 * net.alpha_)
     True
     """
 
@@ -270,7 +270,7 @@ class CertificateDisplay:
         B = B[np.linalg.norm(A, axis=1) > 0, : X.shape[1]]
         particles = np.arctan2(B[:, 1], B[:, 0])
         display = cls(
-            angles, np.linalg.norm(eta, axis=1), alpha=estimator.alpha, particles=particles
+            angles, np.linalg.norm(eta, axis=1), alpha=estimator.alpha_, particles=particles
         )
         return display.plot(ax=ax)
 

@@ -47,7 +47,7 @@ def objective_of(model, X, y, sample_weight=None):
             variance = np.mean(c @ (Y - c @ Y) ** 2)
             squares = [variance * square for square in squares[:-1]] + squares[-1:]
     penalty = sum(map(np.sum, squares))
-    return s @ rows / np.sum(s) + 0.5 * model.alpha * penalty
+    return s @ rows / np.sum(s) + 0.5 * model.alpha_ * penalty
 
 
 # The feasible form
@@ -132,7 +132,7 @@ def test_where_float32_does_not_pay(tmp_path, monkeypatch):
     X, y = scaled(load_iris)
     copies = count_copies(monkeypatch)
     np.save(tmp_path / "X.npy", X)
-    model = ADMMNetClassifier((5,), max_iter=10, random_state=0)
+    model = ADMMNetClassifier((5,), alpha=1e-4, max_iter=10, random_state=0)
     fit_quietly(model, X.astype(np.float32), y)
     fit_quietly(model, np.load(tmp_path / "X.npy", mmap_mode="r"), y)
     fit_quietly(model.set_params(hidden_layer_sizes=()), X, y)

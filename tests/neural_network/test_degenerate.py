@@ -131,7 +131,7 @@ def test_a_net_at_the_optimum_has_no_gap(seed):
     y = rng.randint(0, 2, 150)
     X = 0.3 * rng.randn(2, 5)[y] + rng.randn(150, 5)
     model = MeanFieldTwoLayerNetClassifier(alpha=1.0, random_state=0).fit(X, y)
-    assert model.first_variation_max_ < model.alpha
+    assert model.first_variation_max_ < model.alpha_
     assert model.certificate_.relative <= 1e-4
 
 
@@ -163,7 +163,7 @@ def test_one_class_alone_has_weight(Net):
     "model",
     [
         ADMMNetRegressor((5,), random_state=0, max_iter=30, tol=0),
-        MeanFieldTwoLayerNet(6, scale_inputs=False, random_state=0, max_iter=30, tol=0),
+        MeanFieldTwoLayerNet(6, alpha=1e-3, scale_inputs=False, random_state=0, max_iter=30, tol=0),
     ],
     ids=str,
 )
@@ -186,7 +186,7 @@ def test_features_much_smaller_than_the_bias_are_learned(size):
     rng = np.random.RandomState(0)
     y = rng.randint(0, 3, 150)
     X = size * ((2 * rng.randn(3, 5))[y] + rng.randn(150, 5))
-    settings = {"scale_inputs": False, "random_state": 0}
+    settings = {"alpha": 1e-3, "scale_inputs": False, "random_state": 0}
     best = MeanFieldTwoLayerNetClassifier(solver="sliding-frank-wolfe", max_iter=30, **settings)
     fit_quietly(best, X, y)
     model = MeanFieldTwoLayerNetClassifier(**settings).fit(X, y)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import fit_quietly
+from scipy import sparse
 from sklearn.base import clone, is_classifier
 
 from sklearn_optland.neural_network import (
@@ -135,3 +136,23 @@ def test_a_stream_of_far_columns_is_learned():
         for start in range(0, 4000, 200):
             model.partial_fit(X[start : start + 200], y[start : start + 200])
     assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("solver", ["feasible", "taylor"])
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_sparse_rows_of_deep_nets_are_dense_ones(n_classes, solver, container):
+    X, y = data()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X[np.abs(X) < 1] = 0
+    Net = ADMMNetClassifier if n_classes else ADMMNetRegressor
+    y = np.digitize(y, [2, 3][: n_classes - 1]) if n_classes else (y - y.mean()) / y.std()
+    settings = {"alpha": 1e-3, "solver": solver, "max_iter": 10, "random_state": 0}
+    dense = Net((10,), scale_inputs=False, **settings)
+    expected = outputs(dense, X, y)
+    np.testing.assert_allclose(outputs(dense, container(X), y), expected, rtol=1e-6, atol=1e-8)
+    # Of standard units there is one divisor.
+    size = np.sqrt(np.mean(X[X != 0] ** 2))
+    expected = outputs(dense, X / size, y)
+    found = outputs(Net((10,), **settings), container(1e3 * X), y)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)

@@ -1,6 +1,8 @@
 """What the mean-field nets share: parameters, the way of a fit, the certificate."""
 
 from contextlib import closing
+from functools import partial
+from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
@@ -24,6 +26,12 @@ from sklearn_optland._estimator.base import (
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import hold_out
+from sklearn_optland._estimator.penalty_search import (
+    ALPHA,
+    alpha_attributes,
+    row_losses,
+    search_alpha,
+)
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._net.recent_moments import of_a_fit, record
@@ -49,6 +57,8 @@ CERTIFICATE_STARTS = 32
 VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
+# The search for a penalty: particles, steps and tolerance of its fits.
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 300, 1e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -65,7 +75,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({*SOLVERS, MARGIN_ASCENT})],
         "regime": [StrOptions({"feature", "kernel"})],
         "activation": [StrOptions({"relu", "square"})],
@@ -86,7 +96,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self,
         n_particles=100,
         *,
-        alpha=1e-3,
+        alpha="auto",
         solver="particles",
         regime="feature",
         activation="relu",
@@ -171,7 +181,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         rng = private_random_state(self.random_state)
         source, columns, held, records = self._sources(rows, make, n_outputs, rng)
         with closing(source), one_blas_thread():
-            problem = self._problem(source, n_outputs, rows.dtype)
+            alpha, losses = self._choose_alpha(source, rows, n_outputs, held, rng)
+            problem = self._problem(source, n_outputs, rows.dtype, alpha)
             start = self._start(problem, columns, rows.classes, rng)
             if problem.scales.y_rounding > 0:
                 start = 0 * start  # constant targets: the net without particles is an exact fit
@@ -198,14 +209,16 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 theta, certified, certificate = certified_margin(problem, kept, self.tol)
             else:
                 theta = problem.with_best_intercept(kept.parameters)
-                certified, certificate = self._certify(problem, theta, start, kept, history, seed)
-        fitted = attributes(theta) | certified
+                certified, certificate = self._certify(
+                    problem, theta, start, kept, history, seed, alpha
+                )
+        fitted = attributes(theta) | certified | alpha_attributes(alpha, losses)
         # What partial_fit goes on from.
         fitted["_flow"] = None if self.activation == "square" else flow_state(records)
         fitted["_standard"] = self._standard_units(columns, problem.scales)
         fitted["_hidden_activation"] = self.activation
         finish(self, fitted, history, certificate)
-        self._warn(problem, kept.done, rows.dtype)
+        self._warn(problem, alpha, kept.done, rows.dtype)
         return self
 
     def _sources(self, rows, make, n_outputs, rng):
@@ -227,7 +240,20 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
         return source, columns, held, records
 
-    def _problem(self, source, n_outputs, dtype, scales=None):
+    def _choose_alpha(self, source, rows, n_outputs, held, rng):
+        """The strength of the penalty, and the losses of those that were tried."""
+        if self.alpha != "auto":
+            return float(self.alpha), None
+        if self.solver == MARGIN_ASCENT:
+            return 0.0, None
+        if held is not None:
+            return ALPHA, None
+        if goes_on(self, "alpha_", rows.classes):
+            return self.alpha_, None
+        make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
+        return search_alpha(source, rng, make, has_classes=self._is_log_loss)
+
+    def _problem(self, source, n_outputs, dtype, alpha, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
         if self.activation == "square":
             problem = SquareProblem
@@ -238,7 +264,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
-            alpha=self.alpha * self._unit_of_alpha(scales),
+            alpha=alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
         )
@@ -273,11 +299,16 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     if np.isfinite(problem.value_and_gradient(theta)[0]):
                         return theta
         if self.regime == "kernel":
-            B, A = layout.particles(layout.spread_start(2 * m, 1.0, rng))
-            A = A[::2] if self.solver == MARGIN_ASCENT else 0 * A[::2]
-            return layout.join(B[::2], A, np.zeros(k))
+            return self._first_particles(problem, rng)
         length = solvers.START if self.solver == "particles" else 1 / np.sqrt(max(m, 1))
         return layout.spread_start(m, length, rng)
+
+    def _first_particles(self, problem, rng):
+        """Those of the kernel regime."""
+        layout = problem.layout
+        B, A = layout.particles(layout.spread_start(2 * self.n_particles, 1.0, rng))
+        A = A[::2] if self.solver == MARGIN_ASCENT else 0 * A[::2]
+        return layout.join(B[::2], A, np.zeros(layout.n_outputs))
 
     def _steps(self, problem, theta, seed):
         """The solver's generator."""
@@ -302,9 +333,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         on_it = self.solver in ("sliding-frank-wolfe", MARGIN_ASCENT)
         return on_it or self.regime == "kernel" or self.activation == "square"
 
-    def _certify(self, problem, theta, start, kept, history, seed):
+    def _certify(self, problem, theta, start, kept, history, seed, alpha):
         """What the fit proves: a duality gap, without a penalty the norm of the gradient."""
-        if self.alpha == 0:
+        if alpha == 0:
             norm, at_start = (
                 problem.units * float(np.linalg.norm(problem.value_and_gradient(at)[1]))
                 for at in (theta, start)
@@ -333,14 +364,14 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         largest = bound.first_variation_max / self._unit_of_alpha(problem.scales)
         return {"first_variation_max_": largest}, certificate
 
-    def _warn(self, problem, is_done, dtype):
+    def _warn(self, problem, alpha, is_done, dtype):
         """Warn of a fit that ended before its tolerance, or hardly better than no net."""
         certificate = self.certificate_
         if certificate.reached or certificate.relative <= self.tol:
             return
         if self.n_iter_ == self.max_iter and not is_done:
             help = _advice(self, dtype)
-        elif self.alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
+        elif alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
             return
         elif self._may_miss_most(problem.null_loss()):
             help = "That is hardly better than no net: scale the data, or set scale_inputs=True."
@@ -358,6 +389,49 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """
         gap = self.certificate_.value
         return gap > max(FAILED * null_loss, null_loss - self.history_["objective"][-1])
+
+
+class SearchPath:
+    """Fits to some rows, one penalty after the other, each from a new start to about the end.
+
+    Few particles do: what a penalty is worth does not depend on their number. A start from the net
+    of the penalty before saves no steps, and ends in worse nets.
+
+    Parameters
+    ----------
+    net : MeanFieldNet
+    n_outputs : int
+    dtype : dtype
+    seed : int
+    source, held : ArraySource
+        Rows to train on, and those to judge by.
+    """
+
+    def __init__(self, net, n_outputs, dtype, seed, source, held):
+        self.net, self.problem = net, net._problem(source, n_outputs, dtype, ALPHA)
+        self.units = net._unit_of_alpha(self.problem.scales)
+        self.held, self.seed = self.problem.on(held), seed
+
+    def __call__(self, alpha):
+        """The losses of the held-out rows."""
+        net, problem = self.net, self.problem
+        problem.set_alpha(alpha * self.units)
+        rng = np.random.RandomState(self.seed)
+        if net.activation == "square":
+            theta = problem.layout.spread_start(0, 1.0, rng)
+            steps = quadratic(problem, theta, SEARCH_TOL, random_state=self.seed)
+        elif net.regime == "kernel":
+            steps = solvers.kernel(problem, net._first_particles(problem, rng), SEARCH_TOL)
+        else:
+            m = min(net.n_particles, SEARCH_PARTICLES)
+            theta = problem.layout.spread_start(m, solvers.START, rng)
+            steps = solvers.particles(problem, theta, SEARCH_TOL)
+        for step in islice(steps, SEARCH_STEPS):
+            theta = step.parameters
+            if step.done:
+                break
+        F = self.held.scores(theta) + problem.layout.parts(theta)[3]
+        return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
 
 
 def _advice(net, dtype):

@@ -59,9 +59,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     ----------
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
-    alpha : float, default=1e-3
-        Strength of the penalty. With `scale_inputs` the best is mostly between
-        1e-5 and 1e-1. Not used by "margin-ascent".
+    alpha : float or "auto", default="auto"
+        Strength of the penalty. With `scale_inputs` the best is mostly between 1e-5 and 0.1. Not
+        used by "margin-ascent". "auto" goes from 0.03 down in steps of a half power of ten, and
+        chooses by rows that folds of the training rows hold out, see Notes; with `early_stopping`
+        and in `partial_fit` it is 1e-3, or what the fit before has chosen.
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe"}, default="particles"
         The algorithm.
 
@@ -126,12 +128,17 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     interaction_matrix_ : ndarray of shape (n_features, n_features)
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
+    alpha_ : float
+        Strength of the penalty.
+    alphas_, alpha_losses_ : ndarray of shape (n_alphas,)
+        The strengths that "auto" has tried, and the mean losses of held-out rows. Empty if none
+        were.
     variation_norm_ : float
         :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. With `scale_inputs` that of standardised data. NaN without a penalty.
+        `alpha_`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -160,6 +167,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     Notes
     -----
+    `alpha="auto"` fits nets of 32 particles to three folds of the rows, of more than 1500 to fewer
+    folds, of at most 20 000 rows, and takes the strongest penalty whose loss on held-out rows is
+    within half a standard error of the lowest. The folds are drawn by `random_state`, so that a row
+    of weight two is not quite two rows. The net itself is then fitted to all rows.
+
     Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
     they are. The objective with `scale_inputs` is that of standardised data times the targets'
     variance, so that objective and gap have the units of the squared targets. Several targets share
@@ -312,9 +324,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     ----------
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
-    alpha : float, default=1e-3
-        Strength of the penalty. With `scale_inputs` the best is mostly between
-        1e-5 and 1e-1. Not used by "margin-ascent".
+    alpha : float or "auto", default="auto"
+        Strength of the penalty. With `scale_inputs` the best is mostly between 1e-5 and 0.1. Not
+        used by "margin-ascent". "auto" goes from 0.03 down in steps of a half power of ten, and
+        chooses by rows that folds of the training rows hold out, see Notes; with `early_stopping`
+        and in `partial_fit` it is 1e-3, or what the fit before has chosen.
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe", "margin-ascent"}, default="particles"
         The algorithm.
 
@@ -389,12 +403,17 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     interaction_matrix_ : ndarray of shape (n_features, n_features)
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
+    alpha_ : float
+        Strength of the penalty.
+    alphas_, alpha_losses_ : ndarray of shape (n_alphas,)
+        The strengths that "auto" has tried, and the mean losses of held-out rows. Empty if none
+        were.
     variation_norm_ : float
         :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. With `scale_inputs` that of standardised data. NaN without a penalty.
+        `alpha_`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -429,6 +448,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     Notes
     -----
+    `alpha="auto"` fits nets of 32 particles to three folds of the rows, of more than 1500 to fewer
+    folds, of at most 20 000 rows, and takes the strongest penalty whose loss on held-out rows is
+    within half a standard error of the lowest. The folds are drawn by `random_state`, so that a row
+    of weight two is not quite two rows. The net itself is then fitted to all rows.
+
     Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
     they are. The objective with `scale_inputs` is that of standardised data times the targets'
     variance, so that objective and gap have the units of the squared targets. Several targets share
@@ -502,7 +526,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self,
         n_particles=100,
         *,
-        alpha=1e-3,
+        alpha="auto",
         solver="particles",
         regime="feature",
         activation="relu",

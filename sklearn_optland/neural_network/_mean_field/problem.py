@@ -103,11 +103,16 @@ class TwoLayerProblem:
             source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
         )
         self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
-        self.x_scale, y_scale = self.scales.x_scale, self.scales.y_scale
+        self.x_scale = self.scales.x_scale
         self.bias = float(fit_intercept) / self.x_scale
-        self.units = y_scale**2  # of the objective
-        self.alpha = float(min(alpha / self.layout.x_unit / y_scale, LARGEST_ALPHA))
+        self.units = self.scales.y_scale**2  # of the objective
+        self.set_alpha(alpha)
         self._see(source)
+
+    def set_alpha(self, alpha):
+        """Set the strength of the penalty, in the user's units."""
+        inside = alpha / self.layout.x_unit / self.scales.y_scale
+        self.alpha = float(min(inside, LARGEST_ALPHA))
 
     def _see(self, source):
         _, mean, size, rounding = self.scales

@@ -7,6 +7,7 @@ is taken from one to the next by an exact change of its parameters.
 import numpy as np
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._estimator.penalty_search import ALPHA
 from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._net.recent_moments import record, typical, with_batch
 from sklearn_optland._net.units import SMALLEST_SPREAD
@@ -52,7 +53,8 @@ def partial_fit(net, X, Y, c, extra):
         state = flow_state([]) if is_first else dict(state)
         state["records"] = with_batch(state["records"], record(source, Y.shape[1]))
         columns, scales = _units(net, state["records"], X.dtype)
-        problem = net._problem(source.with_rows(columns), Y.shape[1], X.dtype, scales)
+        alpha = net.alpha if net.alpha != "auto" else getattr(net, "alpha_", ALPHA)
+        problem = net._problem(source.with_rows(columns), Y.shape[1], X.dtype, alpha, scales)
         layout = problem.layout
         units = (columns.spread if net.scale_inputs else problem.x_scale), scales.y_scale
         if is_first or _are_misjudged(state["units"], units):
@@ -65,6 +67,7 @@ def partial_fit(net, X, Y, c, extra):
         theta = _visit(theta, state, problem, size)
     fitted = net_attributes(layout, columns, theta) | extra
     fitted |= {"_flow": state, "_hidden_activation": net.activation}
+    fitted["alpha_"] = alpha
     fitted["_standard"] = net._standard_units(columns, scales)
     for name, value in fitted.items():
         setattr(net, name, value)
