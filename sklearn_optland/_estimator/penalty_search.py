@@ -8,7 +8,6 @@ Many rows need neither all folds nor all rows.
 """
 
 import numpy as np
-from scipy.special import log_softmax
 
 from sklearn_optland._estimator.training_rows import normalized
 
@@ -92,13 +91,3 @@ def alpha_attributes(alpha, losses):
         "alphas_": np.array(list(losses)),
         "alpha_losses_": np.array(list(losses.values())),
     }
-
-
-def row_losses(F, Y, is_log_loss):
-    """The loss of each row at scores F; targets Y are 0 or 1 for the log-loss."""
-    F, Y = F.astype(np.float64), Y.astype(np.float64)
-    if not is_log_loss:
-        return 0.5 * np.sum((F - Y) ** 2, axis=1)
-    if F.shape[1] == 1:
-        return np.logaddexp(0.0, F[:, 0]) - Y[:, 0] * F[:, 0]
-    return -np.sum(Y * log_softmax(F, axis=1), axis=1)

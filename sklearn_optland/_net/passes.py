@@ -128,6 +128,10 @@ class Passes:
         self._reduce(_Activations(self.forward), theta, outputs)
         return outputs
 
+    def outputs(self, theta):
+        """Scores of all rows, of shape (n_rows, n_outputs)."""
+        return self.activations(theta)[-1]
+
     def _reduce(self, statistic, theta, *arrays):
         layers = self.network.layers(theta)
         return reduce(statistic, self.source, (self.columns, layers, *arrays))

@@ -6,7 +6,8 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from sklearn_optland._estimator import penalty_search
-from sklearn_optland._estimator.penalty_search import ALPHA, ALPHAS, row_losses, search_alpha
+from sklearn_optland._estimator.early_stopping import row_losses
+from sklearn_optland._estimator.penalty_search import ALPHA, ALPHAS, search_alpha
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network import (
     ADMMNetClassifier,
@@ -128,3 +129,32 @@ def test_noise_asks_for_a_stronger_penalty(net):
     again = net.set_params(warm_start=True).fit(X, y)
     assert again.alpha_ == chosen[1]
     assert len(again.alphas_) == 0
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    "net",
+    [
+        MeanFieldTwoLayerNet(10),
+        ADMMNetRegressor((10,)),
+        MeanFieldTwoLayerNetClassifier(10),
+        ADMMNetClassifier((10,)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("k", [1, 3])
+def test_scores_of_the_rows_that_early_stopping_holds_out(net, k):
+    rng = np.random.RandomState(0)
+    X = rng.randn(300, 3)
+    Y = np.abs(X @ rng.randn(3, k)) + 0.1 * rng.randn(300, k)
+    y = np.column_stack([Y, 0.8 * np.ones(300)]).argmax(axis=1) if hasattr(net, "classes") else Y
+    if hasattr(net, "class_weight"):
+        y = np.column_stack([Y, 0.8 * np.ones(300)]).argmax(axis=1)
+    net.set_params(random_state=0, early_stopping=True, n_iter_no_change=5).fit(X, y)
+    looks = np.isfinite(net.history_["validation_loss"]).sum()
+    assert len(net.validation_scores_) == looks
+    assert net.best_validation_score_ == max(net.validation_scores_)
+    # Other rows of the same kind have about the same score.
+    assert net.best_validation_score_ == pytest.approx(net.score(X, y), abs=0.12)
+    net.set_params(early_stopping=False, max_iter=2).fit(X, y)
+    assert net.validation_scores_ is None

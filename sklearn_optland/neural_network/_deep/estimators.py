@@ -25,11 +25,15 @@ from sklearn_optland._estimator.dask_rows import (
     refuse_partitions,
     regression_rows_of,
 )
-from sklearn_optland._estimator.early_stopping import hold_out
+from sklearn_optland._estimator.early_stopping import (
+    HeldOut,
+    hold_out,
+    row_losses,
+    validation_attributes,
+)
 from sklearn_optland._estimator.penalty_search import (
     ALPHA,
     alpha_attributes,
-    row_losses,
     search_alpha,
 )
 from sklearn_optland._estimator.run import finish, run
@@ -197,7 +201,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
                 source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
                 held = Passes(network, held, units, dtype)
-                held_out = lambda theta: unit * held.value(theta)  # noqa: E731
+                held_out = HeldOut(held.outputs, held.Y, held.source.c, is_log_loss, unit)
             passes = Passes(network, source, units, dtype)
             factors = units.penalty_factors(network, dtype)
             of_user = units.user_factors(network)
@@ -227,7 +231,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.loss_curve_, self.loss_ = history["objective"], float(unit * kept.loss)
         self.n_layers_, self.n_outputs_ = len(network.sizes), n_outputs
         advice = self._advice(history, certificate, dtype)
-        finish(self, attributes(kept.parameters), history, certificate, advice=advice)
+        fitted = attributes(kept.parameters) | validation_attributes(held_out)
+        finish(self, fitted, history, certificate, advice=advice)
 
     def _choose_alpha(self, source, classes, network, dtype, rng):
         """The strength of the penalty, and the losses of those that were tried."""
@@ -330,7 +335,7 @@ class SearchPath:
             theta = step.parameters
             if step.done or step.residual <= SEARCH_TOL:
                 break
-        F = self.held.activations(theta)[-1]
+        F = self.held.outputs(theta)
         return units.size**2 * row_losses(F, self.held.Y, network.is_log_loss)
 
 
@@ -433,6 +438,10 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     history_ : dict of ndarray
         "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
         "validation_loss", at each iteration. Of "admm", also "lagrangian".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the held-out rows at each iteration.
+    best_validation_score_ : float or None
+        The largest of them.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         The objective at each iteration.
     loss_ : float
@@ -682,6 +691,10 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     history_ : dict of ndarray
         "objective", "certificate", "passes" (over the data), "seconds", and with `early_stopping`
         "validation_loss", at each iteration. Of "admm", also "lagrangian".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the held-out rows at each iteration.
+    best_validation_score_ : float or None
+        The largest of them.
     loss_curve_ : ndarray of shape (`n_iter_`,)
         The objective at each iteration.
     loss_ : float

@@ -25,11 +25,15 @@ from sklearn_optland._estimator.base import (
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.dask_rows import refuse_partitions
-from sklearn_optland._estimator.early_stopping import hold_out
+from sklearn_optland._estimator.early_stopping import (
+    HeldOut,
+    hold_out,
+    row_losses,
+    validation_attributes,
+)
 from sklearn_optland._estimator.penalty_search import (
     ALPHA,
     alpha_attributes,
-    row_losses,
     search_alpha,
 )
 from sklearn_optland._estimator.run import finish, run
@@ -188,7 +192,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = problem.on(held).loss_of
+                on_held = problem.on(held)
+                kind = self._is_log_loss, problem.units
+                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *kind)
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -213,6 +219,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     problem, theta, start, kept, history, seed, alpha
                 )
         fitted = attributes(theta) | certified | alpha_attributes(alpha, losses)
+        fitted |= validation_attributes(held_out)
         # What partial_fit goes on from.
         fitted["_flow"] = None if self.activation == "square" else flow_state(records)
         fitted["_standard"] = self._standard_units(columns, problem.scales)
@@ -430,7 +437,7 @@ class SearchPath:
             theta = step.parameters
             if step.done:
                 break
-        F = self.held.scores(theta) + problem.layout.parts(theta)[3]
+        F = self.held.full_scores(theta)
         return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
 
 

@@ -37,6 +37,8 @@ def _is_stochastic(estimator):
 class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     r"""Wide two-layer ReLU net for regression, trained as a measure.
 
+    `MeanFieldTwoLayerNetRegressor` is the same class.
+
     A net with neurons, or particles, :math:`(a_j, b_j)`,
 
     .. math:: f(x) = o + \sum_j a_j \max(b_j^T [x, 1], 0),
@@ -147,6 +149,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     history_ : dict of ndarray
         "objective", "certificate" (infinite where the solver did not look), "passes" (over the
         data) and "seconds" after each step; with early stopping "validation_loss".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the rows set aside, at each look at them.
+    best_validation_score_ : float or None
+        The largest of them.
     n_iter_ : int
         Number of steps.
     n_layers_ : int
@@ -299,6 +305,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         return streaming.partial_fit(self, X, Y, row_weights(X, sample_weight), extra)
 
 
+# The same class by a name with the suffix.
+MeanFieldTwoLayerNetRegressor = MeanFieldTwoLayerNet
+
+
 class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFieldNet):
     r"""Wide two-layer ReLU net for classification, trained as a measure.
 
@@ -422,6 +432,10 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     history_ : dict of ndarray
         "objective", "certificate" (infinite where the solver did not look), "passes" (over the
         data) and "seconds" after each step; with early stopping "validation_loss".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the rows set aside, at each look at them.
+    best_validation_score_ : float or None
+        The largest of them.
     n_iter_ : int
         Number of steps.
     n_layers_ : int
