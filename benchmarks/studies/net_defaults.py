@@ -157,7 +157,15 @@ def main():
             "ADMM: KKT residual": fits["ADMM"].certificate_.relative,
         }
         print(name, {n: [round(float(v), 4) for v in c] for n, c in cells.items()}, flush=True)
-    order = [name for name in (*REGRESSION, *CLASSIFICATION) if name in old]
+        tables = tables_of(old, old_gaps)
+        write("net_defaults", tables)
+    print(*tables.values(), sep="\n\n")
+
+
+def tables_of(rows, gap_rows):
+    """The tables, of the sets that there are."""
+    names = list(regressors(0))
+    order = [name for name in (*REGRESSION, *CLASSIFICATION) if name in rows]
     versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
     conditions = {
         "command": "OMP_NUM_THREADS=1 python benchmarks/studies/net_defaults.py",
@@ -166,7 +174,7 @@ def main():
     }
     scores = Table({"data": "", **dict.fromkeys(names, "{:.3f}, {:.2f} s")}, conditions=conditions)
     for name in order:
-        scores.add(old[name])
+        scores.add(rows[name])
     scores.notes = [f"- {note}" for note in summary(scores.rows, names)]
     gaps = Table(
         {
@@ -179,9 +187,8 @@ def main():
         conditions=conditions,
     )
     for name in order:
-        gaps.add(old_gaps[name])
-    write("net_defaults", {"scores": scores, "gaps": gaps})
-    print(scores, gaps, sep="\n\n")
+        gaps.add(gap_rows[name])
+    return {"scores": scores, "gaps": gaps}
 
 
 if __name__ == "__main__":

@@ -313,7 +313,13 @@ class TwoLayerProblem:
         R = self.pulls(F, offset)
         weighted = self.weighted(R)
         maximum, inner = self._first_variation(
-            B, A, weighted, inputs, n_starts=n_starts, random_state=random_state, from_rows=from_rows
+            B,
+            A,
+            weighted,
+            inputs,
+            n_starts=n_starts,
+            random_state=random_state,
+            from_rows=from_rows,
         )
         sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1) ** self.layout.degree
         alive = sizes > 0
