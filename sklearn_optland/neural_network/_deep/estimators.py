@@ -241,7 +241,9 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.early_stopping:
             return ALPHA, None
         if goes_on(self, "alpha_", classes):
-            return self.alpha_, None
+            shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
+            if shapes == network.shapes:
+                return self.alpha_, None
         make = partial(SearchPath, self, network, dtype, rng.randint(np.iinfo(np.int32).max))
         return search_alpha(source, rng, make, has_classes=network.is_log_loss)
 

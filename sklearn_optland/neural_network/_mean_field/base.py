@@ -256,7 +256,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if held is not None:
             return ALPHA, None
         if goes_on(self, "alpha_", rows.classes):
-            return self.alpha_, None
+            sides = self.coefs_[0].shape[0], self.coefs_[1].shape[1]
+            if sides == (source.n_columns, n_outputs):
+                return self.alpha_, None
         make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
         return search_alpha(source, rng, make, has_classes=self._is_log_loss)
 
