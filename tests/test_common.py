@@ -28,7 +28,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.structured import ChainCRFClassifier
-from sklearn_optland.tensor import NNLiftRegressor
+from sklearn_optland.tensor import NNLiftRegressor, TensorNetClassifier, TensorNetRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -60,8 +60,8 @@ MODES = {
         {"batch": "growing"},
     ],
     "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
-    "LowRankFactorization": [{"loss": "huber", "offsets": False}],
-    "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],
+    "LowRankFactorization": [{"loss": "huber", "offsets": False, "debias": True}],
+    "LowRankImputer": [{"alpha": 0.1, "debias": False}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},
@@ -126,6 +126,8 @@ MODES = {
         {"scale_inputs": False, "alpha": 1e-3},
         {"activation": "square", "alpha": 1e-3},
     ],
+    "TensorNetClassifier": [{"decomposition": "cp", "max_iter": 50}],
+    "TensorNetRegressor": [{"decomposition": "cp", "max_iter": 50}],
 }
 NETS = (ADMMNetClassifier, ADMMNetRegressor)
 # What these learn depends on the order of the rows, and the checks shuffle the repeated ones.
@@ -165,6 +167,8 @@ def tight(estimator):
         if estimator.activation == "square":  # convex, and float64 to the end
             n_steps = 100
         return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
+    if isinstance(estimator, (TensorNetClassifier, TensorNetRegressor)):
+        return {"tol": 0.0, "alpha": 0.1, "max_iter": 15}  # not convex
     if isinstance(estimator, NNLiftRegressor):  # it polishes by deep nets
         return {"alpha": 0.1}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():

@@ -49,6 +49,7 @@ FAMILIES = {
     ),
     r"ADMMNet": (set(), set()),
     r"MeanFieldTwoLayerNet": ({"solver", "regime", "tol"}, set()),
+    r"TensorNet": ({"warm_start"}, set()),
 }
 
 

@@ -24,6 +24,7 @@ FLOORS = [
         "structured._sequences",
         "structured._vectorizer_fast",
         "structured._sequences",
+        "tree._log_probabilities",
         "tree._top_k",
         "tree._training_rows",
     ],  # of several families
