@@ -34,23 +34,23 @@ from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
 # Sweeps of these are slow, and some checks ask for a thousand.
-SMALL = {"hidden_layer_sizes": (10,), "max_iter": 50}
+SMALL = {"hidden_layer_sizes": (10,), "alpha": 1e-4, "max_iter": 50}
 # Algorithms behind an estimator's parameters that its defaults do not reach.
 MODES = {
     "ADMMNetClassifier": [
         {"solver": "admm", "activation": "logistic", **SMALL},
         {"solver": "taylor", **SMALL},
         {"solver": "bcd", **SMALL},
-        {"hidden_layer_sizes": ()},
-        {"hidden_layer_sizes": (20, 20), "activation": "tanh", "max_iter": 50},
+        {"hidden_layer_sizes": (), "alpha": 1e-4},
+        {**SMALL, "hidden_layer_sizes": (20, 20), "activation": "tanh"},
         {"metric": "identity", **SMALL},
     ],
     "ADMMNetRegressor": [
         {"solver": "admm", "activation": "logistic", **SMALL},
         {"solver": "taylor", **SMALL},
         {"solver": "bcd", **SMALL},
-        {"hidden_layer_sizes": ()},
-        {"hidden_layer_sizes": (20, 20), "activation": "tanh", "max_iter": 50},
+        {"hidden_layer_sizes": (), "alpha": 1e-4},
+        {**SMALL, "hidden_layer_sizes": (20, 20), "activation": "tanh"},
         {"metric": "identity", **SMALL},
     ],
     "BoundMajorizationLogisticRegression": [
@@ -122,20 +122,20 @@ MODES = {
     ],
     "MaxMarginClassifier": [{"solver": "momentum"}],
     "MeanFieldTwoLayerNet": [
-        {"solver": "flow"},
-        {"solver": "conic", "max_iter": 200},
-        {"solver": "sliding-frank-wolfe", "tol": 1e-2},
-        {"regime": "kernel"},
-        {"scale_inputs": True},
-        {"activation": "square"},
+        {"solver": "flow", "alpha": 1e-3},
+        {"solver": "conic", "alpha": 1e-3, "max_iter": 200},
+        {"solver": "sliding-frank-wolfe", "alpha": 1e-3, "tol": 1e-2},
+        {"regime": "kernel", "alpha": 1e-3},
+        {"scale_inputs": False, "alpha": 1e-3},
+        {"activation": "square", "alpha": 1e-3},
     ],
     "MeanFieldTwoLayerNetClassifier": [
-        {"solver": "flow"},
-        {"solver": "conic", "max_iter": 200},
+        {"solver": "flow", "alpha": 1e-3},
+        {"solver": "conic", "alpha": 1e-3, "max_iter": 200},
         {"solver": "sliding-frank-wolfe", "tol": 1e-2, "alpha": 1e-2},
-        {"regime": "kernel"},
-        {"scale_inputs": True},
-        {"activation": "square"},
+        {"regime": "kernel", "alpha": 1e-3},
+        {"scale_inputs": False, "alpha": 1e-3},
+        {"activation": "square", "alpha": 1e-3},
     ],
     "TensorNetClassifier": [{"decomposition": "cp", "max_iter": 50}],
     "TensorNetRegressor": [{"decomposition": "cp", "max_iter": 50}],
@@ -188,7 +188,7 @@ def tight(estimator):
         return {"alpha": 0.1}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():
         # Not convex: steps are the same but for rounding, which grows over thousands of them.
-        return {}
+        return {"alpha": 1e-4}  # "auto" draws folds of the rows
     return {"tol": 0.0, "alpha": 0.1, "max_iter": 20_000}
 
 

@@ -328,6 +328,21 @@ def linear_defaults(figure, tables):
     figure.axes[0].set_xlabel("CPU seconds of theirs ÷ ours")
 
 
+def net_defaults(figure, tables):
+    """Scores at the defaults: ours, scikit-learn's nets on raw and scaled data, linear models."""
+    rows = tables["scores"].rows
+    figure.set_size_inches(7, 4.5)
+    ax = figure.add_subplot()
+    height = np.arange(len(rows))[::-1]
+    for name, style in styled(["mean field", "ADMM", "MLP, scaled", "MLP", "linear"]):
+        scores = [max(first(row[name]), 0.0) for row in rows]
+        ax.plot(scores, height, linestyle="none", **style, label=name)
+    ax.set_yticks(height, [row["data"] for row in rows])
+    ax.set_xlabel("R² or accuracy on raw data, everything at its defaults; below 0 drawn at 0")
+    ax.grid(alpha=0.3)
+    ax.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.4, 1.0), frameon=False)
+
+
 def sequence_labelling(figure, tables):
     """Ratios of CRFsuite to the chain CRF: training to a level, decoding, memory."""
     found = [
@@ -387,6 +402,7 @@ PICTURES = {  # by the folder of their tables
     "finite_sum": finite_sums,
     "multiclass": multiclass,
     "sequence_labelling": sequence_labelling,
+    "net_defaults": net_defaults,
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,
     "deep_nets": deep_nets,

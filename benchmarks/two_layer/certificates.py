@@ -88,6 +88,7 @@ def measure(seed):
             solver="sliding-frank-wolfe",
             alpha=alpha,
             fit_intercept=fit_intercept,
+            scale_inputs=False,
             random_state=0,
             **parameters,
         )

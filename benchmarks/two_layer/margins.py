@@ -21,7 +21,11 @@ DRAWS, STARTS = range(3), range(3)
 def measure(n_columns, n_rows, seed, start):
     X, y, *_ = draw(n_rows, seed)
     model = MeanFieldTwoLayerNetClassifier(
-        n_particles=N_NEURONS, solver="margin-ascent", max_iter=MAX_ITER, random_state=start
+        n_particles=N_NEURONS,
+        solver="margin-ascent",
+        scale_inputs=False,
+        max_iter=MAX_ITER,
+        random_state=start,
     )
     model.fit(X[:, :n_columns], y)
     return {

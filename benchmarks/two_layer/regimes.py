@@ -83,6 +83,7 @@ def measure(n_rows, regime, seed):
         n_particles=N_NEURONS,
         solver="margin-ascent",
         regime=regime,
+        scale_inputs=False,
         max_iter=MAX_ITER,
         random_state=seed,
     )

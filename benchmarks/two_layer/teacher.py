@@ -27,6 +27,7 @@ def measure(folder, n_neurons, seed):
         solver="flow",
         alpha=0.0,
         fit_intercept=False,
+        scale_inputs=False,
         tol=1e-8,
         max_iter=MAX_ITER,
         random_state=seed,

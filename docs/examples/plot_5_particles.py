@@ -35,7 +35,7 @@ y = np.maximum(X @ teacher.T, 0) @ signs
 def flow(m, seed=0):
     return MeanFieldTwoLayerNet(
         m, solver="flow", alpha=1e-4, fit_intercept=False, tol=1e-7, max_iter=3000,
-        random_state=seed,
+        scale_inputs=False, random_state=seed,
     )  # fmt: skip
 
 
@@ -67,7 +67,12 @@ for m in (5, 10, 20):
 # is optimal if and only if the first variation stays below `alpha` in all directions, and touches
 # it at the neurons. `solver="sliding-frank-wolfe"` adds a neuron where it does not.
 net = MeanFieldTwoLayerNet(
-    solver="sliding-frank-wolfe", alpha=0.01, fit_intercept=False, tol=1e-5, random_state=0
+    solver="sliding-frank-wolfe",
+    alpha=0.01,
+    fit_intercept=False,
+    scale_inputs=False,
+    tol=1e-5,
+    random_state=0,
 ).fit(X, y)
 figure, ax = plt.subplots(figsize=(8, 3.6))
 CertificateDisplay.from_estimator(net, X, y, ax=ax)

@@ -35,7 +35,9 @@ def discs(n_rows, n_features, classes, rng):
 
 
 def net(regime, seed):
-    model = MeanFieldTwoLayerNetClassifier(100, regime=regime, random_state=seed)
+    model = MeanFieldTwoLayerNetClassifier(
+        100, regime=regime, scale_inputs=False, random_state=seed
+    )
     split = StratifiedShuffleSplit(1, test_size=0.25, random_state=seed)
     return GridSearchCV(model, {"alpha": [1e-6, 1e-5, 1e-4, 1e-3]}, cv=split)
 

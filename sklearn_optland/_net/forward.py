@@ -30,9 +30,11 @@ class Forward:
         Of the columns' units.
     dtype : dtype
     n_rows : int
+    is_sparse : bool, default=False
+        Whether rows are CSR, which stay so; then shifts are 0, and all scales the same.
     """
 
-    def __init__(self, network, shift, scale, dtype, n_rows):
+    def __init__(self, network, shift, scale, dtype, n_rows, is_sparse=False):
         self.network, self.dtype = network, dtype
         self.shift = self.inverse = None
         if shift is not None:
@@ -41,7 +43,8 @@ class Forward:
                 self.inverse = (1.0 / scale).astype(dtype)
         hidden = KINDS[network.activation]
         self.kinds = [hidden] * (len(network.sizes) - 2) + [KINDS["identity"]]
-        widths = sum(network.sizes[1:]) + (network.sizes[0] if shift is not None else 0)
+        self.has_buffer = shift is not None and not is_sparse
+        widths = sum(network.sizes[1:]) + (network.sizes[0] if self.has_buffer else 0)
         self.block_rows = min(max(CACHED_VALUES // widths, MIN_BLOCK_ROWS), max(n_rows, 1))
         self.values, self.work = sum(network.sizes), network.n_parameters
 
@@ -52,7 +55,7 @@ class Forward:
 
     def buffers(self, block):
         """What a thread writes activations, adjoints and their products to."""
-        key = self.network, self.dtype, self.block_rows, self.shift is None
+        key = self.network, self.dtype, self.block_rows, self.has_buffer
         return block.scratch(key, self._new_buffers)
 
     def _new_buffers(self):
@@ -60,15 +63,21 @@ class Forward:
         return {
             name: [np.empty(shape, dtype=self.dtype) for shape in shapes]
             for name, shapes in (
-                ("columns", [(n if self.shift is not None else 0, sizes[0])]),
+                ("columns", [(n if self.has_buffer else 0, sizes[0])]),
                 ("activations", [(n, size) for size in sizes[1:]]),
                 ("adjoints", [(n, size) for size in sizes[1:-1]]),
                 ("parts", [(n_in - 1, n_out) for n_in, n_out in self.network.shapes]),
             )
         }
 
+    def inputs(self, X, rows, buffer=None):
+        """Rows of X in standard units; CSR stays so."""
+        if not issparse(X):
+            return self.columns(X, rows, buffer)
+        return X[rows] if self.shift is None else X[rows] * self.inverse[0]
+
     def columns(self, X, rows, buffer=None):
-        """Rows of X in standard units."""
+        """Rows of X in standard units, dense."""
         X = X[rows].toarray() if issparse(X) else np.asarray(X[rows])
         if self.shift is None:
             return X
@@ -80,13 +89,21 @@ class Forward:
     def __call__(self, layers, X, rows, buffers):
         """Inputs of the given layers and the output of the last one, for some rows of X."""
         n = rows.stop - rows.start
-        V = [self.columns(X, rows, buffers["columns"][0][:n])]
+        V = [self.inputs(X, rows, buffers["columns"][0][:n])]
         for W, kind, buffer in zip(layers, self.kinds, buffers["activations"], strict=False):
             Z = buffer[:n]
-            np.matmul(V[-1], W[:-1], out=Z)
+            multiply(V[-1], W[:-1], Z)
             activate(Z, W[-1], kind)
             V.append(Z)
         return V
+
+
+def multiply(A, B, out):
+    """out <- A B, A a dense or a sparse matrix."""
+    if issparse(A):
+        out[...] = A @ B
+    else:
+        np.matmul(A, B, out=out)
 
 
 class NetStatistic(Statistic):
@@ -99,6 +116,7 @@ class NetStatistic(Statistic):
         """G += HᵀH, weighted, for some rows."""
         roots = np.sqrt(c).astype(self.forward.dtype)
         H = np.empty((len(roots), len(G)), dtype=self.forward.dtype)
+        V = V.toarray() if issparse(V) else V
         np.multiply(V, roots[:, None], out=H[:, :-1])
         H[:, -1] = roots
         G += H.T @ H

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from sklearn_optland._net.entrywise_fast import times_slope, weighted_squares
-from sklearn_optland._net.forward import Forward, NetStatistic, columns_of, residuals
+from sklearn_optland._net.forward import Forward, NetStatistic, columns_of, multiply, residuals
 from sklearn_optland._net.hessian_products import HessianProducts
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import Statistic, reduce
@@ -35,7 +35,8 @@ class Passes:
 
     def __init__(self, network, source, units, dtype):
         self.network, self.source, self.dtype = network, source, np.dtype(dtype)
-        self.forward = Forward(network, units.shift, units.scale, self.dtype, source.n_rows)
+        kind = self.dtype, source.n_rows, source.is_sparse
+        self.forward = Forward(network, units.shift, units.scale, *kind)
         # Rows in standard units, if not those of the source.
         self.columns = None
         standardise = partial(
@@ -136,6 +137,10 @@ class Passes:
         self._reduce(_Activations(self.forward), theta, outputs)
         return outputs
 
+    def outputs(self, theta):
+        """Scores of all rows, of shape (n_rows, n_outputs)."""
+        return self.activations(theta)[-1]
+
     def _reduce(self, statistic, theta, *arrays):
         layers = self.network.layers(theta)
         return reduce(statistic, self.source, (self.columns, layers, *arrays))
@@ -184,7 +189,7 @@ class _LossGradient(NetStatistic):
             loss += residuals(forward.network, D, Y[rows], c[rows])
             for level in range(len(layers) - 1, -1, -1):
                 part = buffers["parts"][level]
-                np.matmul(V[level].T, D, out=part)
+                multiply(V[level].T, D, part)
                 gradient[level][:-1] += part
                 gradient[level][-1] += D.sum(axis=0)
                 squares[1, level] += weighted_squares(D, c_inverse)

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_optland._rows.reduce import Statistic, reduce
-from sklearn_optland._rows.source import ArraySource
 
 # Columns whose mean or standard deviation is above this are standardised inside.
 FAR = 10.0
 # Spreads of y up to this have no squares, and are taken for constants.
 SMALLEST_SPREAD = 1e-150
+# Columns that vary by less, relative to their mean, are constant, and so are those whose weights
+# would overflow.
+CONSTANT_COLUMN = 1e-12
+SMALLEST_DIVISOR = {np.dtype(np.float32): 1e-30, np.dtype(np.float64): 1e-150}
 # Standardised targets of rows of next to no weight, at most: float32 holds the squares of these.
 LARGEST_Y = 1e15
 
@@ -22,8 +25,8 @@ class Units:
     Targets no further than `rounding` from their mean are at it.
 
     The change is exact: `to_user` gives the parameters of the same net for the user's X and Y, and
-    `penalty_factors` the weights that the user's squared parameters have in these units, where the
-    loss is 1 / size² of the user's.
+    `penalty_factors` the weights of the squared parameters in these units, where the loss is
+    1 / size² of the user's: those that the user's parameters have or, if `penalizes_inside`, 1.
     """
 
     shift: np.ndarray | None
@@ -31,6 +34,7 @@ class Units:
     mean: np.ndarray
     size: float
     rounding: float = 0.0
+    penalizes_inside: bool = False
 
     @property
     def is_constant(self):
@@ -66,15 +70,31 @@ class Units:
         layers = network.layers(factors)
         for W in layers:
             W[-1] = 0.0
+        if self.penalizes_inside:
+            return factors.astype(dtype)
         if self.shift is not None:
             with np.errstate(divide="ignore", over="ignore"):
                 layers[0][:-1] /= self.scale[:, None] ** 2
         layers[-1] *= self.size**2
         return np.minimum(factors / self.size**2, np.sqrt(np.finfo(dtype).max)).astype(dtype)
 
+    def user_factors(self, network):
+        """What multiplies each layer's squared `coefs_` in the user's objective.
 
-def choose_units(source, n_outputs, is_log_loss):
-    """Units for data: targets standardised, columns if one is far from zero or wide.
+        Returns
+        -------
+        factors : list of ndarray of shape (n_in, 1) or (1, 1)
+        """
+        factors = [np.ones((1, 1)) for _ in network.shapes]
+        if self.penalizes_inside:
+            factors = [self.size**2 * factor for factor in factors]
+            factors[-1] = factors[-1] / self.size**2
+            factors[0] = factors[0] * self.scale[:, None] ** 2
+        return factors
+
+
+def choose_units(source, n_outputs, is_log_loss, *, is_standard=False, dtype=np.float64):
+    """Units for data: targets standardised, columns too, or only if one is far from 0 or wide.
 
     Parameters
     ----------
@@ -83,21 +103,48 @@ def choose_units(source, n_outputs, is_log_loss):
     n_outputs : int
     is_log_loss : bool
         Class labels have no units.
+    is_standard : bool, default=False
+        Whether all columns are standardised, and the penalty is that of these units.
+    dtype : dtype, default=np.float64
+        Of the rows.
 
     Returns
     -------
     units : Units
     """
     shift = scale = None
-    center, spread = column_moments(source, source.n_columns)
-    if (np.abs(center) > FAR).any() or (spread > FAR).any():
+    center, spread = center_and_spread(source)
+    if is_standard:
+        shift, scale = center, divisors(center, spread, dtype)
+    elif (np.abs(center) > FAR).any() or (spread > FAR).any():
         shift, scale = center, np.maximum(spread, 1.0)
     if is_log_loss:
-        return Units(shift, scale, np.zeros(n_outputs), 1.0)
+        return Units(shift, scale, np.zeros(n_outputs), 1.0, 0.0, is_standard)
     mean, spread = column_moments(source, n_outputs, source.Y)
     spread = float(np.sqrt(np.mean(spread**2)))
     ends = extremes(source, n_outputs, source.Y)
-    return Units(shift, scale, mean, *target_size(spread, ends, mean))
+    return Units(shift, scale, mean, *target_size(spread, ends, mean), is_standard)
+
+
+def center_and_spread(source):
+    """Means and standard deviations of the columns of a source's rows.
+
+    Sparse columns are not centred, which would make them dense, and have one spread, the root mean
+    square of what is stored: columns of which little is stored are rare, not small.
+    """
+    d = source.n_columns
+    if not source.is_sparse:
+        return column_moments(source, d)
+    top, stored = reduce(_Stored(), source, (1.0,))[1][1:]
+    top = top or 1.0
+    squares = reduce(_Stored(), source, (top,))[1][0]
+    return np.zeros(d), np.full(d, top * np.sqrt(squares / (stored or 1.0)))
+
+
+def divisors(center, spread, dtype):
+    """What standard columns are divided by: their spread, or 1 where that is rounding."""
+    rounding = np.maximum(CONSTANT_COLUMN * np.abs(center), SMALLEST_DIVISOR[np.dtype(dtype)])
+    return np.where(spread > rounding, spread, 1.0)
 
 
 def target_size(spread, extremes, mean, constant=1e-12):
@@ -125,11 +172,6 @@ def standardised(Y, *, mean, size, rounding, dtype):
     if rounding > 0:
         centered[np.abs(centered) <= rounding] = 0.0
     return np.ascontiguousarray(centered / size, dtype=dtype)
-
-
-def mean_and_deviation(A, c):
-    """Weighted means and standard deviations of an array's columns, without overflow."""
-    return column_moments(ArraySource(A, c=c), A.shape[1])
 
 
 def column_moments(source, n_columns, array=None):
@@ -232,6 +274,23 @@ class _Variance(_ColumnStatistic):
         A = self.rows(block, array)
         centered = (A if unit is None else A / unit) - mean
         total += block.source.c[block.slice] @ np.square(centered, out=centered)
+
+
+class _Stored(Statistic):
+    """Of a sparse matrix' stored values in some unit: sums of squares, largest, sum of weights."""
+
+    shape = 3
+
+    def add(self, block, parameters, total):
+        X, c = block.source.X[block.slice], block.source.c[block.slice]
+        values = np.abs(X.data.astype(np.float64)) / parameters[0]
+        weights = np.repeat(c, np.diff(X.indptr)) * (values > 0)
+        self.merge(total, (weights @ values**2, values.max(initial=0), weights.sum()))
+
+    def merge(self, total, part):
+        total[0] += part[0]
+        total[1] = max(total[1], part[1])
+        total[2] += part[2]
 
 
 class _SquaredDistance(_ColumnStatistic):

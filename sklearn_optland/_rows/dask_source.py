@@ -133,6 +133,17 @@ class DaskSource:
         joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
         return ArraySource(X, **(joined | replaced))
 
+    def with_rows(self, function):
+        """The same source with other rows: a picklable function of those of a partition.
+
+        It takes the place of this one.
+        """
+        parts = self.place.hold(with_rows, self.partitions, [function] * len(self.partitions))
+        shape = self.n_columns, self.n_values, self.is_sparse
+        source = DaskSource(self.place, parts, np.diff(self.bounds).tolist(), *shape, self.names)
+        self.close()
+        return source
+
     def draw(self, squares, even, by_squares, seed):
         """A sample of the rows, which stays with them: see `ArraySource.draw`."""
         draws = [
@@ -240,6 +251,12 @@ def merged(statistic, parts):
         value = None if value is None else value + part_value
         statistic.merge(total, part)
     return value, total
+
+
+def with_rows(rows, function):
+    """A partition with other rows."""
+    X, *others = rows
+    return function(X), *others
 
 
 def size_of(rows):

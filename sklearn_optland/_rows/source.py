@@ -180,6 +180,10 @@ class ArraySource:
         index, chance = draw_rows(self.c, squares, even, by_squares, seed)
         return self.take(index, c=self.c[index] / chance)
 
+    def with_rows(self, function):
+        """The same source with other rows: a picklable function of those that it has."""
+        return ArraySource(function(self.X), in_order=self.in_order, **self.columns)
+
     def take(self, index, **replaced):
         """Some rows, a slice or an index array, in this process; with other columns."""
         columns = {name: column[index] for name, column in self.columns.items()}
@@ -187,9 +191,10 @@ class ArraySource:
 
 
 def float32_pays(source, dtype, n_parameters):
-    """Whether float64 rows should begin in float32: not few ones, and no memory map."""
+    """Whether float64 rows should begin in float32: not few ones, sparse ones or a memory map."""
     is_large = source.n_rows * n_parameters >= FLOAT32_PAYS
-    return dtype == np.float64 and is_large and not is_memory_mapped(getattr(source, "X", None))
+    is_dense = not source.is_sparse and not is_memory_mapped(getattr(source, "X", None))
+    return dtype == np.float64 and is_large and is_dense
 
 
 def is_memory_mapped(X):

@@ -92,6 +92,8 @@ def net_of(estimator, y, weights, penalty):
         weight, with_biases = penalty_of(estimator, total_weight(weights), len(weights))
         for level, layer in enumerate(network.layers(factors)):
             layer[: -1 if level or not with_biases else None] = weight
+            if hasattr(estimator, "_penalty_factors"):  # of data in standard units
+                layer[:-1] *= estimator._penalty_factors[level]
     return Net(network, theta, Y, factors)
 
 
@@ -182,9 +184,9 @@ def penalty_of(estimator, total, n_rows):
                 "penalty: found True, and a net that standardises its columns, whose penalty is "
                 "not one of its coefs_; allowed are penalty=False and scale_inputs=False."
             )
-        return estimator.alpha, True
+        return estimator.alpha_, True
     if hasattr(estimator, "coefs_"):
-        return estimator.alpha, False
+        return getattr(estimator, "alpha_", estimator.alpha), False
     if isinstance(estimator, LinearRegression):
         return 0.0, False
     if isinstance(estimator, Ridge):

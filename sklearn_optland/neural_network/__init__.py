@@ -6,6 +6,7 @@ from sklearn_optland.neural_network._mean_field.conic import conic_descent
 from sklearn_optland.neural_network._mean_field.estimators import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
+    MeanFieldTwoLayerNetRegressor,
 )
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ADMMNetRegressor",
     "MeanFieldTwoLayerNet",
     "MeanFieldTwoLayerNetClassifier",
+    "MeanFieldTwoLayerNetRegressor",
     "conic_descent",
     "convergence_conditions",
 ]

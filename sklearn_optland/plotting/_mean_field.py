@@ -209,7 +209,7 @@ class CertificateDisplay:
     >>> y = np.abs(X[:, 0])
     >>> net = MeanFieldTwoLayerNet(solver="sliding-frank-wolfe", random_state=0).fit(X, y)
     >>> display = CertificateDisplay.from_estimator(net, X, y)
-    >>> bool(display.first_variation.max() < 1.01 * net.alpha)
+    >>> bool(display.first_variation.max() < 1.01 * net.alpha_)
     True
     """
 
@@ -226,7 +226,7 @@ class CertificateDisplay:
         Parameters
         ----------
         estimator : MeanFieldTwoLayerNet or MeanFieldTwoLayerNetClassifier
-            Fitted to these data, without `scale_inputs`.
+            Fitted to these data.
         X : array-like of shape (n_samples, n_features)
             Data with two columns, or one if the net has biases.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -243,29 +243,34 @@ class CertificateDisplay:
         """
         check_is_fitted(estimator, "coefs_")
         X = np.asarray(X, dtype=np.float64)
-        if estimator.fit_intercept:
-            X = np.column_stack([X, np.ones(len(X))])
-        if X.shape[1] != 2:
+        n_columns = X.shape[1] + estimator.fit_intercept
+        if n_columns != 2:
             raise ValueError(
-                f"X: found {X.shape[1]} columns, the bias feature included; allowed are 2."
+                f"X: found {n_columns} columns, the bias feature included; allowed are 2."
             )
         if hasattr(estimator, "classes_"):
             labels = np.asarray(y)[:, None] == estimator.classes_
-            pulls = labels - estimator.predict_proba(X[:, : estimator.n_features_in_])
+            pulls = labels - estimator.predict_proba(X)
             pulls = pulls[:, 1:] if len(estimator.classes_) == 2 else pulls
         else:
-            pulls = np.asarray(y) - estimator.predict(X[:, : estimator.n_features_in_])
-            pulls = pulls.reshape(len(X), -1)
+            pulls = (np.asarray(y) - estimator.predict(X)).reshape(len(X), -1)
+        B, A = _particles(estimator.coefs_, estimator.intercepts_)
+        if estimator._standard is not None:  # the penalty is that of standardised data
+            center, divisor, unit = estimator._standard
+            B[:, -1] += B[:, :-1] @ center
+            B[:, :-1] *= divisor
+            X, pulls = (X - center) / divisor, pulls / unit
+        if estimator.fit_intercept:
+            X = np.column_stack([X, np.ones(len(X))])
         c = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
         pulls = pulls * (c / c.sum())[:, None]
         angles = np.linspace(-np.pi, np.pi, ANGLES)
         circle = np.column_stack([np.cos(angles), np.sin(angles)])
         eta = np.maximum(circle @ X.T, 0) @ pulls
-        B, A = _particles(estimator.coefs_, estimator.intercepts_)
         B = B[np.linalg.norm(A, axis=1) > 0, : X.shape[1]]
         particles = np.arctan2(B[:, 1], B[:, 0])
         display = cls(
-            angles, np.linalg.norm(eta, axis=1), alpha=estimator.alpha, particles=particles
+            angles, np.linalg.norm(eta, axis=1), alpha=estimator.alpha_, particles=particles
         )
         return display.plot(ax=ax)
 

@@ -225,7 +225,9 @@ class NNLiftRegressor(
             fitted = attributes(kept.parameters)
         if self.polish and k:
             init = fitted["coefs_"], fitted["intercepts_"]
-            net = ADMMNetRegressor((k,), self.activation, init=init, alpha=self.alpha)
+            net = ADMMNetRegressor(
+                (k,), self.activation, init=init, alpha=self.alpha, scale_inputs=False
+            )
             net.fit(rows.X, rows.y, sample_weight=sample_weight)
             fitted |= {"coefs_": net.coefs_, "intercepts_": net.intercepts_}
         residual = float(kept.loss)

@@ -71,7 +71,8 @@ def all_estimators(type_filter=None):
             (name, cls)
             for module in _public_modules()
             for name, cls in inspect.getmembers(module, inspect.isclass)
-            if cls.__module__.startswith("sklearn_optland.")
+            if name == cls.__name__  # not a second name of a class
+            and cls.__module__.startswith("sklearn_optland.")
             and issubclass(cls, BaseEstimator)
             and issubclass(cls, wanted)
         },

@@ -75,6 +75,7 @@ def test_equals_scikit_learns_backprop(activation, target, is_weighted, global_r
 
 ESTIMATORS = [
     (ADMMNetClassifier((3,), "tanh", alpha=0.01, max_iter=20, random_state=0), True),
+    (ADMMNetRegressor((3,), "tanh", alpha=0.01, scale_inputs=False, max_iter=20), False),
     (ADMMNetRegressor((3,), "tanh", alpha=0.01, max_iter=20, random_state=0), False),
     (MeanFieldTwoLayerNet(alpha=0.01, scale_inputs=False, max_iter=20, random_state=0), False),
 ]

@@ -197,7 +197,7 @@ def test_class_weights_are_sample_weights(class_weight):
 def test_warning_says_what_to_change():
     X, y = scaled(load_diabetes)
     with pytest.warns(ConvergenceWarning, match="after 3 iterations with KKT residual .* max_iter"):
-        ADMMNetRegressor(max_iter=3, random_state=0).fit(X, y)
+        ADMMNetRegressor(alpha=1e-4, max_iter=3, random_state=0).fit(X, y)
 
 
 @pytest.mark.usefixtures("precision")
@@ -221,11 +221,15 @@ def test_interrupt_says_how_far_the_fit_had_come(monkeypatch):
 
     monkeypatch.setattr(Passes, "gradient_and_squares", interrupted)
     X, y = scaled(load_iris)
-    model = ADMMNetClassifier((20,), "tanh", random_state=0)
+    model = ADMMNetClassifier((20,), "tanh", alpha=1e-4, random_state=0)
     with pytest.raises(
         KeyboardInterrupt, match=r"ADMMNetClassifier\.fit was interrupted after \d "
     ):
         model.fit(X, y)
+    assert not hasattr(model, "coefs_")
+    calls.clear()
+    with pytest.raises(KeyboardInterrupt, match="interrupted after 0 strengths of the penalty"):
+        model.set_params(alpha="auto").fit(X, y)
     assert not hasattr(model, "coefs_")
 
 

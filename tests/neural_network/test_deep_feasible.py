@@ -38,19 +38,32 @@ def objective_of(model, X, y, sample_weight=None):
     else:
         codes = np.searchsorted(model.classes_, y)
         rows = -log_softmax(F, axis=1)[np.arange(len(F)), codes]
-    penalty = sum(np.sum(W.astype(np.float64) ** 2) for W in model.coefs_)
-    return s @ rows / np.sum(s) + 0.5 * model.alpha * penalty
+    squares = [W.astype(np.float64) ** 2 for W in model.coefs_]
+    if model.scale_inputs:  # those of the net for standard columns and targets
+        c = s / np.sum(s)
+        squares[0] = squares[0] * (c @ (X - c @ X) ** 2)[:, None]
+        if not hasattr(model, "classes_"):
+            Y = np.reshape(y, F.shape)
+            variance = np.mean(c @ (Y - c @ Y) ** 2)
+            squares = [variance * square for square in squares[:-1]] + squares[-1:]
+    penalty = sum(map(np.sum, squares))
+    return s @ rows / np.sum(s) + 0.5 * model.alpha_ * penalty
 
 
 # The feasible form
 
 
+@pytest.mark.parametrize("scale_inputs", [True, False])
 @pytest.mark.parametrize("metric", ["auto", "gram", "identity"])
 @pytest.mark.parametrize("activation", ["logistic", "tanh", "relu"])
-def test_objective_falls_and_is_that_of_the_docstring(metric, activation, global_random_seed):
+def test_objective_falls_and_is_that_of_the_docstring(
+    metric, activation, scale_inputs, global_random_seed
+):
     X, y = scaled(load_iris)
     s = np.random.RandomState(global_random_seed).rand(len(y))
-    model = ADMMNetClassifier((8, 6), activation, metric=metric, random_state=0)
+    model = ADMMNetClassifier(
+        (8, 6), activation, metric=metric, scale_inputs=scale_inputs, random_state=0
+    )
     model = fit_quietly(model, X, y, sample_weight=s)
     curve = model.loss_curve_
     assert (np.diff(curve) <= 1e-12 * curve[:-1]).all()
@@ -119,7 +132,7 @@ def test_where_float32_does_not_pay(tmp_path, monkeypatch):
     X, y = scaled(load_iris)
     copies = count_copies(monkeypatch)
     np.save(tmp_path / "X.npy", X)
-    model = ADMMNetClassifier((5,), max_iter=10, random_state=0)
+    model = ADMMNetClassifier((5,), alpha=1e-4, max_iter=10, random_state=0)
     fit_quietly(model, X.astype(np.float32), y)
     fit_quietly(model, np.load(tmp_path / "X.npy", mmap_mode="r"), y)
     fit_quietly(model.set_params(hidden_layer_sizes=()), X, y)
@@ -162,7 +175,7 @@ def test_no_hidden_layer_is_ridge_regression(alpha, global_random_seed):
     X, y = scaled(load_diabetes)
     Y = np.column_stack([y, X[:, 0] * 50 + y**0.5])
     s = np.random.RandomState(global_random_seed).rand(len(y))
-    model = ADMMNetRegressor((), alpha=alpha).fit(X, Y, sample_weight=s)
+    model = ADMMNetRegressor((), alpha=alpha, scale_inputs=False).fit(X, Y, sample_weight=s)
     ridge = Ridge(alpha=alpha * s.sum()).fit(X, Y, sample_weight=s)
     np.testing.assert_allclose(model.coefs_[0], ridge.coef_.T, rtol=1e-7, atol=1e-6)
     np.testing.assert_allclose(model.intercepts_[0], ridge.intercept_, rtol=1e-9)
@@ -185,7 +198,7 @@ def test_gap_of_an_unfinished_ridge_regression_is_global():
 def test_no_hidden_layer_is_logistic_regression(n_classes):
     X, y = scaled(load_iris)
     X, y = X[y < n_classes], y[y < n_classes]
-    model = ADMMNetClassifier((), alpha=0.01, tol=1e-9, random_state=0).fit(X, y)
+    model = ADMMNetClassifier((), alpha=0.01, tol=1e-9, scale_inputs=False).fit(X, y)
     other = LogisticRegression(C=1 / (0.01 * len(y)), tol=1e-12, max_iter=10_000).fit(X, y)
     np.testing.assert_allclose(model.predict_proba(X), other.predict_proba(X), atol=1e-6)
     assert model.certificate_.reached

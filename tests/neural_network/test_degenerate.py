@@ -131,7 +131,7 @@ def test_a_net_at_the_optimum_has_no_gap(seed):
     y = rng.randint(0, 2, 150)
     X = 0.3 * rng.randn(2, 5)[y] + rng.randn(150, 5)
     model = MeanFieldTwoLayerNetClassifier(alpha=1.0, random_state=0).fit(X, y)
-    assert model.first_variation_max_ < model.alpha
+    assert model.first_variation_max_ < model.alpha_
     assert model.certificate_.relative <= 1e-4
 
 
@@ -163,7 +163,7 @@ def test_one_class_alone_has_weight(Net):
     "model",
     [
         ADMMNetRegressor((5,), random_state=0, max_iter=30, tol=0),
-        MeanFieldTwoLayerNet(6, random_state=0, max_iter=30, tol=0),
+        MeanFieldTwoLayerNet(6, alpha=1e-3, scale_inputs=False, random_state=0, max_iter=30, tol=0),
     ],
     ids=str,
 )
@@ -186,9 +186,10 @@ def test_features_much_smaller_than_the_bias_are_learned(size):
     rng = np.random.RandomState(0)
     y = rng.randint(0, 3, 150)
     X = size * ((2 * rng.randn(3, 5))[y] + rng.randn(150, 5))
-    best = MeanFieldTwoLayerNetClassifier(solver="sliding-frank-wolfe", max_iter=30, random_state=0)
+    settings = {"alpha": 1e-3, "scale_inputs": False, "random_state": 0}
+    best = MeanFieldTwoLayerNetClassifier(solver="sliding-frank-wolfe", max_iter=30, **settings)
     fit_quietly(best, X, y)
-    model = MeanFieldTwoLayerNetClassifier(random_state=0).fit(X, y)
+    model = MeanFieldTwoLayerNetClassifier(**settings).fit(X, y)
     assert model.history_["objective"][-1] < 1.01 * best.history_["objective"][-1]
     right = [(fit.predict(X) == y).sum() for fit in (model, best)]
     assert abs(right[0] - right[1]) <= 3  # 0.02 of the rows
@@ -197,7 +198,8 @@ def test_features_much_smaller_than_the_bias_are_learned(size):
 @pytest.mark.parametrize("solver", ["particles", "flow", "conic"])
 def test_a_net_that_has_learned_next_to_nothing_of_what_there_is_says_so(solver):
     X, y = rows(d=2)
-    model = MeanFieldTwoLayerNet(20, solver=solver, alpha=1e-33, max_iter=200, random_state=0)
+    settings = {"alpha": 1e-33, "scale_inputs": False, "max_iter": 200, "random_state": 0}
+    model = MeanFieldTwoLayerNet(20, solver=solver, **settings)
     with pytest.warns(ConvergenceWarning, match="scale the data"):
         model.fit(1e-30 * X, y)
     assert model.certificate_.relative > 0.5

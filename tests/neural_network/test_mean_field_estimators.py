@@ -23,7 +23,8 @@ from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_units_of_the_data_change_nothing(solver, global_random_seed):
     X, y = curve(d=2, seed=global_random_seed)
-    model = MeanFieldTwoLayerNet(solver=solver, alpha=0.01, fit_intercept=False, random_state=0)
+    settings = {"fit_intercept": False, "scale_inputs": False, "random_state": 0}
+    model = MeanFieldTwoLayerNet(solver=solver, alpha=0.01, **settings)
     expected = model.fit(X, y).predict(X)
     scaled = model.set_params(alpha=0.01 * 2.0**40).fit(2.0**30 * X, 2.0**10 * y)
     np.testing.assert_allclose(scaled.predict(2.0**30 * X), 2.0**10 * expected, rtol=1e-10)
@@ -36,15 +37,23 @@ def test_scale_inputs_is_a_scaler_before():
     mean = np.average(X, weights=w, axis=0)
     Z = (X - mean) / np.sqrt(np.average((X - mean) ** 2, weights=w, axis=0))
     settings = {"alpha": 0.01, "max_iter": 20, "tol": 0, "random_state": 0, "warm_start": True}
-    outside, inside = MeanFieldTwoLayerNet(**settings), MeanFieldTwoLayerNet(**settings)
-    inside.set_params(scale_inputs=True)
+    y_mean = w @ y / w.sum()
+    y_size = np.sqrt(w @ (y - y_mean) ** 2 / w.sum())
+    outside = MeanFieldTwoLayerNet(scale_inputs=False, **settings)
+    inside = MeanFieldTwoLayerNet(**settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(2):  # also from where the first fit ended
-            outside.fit(Z, y, w)
+            outside.fit(Z, (y - y_mean) / y_size, w)
             inside.fit(X, y, w)
-            np.testing.assert_allclose(inside.predict(X), outside.predict(Z), rtol=1e-7)
-    np.testing.assert_allclose(inside.variation_norm_, outside.variation_norm_, rtol=1e-6)
+            expected = y_mean + y_size * outside.predict(Z)
+            np.testing.assert_allclose(inside.predict(X), expected, rtol=1e-7)
+    # Both certificates are in the user's units.
+    np.testing.assert_allclose(inside.variation_norm_, y_size * outside.variation_norm_, rtol=1e-6)
+    np.testing.assert_allclose(inside.first_variation_max_, outside.first_variation_max_, rtol=1e-6)
+    ends = [y_size**2 * outside.history_["objective"][-1], y_size**2 * outside.certificate_.value]
+    np.testing.assert_allclose(inside.history_["objective"][-1], ends[0], rtol=1e-6)
+    np.testing.assert_allclose(inside.certificate_.value, ends[1], rtol=1e-4)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -71,7 +80,8 @@ def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, m
         TwoLayerProblem, "in_float32", lambda problem: copies.append(1) or in_float32(problem)
     )
     alpha = 1e-3 * scale
-    model = MeanFieldTwoLayerNet(10, alpha=alpha, max_iter=max_iter, random_state=0)
+    settings = {"scale_inputs": False, "max_iter": max_iter, "random_state": 0}
+    model = MeanFieldTwoLayerNet(10, alpha=alpha, **settings)
     fit_quietly(model, X, y)
     assert copies == [1]
     assert model.coefs_[0].dtype == np.float64
@@ -89,7 +99,7 @@ def test_particles_begin_in_float32_and_are_judged_in_float64(max_iter, scale, m
 
 def test_layout_is_that_of_scikit_learn_s_mlp():
     X, y = curve(d=3)
-    model = MeanFieldTwoLayerNet(7, random_state=0).fit(X, y)
+    model = MeanFieldTwoLayerNet(7, scale_inputs=False, random_state=0).fit(X, y)
     mlp = fit_quietly(MLPRegressor(hidden_layer_sizes=(7,), max_iter=1), X, y)
     assert [W.shape for W in model.coefs_] == [W.shape for W in mlp.coefs_]
     assert [b.shape for b in model.intercepts_] == [b.shape for b in mlp.intercepts_]
@@ -106,7 +116,8 @@ def test_layout_is_that_of_scikit_learn_s_mlp():
 def test_many_outputs(solver):
     X, y = curve(d=2)
     Y = np.column_stack([y, -y, np.abs(X[:, 1])])
-    model = MeanFieldTwoLayerNet(60, solver=solver, alpha=1e-3, random_state=0).fit(X, Y)
+    settings = {"scale_inputs": False, "random_state": 0}
+    model = MeanFieldTwoLayerNet(60, solver=solver, alpha=1e-3, **settings).fit(X, Y)
     assert model.predict(X).shape == Y.shape
     assert model.score(X, Y) > 0.5
     assert model.certificate_.scope == "global"
@@ -166,7 +177,8 @@ def test_odd_data(solver, name, global_random_seed):
 @pytest.mark.parametrize("scale", [1e-30, 1e-100, 1e-160, 1e-310])
 def test_targets_of_any_small_scale_in_float32(scale, solver):
     X, y = curve(20, 3)
-    model = MeanFieldTwoLayerNet(8, solver=solver, max_iter=5, random_state=0)
+    settings = {"scale_inputs": False, "max_iter": 5, "random_state": 0}
+    model = MeanFieldTwoLayerNet(8, solver=solver, **settings)
     predictions = model.fit(X.astype(np.float32), y * scale).predict(X.astype(np.float32))
     # The penalty is of another scale: what is left is the mean.
     np.testing.assert_allclose(predictions, y.mean() * scale, rtol=1e-3, atol=1e-45)
@@ -339,8 +351,6 @@ def test_partial_fit_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="y: found 2 outputs"):
         regressor.partial_fit(X, np.column_stack([y, y]))
     assert not hasattr(MeanFieldTwoLayerNet(), "partial_fit")
-    with pytest.raises(ValueError, match="scale_inputs: found True"):
-        MeanFieldTwoLayerNet(solver="flow", scale_inputs=True).partial_fit(X, y)
 
 
 def test_impossible_choices_are_refused():

@@ -41,7 +41,7 @@ def test_bound_of_the_margin_is_above_that_of_known_directions(seed):
 def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
     X, y = separable(seed=seed)
     model = MeanFieldTwoLayerNetClassifier(
-        100, solver="margin-ascent", tol=0.05, max_iter=5000, random_state=0
+        100, solver="margin-ascent", scale_inputs=False, tol=0.05, max_iter=5000, random_state=0
     ).fit(X, y)
     assert model.certificate_.scope == "global"
     assert model.certificate_.reached
@@ -60,7 +60,13 @@ def test_margin_is_close_to_the_best_and_its_bound_holds(seed):
 def test_margin_of_the_kernel_regime():
     X, y = separable()
     model = MeanFieldTwoLayerNetClassifier(
-        200, solver="margin-ascent", regime="kernel", tol=0.2, max_iter=20_000, random_state=0
+        200,
+        solver="margin-ascent",
+        scale_inputs=False,
+        regime="kernel",
+        tol=0.2,
+        max_iter=20_000,
+        random_state=0,
     ).fit(X, y)
     assert model.certificate_.reached
     assert model.score(X, y) == 1
@@ -71,7 +77,9 @@ def test_margin_of_the_kernel_regime():
 
 def test_margin_ascent_of_what_no_net_separates():
     X, y = np.zeros((4, 2)), np.array([0, 1, 0, 1])
-    model = MeanFieldTwoLayerNetClassifier(solver="margin-ascent", max_iter=50, random_state=0)
+    model = MeanFieldTwoLayerNetClassifier(
+        solver="margin-ascent", scale_inputs=False, max_iter=50, random_state=0
+    )
     with pytest.warns(ConvergenceWarning, match="margin gap"):
         model.fit(X, y)
     assert model.margin_ <= 0 <= model.margin_bound_

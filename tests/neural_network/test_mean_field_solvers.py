@@ -16,6 +16,7 @@ from sklearn_optland.neural_network import (
     conic_descent,
 )
 from sklearn_optland.neural_network._mean_field.flow import RECENT, flow
+from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import _best_masses, _merge
 
 
@@ -157,7 +158,8 @@ def test_sliding_frank_wolfe_is_sparse_and_goes_on_from_a_fit():
 
 def test_kernel_regime_is_ridge_on_random_features(global_random_seed):
     X, y = curve(d=3, seed=global_random_seed)
-    model = MeanFieldTwoLayerNet(50, alpha=0.1, regime="kernel", tol=1e-12, random_state=0)
+    settings = {"scale_inputs": False, "random_state": 0}
+    model = MeanFieldTwoLayerNet(50, alpha=0.1, regime="kernel", tol=1e-12, **settings)
     model.fit(X, y)
     H = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
     lengths = np.linalg.norm(np.vstack([model.coefs_[0], model.intercepts_[0]]), axis=0)
@@ -222,3 +224,24 @@ def test_conic_descent_refuses_what_does_not_fit():
         conic_descent(features, np.ones(4), np.ones((2, 1)))
     with pytest.raises(ValueError, match=r"masses: found shape \(3,\)"):
         conic_descent(features, np.ones(3), np.ones((2, 1)), masses=np.ones(3))
+
+
+def test_sliding_frank_wolfe_looks_from_new_starts_and_twice_before_it_stops(monkeypatch):
+    rng = np.random.RandomState(0)
+    X = rng.randn(80, 6)
+    bound, looks = TwoLayerProblem.bound, []
+
+    def recorded(self, theta, **settings):
+        looks.append((settings["n_starts"], settings["random_state"], settings["from_rows"]))
+        return bound(self, theta, **settings)
+
+    monkeypatch.setattr(TwoLayerProblem, "bound", recorded)
+    model = MeanFieldTwoLayerNet(
+        solver="sliding-frank-wolfe", alpha=0.05, tol=1e-2, max_iter=30, random_state=0
+    )
+    model.fit(X, np.abs(X[:, 0]))
+    assert model.certificate_.scope == "estimate"
+    assert model.certificate_.reached
+    assert len({seed for _, seed, _ in looks}) == len(looks) > model.n_iter_
+    assert looks[-1][0] > looks[0][0]  # the second look has more starts
+    assert all(from_rows for *_, from_rows in looks)

@@ -90,7 +90,8 @@ def test_gradient_is_the_slope_of_the_objective(is_log_loss, k, fit_intercept):
 @pytest.mark.parametrize("alpha", [1e-3, 0.03, 0.3])
 def test_the_optimum_is_scipy_s(alpha):
     X, y = data()
-    model = MeanFieldTwoLayerNet(activation="square", alpha=alpha, tol=1e-9).fit(X, y)
+    settings = {"scale_inputs": False, "tol": 1e-9}
+    model = MeanFieldTwoLayerNet(activation="square", alpha=alpha, **settings).fit(X, y)
     c = np.full(len(y), 1 / len(y))
     value = objective(model, X, y[:, None], c, alpha, False)
     assert value == pytest.approx(best_objective(X, y, alpha), rel=1e-7)
@@ -204,13 +205,19 @@ def test_sparse_rows_are_dense_ones(is_classifier):
     X, y = data(is_classifier)
     X[np.abs(X) < 0.7] = 0
     Model = MeanFieldTwoLayerNetClassifier if is_classifier else MeanFieldTwoLayerNet
-    dense = Model(activation="square", alpha=0.02, tol=1e-8).fit(X, y)
-    csr = Model(activation="square", alpha=0.02, tol=1e-8).fit(sparse.csr_matrix(X), y)
+    settings = {"activation": "square", "alpha": 0.02, "scale_inputs": False, "tol": 1e-8}
+    dense, csr = Model(**settings).fit(X, y), Model(**settings).fit(sparse.csr_matrix(X), y)
     np.testing.assert_allclose(csr.interaction_matrix_, dense.interaction_matrix_, atol=1e-6)
     scores = csr.decision_function if is_classifier else csr.predict
     np.testing.assert_allclose(scores(sparse.csr_array(X)), scores(X), atol=1e-12)
-    with pytest.raises(ValueError, match="scale_inputs: found True; allowed with sparse X"):
-        csr.set_params(scale_inputs=True).fit(sparse.csr_matrix(X), y)
+    # Standard sparse columns are divided by one number.
+    size = np.sqrt(np.mean(X[X != 0] ** 2))
+    unit = 1.0 if is_classifier else y.std()
+    inside = Model(activation="square", alpha=0.02, tol=1e-8).fit(sparse.csr_matrix(X), y)
+    outside = dense.set_params(alpha=0.02 * unit).fit(X / size, y)
+    np.testing.assert_allclose(
+        inside.interaction_matrix_, outside.interaction_matrix_ / size**2, atol=1e-5
+    )
 
 
 def test_interactions_are_those_of_the_truth():
@@ -228,7 +235,8 @@ def test_interactions_are_those_of_the_truth():
 
 def test_units_offsets_of_y_and_early_digits():
     X, y = data()
-    model = MeanFieldTwoLayerNet(activation="square", alpha=0.01, fit_intercept=False, tol=1e-8)
+    settings = {"fit_intercept": False, "scale_inputs": False, "tol": 1e-8}
+    model = MeanFieldTwoLayerNet(activation="square", alpha=0.01, **settings)
     expected = model.fit(X, y).predict(X)
     model.set_params(alpha=0.01 * 2.0**70).fit(2.0**30 * X, 2.0**10 * y)
     np.testing.assert_allclose(model.predict(2.0**30 * X), 2.0**10 * expected, rtol=1e-6)

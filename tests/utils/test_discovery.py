@@ -13,7 +13,9 @@ def test_all_estimators_finds_every_public_estimator():
     ]
     estimators = {item for item in exported if hasattr(item[1], "get_params")}
     assert estimators
-    assert set(all_estimators()) == estimators
+    assert {cls for _, cls in all_estimators()} == {cls for _, cls in estimators}
+    assert all(name == cls.__name__ for name, cls in all_estimators())
+    assert set(all_estimators()) <= estimators
     assert all(issubclass(cls, OptlandEstimator) for _, cls in estimators)
 
 

@@ -17,6 +17,7 @@ class Solver(NetSolver):
             solver=self.solver,
             alpha=0.0,
             fit_intercept=False,
+            scale_inputs=False,
             tol=0.0,
             max_iter=n_iter,
             random_state=self.seed,

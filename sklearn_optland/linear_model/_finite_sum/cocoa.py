@@ -30,8 +30,8 @@ import numpy as np
 from sklearn_optland._rows import row_orders_fast as orders
 from sklearn_optland._rows.reduce import Statistic, reduce, row_blocks
 from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst
-from sklearn_optland.linear_model._finite_sum.sdca import REFRESH_PASSES
 from sklearn_optland.linear_model._finite_sum.class_steps_fast import SdcaClassSteps
+from sklearn_optland.linear_model._finite_sum.sdca import REFRESH_PASSES
 from sklearn_optland.linear_model._finite_sum.sdca_fast import SdcaSteps
 
 # What subproblems add to the penalty: times the curvature in the longest direction of the columns.

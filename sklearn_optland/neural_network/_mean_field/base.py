@@ -1,10 +1,11 @@
 """What the mean-field nets share: parameters, the way of a fit, the certificate."""
 
 from contextlib import closing
+from functools import partial
+from itertools import islice
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -24,10 +25,20 @@ from sklearn_optland._estimator.base import (
 )
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.dask_rows import refuse_partitions
-from sklearn_optland._estimator.early_stopping import hold_out
+from sklearn_optland._estimator.early_stopping import (
+    HeldOut,
+    hold_out,
+    row_losses,
+    validation_attributes,
+)
+from sklearn_optland._estimator.penalty_search import (
+    ALPHA,
+    alpha_attributes,
+    search_alpha,
+)
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._rows.source import ArraySource
+from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
 from sklearn_optland.neural_network._mean_field.conic import conic
@@ -39,7 +50,7 @@ from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import sliding_frank_wolfe
 from sklearn_optland.neural_network._mean_field.square import SquareProblem, quadratic
 from sklearn_optland.neural_network._mean_field.streaming import flow_state
-from sklearn_optland.neural_network._mean_field.units import StandardColumns
+from sklearn_optland.neural_network._mean_field.units import StandardColumns, choose_scales
 
 SOLVERS = ("particles", "flow", "conic", "sliding-frank-wolfe")
 SQUARE_SOLVERS = ("particles", "sliding-frank-wolfe")
@@ -50,6 +61,8 @@ CERTIFICATE_STARTS = 32
 VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
+# The search for a penalty: particles, steps and tolerance of its fits.
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 300, 1e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -66,7 +79,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({*SOLVERS, MARGIN_ASCENT})],
         "regime": [StrOptions({"feature", "kernel"})],
         "activation": [StrOptions({"relu", "square"})],
@@ -87,12 +100,12 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self,
         n_particles=100,
         *,
-        alpha=1e-3,
+        alpha="auto",
         solver="particles",
         regime="feature",
         activation="relu",
         fit_intercept=True,
-        scale_inputs=False,
+        scale_inputs=True,
         noise=0.0,
         batch_size="auto",
         max_iter=1000,
@@ -170,15 +183,18 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """
         self._check_choice()
         rng = private_random_state(self.random_state)
-        source, columns, held = self._sources(rows, make, rng)
+        source, columns, held, records = self._sources(rows, make, n_outputs, rng)
         with closing(source), one_blas_thread():
-            problem = self._problem(source, n_outputs, rows.dtype)
+            alpha, losses = self._choose_alpha(source, rows, n_outputs, held, rng)
+            problem = self._problem(source, n_outputs, rows.dtype, alpha)
             start = self._start(problem, columns, rows.classes, rng)
             if problem.scales.y_rounding > 0:
                 start = 0 * start  # constant targets: the net without particles is an exact fit
             held_out = None
             if held is not None:
-                held_out = problem.on(held).loss_of
+                on_held = problem.on(held)
+                kind = self._is_log_loss, problem.units
+                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *kind)
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -199,56 +215,81 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 theta, certified, certificate = certified_margin(problem, kept, self.tol)
             else:
                 theta = problem.with_best_intercept(kept.parameters)
-                certified, certificate = self._certify(problem, theta, start, kept, history, seed)
-        fitted = attributes(theta) | certified
-        scales = problem.scales
-        if self.scale_inputs:  # those of the columns as they are
-            scales = scales._replace(x_scale=columns.length)
+                certified, certificate = self._certify(
+                    problem, theta, start, kept, history, seed, alpha
+                )
+        fitted = attributes(theta) | certified | alpha_attributes(alpha, losses)
+        fitted |= validation_attributes(held_out)
         # What partial_fit goes on from.
-        fitted["_flow"] = None if self.activation == "square" else flow_state(scales)
+        fitted["_flow"] = None if self.activation == "square" else flow_state(records)
+        fitted["_standard"] = self._standard_units(columns, problem.scales)
         fitted["_hidden_activation"] = self.activation
         finish(self, fitted, history, certificate)
-        self._warn(problem, kept.done, rows.dtype)
+        self._warn(problem, alpha, kept.done, rows.dtype)
         return self
 
-    def _sources(self, rows, make, rng):
-        """Rows to train on, their columns, and rows that early stopping sets aside, or None."""
+    def _sources(self, rows, make, n_outputs, rng):
+        """Rows to train on, their columns, rows that early stopping sets aside or None, moments."""
         if self.early_stopping:
             refuse_partitions(rows, "early_stopping=True")
-        if self.scale_inputs:
-            refuse_partitions(rows, "scale_inputs=True")
         if self.activation == "square":
             refuse_partitions(rows, "activation='square'")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        moments = record(source, n_outputs)
+        records = of_a_fit(moments)
         if self.scale_inputs:
-            if sparse.issparse(rows.X):
-                raise ValueError(
-                    "scale_inputs: found True; allowed with sparse X is False, because centred "
-                    "columns are dense."
-                )
-            c = rows.weights / rows.total_weight
-            columns = StandardColumns.of(rows.X, c, self.fit_intercept)
-            source = ArraySource(columns(source.X), **source.columns)
+            columns = StandardColumns.by(*moments[:2], rows.dtype, self.fit_intercept)
+            source = source.with_rows(columns.rows)
         if not self.early_stopping:
-            return source, columns, None
+            return source, columns, None, records
         codes = None if rows.codes is None else rows.codes[rows.weights > 0]
         index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
         source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
-        return source, columns, held
+        return source, columns, held, records
 
-    def _problem(self, source, n_outputs, dtype, scales=None):
+    def _choose_alpha(self, source, rows, n_outputs, held, rng):
+        """The strength of the penalty, and the losses of those that were tried."""
+        if self.alpha != "auto":
+            return float(self.alpha), None
+        if self.solver == MARGIN_ASCENT:
+            return 0.0, None
+        if held is not None:
+            return ALPHA, None
+        if goes_on(self, "alpha_", rows.classes):
+            sides = self.coefs_[0].shape[0], self.coefs_[1].shape[1]
+            if sides == (source.n_columns, n_outputs):
+                return self.alpha_, None
+        make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
+        return search_alpha(source, rng, make, has_classes=self._is_log_loss)
+
+    def _problem(self, source, n_outputs, dtype, alpha, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
         if self.activation == "square":
             problem = SquareProblem
+        kind = self._is_log_loss, self.fit_intercept
+        scales = scales or choose_scales(source, n_outputs, *kind)
         return problem(
             source,
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
-            alpha=self.alpha,
+            alpha=alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
         )
+
+    def _standard_units(self, columns, scales):
+        """Means and divisors of the columns, and the unit of alpha; None for data as they are."""
+        if not self.scale_inputs:
+            return None
+        return columns.center, columns.spread, self._unit_of_alpha(scales)
+
+    def _unit_of_alpha(self, scales):
+        """The size of the targets, in which standard data are penalised.
+
+        The kernel regime's penalty is a squared norm, and has that of the loss in any case.
+        """
+        return scales[2] if self.scale_inputs and self.regime == "feature" else 1.0
 
     def _start(self, problem, columns, classes, rng):
         """Particles to start from."""
@@ -267,9 +308,15 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     if np.isfinite(problem.value_and_gradient(theta)[0]):
                         return theta
         if self.regime == "kernel":
-            return layout.random_neurons(m, rng, is_zero=self.solver != MARGIN_ASCENT)
+            return self._first_particles(problem, rng)
         length = solvers.START if self.solver == "particles" else 1 / np.sqrt(max(m, 1))
         return layout.spread_start(m, length, rng)
+
+    def _first_particles(self, problem, rng):
+        """Those of the kernel regime."""
+        layout = problem.layout
+        is_zero = self.solver != MARGIN_ASCENT
+        return layout.random_neurons(self.n_particles, rng, is_zero=is_zero)
 
     def _steps(self, problem, theta, seed):
         """The solver's generator."""
@@ -294,9 +341,9 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         on_it = self.solver in ("sliding-frank-wolfe", MARGIN_ASCENT)
         return on_it or self.regime == "kernel" or self.activation == "square"
 
-    def _certify(self, problem, theta, start, kept, history, seed):
+    def _certify(self, problem, theta, start, kept, history, seed, alpha):
         """What the fit proves: a duality gap, without a penalty the norm of the gradient."""
-        if self.alpha == 0:
+        if alpha == 0:
             norm, at_start = (
                 problem.units * float(np.linalg.norm(problem.value_and_gradient(at)[1]))
                 for at in (theta, start)
@@ -322,16 +369,17 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             "global" if bound.proven else "estimate",
             ratio(bound.gap, bound.objective),
         )
-        return {"first_variation_max_": bound.first_variation_max}, certificate
+        largest = bound.first_variation_max / self._unit_of_alpha(problem.scales)
+        return {"first_variation_max_": largest}, certificate
 
-    def _warn(self, problem, is_done, dtype):
+    def _warn(self, problem, alpha, is_done, dtype):
         """Warn of a fit that ended before its tolerance, or hardly better than no net."""
         certificate = self.certificate_
         if certificate.reached or certificate.relative <= self.tol:
             return
         if self.n_iter_ == self.max_iter and not is_done:
             help = _advice(self, dtype)
-        elif self.alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
+        elif alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
             return
         elif self._may_miss_most(problem.null_loss()):
             help = "That is hardly better than no net: scale the data, or set scale_inputs=True."
@@ -349,6 +397,49 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """
         gap = self.certificate_.value
         return gap > max(FAILED * null_loss, null_loss - self.history_["objective"][-1])
+
+
+class SearchPath:
+    """Fits to some rows, one penalty after the other, each from a new start to about the end.
+
+    Few particles do: what a penalty is worth does not depend on their number. A start from the net
+    of the penalty before saves no steps, and ends in worse nets.
+
+    Parameters
+    ----------
+    net : MeanFieldNet
+    n_outputs : int
+    dtype : dtype
+    seed : int
+    source, held : ArraySource
+        Rows to train on, and those to judge by.
+    """
+
+    def __init__(self, net, n_outputs, dtype, seed, source, held):
+        self.net, self.problem = net, net._problem(source, n_outputs, dtype, ALPHA)
+        self.units = net._unit_of_alpha(self.problem.scales)
+        self.held, self.seed = self.problem.on(held), seed
+
+    def __call__(self, alpha):
+        """The losses of the held-out rows."""
+        net, problem = self.net, self.problem
+        problem.set_alpha(alpha * self.units)
+        rng = np.random.RandomState(self.seed)
+        if net.activation == "square":
+            theta = problem.layout.spread_start(0, 1.0, rng)
+            steps = quadratic(problem, theta, SEARCH_TOL, random_state=self.seed)
+        elif net.regime == "kernel":
+            steps = solvers.kernel(problem, net._first_particles(problem, rng), SEARCH_TOL)
+        else:
+            m = min(net.n_particles, SEARCH_PARTICLES)
+            theta = problem.layout.spread_start(m, solvers.START, rng)
+            steps = solvers.particles(problem, theta, SEARCH_TOL)
+        for step in islice(steps, SEARCH_STEPS):
+            theta = step.parameters
+            if step.done:
+                break
+        F = self.held.full_scores(theta)
+        return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
 
 
 def _advice(net, dtype):

@@ -37,6 +37,8 @@ def _is_stochastic(estimator):
 class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     r"""Wide two-layer ReLU net for regression, trained as a measure.
 
+    `MeanFieldTwoLayerNetRegressor` is the same class.
+
     A net with neurons, or particles, :math:`(a_j, b_j)`,
 
     .. math:: f(x) = o + \sum_j a_j \max(b_j^T [x, 1], 0),
@@ -59,9 +61,11 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     ----------
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
-    alpha : float, default=1e-3
-        Strength of the penalty. With standardised columns and targets the best is mostly between
-        1e-5 and 1e-2. Not used by "margin-ascent".
+    alpha : float or "auto", default="auto"
+        Strength of the penalty. With `scale_inputs` the best is mostly between 1e-5 and 0.1. Not
+        used by "margin-ascent". "auto" goes from 0.03 down in steps of a half power of ten, and
+        chooses by rows that folds of the training rows hold out, see Notes; with `early_stopping`
+        and in `partial_fit` it is 1e-3, or what the fit before has chosen.
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe"}, default="particles"
         The algorithm.
 
@@ -87,9 +91,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
-    scale_inputs : bool, default=False
-        Whether columns are standardised inside. The penalty then is that of the standardised
-        columns; `coefs_` and `intercepts_` are for the columns as they are.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     noise : float, default=0.0
         Temperature of Langevin noise in "flow". With noise it makes all `max_iter` steps.
     batch_size : "auto" or int, default="auto"
@@ -126,12 +130,17 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     interaction_matrix_ : ndarray of shape (n_features, n_features)
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
+    alpha_ : float
+        Strength of the penalty.
+    alphas_, alpha_losses_ : ndarray of shape (n_alphas,)
+        The strengths that "auto" has tried, and the mean losses of held-out rows. Empty if none
+        were.
     variation_norm_ : float
-        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
+        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. NaN without a penalty.
+        `alpha_`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -140,6 +149,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     history_ : dict of ndarray
         "objective", "certificate" (infinite where the solver did not look), "passes" (over the
         data) and "seconds" after each step; with early stopping "validation_loss".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the rows set aside, at each look at them.
+    best_validation_score_ : float or None
+        The largest of them.
     n_iter_ : int
         Number of steps.
     n_layers_ : int
@@ -160,9 +173,21 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     Notes
     -----
-    X and y are divided by their sizes inside, which the homogeneity of relu makes exact:
-    any units of the data give the same net with `alpha` in the same proportion, and columns of any
-    size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
+    `alpha="auto"` fits nets of 32 particles to three folds of the rows, of more than 1500 to fewer
+    folds, of at most 20 000 rows, and takes the strongest penalty whose loss on held-out rows is
+    within half a standard error of the lowest. The folds are drawn by `random_state`, so that a row
+    of weight two is not quite two rows. The net itself is then fitted to all rows.
+
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. The objective with `scale_inputs` is that of standardised data times the targets'
+    variance, so that objective and gap have the units of the squared targets. Several targets share
+    their unit, the root of the sum of their variances. Columns that vary by less than 1e-12 of
+    their mean are constant; without `fit_intercept` none are centred. CSR is not centred, and its
+    columns share one divisor, the root mean square of what is stored: then offsets are not
+    possible, and rare columns stay rare. Memory maps are standardised when a block is read.
+
+    Without `scale_inputs` X and y are divided by their sizes alone, which the homogeneity of relu
+    makes exact: units of the data change nothing if `alpha` has their proportion.
 
     With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
@@ -280,6 +305,10 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         return streaming.partial_fit(self, X, Y, row_weights(X, sample_weight), extra)
 
 
+# The same class by a name with the suffix.
+MeanFieldTwoLayerNetRegressor = MeanFieldTwoLayerNet
+
+
 class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFieldNet):
     r"""Wide two-layer ReLU net for classification, trained as a measure.
 
@@ -305,9 +334,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     ----------
     n_particles : int, default=100
         Number of hidden neurons. "sliding-frank-wolfe" starts with none and finds its own.
-    alpha : float, default=1e-3
-        Strength of the penalty. With standardised columns and targets the best is mostly between
-        1e-5 and 1e-2. Not used by "margin-ascent".
+    alpha : float or "auto", default="auto"
+        Strength of the penalty. With `scale_inputs` the best is mostly between 1e-5 and 0.1. Not
+        used by "margin-ascent". "auto" goes from 0.03 down in steps of a half power of ten, and
+        chooses by rows that folds of the training rows hold out, see Notes; with `early_stopping`
+        and in `partial_fit` it is 1e-3, or what the fit before has chosen.
     solver : {"particles", "flow", "conic", "sliding-frank-wolfe", "margin-ascent"}, default="particles"
         The algorithm.
 
@@ -336,9 +367,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     fit_intercept : bool, default=True
         Whether hidden neurons have biases, which the penalty takes as weights of a feature 1, and
         the output an intercept.
-    scale_inputs : bool, default=False
-        Whether columns are standardised inside. The penalty then is that of the standardised
-        columns; `coefs_` and `intercepts_` are for the columns as they are.
+    scale_inputs : bool, default=True
+        Whether the penalty is that of the net for standardised columns and targets. Then offsets
+        and units of the data change nothing. Without it the penalty is that of `coefs_`.
     noise : float, default=0.0
         Temperature of Langevin noise in "flow". With noise it makes all `max_iter` steps.
     batch_size : "auto" or int, default="auto"
@@ -382,12 +413,17 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     interaction_matrix_ : ndarray of shape (n_features, n_features)
         With `activation="square"`: the symmetric matrix Q of f(x) = x'Qx + a linear part. Of
         several outputs a matrix each, of shape (n_outputs, n_features, n_features).
+    alpha_ : float
+        Strength of the penalty.
+    alphas_, alpha_losses_ : ndarray of shape (n_alphas,)
+        The strengths that "auto" has tried, and the mean losses of held-out rows. Empty if none
+        were.
     variation_norm_ : float
-        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` that of the standardised columns.
+        :math:`\sum_j \|a_j\| \|b_j\|`; with `scale_inputs` with b_j for standardised columns.
     first_variation_max_ : float
         Largest known norm of :math:`\sum_i c_i r_i \max(t^T [x_i, 1], 0)` over unit vectors t, c
         the weights that sum to 1 and r minus the derivatives of the loss. At an optimum it is
-        `alpha`. NaN without a penalty.
+        `alpha_`. With `scale_inputs` that of standardised data. NaN without a penalty.
     certificate_ : Certificate
         The duality gap, in units of the objective: scope "global" where it is proven, else
         "estimate", because a maximum that was missed makes it larger. In the kernel regime it is
@@ -396,6 +432,10 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
     history_ : dict of ndarray
         "objective", "certificate" (infinite where the solver did not look), "passes" (over the
         data) and "seconds" after each step; with early stopping "validation_loss".
+    validation_scores_ : list of float or None
+        With `early_stopping` the R² or accuracy of the rows set aside, at each look at them.
+    best_validation_score_ : float or None
+        The largest of them.
     n_iter_ : int
         Number of steps.
     n_layers_ : int
@@ -422,9 +462,21 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     Notes
     -----
-    X and y are divided by their sizes inside, which the homogeneity of relu makes exact:
-    any units of the data give the same net with `alpha` in the same proportion, and columns of any
-    size neither overflow nor produce NaN. Columns are not standardised unless `scale_inputs` asks.
+    `alpha="auto"` fits nets of 32 particles to three folds of the rows, of more than 1500 to fewer
+    folds, of at most 20 000 rows, and takes the strongest penalty whose loss on held-out rows is
+    within half a standard error of the lowest. The folds are drawn by `random_state`, so that a row
+    of weight two is not quite two rows. The net itself is then fitted to all rows.
+
+    Columns and targets are standardised inside, and `coefs_` and `intercepts_` are for the data as
+    they are. The objective with `scale_inputs` is that of standardised data times the targets'
+    variance, so that objective and gap have the units of the squared targets. Several targets share
+    their unit, the root of the sum of their variances. Columns that vary by less than 1e-12 of
+    their mean are constant; without `fit_intercept` none are centred. CSR is not centred, and its
+    columns share one divisor, the root mean square of what is stored: then offsets are not
+    possible, and rare columns stay rare. Memory maps are standardised when a block is read.
+
+    Without `scale_inputs` X and y are divided by their sizes alone, which the homogeneity of relu
+    makes exact: units of the data change nothing if `alpha` has their proportion.
 
     With `activation="square"` the net is :math:`f(x) = o + \sum_j a_j (b_j^T [x, 1])^2`, each
     neuron for one output with :math:`a_j = \pm 1`, and the penalty :math:`\alpha \sum_j \|b_j\|^2`.
@@ -488,12 +540,12 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self,
         n_particles=100,
         *,
-        alpha=1e-3,
+        alpha="auto",
         solver="particles",
         regime="feature",
         activation="relu",
         fit_intercept=True,
-        scale_inputs=False,
+        scale_inputs=True,
         noise=0.0,
         batch_size="auto",
         max_iter=1000,

@@ -50,9 +50,9 @@ class KernelProblem(TwoLayerProblem):
 
     layout_class = FixedNeurons
 
-    def __init__(self, source, n_outputs, dtype, *, alpha, **settings):
-        super().__init__(source, n_outputs, dtype, alpha=0.0, **settings)
-        self.kernel_alpha = alpha / self.x_scale / self.x_scale
+    def set_alpha(self, alpha):
+        """Set the strength of the penalty, of which the particles themselves have none."""
+        self.alpha, self.kernel_alpha = 0.0, alpha / self.x_scale / self.x_scale
 
     def value_and_gradient(self, theta):
         """Objective and its gradient, zero for the neurons that stay."""

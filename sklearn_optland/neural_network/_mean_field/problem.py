@@ -103,11 +103,16 @@ class TwoLayerProblem:
             source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
         )
         self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
-        self.x_scale, y_scale = self.scales.x_scale, self.scales.y_scale
+        self.x_scale = self.scales.x_scale
         self.bias = float(fit_intercept) / self.x_scale
-        self.units = y_scale**2  # of the objective
-        self.alpha = float(min(alpha / self.layout.x_unit / y_scale, LARGEST_ALPHA))
+        self.units = self.scales.y_scale**2  # of the objective
+        self.set_alpha(alpha)
         self._see(source)
+
+    def set_alpha(self, alpha):
+        """Set the strength of the penalty, in the user's units."""
+        inside = alpha / self.layout.x_unit / self.scales.y_scale
+        self.alpha = float(min(inside, LARGEST_ALPHA))
 
     def _see(self, source):
         _, mean, size, rounding = self.scales
@@ -192,6 +197,10 @@ class TwoLayerProblem:
         reduce(passes.Outputs(len(A)), self.source, (self.X, W, bias, A, F))
         return F
 
+    def full_scores(self, theta):
+        """f at the rows of a source in this process; float64."""
+        return self.scores(theta) + self.layout.parts(theta)[3]
+
     def hidden(self, theta, dtype=np.float64):
         """Outputs of the hidden layer, an array of the source."""
         m = self.layout.n_particles(theta)
@@ -273,7 +282,7 @@ class TwoLayerProblem:
         reduce(passes.Augmented(d), self.source, (X, self.x_scale, bias))
         return Inputs(self.source, X, some)
 
-    def bound(self, theta, *, inputs, n_starts, random_state):
+    def bound(self, theta, *, inputs, n_starts, random_state, from_rows=False):
         """The gap of a net with the best output intercept, by its own residuals.
 
         Any pulls u in the domain of the loss' conjugate with |eta(t)| <= alpha on the sphere,
@@ -291,6 +300,8 @@ class TwoLayerProblem:
             Starts of the ascent where no exact maximum is at hand.
         random_state : int
             Of the starts.
+        from_rows : bool, default=False
+            Whether to start also from some rows and from the particles, and from their opposites.
 
         Returns
         -------
@@ -302,7 +313,13 @@ class TwoLayerProblem:
         R = self.pulls(F, offset)
         weighted = self.weighted(R)
         maximum, inner = self._first_variation(
-            B, A, weighted, inputs, n_starts=n_starts, random_state=random_state
+            B,
+            A,
+            weighted,
+            inputs,
+            n_starts=n_starts,
+            random_state=random_state,
+            from_rows=from_rows,
         )
         sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1) ** self.layout.degree
         alive = sizes > 0
@@ -335,13 +352,16 @@ class TwoLayerProblem:
             directions=maximum.directions,
         )
 
-    def _first_variation(self, B, A, weighted, inputs, *, n_starts, random_state):
+    def _first_variation(self, B, A, weighted, inputs, *, n_starts, random_state, from_rows):
         """What is known of the maximum of |eta|, and a_j'eta(b_j) of each particle."""
         if not self.fit_intercept:
             B = B[:, :-1]
-        maximum = maximum_over_sphere(
-            inputs, weighted, self.n_outputs, n_starts=n_starts, random_state=random_state
-        )
+        starts = None
+        if from_rows:
+            starts = np.concatenate([inputs.some, B])
+            starts = np.concatenate([starts, -starts])
+        settings = {"starts": starts, "n_starts": n_starts, "random_state": random_state}
+        maximum = maximum_over_sphere(inputs, weighted, self.n_outputs, **settings)
         # by the homogeneity of relu
         eta = Values(A.shape, B.shape[1], np.dtype(np.float64))
         at_particles = reduce(eta, self.source, (inputs.X, weighted, B))[1]

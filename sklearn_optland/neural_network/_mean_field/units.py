@@ -7,19 +7,19 @@ the scales of a, b and alpha, and data of any scale neither overflow nor ask for
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_optland._net.units import (
+    divisors,
     extremes,
-    mean_and_deviation,
     root_mean_square,
     target_size,
     weighted_mean,
 )
+from sklearn_optland._rows.source import is_memory_mapped
 
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
-# Columns that vary by less, relative to their mean, are not divided by their spread.
-CONSTANT_COLUMN = 1e-12
 
 
 class Scales(NamedTuple):
@@ -76,39 +76,45 @@ def row_lengths(X):
 class StandardColumns:
     """Columns as they are, or with mean 0 and standard deviation 1.
 
+    Sparse ones are not centred, which would make them dense, and share one divisor, the root mean
+    square of their stored values: columns of which little is stored are rare, not small.
+
     Parameters
     ----------
     center, spread : ndarray of shape (n_columns,), default=None
         None: the columns as they are.
-    length : float, default=1.0
-        Root mean square of the user's rows, with the bias feature.
     """
 
-    def __init__(self, center=None, spread=None, length=1.0):
-        self.center, self.spread, self.length = center, spread, length
+    def __init__(self, center=None, spread=None):
+        self.center, self.spread = center, spread
 
     @classmethod
-    def of(cls, X, c, is_centered):
-        """The standard columns of X, of shape (n_rows, n_columns).
+    def by(cls, center, spread, dtype, is_centered):
+        """The standard columns for some means and standard deviations.
 
         Parameters
         ----------
-        X : ndarray of shape (n_rows, n_columns)
-        c : ndarray of shape (n_rows,)
-            Weights that sum to 1.
+        center, spread : ndarray of shape (n_columns,)
+        dtype : dtype
+            Of the rows.
         is_centered : bool
             Whether their means are moved.
         """
-        center, spread = mean_and_deviation(X, c)
-        length = float(np.hypot.reduce([*center, *spread, float(is_centered)])) or 1.0
-        spread = np.where(spread > CONSTANT_COLUMN * np.abs(center), spread, 1.0)
-        return cls(center if is_centered else np.zeros_like(center), spread, length)
+        spread = divisors(center, spread, dtype)
+        return cls(center if is_centered else np.zeros_like(center), spread)
 
     def __call__(self, X):
         """Columns as the net sees them."""
         if self.center is None:
             return X
+        if sparse.issparse(X):
+            return X / X.dtype.type(self.spread[0])
         return np.ascontiguousarray((X - self.center) / self.spread, dtype=X.dtype)
+
+    def rows(self, X):
+        """All rows as the net sees them; of a memory map a block at a time, when it is read."""
+        is_read_by_blocks = self.center is not None and is_memory_mapped(X)
+        return StandardRows(X, self) if is_read_by_blocks else self(X)
 
     def to_user(self, coefs, intercepts):
         """Parameters for the user's columns."""
@@ -126,3 +132,23 @@ class StandardColumns:
         W = coefs[0].astype(np.float64)
         bias = intercepts[0] + self.center @ W
         return [W * self.spread[:, None], coefs[1]], [bias, intercepts[1]]
+
+
+class StandardRows:
+    """Rows in standard columns, which are made when some of them are read.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_columns)
+    columns : StandardColumns
+    """
+
+    def __init__(self, X, columns):
+        self.X, self.columns = X, columns
+        self.shape, self.dtype, self.size = X.shape, X.dtype, X.size
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, rows):
+        return self.columns(self.X[rows])

@@ -1,0 +1,158 @@
+"""Nets of both families on data of any units and offsets: what should not matter does not."""
+
+import numpy as np
+import pytest
+from helpers import fit_quietly
+from scipy import sparse
+from sklearn.base import clone, is_classifier
+
+from sklearn_optland.neural_network import (
+    ADMMNetClassifier,
+    ADMMNetRegressor,
+    MeanFieldTwoLayerNet,
+    MeanFieldTwoLayerNetClassifier,
+)
+
+pytestmark = pytest.mark.kernels
+
+REGRESSORS = [
+    MeanFieldTwoLayerNet(20, alpha=0.01, max_iter=60, random_state=0),
+    MeanFieldTwoLayerNet(20, alpha=0.01, solver="flow", max_iter=40, random_state=0),
+    MeanFieldTwoLayerNet(20, alpha=0.01, regime="kernel", random_state=0),
+    MeanFieldTwoLayerNet(alpha=0.01, activation="square", random_state=0),
+    ADMMNetRegressor((20,), alpha=1e-3, max_iter=40, random_state=0),
+    ADMMNetRegressor((6, 6, 6), "tanh", alpha=1e-3, max_iter=40, random_state=0),
+    ADMMNetRegressor((6,), "logistic", solver="admm", alpha=1e-3, max_iter=20, random_state=0),
+]
+CLASSIFIERS = [
+    MeanFieldTwoLayerNetClassifier(20, alpha=0.01, max_iter=60, random_state=0),
+    ADMMNetClassifier((20,), alpha=1e-3, max_iter=40, random_state=0),
+]
+
+
+def data():
+    rng = np.random.RandomState(0)
+    X = rng.randn(150, 4) * [1, 2, 0.3, 50] + [0, 3, -1, 200]
+    return X, np.abs(X[:, 0]) + 0.5 * X[:, 1] + 0.1 * rng.randn(150)
+
+
+def outputs(model, X, y):
+    """Scores or predictions of a fit."""
+    model = fit_quietly(clone(model), X, y)
+    return model.decision_function(X) if is_classifier(model) else model.predict(X)
+
+
+COLUMNS = {
+    "X * 1e6": lambda X: X * 1e6,
+    "X * 1e-6": lambda X: X * 1e-6,
+    "X + 1e4": lambda X: X + 1e4,
+    "each its own": lambda X: X * [1e6, 1e-6, 10.0, 0.3] + [5e6, 0, 1e3, 0],
+}
+
+
+@pytest.mark.parametrize("change", COLUMNS)
+@pytest.mark.parametrize("model", [*REGRESSORS, *CLASSIFIERS], ids=str)
+def test_units_and_offsets_of_columns_change_nothing(model, change):
+    X, y = data()
+    y = y > 2 if is_classifier(model) else y
+    expected = outputs(model, X, y)
+    np.testing.assert_allclose(
+        outputs(model, COLUMNS[change](X), y), expected, rtol=0, atol=1e-6 * expected.std()
+    )
+
+
+@pytest.mark.parametrize(("unit", "offset"), [(1e6, 0.0), (1e-6, 0.0), (1.0, 1e6), (1e3, -1e6)])
+@pytest.mark.parametrize("model", REGRESSORS, ids=str)
+def test_units_and_offsets_of_targets_change_nothing(model, unit, offset):
+    X, y = data()
+    expected = outputs(model, X, y)
+    found = outputs(model, X, unit * y + offset)
+    np.testing.assert_allclose(
+        (found - offset) / unit, expected, rtol=0, atol=1e-5 * expected.std()
+    )
+
+
+@pytest.mark.parametrize("model", REGRESSORS, ids=str)
+def test_objective_and_certificate_are_in_the_units_of_the_targets(model):
+    X, y = data()
+    ends = []
+    for unit in (1.0, 1e3):
+        fit = fit_quietly(clone(model), X, unit * y)
+        relative = fit.certificate_.quantity == "KKT residual"
+        gap = fit.certificate_.value * (unit**2 if relative else 1.0)
+        ends.append((fit.history_["objective"][-1] / unit**2, gap / unit**2))
+        F = fit.predict(X) / unit
+        assert ends[-1][0] >= 0.5 * np.mean((y - F) ** 2)
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-4, atol=1e-6 * ends[0][0])
+
+
+@pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, ADMMNetRegressor])
+def test_constant_columns_and_tiny_ones_harm_no_other(Net):
+    X, y = data()
+    model = Net(random_state=0, alpha=1e-3)
+    expected = fit_quietly(model, np.column_stack([X, np.zeros(len(X))]), y).score
+    expected = expected(np.column_stack([X, np.zeros(len(X))]), y)
+    for constant in (1e8, 1e8 * (1 + 1e-16), 1e-300):
+        wide = np.column_stack([X, np.full(len(X), constant)])
+        assert fit_quietly(model, wide, y).score(wide, y) == pytest.approx(expected, abs=0.02)
+        for part in (*model.coefs_, *model.intercepts_):
+            assert np.isfinite(part).all()
+
+
+def test_memory_maps_are_standardised_when_they_are_read(tmp_path):
+    X, y = data()
+    model = MeanFieldTwoLayerNet(10, alpha=0.01, max_iter=20, random_state=0)
+    expected = fit_quietly(model, X, y).predict(X)
+    file = np.memmap(tmp_path / "X", dtype=float, mode="w+", shape=X.shape)
+    file[:] = X
+    file.flush()
+    mapped = np.memmap(tmp_path / "X", dtype=float, mode="r", shape=X.shape)
+    np.testing.assert_array_equal(fit_quietly(model, mapped, y).predict(X), expected)
+
+
+@pytest.mark.parametrize("scale_inputs", [True, False])
+@pytest.mark.parametrize("odd", [1e6, 1e-6])
+def test_an_odd_first_batch_does_not_spoil_a_stream(odd, scale_inputs):
+    rng = np.random.RandomState(0)
+    X = rng.randn(4000, 3)
+    y = np.abs(X[:, 0]) + X[:, 1]
+    model = MeanFieldTwoLayerNet(
+        50, solver="flow", alpha=1e-4, scale_inputs=scale_inputs, random_state=0
+    )
+    model.partial_fit(odd * X[:200], odd * y[:200])
+    for _ in range(4):
+        for start in range(0, 4000, 200):
+            model.partial_fit(X[start : start + 200], y[start : start + 200])
+    assert model.score(X, y) > 0.9
+
+
+def test_a_stream_of_far_columns_is_learned():
+    rng = np.random.RandomState(0)
+    X = rng.randn(4000, 3)
+    y = 1e3 * (np.abs(X[:, 0]) + X[:, 1]) - 5e3
+    X = X * [1e-4, 1, 100] + [1, 1e4, 0]
+    model = MeanFieldTwoLayerNet(50, solver="flow", alpha=1e-4, random_state=0)
+    for _ in range(2):
+        for start in range(0, 4000, 200):
+            model.partial_fit(X[start : start + 200], y[start : start + 200])
+    assert model.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("solver", ["feasible", "taylor"])
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_sparse_rows_of_deep_nets_are_dense_ones(n_classes, solver, container):
+    X, y = data()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X[np.abs(X) < 1] = 0
+    Net = ADMMNetClassifier if n_classes else ADMMNetRegressor
+    y = np.digitize(y, [2, 3][: n_classes - 1]) if n_classes else (y - y.mean()) / y.std()
+    settings = {"alpha": 1e-3, "solver": solver, "max_iter": 10, "random_state": 0}
+    dense = Net((10,), scale_inputs=False, **settings)
+    expected = outputs(dense, X, y)
+    np.testing.assert_allclose(outputs(dense, container(X), y), expected, rtol=1e-6, atol=1e-8)
+    # Of standard units there is one divisor.
+    size = np.sqrt(np.mean(X[X != 0] ** 2))
+    expected = outputs(dense, X / size, y)
+    found = outputs(Net((10,), **settings), container(1e3 * X), y)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
