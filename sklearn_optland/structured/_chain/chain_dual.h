@@ -183,9 +183,10 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
     const double with_p = tokens.with_p + neighbours.with_p;
     const double with_mu = tokens.with_mu + neighbours.with_mu;
     const double h = log_z - with_p;
-    double gap = c * (log_z - with_mu - dual->entropy[i]);
-    gap = gap > 0 ? gap : 0;
     const double extra = c * tau * tau;
+    /* At least Pinsker's bound of it: below rounding of log Z nothing else is left of the gap. */
+    double gap = c * (log_z - with_mu - dual->entropy[i]);
+    gap = gap > 0.5 * extra ? gap : 0.5 * extra;
     double g = 0;
     if (gap > 0 && square + extra > 0)
         g = gap + 0.5 * extra < square + extra ? (gap + 0.5 * extra) / (square + extra) : 1;
