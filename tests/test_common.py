@@ -59,7 +59,12 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
-    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
+    "ChainCRFClassifier": [
+        {"solver": "lbfgs"},
+        {"solver": "sag"},
+        {"solver": "jc12"},
+        {"states": "observed"},
+    ],
     "LowRankFactorization": [{"loss": "huber", "offsets": False}],
     "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [

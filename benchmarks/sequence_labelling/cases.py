@@ -98,10 +98,10 @@ class F1(Case):
     n_sentences: int = 8936
     epochs: tuple = (3, 5, 8, 12, 16)
     iterations: tuple = (
-        ("lbfgs", (50, 100, 200)),
-        ("l2sgd", (10, 30, None)),
-        ("ap", (5, 15, 50, None)),
-        ("arow", (5, 15, 50, None)),
+        ("ap", (5, 15, 50)),
+        ("arow", (5, 15, 50)),
+        ("l2sgd", (10, 30)),
+        ("lbfgs", (50, 100)),
     )
     smoke = {"n_sentences": 300, "epochs": (5,), "iterations": (("ap", (5,)),)}
 

@@ -61,6 +61,17 @@ def test_lists_are_rows_with_lengths(sequences, labels):
     )
 
 
+@pytest.mark.parametrize("value", [1.0, 0.1])
+def test_sparse_lists_keep_the_type_of_parameters(value):
+    """Ones are held in float32 in a fit, which changes nothing; 0.1 would not be the same."""
+    parts = [value * (part > 0) for part in X]
+    model = ChainCRFClassifier().fit(list(map(sparse.csr_array, parts)), Y)
+    assert model.coef_.dtype == np.float64
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(parts, Y).coef_)
+    single = [sparse.csr_array(part.astype(np.float32)) for part in parts]
+    assert ChainCRFClassifier().fit(single, Y).coef_.dtype == np.float32
+
+
 def test_score_has_the_weights_of_sequences():
     model = ChainCRFClassifier(1e-3).fit(X, Y)
     weights = np.arange(1.0, 7.0)

@@ -65,6 +65,7 @@ class TrainingSequences(TrainingRows):
     listed_labels: object = None  # those of a list of sequences
     vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
+    dtype: type = np.float64  # of the parameters; X may be held in float32 where that is exact
 
     @property
     def callback_data(self):
@@ -121,6 +122,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
         Whether the user gave a list of sequences.
     """
     X, vectorizer = _sequences_in_list(X), None
+    is_own_copy = not isinstance(X, Sequences)
     if _has_named_features(X):
         vectorizer = DictSequenceVectorizer()
         X = vectorizer.fit_transform(X)
@@ -130,6 +132,9 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
         y = _labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
+    dtype = X.dtype
+    if listed and is_own_copy:
+        X = _in_float32_if_exact(X)
     starts = _starts(lengths, X.shape[0])
     classes, codes = encode(y)
     check_labels(y, classes)
@@ -148,6 +153,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     rows = TrainingSequences(
         *(X, y, sample_weight, weights, classes, codes, starts, lengths, listed_labels, vectorizer),
         has_new_columns=before != now,
+        dtype=dtype,
     )
     return rows, listed
 
@@ -260,6 +266,16 @@ def _as_rows(X, lengths):
     else:
         rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
+
+
+def _in_float32_if_exact(X):
+    """Sparse rows with values in float32, where these are the same: features of words are ones."""
+    if not sparse.issparse(X) or X.dtype == np.float32:
+        return X
+    data = X.data.astype(np.float32)
+    if not np.array_equal(data, X.data):
+        return X
+    return type(X)((data, X.indices, X.indptr), X.shape)
 
 
 def _named(rows, X):
