@@ -99,9 +99,9 @@ class F1(Case):
     n_sentences: int = 8936
     epochs: tuple = (3, 5, 8, 12, 16)
     iterations: tuple = (
-        ("ap", (5, 15, 50)),
-        ("arow", (5, 15, 50)),
-        ("l2sgd", (10, 30)),
+        ("ap", (2, 5, 10)),
+        ("arow", (2, 5, 10)),
+        ("l2sgd", (2, 10)),
         ("lbfgs", (50, 100)),
     )
     smoke = {"n_sentences": 300, "epochs": (5,), "iterations": (("ap", (5,)),)}

@@ -37,9 +37,10 @@ ROWS, LABELS = np.concatenate(X), np.concatenate(Y)
         ([sparse.csr_array(part) for part in X], Y),
         ([sparse.coo_matrix(part) for part in X], tuple(map(tuple, Y))),
         ((part for part in X), (part for part in Y)),
+        ([iter(part) for part in X], [iter(part) for part in Y]),
         (np.array([*X, None], dtype=object)[:-1], np.array([*Y, None], dtype=object)[:-1]),
     ],
-    ids=["arrays", "tuple", "lists", "csr", "coo", "generators", "object array"],
+    ids=["arrays", "tuple", "lists", "csr", "coo", "generators", "iterators", "object array"],
 )
 def test_lists_are_rows_with_lengths(sequences, labels):
     model = ChainCRFClassifier().fit(sequences, labels)
@@ -146,6 +147,10 @@ def with_nan(as_type=np.asarray):
         ((ROWS, LABELS, [3.0, 14.0]), "lengths: found the shape (2,) and type float64"),
         ((ROWS, LABELS[:5], LENGTHS), "inconsistent numbers of samples"),
         ((1e200 * ROWS, LABELS, LENGTHS), "X: found a value of size"),
+        ((X, None), "requires y to be passed"),
+        ((X, [["a", None, "b"], *Y[1:]]), "y: found None and texts in sequence 0"),
+        ((X, [*Y[:2], ["a", 1, "b", "b"], *Y[3:]]), "y: found numbers and texts in sequence 2"),
+        ((X, [*Y[:1], [1], *Y[2:]]), "y: found numbers and texts in sequence 1"),
     ],
 )
 def test_bad_data(data, message):

@@ -127,6 +127,9 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
         vectorizer = DictSequenceVectorizer()
         X = vectorizer.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
     y = _in_list(y)
     listed_labels = y if listed else None
     if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
@@ -188,8 +191,12 @@ def _class_weights(class_weight, classes, codes, starts, weights):
 
 
 def _in_list(data):
-    """What an iterator yields, in a list; anything else as it is."""
-    return list(data) if isinstance(data, Iterator) else data
+    """Iterators, and those in a list, as lists; anything else as it is."""
+    if isinstance(data, Iterator):
+        data = list(data)
+    if isinstance(data, (list, tuple)) and len(data) and isinstance(data[0], Iterator):
+        return [_in_list(part) for part in data]
+    return data
 
 
 def _sequences_in_list(X):
@@ -340,7 +347,24 @@ def _labels_of_lists(y, lengths):
             raise ValueError(
                 f"y: found {found} labels for sequence {i}; it has {length} tokens in X."
             )
-    return np.concatenate([np.asarray(labels) for labels in y])
+    parts = [np.asarray(labels) for labels in y]
+    kinds = [_kinds(labels, part) for labels, part in zip(y, parts, strict=True)]
+    for i, found in enumerate(kinds):
+        if len(found | kinds[0]) > 1 or "None" in found:
+            names = " and ".join(sorted(found | kinds[0]))
+            raise ValueError(f"y: found {names} in sequence {i}; allowed are all texts or numbers.")
+    return np.concatenate(parts)
+
+
+def _kinds(labels, part):
+    """Of labels, "texts", "numbers" or "None": mixed ones NumPy makes texts without a word."""
+    if part.dtype.kind not in "UO" or (part.dtype.kind == "U" and part is labels):
+        return {"texts" if part.dtype.kind == "U" else "numbers"}
+    names = {str: "texts", type(None): "None"}
+    return {
+        next((name for kind, name in names.items() if issubclass(found, kind)), "numbers")
+        for found in set(map(type, labels))
+    }
 
 
 def _validated(estimator, X, lengths, **validation):
@@ -366,7 +390,9 @@ def _validated(estimator, X, lengths, **validation):
 def _refuse_infinite(estimator, X, lengths):
     """scikit-learn's error for NaN and infinity; with sequences, one that names the first."""
     values = X.data if sparse.issparse(X) else X
-    if lengths is not None and not np.isfinite(np.sum(values)) and not np.isfinite(values).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_suspect = lengths is not None and not np.isfinite(np.sum(values))
+    if is_suspect and not np.isfinite(values).all():
         finite = np.isfinite(values) if values.ndim == 1 else np.isfinite(values).all(axis=1)
         row = int(np.argmin(finite))
         if sparse.issparse(X):
