@@ -94,8 +94,8 @@ class Levels(Case):
 
 @dataclass(frozen=True)
 class F1(Case):
-    """CPU seconds of training and chunk F1 on the test sentences, by epochs or iterations. Ours ends
-    at a gap of 1e-6: that is the F1 that CRFsuite's L-BFGS, of the same optimum, ends with.
+    """CPU seconds of training and chunk F1 on the test sentences, by epochs or iterations. The last
+    row of ours has a gap of 1e-6: CRFsuite's L-BFGS, of the same optimum, ends with its F1.
     """
 
     n_sentences: int = 8936

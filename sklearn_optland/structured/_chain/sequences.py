@@ -22,6 +22,7 @@ from sklearn_optland._estimator.training_rows import (
     total_weight,
     weights_by_dict,
 )
+from sklearn_optland.structured._chain.labels import labels_of_lists
 from sklearn_optland.structured._sequences import Sequences
 from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
 
@@ -94,7 +95,7 @@ def read_labels(tokens, y):
         raise ValueError("y: found None; allowed are labels of all tokens.")
     y = _in_list(y)
     if tokens.listed or _is_list_of_sequences(y, labels=True):
-        return _labels_of_lists(y, np.diff(tokens.starts))
+        return labels_of_lists(y, np.diff(tokens.starts))
     y = np.asarray(y)
     if y.shape != (tokens.starts[-1],):
         raise ValueError(
@@ -133,7 +134,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     y = _in_list(y)
     listed_labels = y if listed else None
     if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
-        y = _labels_of_lists(y, lengths)
+        y = labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
     dtype = X.dtype
     if listed and is_own_copy:
@@ -335,36 +336,6 @@ def _as_matrix(part, i):
             "allowed are matrices with a row for each token."
         )
     return matrix
-
-
-def _labels_of_lists(y, lengths):
-    """The labels in a list with an entry for each sequence, in one array."""
-    if len(y) != len(lengths):
-        raise ValueError(f"y: found labels of {len(y)} sequences; X has {len(lengths)} sequences.")
-    for i, (labels, length) in enumerate(zip(y, lengths, strict=True)):
-        if np.ndim(labels) != 1 or len(labels) != length:
-            found = len(labels) if np.ndim(labels) == 1 else f"the shape {np.shape(labels)}"
-            raise ValueError(
-                f"y: found {found} labels for sequence {i}; it has {length} tokens in X."
-            )
-    parts = [np.asarray(labels) for labels in y]
-    kinds = [_kinds(labels, part) for labels, part in zip(y, parts, strict=True)]
-    for i, found in enumerate(kinds):
-        if len(found | kinds[0]) > 1 or "None" in found:
-            names = " and ".join(sorted(found | kinds[0]))
-            raise ValueError(f"y: found {names} in sequence {i}; allowed are all texts or numbers.")
-    return np.concatenate(parts)
-
-
-def _kinds(labels, part):
-    """Of labels, "texts", "numbers" or "None": mixed ones NumPy makes texts without a word."""
-    if part.dtype.kind not in "UO" or (part.dtype.kind == "U" and part is labels):
-        return {"texts" if part.dtype.kind == "U" else "numbers"}
-    names = {str: "texts", type(None): "None"}
-    return {
-        next((name for kind, name in names.items() if issubclass(found, kind)), "numbers")
-        for found in set(map(type, labels))
-    }
 
 
 def _validated(estimator, X, lengths, **validation):
