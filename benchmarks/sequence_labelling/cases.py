@@ -102,8 +102,8 @@ class F1(Case):
     epochs: tuple = (3, 5, 8, 12, 16, 100)
     iterations: tuple = (
         ("ap", (2, 5)),
-        ("arow", (2, 5)),
-        ("l2sgd", (2, 5)),
+        ("arow", (2,)),
+        ("l2sgd", (2,)),
     )
     smoke = {"n_sentences": 300, "epochs": (5,), "iterations": (("ap", (5,)),)}
 
