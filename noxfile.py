@@ -53,6 +53,16 @@ def coverage(session):
 
 @nox.session
 def docs(session):
-    """The documentation, without a warning."""
-    session.install(".[docs]")
+    """The documentation, without a warning, and each of its pages in a browser."""
+    session.install(".[docs]", "pytest", "selenium")
     session.run("make", "-C", "docs", "html", external=True)
+    session.run("pytest", "docs/test_pages.py")
+
+
+@nox.session
+def recipes(session):
+    """The recipes for other people's tools, with these tools."""
+    session.install(
+        ".[test]", "skl2onnx", "onnxruntime", "shap", "optuna", "mlflow-skinny", "sqlalchemy"
+    )
+    session.run("pytest", "-n", "0", "tests/test_docs.py", "-k", "interoperate")

@@ -5,6 +5,7 @@ It needs the installed package and its `docs` extra, and no network.
 
 import re
 import sys
+from html import escape
 from pathlib import Path
 
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -18,8 +19,8 @@ sys.path.insert(0, str(HERE))  # for gallery_style
 
 project = "sklearn-optland"
 author = "The sklearn_optland developers"
-copyright = "the sklearn_optland developers, BSD-3-Clause"
 version = release = sklearn_optland.__version__
+copyright = f"the sklearn_optland developers, BSD-3-Clause; version {version}"
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -30,7 +31,7 @@ extensions = [
     "myst_parser",
     "numpydoc",
 ]
-exclude_patterns = ["_build", "templates", "examples"]
+exclude_patterns = ["_build", "templates", "examples", "tasks"]
 templates_path = ["templates"]
 smartquotes = False  # "saga" is a value of a parameter
 toc_object_entries_show_parents = "hide"
@@ -49,8 +50,8 @@ numpydoc_show_class_members = False  # templates/class.rst has them
 copybutton_exclude = ".linenos, .gp, .go"  # prompts and output
 
 sphinx_gallery_conf = {
-    "examples_dirs": "examples",
-    "gallery_dirs": "auto_examples",
+    "examples_dirs": ["tasks", "examples"],
+    "gallery_dirs": ["auto_tasks", "auto_examples"],
     "backreferences_dir": "api/backreferences",
     "doc_module": ("sklearn_optland",),
     "within_subsection_order": "FileNameSortKey",
@@ -58,6 +59,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
     "thumbnail_size": (480, 320),
     "remove_config_comments": True,
 }
@@ -66,10 +68,13 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-optland"
 html_static_path = ["static"]
 html_css_files = ["optland.css"]
+html_logo = html_favicon = "static/logo.svg"
 html_show_sourcelink = False
 html_sidebars = {page: [] for page in ("index", "benchmarks", "changelog", "contributing")}
 html_theme_options = {
     "show_toc_level": 2,
+    "header_links_before_dropdown": 7,
+    "logo": {"text": "sklearn-optland"},
     "navigation_with_keys": False,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -87,6 +92,18 @@ def write_api_page():
 def skip_metadata_requests(app, what, name, obj, skip, options):
     """Leave out what scikit-learn adds to every class: `set_fit_request` and its like."""
     return True if re.fullmatch("set_.*_request|get_metadata_routing", name) else None
+
+
+def describe(app, pagename, templatename, context, doctree):
+    """Give each page the description that search engines show: its first paragraph."""
+    from docutils.nodes import paragraph
+
+    first = doctree and next(doctree.findall(paragraph), None)
+    if first:
+        text = escape(" ".join(first.astext().split())[:200], quote=True)
+        context["metatags"] = (
+            f'{context.get("metatags", "")}<meta name="description" content="{text}">'
+        )
 
 
 def link_to_scikit_learn(app, env, node, content):
@@ -131,4 +148,5 @@ def setup(app):
     write_api_page()  # before Sphinx looks for pages
     app.connect("autodoc-skip-member", skip_metadata_requests)
     app.connect("missing-reference", link_to_scikit_learn)
+    app.connect("html-page-context", describe)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_display, None))

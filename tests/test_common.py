@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version, sp_version
 
 import sklearn_optland
+from sklearn_optland.langevin import LangevinClassifier, LangevinRegressor
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     BoundMajorizationLogisticRegressionCV,
@@ -28,7 +29,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNetClassifier,
 )
 from sklearn_optland.structured import ChainCRFClassifier
-from sklearn_optland.tensor import NNLiftRegressor
+from sklearn_optland.tensor import NNLiftRegressor, TensorNetClassifier, TensorNetRegressor
 from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
 from sklearn_optland.utils.discovery import all_estimators
 
@@ -59,14 +60,15 @@ MODES = {
         {"curvature": "bohning-nesterov"},
         {"batch": "growing"},
     ],
+    "ArcCosineSampler": [{"degree": 0, "bias": 1.0}, {"degree": 2, "depth": 2}],
     "ChainCRFClassifier": [
         {"solver": "lbfgs"},
         {"solver": "sag"},
         {"solver": "jc12"},
         {"states": "observed"},
     ],
-    "LowRankFactorization": [{"loss": "huber", "offsets": False}],
-    "LowRankImputer": [{"alpha": 0.1}, {"scale": False, "max_rank": 2}],
+    "LowRankFactorization": [{"loss": "huber", "offsets": False, "debias": True}],
+    "LowRankImputer": [{"alpha": 0.1, "debias": False}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [
         {"solver": "sag"},
         {"solver": "catalyst"},
@@ -98,6 +100,14 @@ MODES = {
         {"loss": "huber", "l1_ratios": (0.0, 1.0), "alphas": 3},
         {"refit": False, "alphas": 3},
     ],
+    "LangevinClassifier": [
+        {"hidden_layer_sizes": (5,), "max_iter": 20},
+        {"preconditioner": None, "decay": 0.5, "batch_size": 5, "max_iter": 100},
+    ],
+    "LangevinRegressor": [
+        {"hidden_layer_sizes": (5, 5), "activation": "relu", "max_iter": 20},
+        {"preconditioner": "rmsprop", "noise_variance": 0.1, "max_iter": 100},
+    ],
     "LatentLogisticRegression": [
         {"n_components": 1},
         {"n_components": 3, "init": "noise", "n_init": 2},
@@ -115,6 +125,7 @@ MODES = {
         {"n_bits": 10},
         {"early_stopping": True, "n_jobs": 2},
     ],
+    "MaxMarginClassifier": [{"solver": "momentum"}],
     "MeanFieldTwoLayerNet": [
         {"solver": "flow"},
         {"solver": "conic", "max_iter": 200},
@@ -131,6 +142,8 @@ MODES = {
         {"scale_inputs": True},
         {"activation": "square"},
     ],
+    "TensorNetClassifier": [{"decomposition": "cp", "max_iter": 50}],
+    "TensorNetRegressor": [{"decomposition": "cp", "max_iter": 50}],
 }
 NETS = (ADMMNetClassifier, ADMMNetRegressor)
 # What these learn depends on the order of the rows, and the checks shuffle the repeated ones.
@@ -155,6 +168,10 @@ def tight(estimator):
     """
     if isinstance(estimator, (BoundMajorizationLogisticRegressionCV, MaxMarginClassifier)):
         return {}
+    if isinstance(estimator, (LangevinClassifier, LangevinRegressor)):
+        # Minibatches draw rows, not weights; nets are not convex without a strong prior.
+        is_net = estimator.hidden_layer_sizes != ()
+        return {"batch_size": "auto", "C": 0.1 if is_net else estimator.C}
     if isinstance(estimator, ChainCRFClassifier):
         return {"tol": 0.0, "max_iter": 20_000}
     if isinstance(estimator, (FiniteSumClassifierCV, FiniteSumRegressorCV)):
@@ -170,6 +187,8 @@ def tight(estimator):
         if estimator.activation == "square":  # convex, and float64 to the end
             n_steps = 100
         return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
+    if isinstance(estimator, (TensorNetClassifier, TensorNetRegressor)):
+        return {"tol": 0.0, "alpha": 0.1, "max_iter": 15}  # not convex
     if isinstance(estimator, NNLiftRegressor):  # it polishes by deep nets
         return {"alpha": 0.1}
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():

@@ -48,7 +48,9 @@ FAMILIES = {
         {"certificate_", "history_", "n_iter_", "solver_"},
     ),
     r"ADMMNet": (set(), set()),
+    r"Langevin": ({"C"}, {"samples_"}),
     r"MeanFieldTwoLayerNet": ({"solver", "regime", "tol"}, set()),
+    r"TensorNet": ({"warm_start"}, set()),
 }
 
 

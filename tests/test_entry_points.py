@@ -179,7 +179,7 @@ class EntryPoints(RuleBasedStateMachine):
         if is_sparse and get_tags(self.model).input_tags.sparse:
             X = sparse.csr_array(X)
         if self.learn(self.model.fit, X, y, sample_weight=weight) and self.is_classifier:
-            goes_on = self.learns_online and self.model.warm_start
+            goes_on = self.learns_online and getattr(self.model, "warm_start", False)
             known = self.classes if goes_on else set()
             self.classes = set(self.model.classes_)
             assert known | set(y if weight is None else y[weight > 0]) <= self.classes

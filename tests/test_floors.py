@@ -24,6 +24,7 @@ FLOORS = [
         "structured._sequences",
         "structured._vectorizer_fast",
         "structured._sequences",
+        "tree._log_probabilities",
         "tree._top_k",
         "tree._training_rows",
     ],  # of several families
@@ -41,7 +42,9 @@ FLOORS = [
     [
         "decomposition",
         "impute",
+        "kernel_approximation",
         "landscape",
+        "langevin",
         "linear_model",
         "metrics",
         "neural_network",
@@ -211,6 +214,7 @@ def test_compiled_imports(text, found):
 REACHED_BY = {
     "class_major_fast": "linear_model/test_newton_kernels.py",
     "hessian_tiles_fast": "linear_model/test_newton_kernels.py",
+    "_spin_glass_fast": "landscape/test_spin_glass.py",
     "float32_csr_fast": "linear_model/test_logistic_samples.py",
     "lbfgs_fast": "_optim/test_lbfgs.py",
 }

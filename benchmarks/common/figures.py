@@ -291,6 +291,31 @@ def defaults(figure, tables):
     figure.axes[0].set_xlabel("seconds of scikit-learn's class ÷ ours, default against default")
 
 
+def front_page(figure, tables):
+    """Seconds and distance from the optimum: from scikit-learn's class to ours, a line a task."""
+    figure.set_size_inches(8, 4.4)
+    ax = figure.subplots()
+    for row in tables["defaults"].rows:
+        theirs, ours = (
+            (row[f"{who} s"], row[f"{who} above the optimum"]) for who in ("theirs", "ours")
+        )
+        arrow = {"arrowstyle": "-|>", "color": FAINT, "shrinkA": 4, "shrinkB": 4}
+        ax.annotate("", ours, theirs, arrowprops=arrow)
+        ax.plot(*theirs, "s", color=BLUE)
+        ax.plot(*ours, "o", color=ORANGE)
+        label = f"{row['theirs']}, {row['data'].partition(':')[0]}"
+        shift, side = (-6, "right") if theirs[0] < 0.2 else (6, "left")
+        ax.annotate(label, theirs, (shift, 2), ha=side, fontsize=7, textcoords="offset points")
+    ax.plot([], [], "s", color=BLUE, label="scikit-learn's class")
+    ax.plot([], [], "o", color=ORANGE, label="ours, proven")
+    ax.set(xscale="log", yscale="log", xlabel="seconds of a fit", xlim=(8e-4, 200))
+    ax.set(ylabel="objective above the optimum", ylim=(1e-15, 1e3))
+    ax.set_yticks([1e-12, 1e-9, 1e-6, 1e-3, 1], ["1e-12", "1e-9", "1e-6", "0.1 %", "100 %"])
+    ax.minorticks_off()
+    plain_ticks(ax.xaxis, digits=[1])
+    ax.legend(loc="lower right")
+
+
 def linear_defaults(figure, tables):
     """Ratios of finite sums to the classes that a user would otherwise take, and of L1 fits."""
     found = [
@@ -340,8 +365,26 @@ def draw_ratios(figure, found):
     ax.axvline(1, color="black", linewidth=0.8)
 
 
+def scale_out(figure, tables):
+    """Simulated seconds of a fit by the number of machines, and the formula's."""
+    figure.set_size_inches(4.4, 3.0)
+    ax, table = figure.subplots(), tables["simulated"]
+    names = list(dict.fromkeys(row["network"] for row in table.rows))
+    for name, style in styled(names):
+        rows = [row for row in table.rows if row["network"] == name]
+        machines = [row["machines"] for row in rows]
+        ax.plot(machines, [row["simulated, s"] for row in rows], linestyle="", label=name, **style)
+        ax.plot(machines, [row["formula, s"] for row in rows], color=style["color"])
+    ax.set(xscale="log", yscale="log", xlabel="machines, a partition each", ylabel="seconds")
+    ax.set_xticks(machines, [f"{n}" for n in machines])
+    ax.xaxis.set_minor_locator(NullLocator())
+    plain_ticks(ax.yaxis)
+    ax.legend(title="simulated; lines: formula")
+
+
 PICTURES = {  # by the folder of their tables
     "defaults": defaults,
+    "front_page": front_page,
     "linear_defaults": linear_defaults,
     "logistic_regression": logistic_regression,
     "finite_sum": finite_sums,
@@ -350,6 +393,7 @@ PICTURES = {  # by the folder of their tables
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,
     "deep_nets": deep_nets,
+    "scale_out": scale_out,
 }
 
 

@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what paths barriers
     OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what eigenpairs [--rows 60000]
+    OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what curvlinops
     OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/landscape.py --what correlation
 
 Seconds are of the CPU. `paths`: ReLU nets on 600 rows of digits, two of each width trained to the
@@ -9,7 +10,10 @@ loss 0.1 from random starts, connected at that level by strings, with and withou
 the bands' barriers of the same pairs. `barriers`: ten pairs of one width, the highest loss on the
 path by both methods. `eigenpairs`: the ten largest eigenvalues of the Hessian of a net of 10⁵
 parameters, beside power iteration with deflation in torch (what PyHessian does), where torch is
-installed, on random rows. `correlation`: the table of Choromanska et al. (2015) on mnist.
+installed, on random rows. `curvlinops`: a torch copy of two nets on digits, where curvlinops is
+installed: its Hessian, its density by as many products (the distance is Wasserstein's, of the
+eigenvalues' distributions, relative to the spectrum's width), and the ten largest eigenvalues by
+ARPACK on both operators. `correlation`: the table of Choromanska et al. (2015) on mnist.
 """
 
 import argparse
@@ -20,12 +24,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.linalg import eigsh
+from scipy.stats import wasserstein_distance
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_optland.landscape import LossSurface, connect, loss_correlation
 from sklearn_optland.landscape._paths import descend
-from sklearn_optland.landscape._spectrum import largest_eigenpairs
+from sklearn_optland.landscape._spectrum import BASIS, largest_eigenpairs, quadrature
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.npz import load
@@ -148,6 +154,66 @@ def power_iteration(net, X, y, tol):
     return np.array(values), n_products
 
 
+def torch_copy(net, X, y):
+    """A torch module with the parameters of a tanh net, its loss, and the data."""
+    import torch
+
+    torch.set_num_threads(1)
+    layers = []
+    for W, b in zip(net.coefs_, net.intercepts_, strict=True):
+        linear = torch.nn.Linear(*W.shape, dtype=torch.float64)
+        linear.weight.data, linear.bias.data = torch.tensor(W.T), torch.tensor(b)
+        layers += [linear, torch.nn.Tanh()]
+    data = [(torch.tensor(X), torch.tensor(y))]
+    return torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss(), data
+
+
+def our_density(surface):
+    """Nodes and weights of ten draws."""
+    rng = np.random.default_rng(0)
+    starts = rng.standard_normal((10, surface.n_parameters_))
+    rules = [quadrature(surface, surface.theta_, start) for start in starts]
+    return tuple(np.concatenate(part) for part in zip(*rules, strict=True))
+
+
+def curvlinops():
+    if find_spec("curvlinops") is None:
+        print("curvlinops: skipped, not installed", file=sys.stderr)
+        return
+    import torch
+    from curvlinops import HessianLinearOperator, lanczos_approximate_spectrum
+
+    X, y = digits()
+    for units in (6, 32):
+        settings = {"activation": "tanh", "alpha": 0.0, "max_iter": 100, "random_state": 0}
+        net = MLPClassifier((units,), **settings).fit(X, y)
+        surface = LossSurface(net, X, y, penalty=False)
+        module, loss, data = torch_copy(net, X, y)
+        theirs = HessianLinearOperator(
+            module, loss, [*module.parameters()], data, check_deterministic=False
+        )
+        exact, n = np.linalg.eigvalsh(surface.hessian(surface.theta_)), surface.n_parameters_
+        trace = float(torch.trace(theirs @ torch.eye(n, dtype=torch.float64)))
+        print(f"\n{n} parameters; traces {exact.sum():.12g}, curvlinops {trace:.12g}")
+        found, spent = timed(our_density, surface)
+        others, more = timed(lanczos_approximate_spectrum, theirs, 80, num_repeats=10)
+        distances = [
+            wasserstein_distance(exact, np.asarray(at), None, np.asarray(mass)) / np.ptp(exact)
+            for at, mass in (found, others)
+        ]
+        print(f"density, 800 products: distance {distances[0]:.1e} in {spent:.1f} s, "
+              f"curvlinops {distances[1]:.1e} in {more:.1f} s")  # fmt: skip
+        args = surface, surface.theta_, N_EIGENPAIRS, 1e-3, np.random.RandomState(0)
+        (values, _), spent = timed(largest_eigenpairs, *args)
+        size = {"k": N_EIGENPAIRS, "which": "LA", "tol": 1e-3, "ncv": BASIS * N_EIGENPAIRS}
+        (others, _), more = timed(eigsh, theirs.to_scipy(), **size)
+        ours, other = (
+            np.abs(np.sort(found) / exact[-N_EIGENPAIRS:] - 1).max() for found in (values, others)
+        )
+        print(f"largest eigenvalues: error {ours:.0e} in {spent:.2f} s, curvlinops {other:.0e} "
+              f"in {more:.2f} s", flush=True)  # fmt: skip
+
+
 def correlation():
     X, y, _ = load("mnist")
     X, y = X[: 2 * TRAIN].astype(float) / 255, y[: 2 * TRAIN]
@@ -166,6 +232,7 @@ def correlation():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     tables = {"paths": paths, "barriers": barriers, "correlation": correlation}
+    tables["curvlinops"] = curvlinops
     parser.add_argument("--what", nargs="+", choices=[*tables, "eigenpairs"], required=True)
     parser.add_argument("--rows", type=int, default=6000)
     arguments = parser.parse_args()

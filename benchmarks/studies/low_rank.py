@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/studies/low_rank.py --what recovery
     OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/low_rank.py --what imputation
-    OMP_NUM_THREADS=1 python benchmarks/studies/low_rank.py --what ratings
+    OMP_NUM_THREADS=1 python benchmarks/studies/low_rank.py --what ratings [--file u.data]
+    OMP_NUM_THREADS=1 python benchmarks/studies/low_rank.py --what large
 
 recovery: 200 x 150 of rank 5, 35 % observed, CPU seconds to a duality gap of 1e-6; the rival is
 soft-impute in NumPy with momentum that restarts, to the same gap at the same strength.
@@ -14,10 +15,16 @@ columns.
 ratings: 943 x 1682 with 100 000 entries: rounded to 1 ... 5, of rank 10 with falling spectrum, rows
 and columns of unequal popularity, 10 % of the entries for the test. Alternating least squares has
 the same offsets and the best of a grid of ranks and strengths on the test entries, an advantage.
+With a file, its lines "user item rating ..." are the ratings: those of MovieLens, separated by
+blanks, commas or "::".
+
+large: 10^7 entries of 10^5 rows and 10^4 columns, of rank 5, and the memory that the fit needs
+besides the matrix.
 """
 
 import argparse
 import os
+import resource
 import time
 import warnings
 from pathlib import Path
@@ -167,24 +174,42 @@ def alternating_least_squares(X, residuals, strength, rank, sweeps=20):
     return factors
 
 
-def ratings():
+def read_ratings(path):
+    """Ratings of a text file as rows, columns and values; users and items are numbered anew.
+
+    A line has a user, an item and a rating, perhaps more, separated by blanks, commas or "::"; one
+    without a number for the rating is a heading.
+    """
+    users, items, values = [], [], []
+    for line in Path(path).read_text(encoding="utf-8").splitlines():
+        user, item, value = line.replace("::", " ").replace(",", " ").split()[:3]
+        if value.replace(".", "", 1).isdigit():
+            users.append(user), items.append(item), values.append(float(value))
+    rows, columns = (np.unique(names, return_inverse=True)[1] for names in (users, items))
+    return rows, columns, np.array(values)
+
+
+def ratings(file=None):
     """Yield rows of the table: method, setting, test error, seconds, gap."""
-    rows, columns, values = generated_ratings()
+    rows, columns, values = read_ratings(file) if file else generated_ratings()
+    shape = (rows.max() + 1, columns.max() + 1) if file else (943, 1682)
     test = np.random.default_rng(1).random(len(values)) < 0.1
-    parts = [values[~test], (rows[~test], columns[~test])]
-    X = sparse.csr_array(tuple(parts), shape=(943, 1682))
+    X = sparse.csr_array((values[~test], (rows[~test], columns[~test])), shape=shape)
     where, truth = (rows[test], columns[test]), values[test]
 
     def rmse(found):
         return float(np.sqrt(np.mean((found - truth) ** 2)))
 
-    settings = [(a, None) for a in (0.3, 0.4, 0.5, 0.7)] + [(a, 10) for a in (0.1, 0.13, 0.2)]
-    for alpha, max_rank in settings:
-        model = LowRankFactorization(alpha, max_rank=max_rank, tol=1e-3, max_iter=150)
+    settings = [(a, None, debias) for a in (0.3, 0.4, 0.5, 0.7) for debias in (False, True)]
+    settings += [(a, 10, False) for a in (0.1, 0.13, 0.2)]
+    for alpha, max_rank, debias in settings:
+        model = LowRankFactorization(
+            alpha, max_rank=max_rank, debias=debias, tol=1e-3, max_iter=150
+        )
         model, seconds = timed(model.fit, X)
         yield {
             "method": "LowRankFactorization",
-            "setting": f"alpha {alpha}, max_rank {max_rank}",
+            "setting": f"alpha {alpha}, max_rank {max_rank}, debias {debias}",
             "rmse": rmse(model.predict_entries(*where)),
             "s": seconds,
             "gap": model.certificate_.relative,
@@ -192,7 +217,7 @@ def ratings():
         }
     offsets = model.intercept_ + model.row_offsets_[:, None] + model.column_offsets_
     yield {"method": "offsets", "rmse": rmse(offsets[where])}
-    inner_rows = np.repeat(np.arange(943), np.diff(X.indptr))
+    inner_rows = np.repeat(np.arange(shape[0]), np.diff(X.indptr))
     residuals = X.data - offsets[inner_rows, X.indices]
     for rank in (5, 10, 20):
         for strength in (4.0, 8.0, 16.0):
@@ -202,13 +227,54 @@ def ratings():
             yield {"method": "ALS, NumPy", "setting": setting, "rmse": rmse(found), "s": seconds}
 
 
+def large(n=100_000, d=10_000, per_row=100, rank=5, seed=0):
+    """Yield the row of the table: entries, seconds, memory in GB by formula and as measured."""
+    rng = np.random.default_rng(seed)
+    U, V = rng.normal(size=(n, rank)), rng.normal(size=(d, rank))
+    # a column may be drawn twice for a row: a few in a hundred thousand entries
+    columns = np.sort(rng.integers(0, d, size=(n, per_row)), axis=1)
+    values = np.empty(columns.shape)
+    for first in range(0, n, 1000):
+        part = slice(first, first + 1000)
+        values[part] = np.einsum("ir,ijr->ij", U[part], V[columns[part]])
+    values += rng.normal(size=values.shape)
+    indptr = np.arange(0, n * per_row + 1, per_row)
+    X = sparse.csr_array((values.ravel(), columns.ravel().astype(np.int32), indptr), shape=(n, d))
+    X.sum_duplicates()
+    before = peak_memory()
+    # above the largest singular value of the noise, whose deviation is 1
+    alpha = 1.5 * (np.sqrt(per_row / n) + np.sqrt(per_row / d))
+    model = LowRankFactorization(alpha, offsets=False, tol=1e-2, max_iter=60)
+    model, seconds = timed(model.fit, X)
+    rows, columns = rng.integers(0, n, size=10_000), rng.integers(0, d, size=10_000)
+    truth = np.einsum("ir,ir->i", U[rows], V[columns])
+    yield {
+        "entries": X.nnz,
+        "s": seconds,
+        "rank": model.rank_,
+        "certificate": model.certificate_,
+        "steps": model.n_iter_,
+        "error": float(np.sqrt(np.mean((model.predict_entries(rows, columns) - truth) ** 2))),
+        "formula GB": (56 * X.nnz + 25 * 8 * (n + d) * (model.rank_ + 8)) / 1e9,
+        "measured GB": peak_memory() - before,
+    }
+
+
+def peak_memory():
+    """Of this process, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def main():
     """Print the rows of a table."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    tables = {"recovery": recovery, "imputation": imputation, "ratings": ratings}
+    tables = {"recovery": recovery, "imputation": imputation, "ratings": ratings, "large": large}
     parser.add_argument("--what", choices=tables, required=True)
-    for row in tables[parser.parse_args().what]():
+    parser.add_argument("--file", help="ratings as text")
+    arguments = parser.parse_args()
+    options = {"file": arguments.file} if arguments.file else {}
+    for row in tables[arguments.what](**options):
         cells = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values())
         print(" | ".join(f"{k} {v}" for k, v in zip(row, cells, strict=True)), flush=True)
 

@@ -1,7 +1,7 @@
 """Quadratic nets beside ridge on degree-2 features: test RMSE, and gaps of default fits.
 
 Columns and targets are standardised on the training rows; the strengths of both are chosen on a
-fifth of these, refitted on all. `OPTLAND_DATA` says where the data sets are.
+fifth of these, three a decade, and refitted on all. `OPTLAND_DATA` says where the data sets are.
 
     python benchmarks/studies/quadratic_nets.py [DATA ...]
 """
@@ -20,7 +20,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet
 
 DATA = ("concrete", "kin8nm", "airfoil", "energy", "boston_housing", "pol")
-ALPHAS_NET = np.logspace(-5, -1, 9)
+ALPHAS_NET = np.logspace(-5, -1, 13)
 ALPHAS_RIDGE = np.logspace(-4, 4, 25)
 SEEDS = range(3)
 

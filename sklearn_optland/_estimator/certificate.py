@@ -15,6 +15,7 @@ QUANTITIES = {
     "leaf entropy": "of the classes' entropy",
     "mean loss": "of the first pass's",
     "tensor residual": "of the moment's norm",
+    "R-hat excess": "above 1",
 }
 
 
@@ -26,7 +27,7 @@ class Certificate:
     ----------
     quantity : {"duality gap", "optimality gap", "Newton decrement", "gradient norm", \
             "prox-gradient norm", "KKT residual", "margin gap", "leaf entropy", "mean loss", \
-            "tensor residual"}
+            "tensor residual", "R-hat excess"}
         What was measured. Of the Newton decrement, half its square: what a quadratic model of the
         objective expects to be left.
     value : float

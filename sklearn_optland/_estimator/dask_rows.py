@@ -1,18 +1,20 @@
-"""From Dask's collections to rows that train, on the workers that have them.
+"""From collections, Dask's or blocks, to rows that train: on the workers that have them, or here.
 
-One look at each partition checks it, counts, and finds the classes; from then on the partitions
-stay in the cluster's memory, or without a cluster in this process, until the fit ends.
+One look at each partition checks it, counts, and finds the classes. From then on partitions of Dask
+stay in the cluster's memory, or without a cluster in this process, until the fit ends; of blocks
+y and the weights stay, and X is read again by each pass.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
+from sklearn.utils.validation import _check_n_features, column_or_1d
 
+from sklearn_optland._estimator.alignment import aligned_blocks, check_names
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
@@ -24,13 +26,14 @@ from sklearn_optland._estimator.training_rows import (
     regression_rows,
     total_weight,
 )
-from sklearn_optland._rows.cluster import current_place, is_dask
+from sklearn_optland._rows.blocks import Unread, is_read_later, read_block
+from sklearn_optland._rows.cluster import is_collection, place_of
 from sklearn_optland._rows.dask_source import DaskSource, size_of
 
 
-def any_dask(*data):
-    """Whether some of the data are collections of Dask's."""
-    return any(map(is_dask, data))
+def any_collection(*data):
+    """Whether some of the data are collections, Dask's or blocks."""
+    return any(map(is_collection, data))
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Summary:
     n_rows: int
     n_columns: int
     n_outputs: int
+    y_is_1d: bool
     dtype: np.dtype
     is_sparse: bool
     weight: float
@@ -54,14 +58,16 @@ class Checked:
     def __init__(self, number, takes_sparse, is_classification, X, y, w):
         try:
             with always_checked():
-                self._check(takes_sparse, is_classification, X, y, w)
+                self._check(number, takes_sparse, is_classification, X, y, w)
         except (TypeError, ValueError) as error:
             raise ValueError(f"Partition {number}: {error}") from None
 
-    def _check(self, takes_sparse, is_classification, X, y, w):
-        self.is_classification = is_classification
-        self.X = _checked(X, "X", FLOATS, accept_sparse="csr" if takes_sparse else False, order="C")
-        n = self.X.shape[0]
+    def _check(self, number, takes_sparse, is_classification, X, y, w):
+        self.number, self.is_classification = number, is_classification
+        X, read = _checked_rows(takes_sparse, X), partial(_checked_rows, takes_sparse, X)
+        n, self.is_sparse = X.shape[0], sparse.issparse(X)
+        self.X = Unread(read, X) if is_read_later(read.args[1]) else X
+        y, w = read_block(y), None if w is None else read_block(w)
         if not is_classification:
             self.y = _checked(y, "y", np.float64, ensure_2d=False)
         else:
@@ -87,8 +93,9 @@ class Checked:
         return Summary(
             *X.shape,
             y.shape[1] if y.ndim == 2 else 1,
+            y.ndim == 1,
             X.dtype,
-            sparse.issparse(X),
+            self.is_sparse,
             float(w.sum()),
             float(w.max(initial=0.0)),
             labels,
@@ -104,6 +111,12 @@ def _check_labels(y):
             f"y: found missing labels, or labels of several types ({error}); allowed are numbers "
             "or strings."
         ) from None
+
+
+def _checked_rows(takes_sparse, X):
+    accept_sparse = "csr" if takes_sparse else False
+    with always_checked():
+        return _checked(read_block(X), "X", FLOATS, accept_sparse=accept_sparse, order="C")
 
 
 def _checked(array, name, dtype, **settings):
@@ -155,6 +168,11 @@ class DaskRows:
     def n_outputs(self):
         """Targets of a regression."""
         return self._with_rows[0].n_outputs
+
+    @property
+    def y_is_1d(self):
+        """Whether targets of a regression are no matrix."""
+        return self._with_rows[0].y_is_1d
 
     @cached_property
     def sample_weights_of_classes(self):
@@ -231,11 +249,14 @@ def prepared(checked, details):
     is_used = w > 0
     if not is_used.all():
         X, y, w = X[is_used], y[is_used], w[is_used]
-    return X.astype(dtype, copy=False), columns(y, w), settings
+    try:
+        return X.astype(dtype, copy=False), columns(y, w), settings
+    except ValueError as error:
+        raise ValueError(f"Partition {checked.number}: {error}") from None
 
 
 def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **settings):
-    """`classification_rows` of data in memory, or the same of collections of Dask.
+    """`classification_rows` of data in memory, or the same of collections.
 
     Parameters
     ----------
@@ -248,7 +269,7 @@ def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **
     -------
     rows : TrainingRows or DaskRows
     """
-    if any_dask(X, y, sample_weight):
+    if any_collection(X, y, sample_weight):
         return _classification_partitions(estimator, X, y, sample_weight, **settings)
     return classification_rows(estimator, X, y, sample_weight, **settings, **(in_memory or {}))
 
@@ -256,8 +277,8 @@ def classification_rows_of(estimator, X, y, sample_weight, *, in_memory=None, **
 def regression_rows_of(
     estimator, X, y, sample_weight, *, accept_sparse=False, multi_output=False, **in_memory
 ):
-    """`regression_rows` of data in memory, or the same of collections of Dask."""
-    if not any_dask(X, y, sample_weight):
+    """`regression_rows` of data in memory, or the same of collections."""
+    if not any_collection(X, y, sample_weight):
         settings = {"accept_sparse": accept_sparse, "multi_output": multi_output, **in_memory}
         return regression_rows(estimator, X, y, sample_weight, **settings)
     rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
@@ -270,7 +291,9 @@ def regression_rows_of(
 def refuse_partitions(rows, found):
     """An error for what needs all rows in this process."""
     if isinstance(rows, DaskRows):
-        raise ValueError(f"{found} was given with collections of Dask; it takes data in memory.")
+        raise ValueError(
+            f"{found} was given with collections of Dask, or blocks; it takes data in memory."
+        )
 
 
 def _classification_partitions(estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0):
@@ -314,11 +337,8 @@ def _check_kinds(summaries):
 
 def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
     """Check the partitions, and say what is in them."""
-    blocks = _aligned_blocks(X, y, sample_weight)
-    meta = X._meta
-    _check_feature_names(estimator, meta, reset=True)
-    _check_n_features(estimator, np.empty((1, X.shape[1])), reset=True)
-    place = current_place()
+    blocks = aligned_blocks(X, y, sample_weight)
+    place = place_of(X)
     calls = [
         (number, accept_sparse, is_classification, *parts)
         for number, parts in enumerate(zip(*blocks, strict=True))
@@ -337,75 +357,7 @@ def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
                     f"Partition {i}: found {name} {found}; allowed is {expected}, as in partition "
                     f"{first[0]}."
                 )
-    y = y if is_dask(y) else np.asarray(y)
+    check_names(estimator, X)
+    _check_n_features(estimator, np.empty((1, with_rows[0][1].n_columns)), reset=True)
+    y = y if is_collection(y) else np.asarray(y)
     return DaskRows(X, y, sample_weight, place, partitions, summaries)
-
-
-def _aligned_blocks(X, y, sample_weight):
-    """Lists of the partitions of X, y and sample weights, Dask's delayed; Nones for no weights."""
-    if not is_dask(X):
-        raise ValueError(
-            f"X: found {type(X).__name__}; with y or sample_weight of Dask, allowed is a dask "
-            "array or dataframe."
-        )
-    _check_collection(X, "X")
-    if X.ndim != 2:
-        raise ValueError(f"X: found an array of {X.ndim} dimensions; allowed are 2.")
-    X_blocks = _row_blocks(X)
-    blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
-    if sample_weight is None:
-        return [*blocks, [None] * len(X_blocks)]
-    return [*blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
-
-
-def _check_collection(X, name):
-    """An error for what is no collection of rows."""
-    # of the type: Dask's Delayed has every attribute
-    if not hasattr(type(X), "to_delayed") or not hasattr(type(X), "ndim"):
-        raise ValueError(
-            f"{name}: found {type(X).__name__}; allowed are a dask array and a dask dataframe."
-        )
-    if X.ndim == 0:
-        raise ValueError(f"{name}: found a number; allowed is a collection with rows.")
-
-
-def _row_blocks(X):
-    """Delayed parts with all columns."""
-    if hasattr(X, "chunks") and X.ndim == 2 and len(X.chunks[1]) > 1:
-        X = X.rechunk({1: -1})
-    return np.ravel(np.asarray(X.to_delayed(), dtype=object)).tolist()
-
-
-def _blocks_like(X, X_blocks, y, name):
-    """Parts of y for those of X."""
-    lengths = X.chunks[0] if hasattr(X, "chunks") else (np.nan,)
-    is_known = not np.isnan(lengths).any()
-    if not is_dask(y):
-        if y is None or np.ndim(y) == 0:
-            raise ValueError(
-                f"{name}: found {'None' if y is None else 'a number'}; allowed is an array with an "
-                "entry for each row of X."
-            )
-        y = np.asarray(y)
-        if not is_known or len(y) != sum(lengths):
-            n = sum(lengths) if is_known else "an unknown number of"
-            raise ValueError(
-                f"{name}: found an array of {len(y)} rows, and X has {n}; allowed is a collection "
-                "of Dask with the partitions of X, or if X is a dask array whose chunk sizes are "
-                "known (X.compute_chunk_sizes()), an array of as many rows."
-            )
-        return np.split(y, np.cumsum(lengths)[:-1])
-    _check_collection(y, name)
-    if is_known and hasattr(y, "chunks") and y.chunks[0] != lengths:
-        if np.isnan(y.chunks[0]).any() or sum(y.chunks[0]) == sum(lengths):
-            y = y if np.isnan(y.chunks[0]).any() else y.rechunk({0: lengths})
-        else:
-            raise ValueError(
-                f"{name}: found {sum(y.chunks[0])} rows; allowed are {sum(lengths)}, those of X."
-            )
-    blocks = _row_blocks(y)
-    if len(blocks) != len(X_blocks):
-        raise ValueError(
-            f"{name}: found {len(blocks)} partitions; allowed are {len(X_blocks)}, those of X."
-        )
-    return blocks

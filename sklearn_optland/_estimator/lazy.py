@@ -1,4 +1,4 @@
-"""Dask's collections at the door: methods that work on them by partition, and those that do not."""
+"""Collections, Dask's or blocks, at the door: methods that take them, by partition, or refuse."""
 
 import copy
 from functools import partial, wraps
@@ -7,23 +7,30 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_optland._rows.cluster import is_dask
+from sklearn_optland._rows.blocks import RowBlocks
+from sklearn_optland._rows.cluster import is_collection, is_dask
 
 # What a refusal says is there.
 SCALES_OUT = (
-    "BoundMajorizationLogisticRegression, ADMMNetClassifier, ADMMNetRegressor, "
-    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
+    "BoundMajorizationLogisticRegression, FiniteSumClassifier, FiniteSumRegressor, SDCAClassifier, "
+    "SDCARegressor, ADMMNetClassifier, ADMMNetRegressor, MeanFieldTwoLayerNet and "
+    "MeanFieldTwoLayerNetClassifier"
 )
 
 
 def by_partition(method):
-    """Decorate a method that takes X: with a collection of Dask's it returns a lazy dask array."""
+    """Decorate a method that takes X: with a collection of Dask's it returns a lazy dask array.
+
+    With blocks it returns all that it makes of them, one after the other.
+    """
 
     @wraps(method)
     def call(estimator, X, *args, **kwargs):
-        if not is_dask(X):
+        if not is_collection(X):
             return method(estimator, X, *args, **kwargs)
         check_is_fitted(estimator)
+        if isinstance(X, RowBlocks):
+            return _of_blocks(estimator, X, method, args, kwargs)
         return _lazy(estimator, X, partial(_of_rows, method.__name__, args, kwargs))
 
     return call
@@ -53,6 +60,18 @@ def _lazy(estimator, X, function):
     return X.map_blocks(function, dtype=like.dtype, meta=like, **shape, **arguments)
 
 
+def _of_blocks(estimator, X, method, args, kwargs):
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None and X.names not in (None, list(names)):
+        raise ValueError(f"X: found columns {X.names}; allowed are those of fit, {list(names)}.")
+    estimator = copy.copy(estimator)
+    vars(estimator).pop("feature_names_in_", None)  # blocks are arrays, without names
+    parts = [method(estimator, block, *args, **kwargs) for block in X if block.shape[0]]
+    if not parts:
+        raise ValueError("X: found no rows; allowed is at least one.")
+    return sparse.vstack(parts, "csr") if sparse.issparse(parts[0]) else np.concatenate(parts)
+
+
 def _chunks(like):
     return [(n,) for n in like.shape[1:]]
 
@@ -72,13 +91,14 @@ def _of_rows(name, args, kwargs, X, estimator, like):
 
 
 def refuse_dask(estimator, method, data):
-    """An error for collections of Dask where a method takes none, instead of computing them."""
+    """An error for collections where a method takes none, instead of computing them."""
     if method in getattr(estimator, "_takes_dask", ()):
         return
     for X in data:
-        if is_dask(X):
+        if is_collection(X):
+            dask, compute = ("a dask ", ", X.compute()") if is_dask(X) else ("", "")
             raise ValueError(
-                f"{type(estimator).__name__}.{method}: found a dask {type(X).__name__}; allowed "
-                f"are data in memory, X.compute(). Collections of Dask are taken by fit of "
-                f"{SCALES_OUT}."
+                f"{type(estimator).__name__}.{method}: found {dask}{type(X).__name__}; allowed "
+                f"are data in memory{compute}. Collections of Dask, and RowBlocks, are taken by "
+                f"fit of {SCALES_OUT}, and by partial_fit of LOMTreeClassifier."
             )

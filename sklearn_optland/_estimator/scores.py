@@ -6,7 +6,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from sklearn_optland._estimator.lazy import by_partition
-from sklearn_optland._rows.cluster import is_dask
+from sklearn_optland._rows.cluster import in_memory, is_collection
 
 
 class LazyScore:
@@ -18,7 +18,7 @@ class LazyScore:
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data. Of a collection of Dask the predictions are gathered, not the rows.
+            Data. Of a collection of Dask, and of blocks, predictions are gathered, not rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What should be predicted.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -29,13 +29,11 @@ class LazyScore:
         score : float
             As :func:`~sklearn.metrics.accuracy_score` or :func:`~sklearn.metrics.r2_score` has it.
         """
-        if not is_dask(X):
+        if not is_collection(X):
             return super().score(X, y, sample_weight)
-        import dask
-
-        # One at a time: together, arrays and series may come back in another order.
+        # One at a time: together, arrays and series of Dask may come back in another order.
         data = self.predict(X), y, sample_weight
-        predicted, y, sample_weight = (dask.compute(array)[0] for array in data)
+        predicted, y, sample_weight = map(in_memory, data)
         metric = accuracy_score if is_classifier(self) else r2_score
         return metric(y, predicted, sample_weight=sample_weight)
 

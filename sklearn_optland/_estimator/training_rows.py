@@ -61,6 +61,11 @@ class TrainingRows:
         return self.weights.max()
 
     @property
+    def y_is_1d(self):
+        """Whether targets of a regression are no matrix."""
+        return self.y.ndim == 1
+
+    @property
     def total_weight(self):
         """Sum of the weights."""
         return total_weight(self.weights)
@@ -124,7 +129,7 @@ def classification_rows(
     classes, codes = encode(y)
     check_labels(y, classes)
     check_classes(classes)
-    weights = _sample_weights(X, sample_weight)
+    weights = sample_weights(X, sample_weight)
     total_weight(weights)
     if estimator.class_weight is not None or factor != 1.0:
         weights = times_class_weight(weights, estimator.class_weight, y, classes, codes) * factor
@@ -153,7 +158,7 @@ def labelled_rows(
     rows : TrainingRows
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
-    weights = _sample_weights(X, sample_weight, allow_all_zero_weights=is_part)
+    weights = sample_weights(X, sample_weight, allow_all_zero_weights=is_part)
     check_labels(y, is_part=is_part)
     if is_part:
         weights = weights * _weights_of_labels(estimator.class_weight, y)
@@ -169,7 +174,7 @@ def labelled_rows(
 def regression_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
     """Rows of a regressor; parameters as in `classification_rows`."""
     X, y = _validate(estimator, X, y, accept_sparse, y_numeric=True, **validation)
-    weights = _sample_weights(X, sample_weight)
+    weights = sample_weights(X, sample_weight)
     total_weight(weights)
     return TrainingRows(X, y, sample_weight, weights)
 
@@ -233,7 +238,8 @@ def always_checked():
     return config_context(assume_finite=False)
 
 
-def _sample_weights(X, sample_weight, **validation):
+def sample_weights(X, sample_weight, **validation):
+    """Sample weights as float64, ones for None; an error for negative ones."""
     if sample_weight is None:
         return np.ones(X.shape[0])
     return _check_sample_weight(
@@ -299,7 +305,7 @@ def normalized(weights):
 
 def row_weights(X, sample_weight):
     """Sample weights as float64 that sum to 1, as the user gave them."""
-    return normalized(_sample_weights(X, sample_weight))
+    return normalized(sample_weights(X, sample_weight))
 
 
 def times_class_weight(weights, class_weight, y, classes, codes):

@@ -16,10 +16,11 @@ from sklearn_optland._rows.source import ArraySource
 # Of the observed entries that are held out, and the fewest of them that may decide.
 HELD_OUT = 0.1
 FEWEST = 10
-# Strengths fall by this factor from the largest one that matters, so many times at most, and no
-# more of them are tried once the error has not improved for a number of them.
+# Strengths are these powers of a factor times the largest one that matters. They begin in the
+# middle, where most tables have theirs, and fall until the error has not improved for a number of
+# them; larger ones are tried if the first is the best.
 FACTOR = 0.6
-MOST = 18
+FIRST, MOST = 4, 18
 PATIENCE = 2
 # Of several strengths whose errors differ by no more than this share, the largest is taken: it
 # needs the fewest components.
@@ -31,7 +32,7 @@ WORK = 1e8
 FEWEST_ROWS = 1000
 ROWS_PER_COLUMN = 2
 # Of the gap, relative to the objective: errors change by less than the strengths' spacing makes.
-TOL = 1e-2
+TOL = 5e-2
 MAX_STEPS = 30
 
 
@@ -43,7 +44,7 @@ def alpha_max(source):
     return float(np.sqrt(max(linalg.eigvalsh(C, subset_by_index=(side, side))[0], 0.0)))
 
 
-def choose_alpha(Z, c, keys, max_rank):
+def choose_alpha(Z, c, keys, max_rank, debias=False):
     """The largest strength with nearly the least squared error on entries that are held out.
 
     Parameters
@@ -55,6 +56,8 @@ def choose_alpha(Z, c, keys, max_rank):
     keys : ndarray of uint64 of shape (n_rows,)
         Random numbers of the rows, as `row_keys` makes them.
     max_rank : int
+    debias : bool, default=False
+        Whether the errors are those of `Model.debiased`.
 
     Returns
     -------
@@ -78,22 +81,35 @@ def choose_alpha(Z, c, keys, max_rank):
         alpha = 0.1 * largest or 1.0
         return Model.empty(d, alpha), np.array([alpha]), np.array([np.nan])
     truth, weights = Z[held_out], np.repeat(c, held_out.sum(axis=1))
-    alphas, errors, models = [], [], [Model.empty(d, largest)]
-    for power in range(1, MOST + 1):
-        alphas.append(largest * FACTOR**power)
-        start = Model(models[-1].Q, models[-1].w, alphas[-1])
-        steps = islice(completion_steps(source, start, max_rank, TOL), MAX_STEPS)
-        for step in steps:
+    tried = {}
+
+    def fit_at(power, start):
+        """Fit with a strength, and note its error."""
+        start = Model(start.Q, start.w, largest * FACTOR**power)
+        for step in islice(completion_steps(source, start, max_rank, TOL), MAX_STEPS):
             if step.done:
                 break
-        models.append(step.parameters.model)
-        found = models[-1].complete(shown)[held_out]
-        errors.append(float(np.average((found - truth) ** 2, weights=weights)))
-        if len(errors) - 1 - np.argmin(errors) >= PATIENCE:
+        fitted = step.parameters.model
+        found = (fitted.debiased if debias else fitted).complete(shown)[held_out]
+        tried[power] = float(np.average((found - truth) ** 2, weights=weights)), fitted
+        return fitted
+
+    def best():
+        least = min(error for error, _ in tried.values())
+        return min(power for power, (error, _) in tried.items() if error <= (1 + NEAR) * least)
+
+    model = Model.empty(d, largest)
+    for power in range(FIRST, MOST + 1):
+        model = fit_at(power, model)
+        if power - best() >= PATIENCE:
             break
-    errors = np.array(errors)
-    best = int(np.argmax(errors <= (1 + NEAR) * errors.min()))
-    return models[best + 1], np.array(alphas), errors
+    power = FIRST
+    while power > 1 and best() - power < PATIENCE:
+        power -= 1
+        fit_at(power, Model.empty(d, largest))
+    powers = np.array(sorted(tried))
+    errors = np.array([tried[power][0] for power in powers])
+    return tried[best()][1], largest * FACTOR**powers, errors
 
 
 def row_keys(X, seed):

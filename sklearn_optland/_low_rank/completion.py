@@ -46,6 +46,8 @@ ROUNDING = 1e-13
 PATIENCE = 10
 # Of a singular value, relative to the largest: a square root of a sum of squares knows no less.
 LEAST_SINGULAR_VALUE = 1e-7
+# Of the variance of the first component: with less, rounding decides how rows are filled.
+LEAST_NOISE = 1e-10
 
 
 @dataclass
@@ -72,6 +74,21 @@ class Model:
         K = (self.Q * (-self.w / (self.w + self.alpha))) @ self.Q.T
         K.flat[:: len(K) + 1] += 1.0
         return K / self.alpha
+
+    @cached_property
+    def debiased(self):
+        """The model whose rows alone are shrunk, for new rows.
+
+        At the optimum the completed table has the second moment C = (W + alpha I)^2 in the range of
+        W, and singular values up to alpha beyond it. So W + alpha I, the prior that rows are filled
+        with, is like the root of a covariance, and makes large components too weak. This one has
+        the covariance itself: C in the range, and noise of variance alpha^2, as in probabilistic
+        principal components (Tipping and Bishop 1999).
+        """
+        if not len(self.w):
+            return self
+        w = (self.w + self.alpha) ** 2
+        return Model(self.Q, w, max(self.alpha**2, LEAST_NOISE * w.max()))
 
     def complete(self, X):
         """Rows whose NaN are filled, in float64."""

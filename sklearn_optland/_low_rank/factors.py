@@ -38,8 +38,10 @@ ROUNDING = 1e-14
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
 # Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix,
-# relative to the eigenvalue, and how often the basis begins anew.
+# relative to the eigenvalue, and how often the basis begins anew. Where nothing is proven in the
+# end, eigenvalues of the noise, of which many are close, need not be told apart.
 LANCZOS_TOL = 1e-11
+UNPROVEN_LANCZOS_TOL = 1e-4
 MOST_RESTARTS = 300
 # Lanczos' value is raised by this share in a dual point. A Cholesky factorisation proves that this
 # bounds the largest singular value, if it takes no more multiply-adds than these; one of a sparse
@@ -49,6 +51,9 @@ MOST_DENSE_WORK = 2e10
 SPARSE_COST = 10
 # A column whose singular value is this share of the largest is dropped.
 VANISHED = 1e-7
+# Of `refitted`: sweeps, and the least variance of the noise, relative to that of a column.
+SWEEPS = 1
+LEAST_NOISE = 1e-10
 
 
 @dataclass
@@ -91,6 +96,9 @@ class Factorization:
         self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
         self.ones = observed.matrix(observed.ones)
         self.margin = MARGIN if min(observed.shape) > DENSE_SIDE else 0.0
+        is_wide = observed.shape[0] < observed.shape[1]
+        work = dense_work(self.ones.T.tocsr() if is_wide else self.ones)
+        self.may_be_proven = work <= MOST_DENSE_WORK
 
     def evaluate(self, U, V):
         """Objective, scores and pulls."""
@@ -105,7 +113,7 @@ class Factorization:
         def value(flat):
             U, V = flat[: n * rank].reshape(n, rank), flat[n * rank :].reshape(d, rank)
             objective, _, theta = self.evaluate(U, V)
-            R = self.observed.matrix(theta)
+            R = self.observed.pull_matrix(theta)
             gradient = self.strength * flat
             gradient[: n * rank] -= (R @ V).ravel()
             gradient[n * rank :] -= (R.T @ U).ravel()
@@ -130,7 +138,7 @@ class Factorization:
         polar = float(values[0] / self.strength) if len(values) else 0.0
         scaled = dual_scale(polar * (1.0 + self.margin), 1.0) * theta
         penalty = 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V))
-        gap = self.observed.fenchel_gap(f, scaled) + penalty - scaled @ f
+        gap = self.observed.fenchel_gap(f, scaled) + penalty - (self.observed.c * scaled) @ f
         gap = max(gap, 0.0) + 8 * EPS * abs(objective)
         new = values > self.strength
         room = max(self.max_rank - U.shape[1], 0)
@@ -140,12 +148,12 @@ class Factorization:
 
     def top(self, theta):
         """The largest singular values of the pulls, in falling order, with their vectors."""
-        R = self.observed.matrix(theta)
+        R = self.observed.pull_matrix(theta)
         if not theta.any():
             return np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
         is_wide = R.shape[0] < R.shape[1]
         A = R.T.tocsr() if is_wide else R
-        right = self._lanczos(A, np.abs(theta).max()) if A.shape[1] > DENSE_SIDE else None
+        right = self._lanczos(A, np.abs(A.data).max()) if A.shape[1] > DENSE_SIDE else None
         if right is None:
             right = np.linalg.eigh((A.T @ A).toarray())[1]
         right = right[:, ::-1][:, :NEW_COLUMNS]
@@ -159,7 +167,8 @@ class Factorization:
         A = A / unit  # ARPACK takes what is small in absolute terms for converged
         side = A.shape[1]
         gram = linalg.LinearOperator((side, side), lambda v: A.T @ (A @ v), dtype=np.float64)
-        settings = {"v0": self.start, "tol": LANCZOS_TOL, "maxiter": MOST_RESTARTS}
+        tol = LANCZOS_TOL if self.may_be_proven else UNPROVEN_LANCZOS_TOL
+        settings = {"v0": self.start, "tol": tol, "maxiter": MOST_RESTARTS}
         try:
             right = linalg.eigsh(gram, NEW_COLUMNS, **settings)[1]
         except linalg.ArpackNoConvergence as error:
@@ -180,16 +189,16 @@ class Factorization:
         """
         if not self.margin:
             return True
-        theta = self.evaluate(point.U, point.V)[2]
-        R = self.observed.matrix(theta)
-        R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
-        if dense_work(R) > MOST_DENSE_WORK:
+        if not self.may_be_proven:
             return False
+        theta = self.evaluate(point.U, point.V)[2]
+        R = self.observed.pull_matrix(theta)
+        R = R.T.tocsr() if R.shape[0] < R.shape[1] else R
         side = R.shape[1]
         square = self.strength**2 * max(point.polar * (1.0 + self.margin), 1.0) ** 2
         # what rounding does to a factorisation (of a trace) and to the sums of the Gram matrix
         longest = np.bincount(R.indices).max()
-        rounding = EPS * (side**2 * square + longest * (theta @ theta))
+        rounding = EPS * (side**2 * square + longest * (R.data @ R.data))
         rest = -(R.T @ R).toarray()
         rest.flat[:: side + 1] += square - rounding
         try:
@@ -216,6 +225,37 @@ class Factorization:
         slope = -float(sizes @ sizes)
         _, factors, _ = backtrack(trial, point.objective, slope, size=size, max_trials=60)
         return factors
+
+
+def refitted(problem, point):
+    """Factors without what the penalty takes from their product, and the strength of rows.
+
+    The nuclear norm takes its strength from each singular value. Here the rows' factors are
+    standard normal, and the columns' have the lengths of the singular values with the strength put
+    back; losses are logarithms of densities, squared errors in units of the noise's variance. Rows
+    are solved for, then columns, whose prior has the mean squares of theirs, then rows again. More
+    sweeps would not help: what is a point takes its prior for wider than its spread is.
+
+    Returns
+    -------
+    U, V : ndarray
+    beta : float
+        The strength of |u_i|^2 / 2 with which rows are solved.
+    """
+    observed = problem.observed
+    total = observed.shape[0] if observed.weights is None else observed.weights.sum()
+    lengths = np.linalg.norm(point.V, axis=0)
+    V = point.V / lengths * (lengths**2 + problem.strength) / np.sqrt(total)
+    beta = 1.0
+    if observed.loss.is_bounded and not observed.loss.for_classes:
+        theta = problem.evaluate(point.U, point.V)[2]
+        squares = (V**2).sum(axis=0).max(initial=0.0)
+        beta = max(float(np.average(theta**2, weights=observed.c)), LEAST_NOISE * squares, 1e-300)
+    for _ in range(SWEEPS):
+        U = observed.row_factors(V, beta)
+        roots = np.sqrt((V**2).mean(axis=0))
+        V = observed.transposed().row_factors(U * roots, beta) * roots
+    return observed.row_factors(V, beta), V, beta
 
 
 def dense_work(A):

@@ -1,5 +1,7 @@
 """Losses of the observed entries of a matrix, with offsets of rows and columns."""
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -24,38 +26,61 @@ class Observed:
     loss : ScalarLoss
     offsets : ndarray of shape (nnz,), default=None
         Parts of the scores that are not fitted.
+    weights : ndarray of shape (n_rows,), default=None
+        Positive weights s of the rows. None: all 1. Factors U~ are then those of the rows times
+        the roots of s, so that a row of weight two counts like two rows.
     """
 
-    def __init__(self, X, loss, offsets=None):
+    def __init__(self, X, loss, offsets=None, weights=None):
         self.loss, self.y, self.shape = loss, X.data, X.shape
         self.indptr, self.indices = X.indptr.astype(np.intc), X.indices.astype(np.intc)
         self.rows = np.repeat(np.arange(X.shape[0], dtype=np.intc), np.diff(self.indptr))
         self.offsets = np.zeros(X.nnz) if offsets is None else offsets
         self.ones = np.ones(X.nnz)
+        self.weights = weights
+        self.c = self.ones if weights is None else weights[self.rows]
 
     def scores(self, U, V):
         """What factors add to the scores."""
         f = np.empty(len(self.y))
+        if self.weights is not None:
+            U = U / np.sqrt(self.weights)[:, None]
         scores(self.indptr, self.indices, U, V, f)
         return f
 
     def pulls(self, f):
-        """Sum of the losses, and minus their derivatives."""
+        """Weighted sum of the losses, and minus their derivatives, without weights."""
         theta = np.empty(len(self.y))
-        return pulls(self.loss, self.y, self.ones, self.offsets + f, theta), theta
+        return pulls(self.loss, self.y, self.c, self.offsets + f, theta), theta
 
     def fenchel_gap(self, f, theta):
         """The losses' part of the duality gap."""
-        return fenchel_gap(self.loss, self.y, self.ones, self.offsets + f, theta)
+        return fenchel_gap(self.loss, self.y, self.c, self.offsets + f, theta)
 
     def matrix(self, theta):
         """A sparse matrix with numbers at the observed entries."""
         return sparse.csr_array((theta, self.indices, self.indptr), shape=self.shape)
 
+    def pull_matrix(self, theta):
+        """The sum's negative gradient by the matrix U~V'."""
+        return self.matrix(theta if self.weights is None else np.sqrt(self.c) * theta)
+
+    def transposed(self):
+        """The same entries by columns; what were rows of some weight are entries of it."""
+        other, order = copy(self), self.matrix(np.arange(1.0, len(self.y) + 1)).T.tocsr()
+        number = order.data.astype(np.intp) - 1
+        for name in ("y", "c", "offsets"):
+            setattr(other, name, getattr(self, name)[number])
+        other.shape, other.weights = self.shape[::-1], None
+        other.indptr, other.indices = order.indptr.astype(np.intc), order.indices.astype(np.intc)
+        other.rows = self.indices[number]
+        return other
+
     def row_factors(self, V, alpha):
         """Factors of the rows that minimise the losses plus alpha/2 |u_i|^2."""
         U = np.zeros((self.shape[0], V.shape[1]))
-        data = self.indptr, self.indices, self.y, self.offsets
+        c = self.c if self.weights is None else self.ones
+        data = self.indptr, self.indices, self.y, c, self.offsets
         if row_factors(*data, self.loss, V, alpha, U):
             raise ValueError(
                 f"alpha: found {alpha:.3g}; allowed are values that keep the systems of rows "
@@ -65,7 +90,7 @@ class Observed:
 
 
 def fit_offsets(observed):
-    """A constant and offsets of rows and columns, shrunk, which minimise the losses.
+    """A constant and offsets of rows and columns, shrunk, which minimise the weighted losses.
 
     Returns
     -------
@@ -74,19 +99,22 @@ def fit_offsets(observed):
     """
     n, d = observed.shape
     rows, columns = observed.rows, observed.indices
+    s = np.ones(n) if observed.weights is None else observed.weights
+    prior = PRIOR_ENTRIES * np.r_[0.0, s, np.ones(d)]
 
     def function(theta):
         a, b = theta[1 : n + 1], theta[n + 1 :]
         value, pulls = observed.pulls(theta[0] + a[rows] + b[columns])
-        gradient = PRIOR_ENTRIES * np.r_[0.0, a, b]
+        pulls *= observed.c
+        gradient = prior * theta
         value += 0.5 * (theta @ gradient)
         gradient[0] -= pulls.sum()
         gradient[1 : n + 1] -= np.bincount(rows, pulls, minlength=n)
         gradient[n + 1 :] -= np.bincount(columns, pulls, minlength=d)
         return value, gradient
 
-    counts = np.bincount(rows, minlength=n), np.bincount(columns, minlength=d)
-    sizes = np.r_[len(rows), counts[0] + PRIOR_ENTRIES, counts[1] + PRIOR_ENTRIES]
+    c = observed.c
+    sizes = prior + np.r_[c.sum(), np.bincount(rows, c, n), np.bincount(columns, c, d)]
     values = []
     start = np.zeros(n + d + 1)
     start[0] = _constant(observed)
@@ -110,7 +138,7 @@ def row_offsets(observed):
 
 def _constant(observed):
     """Where the constant starts: the best one, roughly."""
-    mean = float(np.mean(observed.y))
+    mean = float(np.average(observed.y, weights=observed.c))
     if observed.loss.log_link:
         return float(np.log(mean))
     return 0.0 if observed.loss.for_classes else mean

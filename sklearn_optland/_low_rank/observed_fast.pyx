@@ -2,9 +2,9 @@
 
 A row i has the entries k = indptr[i], ..., indptr[i + 1] - 1 in the columns indices[k], with losses
 l_k of scores offset_k + u_i'v_j, pulls theta_k = -l_k' and curvatures h_k. The best u_i for fixed V
-minimises sum_k l_k + alpha/2 |u_i|^2, which is strongly convex: Newton's steps
+minimises sum_k c_k l_k + alpha/2 |u_i|^2, which is strongly convex: Newton's steps
 
-    (sum_k h_k v_j v_j' + alpha I) p = sum_k theta_k v_j - alpha u_i,
+    (sum_k c_k h_k v_j v_j' + alpha I) p = sum_k c_k theta_k v_j - alpha u_i,
 
 halved until they satisfy Armijo's condition. For the squared error the first one arrives.
 """
@@ -68,15 +68,15 @@ cdef inline double curvature(Loss loss, double y, double pull) noexcept nogil:
 
 
 cdef double row_value(
-    Loss loss, Py_ssize_t first, Py_ssize_t last, const double* y, const double* f,
-    const double* along, double size, double alpha, int rank, double* u, double* p,
+    Loss loss, Py_ssize_t first, Py_ssize_t last, const double* y, const double* c,
+    const double* f, const double* along, double size, double alpha, int rank, double* u, double* p,
 ) noexcept nogil:
     """The objective of a row at u + size p, whose scores are f + size along."""
     cdef double total = 0, entry
     cdef Py_ssize_t k
     cdef int a
     for k in range(first, last):
-        total += value(loss, y[k], f[k] + size * along[k])
+        total += c[k] * value(loss, y[k], f[k] + size * along[k])
     for a in range(rank):
         entry = u[a] + size * p[a]
         total += 0.5 * alpha * entry * entry
@@ -87,6 +87,7 @@ def row_factors(
     const int[::1] indptr,
     const int[::1] indices,
     const double[::1] y,
+    const double[::1] c,
     const double[::1] offsets,
     scalar_loss,
     const double[:, ::1] V,
@@ -99,8 +100,8 @@ def row_factors(
     cdef int rank = <int>V.shape[1], one = 1, info, _step, _halving, n_failed = 0
     cdef double theta, h, now, new, slope, size
     cdef double[:, ::1] H = np.empty((max(rank, 1), max(rank, 1)))
-    cdef double[::1] p = np.empty(rank + 1), g = np.empty(rank + 1)
-    cdef double[::1] f = np.array(offsets), along = np.empty(f.shape[0] + 1)
+    cdef double[::1] p = np.zeros(rank + 1), g = np.empty(rank + 1)
+    cdef double[::1] f = np.array(offsets), along = np.zeros(f.shape[0] + 1)
     cdef const double* v
     if rank == 0 or y.shape[0] == 0:
         U[:, :] = 0
@@ -111,7 +112,7 @@ def row_factors(
                 U[i, a] = 0
             first, last = indptr[i], indptr[i + 1]
             now = row_value(
-                loss, first, last, &y[0], &f[0], &along[0], 0, alpha, rank, &U[i, 0], &p[0])
+                loss, first, last, &y[0], &c[0], &f[0], &along[0], 0, alpha, rank, &U[i, 0], &p[0])
             for _step in range(MAX_STEPS):
                 for a in range(rank):
                     for b in range(a + 1):  # the lower triangle of rows is Fortran's upper one
@@ -120,7 +121,8 @@ def row_factors(
                     p[a] = -alpha * U[i, a]
                 for k in range(first, last):
                     theta = loss_pull(loss, y[k], f[k])
-                    h = curvature(loss, y[k], theta)
+                    h = c[k] * curvature(loss, y[k], theta)
+                    theta *= c[k]
                     v = &V[indices[k], 0]
                     for a in range(rank):
                         p[a] += theta * v[a]
@@ -140,8 +142,8 @@ def row_factors(
                 size = 1
                 for _halving in range(MAX_HALVINGS):
                     new = row_value(
-                        loss, first, last, &y[0], &f[0], &along[0], size, alpha, rank, &U[i, 0],
-                        &p[0])
+                        loss, first, last, &y[0], &c[0], &f[0], &along[0], size, alpha, rank,
+                        &U[i, 0], &p[0])
                     if new <= now + ARMIJO * size * slope:
                         break
                     size *= 0.5

@@ -3,8 +3,19 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
+
+
+def hidden_sizes(hidden_layer_sizes):
+    """The parameter as a tuple of int; an error for what are no sizes."""
+    sizes = tuple(np.atleast_1d(np.asarray(hidden_layer_sizes)).tolist())
+    if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes: found {hidden_layer_sizes!r}; allowed are integers of at least 1."
+        )
+    return sizes
 
 
 @dataclass(frozen=True)

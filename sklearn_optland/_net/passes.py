@@ -15,6 +15,7 @@ from sklearn_optland._net.forward import Forward, NetStatistic, columns_of, resi
 from sklearn_optland._net.hessian_products import HessianProducts
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.source import Block
 
 
 class Passes:
@@ -84,6 +85,14 @@ class Passes:
         gradient, squares, *grams = totals
         grams = {level: gram.astype(np.float64) for level, gram in zip(levels, grams, strict=True)}
         return loss, gradient, squares.astype(np.float64), grams
+
+    def gradient_of_rows(self, theta, first, last):
+        """Sum of the weighted losses of some rows in memory, a minibatch, and its gradient."""
+        statistic = _LossGradient(self.forward, ())
+        parameters = self.columns, self.network.layers(theta), self.Y
+        total = statistic.zero(parameters)
+        loss = statistic.add(Block(self.source, 0, first, last), parameters, total)
+        return loss, total[0]
 
     def grams(self, theta, levels):
         """Weighted Gram matrices HᵀH, H = [V, 1], of the inputs V of some layers.

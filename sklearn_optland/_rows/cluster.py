@@ -1,4 +1,7 @@
-"""Where the tasks of a `DaskSource` run: on the workers of Dask's current client, or here."""
+"""Collections of rows, and where the tasks of a `DaskSource` run on them.
+
+That is on the workers of Dask's current client, or here.
+"""
 
 import sys
 import uuid
@@ -7,11 +10,16 @@ from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pickle import HIGHEST_PROTOCOL, dumps, loads
 
+import numpy as np
+
+from sklearn_optland._rows.blocks import RowBlocks
 from sklearn_optland._rows.partition import forget
 from sklearn_optland._rows.threads import run_tasks
 
 # Bytes of a message from which on the workers get it from each other.
 LARGE_MESSAGE = 1 << 16
+# Results that a node of a tree merges.
+FAN_IN = 8
 
 
 def is_dask(X):
@@ -20,24 +28,43 @@ def is_dask(X):
     return dask is not None and dask.is_dask_collection(X)
 
 
-def current_place():
-    """The workers of the client that Dask computes with at the moment; without one this process."""
-    from dask.base import get_scheduler
+def is_collection(X):
+    """Whether these are rows in blocks, or a collection of Dask's."""
+    return isinstance(X, RowBlocks) or is_dask(X)
 
-    distributed = sys.modules.get("distributed")
-    client = getattr(get_scheduler(), "__self__", None)
-    is_client = distributed is not None and isinstance(client, distributed.Client)
-    return Cluster(client) if is_client else Here()
+
+def in_memory(array):
+    """All of an array, which may be a collection; for few numbers a row."""
+    if isinstance(array, RowBlocks):
+        return np.concatenate([np.asarray(block) for block in array])
+    if not is_dask(array):
+        return array
+    import dask
+
+    return dask.compute(array)[0]
+
+
+def place_of(X):
+    """Where a collection's tasks run: where Dask computes at the moment.
+
+    That is on the workers of its client, which read blocks too; without one in this process.
+    """
+    if "distributed" in sys.modules:
+        from dask.base import get_scheduler
+        from distributed import Client
+
+        client = getattr(get_scheduler(), "__self__", None)
+        if isinstance(client, Client):
+            return Cluster(client)
+    return Here() if isinstance(X, RowBlocks) else DaskHere()
 
 
 class Here:
     """Tasks in this process, on threads."""
 
-    def load(self, function, delayed):
-        """What a function makes of the arguments of each call, which may be Dask's delayed."""
-        import dask
-
-        return list(dask.compute(*[dask.delayed(function)(*arguments) for arguments in delayed]))
+    def load(self, function, calls):
+        """What a function makes of the arguments of each call."""
+        return self.run(lambda call: function(*call), calls)
 
     def hold(self, function, partitions, *columns):
         """Results that stay where they are made; `columns` are lists of further arguments."""
@@ -48,12 +75,46 @@ class Here:
         calls = list(zip(partitions, *columns, strict=True))
         return run_tasks(lambda _, call: function(*calls[call]), len(calls))
 
+    def run_tree(self, function, merge, partitions, *columns):
+        """Results, up to `FAN_IN` neighbours merged at a time, until no more than those are left.
+
+        Not many are in memory at once.
+        """
+        span = FAN_IN
+        while span * FAN_IN < len(partitions):
+            span *= FAN_IN
+        calls = list(zip(partitions, *columns, strict=True))
+        return [
+            self._merged(function, merge, calls[first : first + span], span)
+            for first in range(0, len(calls), span)
+        ]
+
+    def _merged(self, function, merge, calls, span):
+        if span == FAN_IN:
+            return merge(self.run(function, *map(list, zip(*calls, strict=True))))
+        span //= FAN_IN
+        return merge(
+            [
+                self._merged(function, merge, calls[first : first + span], span)
+                for first in range(0, len(calls), span)
+            ]
+        )
+
     def find(self, partitions):
         """Look where partitions are: here."""
 
     def forget(self, source):
         """Let go of the states of a source."""
         forget(source)
+
+
+class DaskHere(Here):
+    """The same, where arguments of `load` may be Dask's delayed."""
+
+    def load(self, function, calls):
+        import dask
+
+        return list(dask.compute(*[dask.delayed(function)(*arguments) for arguments in calls]))
 
 
 class Cluster:
@@ -67,11 +128,11 @@ class Cluster:
         self.client, self.homes = client, {}
         self.name, self.count = uuid.uuid4().hex, count()
 
-    def load(self, function, delayed):
-        """Futures of what a function makes of the arguments of each call: see `Here.load`."""
+    def load(self, function, calls):
+        """Futures of what a function makes of the arguments of each call: see `DaskHere`."""
         import dask
 
-        tasks = [dask.delayed(function)(*arguments) for arguments in delayed]
+        tasks = [dask.delayed(function)(*arguments) for arguments in calls]
         with self._guard():
             return self.client.compute(tasks)
 
@@ -89,6 +150,22 @@ class Cluster:
             except BaseException:
                 with suppress(Exception):
                     self.client.cancel(futures)
+                raise
+
+    def run_tree(self, function, merge, partitions, *columns):
+        """Results, merged on the workers: see `Here.run_tree`."""
+        with self._guard():
+            results = every = self._submit(function, partitions, *columns)
+            try:
+                merges = True
+                while merges:
+                    groups = [results[i : i + FAN_IN] for i in range(0, len(results), FAN_IN)]
+                    results = [self.client.submit(merge, group, pure=False) for group in groups]
+                    every, merges = every + results, len(results) > FAN_IN
+                return self.client.gather(results)
+            except BaseException:
+                with suppress(Exception):
+                    self.client.cancel(every)
                 raise
 
     def find(self, partitions):

@@ -3,6 +3,7 @@
 The partitions are futures of rows, which stay where they are. Operations travel there together with
 parameters, one message a pass; what has an entry for each row stays there; totals come back and are
 summed in the order of the partitions, so that a result has the same bits for any number of workers.
+Large ones are summed on the way, by a tree that depends on the number of partitions alone.
 
 A worker may be lost in the middle. Its rows are Dask's: the scheduler computes them anew. Arrays
 with an entry for each row are made anew by their operations, which the source has in a log: it
@@ -12,11 +13,13 @@ holds those only that arrays in use depend on.
 import uuid
 import weakref
 from copy import deepcopy
+from functools import partial
 from itertools import count
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._rows.cluster import FAN_IN
 from sklearn_optland._rows.partition import (
     Behind,
     Draw,
@@ -33,6 +36,8 @@ from sklearn_optland._rows.source import ArraySource
 
 # Operations that the log may have gathered before those that nothing depends on are left out.
 LOG = 64
+# Entries of a total from which on it is summed by a tree: a megabyte.
+LARGE_TOTAL = 1 << 17
 # Times that partitions may lose their state in one pass.
 MAX_LOSSES = 10
 
@@ -89,7 +94,9 @@ class DaskSource:
 
     def parts(self, statistic, parameters):
         """Sums of a statistic over the partitions, in their order."""
-        return self._ask(Sum(statistic, parameters))
+        is_large = n_entries(statistic.shape) >= LARGE_TOTAL and len(self.partitions) > FAN_IN
+        merge = partial(merged, statistic) if is_large else None
+        return self._ask(Sum(statistic, parameters), merge=merge)
 
     def local(self, array):
         """What is no handle, as it is."""
@@ -151,8 +158,11 @@ class DaskSource:
         weakref.finalize(handle, self.freed.append, number)
         return handle
 
-    def _ask(self, *operations):
-        """What the partitions answer to an operation, the same for all or one for each."""
+    def _ask(self, *operations, merge=None):
+        """What the partitions answer to an operation, the same for all or one for each.
+
+        With `merge`, which makes one answer of several, less than `FAN_IN` answers are left.
+        """
         freed, self.freed[:] = tuple(self.freed), ()
         self.living.difference_update(freed)
         n = len(self.partitions)
@@ -160,7 +170,7 @@ class DaskSource:
         news = _leading_to(self.pending, needed)
         messages = [(self.sent, [*news, (number, one)], freed) for one in operations]
         messages = messages * n if len(messages) == 1 else messages
-        answers = self._answers(range(n), messages)
+        answers = self._answers(range(n), messages, merge)
         for _ in range(MAX_LOSSES):
             behind = [i for i, answer in enumerate(answers) if isinstance(answer, Behind)]
             if not behind:
@@ -169,7 +179,11 @@ class DaskSource:
             dead = tuple(set().union(*(op.writes for _, op in again)) - self.living)
             messages = [(0, [*again, *messages[i][1][-1:]], dead) for i in behind]
             self.place.find(self.partitions)
-            for i, answer in zip(behind, self._answers(behind, messages), strict=True):
+            found = self._answers(behind, messages, merge)
+            if merge:
+                answers = found
+                continue
+            for i, answer in zip(behind, found, strict=True):
                 answers[i] = answer
         else:
             raise RuntimeError(
@@ -184,9 +198,14 @@ class DaskSource:
             self.shortest = len(self.log)
         return answers
 
-    def _answers(self, which, messages):
-        keys = [(self.name, i) for i in which]
-        return self.place.run(serve, [self.partitions[i] for i in which], keys, messages)
+    def _answers(self, which, messages, merge=None):
+        keys, partitions = [(self.name, i) for i in which], [self.partitions[i] for i in which]
+        if merge is None:
+            return self.place.run(serve, partitions, keys, messages)
+        answers = self.place.run_tree(serve, merge, partitions, keys, messages)
+        # What is lost in a tree has no number: all begin anew.
+        is_lost = any(isinstance(answer, Behind) for answer in answers)
+        return [Behind() for _ in self.partitions] if is_lost else answers
 
     def _lineage(self, needed):
         """The operations that make arrays from the rows."""
@@ -202,6 +221,25 @@ def _leading_to(log, needed):
             needed.discard(operation.makes)
             needed |= operation.reads
     return kept[::-1]
+
+
+def n_entries(shape):
+    """Entries of the total of a statistic by its `shape`."""
+    if isinstance(shape, list):
+        return sum(map(n_entries, shape))
+    return 0 if shape is None else int(np.prod(shape))
+
+
+def merged(statistic, parts):
+    """One part of several, in their order; `Behind` if one is."""
+    if any(isinstance(part, Behind) for part in parts):
+        return Behind()
+    (value, total), *others = parts
+    total = deepcopy(total)  # results of tasks may be asked for again
+    for part_value, part in others:
+        value = None if value is None else value + part_value
+        statistic.merge(total, part)
+    return value, total
 
 
 def size_of(rows):

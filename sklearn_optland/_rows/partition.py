@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sklearn_optland._rows.blocks import Unread
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.row_orders_fast import draw_rows
 from sklearn_optland._rows.source import ArraySource
@@ -43,13 +44,23 @@ class Partition(ArraySource):
     Parameters
     ----------
     rows : tuple of (X, columns, settings)
+        X may be `Unread`.
     state : dict of int to ndarray
     """
 
     def __init__(self, rows, state):
         X, columns, settings = rows
         super().__init__(X, **settings, **columns)
+        if isinstance(X, Unread):
+            del self.X  # until an operation asks for it
+            self.unread, self.is_sparse = X, X.is_sparse
+            self.n_values = X.size / max(self.n_rows, 1)
         self.own, self.state, self.written = list(columns.values()), state, frozenset()
+
+    @cached_property
+    def X(self):
+        """The rows of a block that is read for each operation."""
+        return self.unread.read()
 
     def local(self, array):
         """The array behind a handle: read-only, unless the operation says that it writes to it."""

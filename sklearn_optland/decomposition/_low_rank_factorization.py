@@ -29,9 +29,11 @@ from sklearn_optland._estimator.training_rows import (
     TrainingRows,
     always_checked,
     check_magnitudes,
+    sample_weights,
+    total_weight,
 )
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland._low_rank.factors import Factorization, balanced, factor_steps
+from sklearn_optland._low_rank.factors import Factorization, balanced, factor_steps, refitted
 from sklearn_optland._low_rank.observed import Observed, fit_offsets, row_offsets
 from sklearn_optland._rows.threads import one_blas_thread
 
@@ -52,10 +54,11 @@ class LowRankFactorization(
     answers to questions, counts. Their scores are :math:`f_{ij} = m + a_i + b_j + u_i^T v_j`. Given
     a constant and offsets of rows and columns, which are fitted before, the fit minimises
 
-    .. math:: \frac1n \sum_{ij \text{ observed}} \ell(y_{ij}, f_{ij})
-              + \frac\alpha{\sqrt n} \bigl\| U V^T \bigr\|_*
+    .. math:: \frac1n \sum_{ij \text{ observed}} s_i\, \ell(y_{ij}, f_{ij})
+              + \frac\alpha{\sqrt n} \bigl\| S^{1/2} U V^T \bigr\|_*
 
-    with the nuclear norm, the sum of singular values, over factors of any rank, and stops when a
+    with weights s of the rows, 1 unless given, n being their sum, and the nuclear norm, the sum of
+    singular values, over factors of any rank, and stops when a
     duality gap proves that it is within `tol` of the optimum.
 
     Parameters
@@ -72,6 +75,11 @@ class LowRankFactorization(
         Where "huber" becomes linear.
     offsets : bool, default=True
         Whether there are the constant and the offsets.
+    debias : bool, default=False
+        Whether the factors are refitted after the certified fit, without the loss of
+        :math:`\alpha` in the singular values: see Notes. It predicts better where entries are few,
+        as with ratings. `certificate_`, `history_`, `singular_values_` and `polar_` stay those of
+        the certified optimum.
     max_rank : int, default=None
         The most columns of the factors. None: as many as the optimum has.
     tol : float, default=1e-3
@@ -88,7 +96,8 @@ class LowRankFactorization(
     Attributes
     ----------
     components_ : ndarray of shape (`rank_`, n_features)
-        V'. Balanced with the rows: V'V = U'U / n is diagonal, with falling entries.
+        V'. Balanced with the rows: V'V = U'SU / n is diagonal, with falling entries. With `debias`
+        the rows have variance 1 instead.
     row_factors_ : ndarray of shape (n_samples, `rank_`)
         U.
     intercept_ : float
@@ -100,7 +109,7 @@ class LowRankFactorization(
     rank_ : int
         Number of columns of the factors.
     singular_values_ : ndarray of shape (`rank_`,)
-        Of UV', divided by the root of n: in units of `alpha`.
+        Of the optimum's UV', divided by the root of n: in units of `alpha`.
     polar_ : float
         The largest singular value of the derivatives of the losses, over that which the penalty
         allows. At most 1 at the optimum; above, another column would lower the objective.
@@ -131,12 +140,19 @@ class LowRankFactorization(
     the factors are globally optimal [1]_. Offsets are shrunk as if each row and column had five
     more entries of offset 0; the certificate is for the offsets as they are.
 
+    With `debias`, V gets the lengths of the singular values with :math:`\alpha` put back, and one
+    sweep of regressions follows: rows with a standard normal prior, columns with a normal one of
+    the variances that V has, rows again. The noise has the variance of the optimum's residuals. On
+    generated ratings the error fell from .919 to .872; `benchmarks/studies/low_rank.py` has it.
+
+    Rows without weight do not take part. Their factors are those of new rows.
+
     The certificate takes the largest singular value of the losses' derivatives. With a side up to
     400 it comes from a dense Gram matrix. Beyond, Lanczos' method finds it, but could miss it: at
     the end of the fit a Cholesky factorisation proves that none is larger by more than 1e-8 of it,
     so a `tol` far below 1e-7 is out of reach. With a shorter side beyond some 3900, or where so
     many entries of a row meet that it would take too long, there is no such proof, and the scope is
-    "estimate".
+    "estimate"; Lanczos' method then ends at 1e-4 of the eigenvalue.
 
     An iteration costs 6 * rank multiply-adds for each observed entry. Memory: 56 bytes for each
     observed entry, and 25 sets of factors. 10^8 entries of 10^6 rows and 10^4 columns at rank 10
@@ -168,6 +184,7 @@ class LowRankFactorization(
         "loss": [StrOptions({"squared_error", "huber", "log_loss", "poisson"})],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "offsets": ["boolean"],
+        "debias": ["boolean"],
         "max_rank": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -183,6 +200,7 @@ class LowRankFactorization(
         loss="squared_error",
         epsilon=1.35,
         offsets=True,
+        debias=False,
         max_rank=None,
         tol=1e-3,
         max_iter=1000,
@@ -193,6 +211,7 @@ class LowRankFactorization(
         self.loss = loss
         self.epsilon = epsilon
         self.offsets = offsets
+        self.debias = debias
         self.max_rank = max_rank
         self.tol = tol
         self.max_iter = max_iter
@@ -200,7 +219,7 @@ class LowRankFactorization(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit the factors.
 
         Parameters
@@ -210,6 +229,8 @@ class LowRankFactorization(
             that are not NaN.
         y : None
             Not used.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of rows. A row of weight two counts like two rows. None: all 1.
 
         Returns
         -------
@@ -219,36 +240,46 @@ class LowRankFactorization(
         Raises
         ------
         ValueError
-            If nothing is observed, or for values that the loss does not take.
+            If nothing is observed, for values that the loss does not take, or weights without a
+            positive sum.
         """
         with always_checked():
             given = self._read(X, reset=True)
-        if not given.nnz:
+        weights = sample_weights(given, sample_weight)
+        total, is_used = total_weight(weights), weights > 0
+        used, weights = (given, weights) if is_used.all() else (given[is_used], weights[is_used])
+        if not used.nnz:
             raise ValueError("X: found no observed entry; allowed are matrices with some.")
-        rows = TrainingRows(given, y, None, np.ones(given.shape[0]))
-        n, d = given.shape
+        rows = TrainingRows(given, y, sample_weight, weights)
+        n, d = used.shape
         loss = LOSSES[self.loss].with_parameters(self.epsilon, 0.5)
-        observed = Observed(self._coded(given), loss)
+        is_even = sample_weight is None
+        observed = Observed(self._coded(used), loss, weights=None if is_even else weights)
         loss.check_targets(observed.y, observed.ones)
         mean, a, b = fit_offsets(observed) if self.offsets else (0.0, np.zeros(n), np.zeros(d))
         observed.offsets = mean + a[observed.rows] + b[observed.indices]
-        strength = self.alpha * np.sqrt(n)
+        strength = self.alpha * np.sqrt(total)
         max_rank = min(n, d) if self.max_rank is None else self.max_rank
         rng = private_random_state(self.random_state, 0)
         problem = Factorization(observed, strength, max_rank, rng)
+
+        def attributes(point):
+            return self._attributes(problem, point, total)
+
         with one_blas_thread():
             largest = problem.top(observed.pulls(np.zeros(len(observed.y)))[1])[1]
             is_empty = largest.max(initial=0.0) <= strength
-            steps = factor_steps(problem, *self._start(n, d, is_empty), self.tol)
-            kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
+            start = self._start(is_used, d, np.sqrt(weights), is_empty)
+            steps = factor_steps(problem, *start, self.tol)
+            kept, history = run(self, steps, attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
             if not np.isfinite(point.gap):
                 point = problem.certify(*balanced(point.U, point.V))[0]
                 history["objective"][-1], history["certificate"][-1] = point.objective, point.gap
             scope = "global" if problem.is_proven(point) else "estimate"
         for name in ("objective", "certificate"):
-            history[name] = history[name] / n
-        objective, gap = point.objective / n, point.gap / n
+            history[name] = history[name] / total
+        objective, gap = point.objective / total, point.gap / total
         certificate = Certificate(
             "duality gap", gap, tolerance_of(self.tol, objective), scope, ratio(gap, objective)
         )
@@ -256,30 +287,46 @@ class LowRankFactorization(
         counts, values = np.arange(1, len(history["passes"]) + 1), history["certificate"]
         advice = advise(self, len(counts), given.dtype, certificate, counts, values, remedy)
         self.intercept_, self.row_offsets_, self.column_offsets_ = mean, a, b
-        self.alpha_max_ = float(largest.max(initial=0.0) / np.sqrt(n))
-        finish(self, self._attributes(point), history, certificate, advice=advice)
+        self.alpha_max_ = float(largest.max(initial=0.0) / np.sqrt(total))
+        finish(self, attributes(point), history, certificate, advice=advice)
+        if not is_used.all():
+            self._fill_rows(given, is_used)
         return self
 
-    def _start(self, n, d, is_empty):
-        """Balanced factors of the previous fit, or of rank 0, which the optimum has if is_empty."""
+    def _fill_rows(self, X, is_used):
+        """Offsets and factors of the rows without weight as well: those of new rows."""
+        known = self.row_offsets_, self.row_factors_
+        new = self._rows(X[~is_used])
+        whole = [np.empty((len(is_used), *part.shape[1:])) for part in known]
+        for array, mine, others in zip(whole, known, new, strict=True):
+            array[is_used], array[~is_used] = mine, others
+        self.row_offsets_, self.row_factors_ = whole
+
+    def _start(self, is_used, d, roots, is_empty):
+        """Factors of the previous fit, or of rank 0, which the optimum has if is_empty."""
+        n = len(is_used)
         if not is_empty and self.warm_start and hasattr(self, "row_factors_"):
             U, V = self.row_factors_, self.components_.T
             if (len(U), len(V)) == (n, d) and U.shape[1] <= (self.max_rank or n):
                 check_start(self, "row_factors_", "components_")
-                return U / n**0.25, np.ascontiguousarray(V) * n**0.25
-        return np.zeros((n, 0)), np.zeros((d, 0))
+                return U[is_used] * roots[:, None], np.ascontiguousarray(V)
+        return np.zeros((len(roots), 0)), np.zeros((d, 0))
 
-    def _attributes(self, point):
+    def _attributes(self, problem, point, total):
         """What predictions need."""
-        n = len(point.U)
         squares = np.einsum("ij,ij->j", point.V, point.V)
-        return {
-            "components_": point.V.T / n**0.25,
-            "row_factors_": point.U * n**0.25,
+        fitted = {
             "rank_": point.U.shape[1],
-            "singular_values_": squares / np.sqrt(n),
+            "singular_values_": squares / np.sqrt(total),
             "polar_": point.polar,
         }
+        if self.debias:
+            U, V, beta = refitted(problem, point)
+        else:
+            weights, unit = problem.observed.weights, total**0.25
+            U = point.U if weights is None else point.U / np.sqrt(weights)[:, None]
+            U, V, beta = U * unit, point.V / unit, float(self.alpha)
+        return fitted | {"components_": V.T, "row_factors_": U, "_row_strength": beta}
 
     def transform(self, X):
         """Find the factors of rows that are optimal for the columns' factors.
@@ -308,7 +355,7 @@ class LowRankFactorization(
         a = row_offsets(observed) if self.offsets else np.zeros(X.shape[0])
         observed.offsets = observed.offsets + a[observed.rows]
         V = np.ascontiguousarray(self.components_.T)
-        return a, observed.row_factors(V, self.alpha)
+        return a, observed.row_factors(V, self._row_strength)
 
     def predict_entries(self, rows, columns, X=None):
         """Predict entries of the matrix.

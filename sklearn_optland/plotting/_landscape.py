@@ -4,6 +4,7 @@ from itertools import cycle
 
 import numpy as np
 
+from sklearn_optland.landscape import critical_energy, expected_index, threshold_energy
 from sklearn_optland.plotting._style import COLOURS, FAINT, NEGATIVE, POSITIVE, axes_of, draw_curve
 
 # Points of a density.
@@ -224,4 +225,81 @@ class SurfaceDisplay:
             ax.plot(*where.T, "o-", color=colour, ms=4, label=name)
         if paths:
             ax.legend()
+        return self
+
+
+class SpinGlassDisplay:
+    """Critical points of a spherical spin glass: their index against their energy.
+
+    Parameters
+    ----------
+    points : SpinGlassPoints
+        What `SphericalSpinGlass.critical_points` found.
+    p : int, default=3
+        Spins that interact in the glass.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The index that a large glass has at each energy.
+    points_ : matplotlib Line2D
+        The points.
+    ax_ : matplotlib Axes
+        Axes with them.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    See Also
+    --------
+    sklearn_optland.landscape.SphericalSpinGlass : The glass.
+
+    Examples
+    --------
+    >>> from sklearn_optland.landscape import SphericalSpinGlass
+    >>> from sklearn_optland.plotting import SpinGlassDisplay
+    >>> points = SphericalSpinGlass(p=3, n=20, random_state=0).critical_points(5)
+    >>> SpinGlassDisplay(points, p=3).plot().ax_.get_xlabel()
+    'energy per spin'
+    """
+
+    def __init__(self, points, p=3):
+        self.points, self.p = points, p
+
+    def plot(self, *, ax=None):
+        """Draw the points, the theory's curve, and its band of low index.
+
+        Between the ground state and the threshold a large glass has critical points of low index
+        alone, and none below.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : SpinGlassDisplay
+            This object.
+
+        Raises
+        ------
+        ValueError
+            If the indices of the points were not counted.
+        """
+        if self.points.indices is None:
+            raise ValueError(
+                "points: found points without indices; allowed is what critical_points found."
+            )
+        ax = axes_of(self, ax, "energy per spin", "index / number of spins")
+        energies, n = self.points.energies, self.points.points.shape[1]
+        ground, threshold = critical_energy(self.p), threshold_energy(self.p)
+        span = np.linspace(min(ground, energies.min(initial=0)), max(0, energies.max(initial=0)))
+        u = np.union1d(span, np.linspace(threshold, span[-1], POINTS))
+        self.line_ = draw_curve(ax, u, expected_index(u, self.p), "large n", COLOURS[1], None)
+        (self.points_,) = ax.plot(
+            energies, self.points.indices / n, "o", color=COLOURS[0], ms=4, label=f"n = {n}"
+        )
+        ax.axvspan(ground, threshold, color=FAINT, alpha=0.4, label="low index alone")
+        ax.grid(alpha=0.3)
+        ax.legend()
         return self

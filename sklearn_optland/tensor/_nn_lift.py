@@ -212,7 +212,7 @@ class NNLiftRegressor(
                 return {
                     "coefs_": [W.astype(dtype), (out * size).astype(dtype)],
                     "intercepts_": [bias.astype(dtype), (offset * size + mean).astype(dtype)],
-                    "_y_is_1d": rows.y.ndim == 1,
+                    "_y_is_1d": rows.y_is_1d,
                     "_hidden_activation": self.activation,
                     "moment_weights_": weights,
                     "excess_kurtosis_": kurtosis,

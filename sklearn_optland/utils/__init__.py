@@ -1,3 +1,5 @@
 """Building blocks of the estimators, and tools for those who use them."""
 
-__all__ = ["discovery"]
+from sklearn_optland._rows.blocks import RowBlocks
+
+__all__ = ["RowBlocks", "discovery"]

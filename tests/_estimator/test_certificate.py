@@ -12,6 +12,7 @@ from sklearn.utils._testing import set_random_state
 
 from sklearn_optland import Certificate
 from sklearn_optland._estimator.certificate import QUANTITIES, ratio
+from sklearn_optland.langevin import LangevinRegressor
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
     FiniteSumClassifier,
@@ -40,6 +41,7 @@ MEASURES = {
     "leaf entropy": LOMTreeClassifier(),
     "mean loss": LOMForestClassifier(),
     "tensor residual": NNLiftRegressor(),
+    "R-hat excess": LangevinRegressor(max_iter=200),
 }
 
 

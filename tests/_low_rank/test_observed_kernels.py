@@ -43,7 +43,7 @@ def test_rows_are_at_their_optimum(seed, loss, rank, alpha):
     rng = np.random.default_rng(seed)
     observed = random_observed(rng, 5, 6, loss)
     V, U = rng.normal(size=(6, rank)), np.full((5, rank), np.nan)
-    data = observed.indptr, observed.indices, observed.y, observed.offsets
+    data = observed.indptr, observed.indices, observed.y, observed.c, observed.offsets
     assert row_factors(*data, observed.loss, V, alpha, U) == 0
     theta = observed.pulls(observed.scores(U, V))[1]
     gradient = alpha * U - observed.matrix(theta) @ V
@@ -54,7 +54,7 @@ def test_rows_are_at_their_optimum(seed, loss, rank, alpha):
 def test_a_system_that_is_not_definite_is_counted_and_refused():
     observed = random_observed(np.random.default_rng(0), 5, 6, "squared_error")
     U, V = np.zeros((5, 2)), np.ones((6, 2))
-    data = observed.indptr, observed.indices, observed.y, observed.offsets
+    data = observed.indptr, observed.indices, observed.y, observed.c, observed.offsets
     assert row_factors(*data, observed.loss, V, -1e3, U) == 5
     with pytest.raises(ValueError, match=r"^alpha: found -1e\+03"):
         observed.row_factors(V, -1e3)
@@ -74,3 +74,24 @@ def test_offsets_are_those_of_scipy(loss):
     best = minimize(objective, np.zeros(15), options={"gtol": 1e-8}).fun
     mean, a, b = fit_offsets(observed)
     assert objective(np.r_[mean, a, b]) <= best + 1e-7
+
+
+def test_rows_do_not_depend_on_what_memory_held():
+    observed = random_observed(np.random.default_rng(0), 5, 6, "squared_error")
+    V = np.random.default_rng(1).normal(size=(6, 2))
+    expected = observed.row_factors(V, 0.1)
+    for _ in range(20):
+        # NumPy hands out what was given back last
+        held = [np.full(n, np.nan) for n in (3, len(observed.y), len(observed.y) + 1) * 4]
+        del held
+        np.testing.assert_array_equal(observed.row_factors(V, 0.1), expected)
+
+
+def test_entries_by_columns_are_the_same_entries():
+    observed = random_observed(np.random.default_rng(2), 5, 6, "squared_error")
+    columns = observed.transposed()
+    dense = observed.matrix(observed.y).toarray()
+    np.testing.assert_array_equal(columns.matrix(columns.y).toarray(), dense.T)
+    np.testing.assert_array_equal(columns.rows, np.nonzero(dense.T)[0])
+    offsets = observed.matrix(observed.offsets).toarray()
+    np.testing.assert_array_equal(columns.matrix(columns.offsets).toarray(), offsets.T)

@@ -282,3 +282,67 @@ def test_refusals_of_predict(rows, columns, message):
     model = LowRankFactorization(0.3).fit(entries(np.random.default_rng(8), 30, 20))
     with pytest.raises(ValueError, match=message):
         model.predict_entries(rows, columns)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("debias", [False, True])
+def test_weights_are_repeated_rows(loss, debias):
+    X = entries(np.random.default_rng(9), 24, 15, loss=loss)
+    weights = np.random.default_rng(1).integers(0, 4, 24)
+    settings = {"loss": loss, "tol": 1e-9, "debias": debias}
+    weighted = fit_quietly(LowRankFactorization(0.2, **settings), X, sample_weight=weights)
+    repeated = fit_quietly(LowRankFactorization(0.2, **settings), np.repeat(X, weights, axis=0))
+    assert weighted.certificate_.scope == "global"
+    assert weighted.certificate_.relative < 1e-6
+    assert_allclose(weighted.history_["objective"][-1], repeated.history_["objective"][-1])
+    assert_allclose(weighted.singular_values_, repeated.singular_values_, atol=1e-3)
+    assert_allclose(weighted.alpha_max_, repeated.alpha_max_, rtol=1e-6)
+    everywhere = np.divmod(np.arange(24 * 15), 15)
+    expected = repeated.predict_entries(*everywhere, X=X)
+    assert_allclose(weighted.predict_entries(*everywhere, X=X), expected, rtol=2e-2, atol=2e-3)
+    # rows without weight are predicted as new ones
+    found = weighted.predict_entries(*everywhere)
+    assert_allclose(found, expected, rtol=2e-2, atol=2e-2)
+
+
+def test_the_scale_of_weights_matters_to_the_offsets_of_columns_alone():
+    X = entries(np.random.default_rng(9), 24, 15)
+    settings = {"offsets": False, "tol": 1e-9}
+    plain = LowRankFactorization(0.2, **settings).fit(X)
+    same = LowRankFactorization(0.2, **settings).fit(X, sample_weight=np.full(24, 7.0))
+    assert_allclose(same.row_factors_ @ same.components_, plain.row_factors_ @ plain.components_,
+                    atol=1e-3)  # fmt: skip
+
+
+def test_weights_that_are_refused():
+    X = entries(np.random.default_rng(9), 4, 5)
+    with pytest.raises(ValueError, match="sample_weight"):
+        LowRankFactorization().fit(X, sample_weight=[1, -1, 1, 1])
+    with pytest.raises(ValueError, match="at least one non-zero"):
+        LowRankFactorization().fit(X, sample_weight=np.zeros(4))
+    X[0] = np.nan
+    with pytest.raises(ValueError, match="X: found no observed entry"):
+        LowRankFactorization().fit(X, sample_weight=[1, 0, 0, 0])
+
+
+def test_debiased_factors_predict_better_and_leave_the_certificate():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 200))
+    X = np.where(rng.random(truth.shape) < 0.1, truth + rng.normal(size=truth.shape), np.nan)
+    hidden = np.nonzero(np.isnan(X))
+
+    def error(model):
+        return np.sqrt(np.mean((model.predict_entries(*hidden) - truth[hidden]) ** 2))
+
+    settings = {"alpha": 0.4, "offsets": False}
+    plain = LowRankFactorization(**settings).fit(X)
+    debiased = LowRankFactorization(**settings, debias=True).fit(X)
+    assert error(debiased) < 0.9 * error(plain)
+    assert debiased.certificate_ == plain.certificate_
+    assert_array_equal(debiased.singular_values_, plain.singular_values_)
+    assert_allclose(debiased.transform(X), debiased.row_factors_, atol=1e-9)
+    assert LowRankFactorization(100.0, debias=True).fit(X).rank_ == 0
+    for loss in ("log_loss", "poisson", "huber"):
+        few = entries(rng, 30, 20, loss=loss)
+        model = LowRankFactorization(0.3, loss=loss, debias=True).fit(few)
+        assert_allclose(model.transform(few), model.row_factors_, atol=1e-6)

@@ -19,7 +19,7 @@ def table(seed=0, n=80, d=10, rank=3, **options):
 
 def test_the_optimum_is_the_oracle_s():
     X = 5.0 * table() + 3.0
-    model = LowRankImputer(0.2, tol=1e-9).fit(X)
+    model = LowRankImputer(0.2, debias=False, tol=1e-9).fit(X)
     mean, deviation = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     assert_allclose(model.mean_, mean)
     assert_allclose(model.scale_, deviation)
@@ -120,6 +120,23 @@ def test_indicator_names_and_empty_columns():
     assert list(kept.get_feature_names_out()) == names
     assert_array_equal(kept.transform(X)[:, 2], 0.0)
     assert_allclose(np.delete(kept.transform(X), 2, axis=1), out[:, :9])
+
+
+def test_debiased_rows_are_conditional_means():
+    """Of a normal distribution: the completed table's moment in the range, and noise alpha^2."""
+    X = table()
+    model = LowRankImputer(0.2, scale=False, tol=1e-10).fit(X)
+    plain = LowRankImputer(0.2, debias=False, scale=False, tol=1e-10).fit(X)
+    assert plain.certificate_ == model.certificate_
+    assert_array_equal(plain.components_, model.components_)
+    Y = plain.transform(X) - plain.mean_
+    directions = np.linalg.svd(plain.components_, full_matrices=False)[2]
+    moment = directions @ (Y.T @ Y / len(Y)) @ directions.T
+    covariance = directions.T @ moment @ directions + 0.2**2 * np.eye(X.shape[1])
+    for row, filled in zip(X[:20] - model.mean_, model.transform(X[:20]), strict=True):
+        m = np.isnan(row)
+        weights = np.linalg.solve(covariance[np.ix_(~m, ~m)], row[~m])
+        assert_allclose(filled[m] - model.mean_[m], covariance[np.ix_(m, ~m)] @ weights, atol=1e-4)
 
 
 @pytest.mark.parametrize("value", [-1, 0.0, 1e9])

@@ -71,9 +71,14 @@ def expected_matrix(name, case, W):
         return dense_curvature(case, classes)
     weighted = case.c[:, None] * np.abs(case.A)
     columns = np.sum(weighted.T @ np.abs(case.A), axis=1)  # row sums: a majorizer
+    centring = np.eye(len(columns))
     if name == "diagonal-mean":
-        columns = case.c @ case.A**2
-    return np.kron(np.diag(columns), classes[0]) + np.diag(np.repeat(case.penalty, case.k))
+        if case.problem.fit_intercept:  # of w and the intercept of centred columns
+            centring[-1, :-1] = case.c @ case.A[:, :-1] / case.c.sum()
+        columns = case.c @ (case.A @ np.linalg.inv(centring)) ** 2
+    diagonal = np.kron(np.diag(columns), classes[0]) + np.diag(np.repeat(case.penalty, case.k))
+    centring = np.kron(centring, np.eye(case.k))
+    return centring.T @ diagonal @ centring
 
 
 def jc12_classes(z):

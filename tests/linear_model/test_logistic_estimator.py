@@ -175,3 +175,20 @@ def test_sample_weights_are_repetitions(seed, curvature):
         )
     ]
     np.testing.assert_allclose(fits[0].coef_, fits[1].coef_, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("as_container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize(("n_samples", "n_features"), [(100, 300), (30, 1200), (20, 5100)])
+def test_more_columns_than_rows(n_samples, n_features, as_container, n_classes, global_random_seed):
+    rng = np.random.default_rng(global_random_seed)
+    X = rng.standard_normal((n_samples, n_features))
+    y = rng.integers(n_classes, size=n_samples)
+    for C in (1.0, 100.0):
+        model = BoundMajorizationLogisticRegression(C=C).fit(as_container(X), y)
+        assert model.certificate_.scope == "global"
+        assert model.certificate_.reached
+        # The optimum is in the span of the rows: what is outside is above it, half its square.
+        span = np.linalg.svd(X, full_matrices=False)[2]
+        outside = model.coef_ - (model.coef_ @ span.T) @ span
+        assert 0.5 * np.vdot(outside, outside) <= model.certificate_.value

@@ -152,3 +152,75 @@ def test_more_classes_are_separated_from_the_rest():
         assert model.margin_[row] == pytest.approx(one.margin_, rel=2e-9)
         np.testing.assert_allclose(model.coef_[row], one.coef_[0], rtol=1e-3, atol=1e-6)
     assert model.score(X, y) == 1
+
+
+GRADIENT_METHODS = ("gradient-descent", "normalized", "momentum")
+
+
+def deficits(solver, steps):
+    """How much of the widest margin is missing after some steps, as a share of it."""
+    X, y = separable(0, gap=0.2, offset=0.0)
+    widest = margin_through_zero(X, y)
+    model = MaxMarginClassifier(0.0, solver=solver, max_iter=max(steps), fit_intercept=False)
+    margins = fit_quietly(model, X, y).history_["objective"]
+    return np.array([1 - margins[step - 1] / widest for step in steps])
+
+
+def test_rates_of_the_implicit_bias():
+    """1 / log t, 1 / sqrt(t) and 1 / t^2, but for logarithms."""
+    steps = np.array([100, 1000, 10_000])
+    plain, normalized, momentum = (deficits(solver, steps) for solver in GRADIENT_METHODS)
+    assert (momentum < normalized).all()
+    assert (normalized < plain).all()
+    assert 1.2 < plain[1] / plain[2] < 5
+    assert 1.5 < normalized[1] / normalized[2] < 8
+    assert momentum[0] / momentum[1] > 40
+    assert momentum[1] / momentum[2] > 40
+
+
+@STORAGES
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("solver", GRADIENT_METHODS)
+def test_bounds_of_gradient_methods(solver, fit_intercept, storage):
+    X, y = separable(3, offset=0.3 * fit_intercept)
+    settings = {"solver": solver, "fit_intercept": fit_intercept}
+    best = MaxMarginClassifier(1e-12, fit_intercept=fit_intercept).fit(X, y).margin_
+    model = fit_quietly(MaxMarginClassifier(0.0, max_iter=300, **settings), storage(X), y)
+    margins, gaps = model.history_["objective"], model.history_["certificate"]
+    assert (best - margins <= gaps + 1e-12).all()
+    assert (margins <= best + 1e-12).all()
+    assert model.margin_ == pytest.approx(margin_of(model, X, y), rel=1e-12)
+    assert model.margin_ > 0.5 * best
+
+
+def test_plain_steps_are_those_of_the_exponential_loss():
+    """The least over b of the mean of exp(-y (w'x + b)) is 2 sqrt(P N) / n."""
+    X, y = separable(1, n=30, d=4)
+    n_steps, X = 20, X - X.mean(axis=0)
+    longest, w = np.linalg.norm(X, axis=1).max(), np.zeros(4)
+    shares = (y > 0).mean(), (y < 0).mean()
+    for _ in range(n_steps):
+        falls = np.exp(-y * (X @ w)) / len(y)
+        sums = falls[y > 0].sum() / shares[0], falls[y < 0].sum() / shares[1]
+        q = np.where(y > 0, falls / shares[0] / sums[0], falls / shares[1] / sums[1]) / 2
+        w += np.sqrt(sums[0] * sums[1]) * X.T @ (y * q) / longest**2
+    model = MaxMarginClassifier(0.0, solver="gradient-descent", max_iter=n_steps)
+    coef = fit_quietly(model, X, y).coef_[0]
+    np.testing.assert_allclose(coef / np.linalg.norm(coef), w / np.linalg.norm(w), rtol=1e-9)
+
+
+def test_momentum_reaches_its_tolerance():
+    X, y = separable(2)
+    model = MaxMarginClassifier(1e-4, solver="momentum", max_iter=20_000).fit(X, y)
+    assert model.certificate_.reached
+    exact = MaxMarginClassifier(1e-9).fit(X, y)
+    assert exact.margin_ - model.margin_ <= 1e-4 * exact.margin_
+
+
+@pytest.mark.parametrize("solver", GRADIENT_METHODS)
+def test_gradient_methods_tell_what_has_no_margin(solver):
+    X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), [0, 1, 0, 1]
+    with pytest.warns(ConvergenceWarning, match="they overlap"):
+        MaxMarginClassifier(solver=solver, max_iter=3).fit(X, y)
+    with pytest.raises(ValueError, match="X, y: 1 against the rest"):
+        MaxMarginClassifier(solver=solver, max_iter=3, inseparable="raise").fit(X, y)

@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from sklearn_optland.linear_model import separation
+from sklearn_optland.linear_model._logistic.faces import separate
 
 KINDS = ["overlap", "quasi-complete", "complete"]
 
@@ -102,6 +103,38 @@ def test_kind_is_that_of_another_program(n, d, n_classes, size, fit_intercept, s
     found = separation(X, y, fit_intercept=fit_intercept)
     assert found.kind == kind_by_box(pairs(X, y, fit_intercept))
     check_witness(found, X, y, fit_intercept)
+
+
+def most_pairs(A):
+    """How many rows of A one v with Av >= 0 can make positive."""
+    n, p = A.shape
+    program = {"A_ub": np.c_[-A, np.eye(n)], "b_ub": np.zeros(n)}
+    bounds = [(None, None)] * p + [(0, 1)] * n
+    return round(-linprog(np.r_[np.zeros(p), -np.ones(n)], bounds=bounds, **program).fun)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_several_classes_are_separated_as_far_as_can_be(seed):
+    """By Newton's method alone, through as many rounds as it takes."""
+    rng = np.random.RandomState(seed)
+    n_classes, n, size = 3 + seed % 3, 25, rng.randint(1, 5)
+    X = rng.randint(-size, size + 1, (n, 3)).astype(float)
+    y = np.r_[np.arange(n_classes), rng.randint(n_classes, size=n - n_classes)]
+    target = X @ rng.randint(-2, 3, 3) + rng.choice([0.0, 0.5, 3.0]) * rng.randn(n)
+    y[n_classes:] = np.searchsorted(np.sort(target[: n_classes - 1]), target[n_classes:])
+    with_ones, A = np.c_[X, np.ones(n)] / size, pairs(X, y)
+    W, weights = separate(with_ones, y, n_classes)
+    Z = with_ones @ W
+    margins = Z[np.arange(n), y][:, None] - Z
+    is_pair = np.arange(n_classes) != y[:, None]
+    separated = is_pair & (margins > 0.5)
+    assert separated.sum() == most_pairs(A)
+    assert np.abs(margins[is_pair & ~separated]).max(initial=0.0) < 1e-7
+    assert (weights[is_pair & ~separated] > 0).all()
+    assert (weights[~is_pair | separated] == 0).all()
+    q = np.where(is_pair, -weights, 0.0)
+    q[np.arange(n), y] = weights.sum(axis=1)
+    assert np.abs(with_ones.T @ q).max() < 1e-9 * n
 
 
 @pytest.mark.parametrize(

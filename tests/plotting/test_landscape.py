@@ -4,8 +4,21 @@ import numpy as np
 import pytest
 from landscape.nets import classifier, digits
 
-from sklearn_optland.landscape import LossSurface, connect, hessian_spectrum, loss_slice
-from sklearn_optland.plotting import PathDisplay, SpectrumDisplay, SurfaceDisplay
+from sklearn_optland.landscape import (
+    LossSurface,
+    SphericalSpinGlass,
+    connect,
+    expected_index,
+    hessian_spectrum,
+    loss_slice,
+)
+from sklearn_optland.plotting import (
+    MarginDisplay,
+    PathDisplay,
+    SpectrumDisplay,
+    SpinGlassDisplay,
+    SurfaceDisplay,
+)
 
 pyplot = pytest.importorskip("matplotlib.pyplot")
 
@@ -67,3 +80,24 @@ def test_plane_and_line(surface_and_path):
     display = SurfaceDisplay(straight).plot(ax=ax)
     assert display.ax_ is ax
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), straight.losses_)
+
+
+def test_spin_glass():
+    glass = SphericalSpinGlass(3, 15, random_state=0)
+    points = glass.critical_points(8)
+    display = SpinGlassDisplay(points, p=3).plot()
+    x, y = display.points_.get_data()
+    np.testing.assert_array_equal(x, points.energies)
+    np.testing.assert_array_equal(y, points.indices / 15)
+    u, share = display.line_.get_data()
+    np.testing.assert_array_equal(share, expected_index(u, 3))
+    with pytest.raises(ValueError, match="points: found points without indices"):
+        SpinGlassDisplay(glass.descend(2)).plot()
+
+
+def test_margins():
+    margins = np.random.RandomState(0).randn(50)
+    first, second = MarginDisplay({"a": margins, "b": 2 * margins}).plot().lines_
+    assert second.get_label() == "b"
+    for at, share in zip(first.get_xdata(), first.get_ydata(), strict=True):
+        assert share == np.mean(margins <= at)

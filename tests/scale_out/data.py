@@ -4,7 +4,10 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.sparse import csr_array
+
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
 
 # Rows of the partitions.
 PARTITIONS = {"one": (600,), "three": (50, 349, 201), "seven": (1, 200, 0, 99, 100, 80, 120)}
@@ -45,3 +48,12 @@ def as_frame(A, sizes):
     bounds = np.cumsum([0, *sizes])
     parts = [frame.iloc[bounds[i] : bounds[i + 1]] for i in range(len(sizes))]
     return dd.from_map(lambda i: parts[i], range(len(parts)), meta=frame.iloc[:0])
+
+
+def refused(match, X, y, w=None, model=None):
+    """A fit raises a ValueError that says this, and leaves the estimator as it was."""
+    model = BoundMajorizationLogisticRegression() if model is None else model
+    before = vars(model).copy()
+    with pytest.raises(ValueError, match=match):
+        model.fit(X, y, w)
+    assert vars(model) == before

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import warnings
+from itertools import pairwise
 
 import cloudpickle
 import dask
@@ -13,10 +14,11 @@ import pytest
 from scale_out.data import as_array, as_frame, two_or_more_classes
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_optland._rows import partition
+from sklearn_optland._rows import dask_source, partition
 from sklearn_optland._rows.cluster import Cluster
-from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNet
+from sklearn_optland.utils import RowBlocks
 
 SIZES = (200, 0, 250, 150)
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
@@ -52,6 +54,7 @@ def no_states():
 MODELS = {
     "two classes": (BoundMajorizationLogisticRegression(tol=1e-2), 2),
     "three classes": (BoundMajorizationLogisticRegression(tol=1e-2), 3),
+    "sdca": (FiniteSumClassifier(alpha=0.1, tol=1e-2), 2),
     "taylor": (ADMMNetClassifier((4,), solver="taylor", max_iter=2, random_state=0), 3),
     "kernel regime": (MeanFieldTwoLayerNet(5, regime="kernel", random_state=0), 2),
 }
@@ -160,3 +163,34 @@ def test_a_cluster_that_is_gone(monkeypatch):
             model.fit(X, y, w)
     assert not hasattr(model, "coef_")
     assert not hasattr(model, "n_features_in_")
+
+
+def test_workers_read_blocks(client):
+    X, y, w = two_or_more_classes(3, 0)
+    bounds = np.cumsum([0, *SIZES])
+    parts = [X[first:last] for first, last in pairwise(bounds)]
+    rows = RowBlocks([lambda part=part: part.copy() for part in parts], lengths=SIZES)
+    model = MODELS["three classes"][0]
+    with dask.config.set(scheduler="threads"):
+        expected = parameters(fit(model, *collections(3)))
+    same_bits(fit(model, rows, y, w), expected)
+    assert set(client.run(no_states).values()) == {0}
+
+
+def test_totals_by_a_tree_lose_no_bit_with_a_worker(client, monkeypatch):
+    monkeypatch.setattr(dask_source, "LARGE_TOTAL", 1)
+    X, y, w = (as_array(A, (60,) * 10) for A in two_or_more_classes(2, 0))
+    model = MODELS["two classes"][0]
+    with dask.config.set(scheduler="threads"):
+        expected = parameters(fit(model, X, y, w))
+    run_tree, calls = Cluster.run_tree, []
+
+    def deadly_run_tree(place, *arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        return run_tree(place, *arguments)
+
+    monkeypatch.setattr(Cluster, "run_tree", deadly_run_tree)
+    same_bits(fit(model, X, y, w), expected)
+    assert len(calls) >= 3

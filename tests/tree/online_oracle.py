@@ -35,9 +35,10 @@ class Oracle:
     """The online algorithm of Choromanska and Langford, written for the reader."""
 
     def __init__(
-        self, d, max_regressors, max_depth, swap_resistance, loss, learning_rate, is_centred
-    ):
-        self.is_centred = is_centred  # dense rows are
+        self, d, max_regressors, max_depth, swap_resistance, loss, learning_rate, n_visits,
+        is_centred,
+    ):  # fmt: skip
+        self.is_centred, self.n_visits = is_centred, n_visits  # dense rows are centred
         self.d, self.T, self.max_depth, self.R = d, max_regressors, max_depth, swap_resistance
         self.loss, self.learning_rate = loss, learning_rate
         self.root, self.n_regressors, self.n_swaps = Node(), 0, 0
@@ -51,14 +52,21 @@ class Oracle:
         mean = np.average(X, axis=0, weights=weight) if self.is_centred else np.zeros(self.d)
         variance = np.average((X - mean) ** 2, axis=0, weights=weight)
         self.largest = np.maximum(self.largest, np.abs(x - mean))
-        scale = self.largest**1.5 * variance**0.25
+        if self.n_visits == 1:
+            scale = self.largest * variance**0.5
+        else:
+            scale = self.largest**1.5 * variance**0.25
         moves = variance > (1e-7 * mean) ** 2
         z = np.where(moves, (x - mean) / np.where(moves, scale, 1), 0)
         q = z @ (x - mean) + 1
         z, x = np.append(z, 1 - z @ mean), np.append(x, 1.0)
         self.q_sum += h * q
         self.q_weight += h
-        limit = h * self.learning_rate * q / (self.q_sum / self.q_weight)
+        n_met = np.count_nonzero(self.largest)
+        n_values = weight @ (np.full(len(X), self.d) if self.is_centred else (X != 0).sum(axis=1))
+        boost = min(0.1 * n_met * weight.sum() / n_values, 20) if n_values else 20
+        rate = self.learning_rate * max(boost / self.n_visits, 1)
+        limit = h * rate * q / (self.q_sum / self.q_weight)
         node = self.root
         while True:
             if node.children is None:

@@ -132,6 +132,43 @@ def test_forest_is_about_as_good_as_all_classes(dense, global_random_seed):
     assert model.score(X_new, y_new) > every - 0.02
 
 
+def few_rows(n_rows, k=1000, d=16):
+    """Classes around means of their own, a few rows each, and rows to test."""
+    rng = np.random.default_rng(0)
+    means = 2 * rng.standard_normal((k, d))
+    y = np.repeat(np.arange(k), n_rows)
+    test = rng.integers(k, size=1000)
+    X, X_test = (means[codes] + rng.standard_normal((len(codes), d)) for codes in (y, test))
+    return X, y, X_test, test
+
+
+def test_few_rows_a_class_are_ranked_by_discriminant_analysis():
+    X, y, X_test, y_test = few_rows(4)
+    model = LOMForestClassifier(n_estimators=2, random_state=0).fit(X, y)
+    assert model.loss_ == "discriminant"
+    assert model.n_iter_ == 1
+    means = X.reshape(-1, 4, 16).mean(axis=1)
+    nearest = (2 * X_test @ means.T - (means**2).sum(axis=1)).argmax(axis=1)
+    score = model.set_params(beam_width=4).score(X_test, y_test)
+    assert score > np.mean(nearest == y_test) - 0.03
+    trained = LOMForestClassifier(n_estimators=2, loss="softmax", max_iter=3, random_state=0)
+    assert score > trained.fit(X, y).score(X_test, y_test)
+
+
+def test_more_rows_decide_between_discriminant_and_softmax():
+    X, y, *_ = few_rows(20, k=20)
+    model = LOMForestClassifier(validation_fraction=0.2, random_state=0).fit(X, y)
+    errors = model.validation_errors_
+    assert set(errors) == {"softmax, 1", "discriminant, 1"}
+    assert errors[f"{model.loss_}, 1"] == min(errors.values())
+
+
+def test_discriminants_of_sparse_rows_are_refused():
+    X = sparse.random(60, 100, 0.1, "csr", random_state=0)
+    with pytest.raises(ValueError, match="loss: found 'discriminant' with sparse X"):
+        LOMForestClassifier(loss="discriminant").fit(X, np.arange(60) % 3)
+
+
 def test_prototypes_are_chosen_where_classes_have_clusters():
     X, cluster = make_blobs(1500, centers=30, n_features=5, cluster_std=0.7, random_state=3)
     y = cluster % 5  # six clusters each, far from linear

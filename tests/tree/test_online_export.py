@@ -2,8 +2,9 @@
 
 import matplotlib
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_optland.tree import LOMTreeClassifier, export_text, plot_tree
+from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier, export_text, plot_tree
 
 matplotlib.use("agg")
 
@@ -59,3 +60,12 @@ def test_labels_and_names_are_drawn_as_they_are():
     ax.figure.canvas.draw()  # as mathtext, "$$" cannot be read
     assert "$x^2$, m: n" in boxes[0].get_text()
     assert boxes[2].get_text().splitlines()[0] == "class $$, a: b"
+
+
+@pytest.mark.parametrize("draw", [export_text, plot_tree])
+@pytest.mark.parametrize(
+    "other", [LOMForestClassifier(), DecisionTreeClassifier(), LOMTreeClassifier, 3]
+)
+def test_what_is_no_online_tree_is_refused(draw, other):
+    with pytest.raises(TypeError, match=r"tree: found a \w+; allowed is a fitted LOMTree"):
+        draw(other)

@@ -23,6 +23,7 @@ DEFAULTS = {
     "swap_resistance": 4.0,
     "loss": "hinge",
     "learning_rate": 0.2,
+    "n_visits": 1,
 }
 
 
@@ -66,8 +67,12 @@ def test_is_the_algorithm_of_the_paper(loss, storage, global_random_seed):
             "swap_resistance": float(rng.choice([0.0, 0.1, 1.0, 4.0])),
             "loss": loss,
             "learning_rate": float(rng.choice([0.05, 0.3, 1.0])),
+            "n_visits": int(rng.choice([1, 2, 20])),
         }
         X, y = stream(rng, n, d, k)
+        if seed % 3 == 0:  # few entries: longer steps
+            X = np.where(rng.random((n, 8)) < 0.9, 0.0, 1.0)[:, :, None] * X[:, None, :]
+            X, d = X.reshape(n, -1), 8 * d
         weight = rng.integers(1, 4, n) / 2.0
         oracle = Oracle(d, **settings, is_centred="dense" in storage)
         for x, c, h in zip(X, y, weight, strict=True):
@@ -154,6 +159,7 @@ def test_random_streams_leave_sound_trees(global_random_seed):
             swap_resistance=resistance[t],
             loss=LOSSES["hinge"],
             learning_rate=0.5,
+            n_visits=1,
             measure=True,
         )
         assert stop == length

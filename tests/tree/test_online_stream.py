@@ -10,6 +10,7 @@ from helpers import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from scipy import sparse
 from sklearn.datasets import load_digits
 from tree.online_faults import fault
 from tree.online_helpers import blobs
@@ -238,3 +239,23 @@ def test_streams_after_a_fit_leave_sound_trees(seed, resistance, max_nodes):
     for start in range(40, 120, 8):
         model.partial_fit(X[start : start + 8], y[start : start + 8])
         assert fault(model._arrays) == ""
+
+
+def test_a_sparse_stream_is_learned_by_one_visit(global_random_seed):
+    # Rows of a class share a few of many features; each has others, of no class.
+    rng = np.random.default_rng(global_random_seed)
+    n, k, d, n_marks = 600, 12, 4000, 6
+    y = rng.integers(k, size=n)
+    marks = rng.integers(d, size=(k, n_marks))
+    columns = np.column_stack(
+        [np.take_along_axis(marks[y], rng.integers(n_marks, size=(n, 3)), axis=1),
+         rng.integers(d, size=(n, 8))]
+    )  # fmt: skip
+    rows = np.repeat(np.arange(n), columns.shape[1])
+    X = sparse.csr_array((np.ones(columns.size), (rows, columns.ravel())), shape=(n, d))
+    X.sum_duplicates()
+    model = LOMTreeClassifier()
+    for start in range(0, 400, 50):
+        model.partial_fit(X[start : start + 50], y[start : start + 50])
+    passes = LOMTreeClassifier(random_state=0).fit(X[:400], y[:400])
+    assert model.score(X[400:], y[400:]) > passes.score(X[400:], y[400:]) - 0.1

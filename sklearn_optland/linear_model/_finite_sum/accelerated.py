@@ -119,9 +119,13 @@ class Catalyst(Sdca):
         problem, l2 = self.problem, self.problem.penalty.l2
         longest = problem.curvature * np.max(problem.c * problem.row_squares)
         # the condition number of a subproblem is n; all-zero rows leave nothing to measure it by
-        self.kappa = max(longest - l2, 0.0) if longest > TINY else 1.0
-        self.lowest = LOWEST * self.kappa
-        self.share = l2 / (l2 + self.kappa)
+        self.begin_at(W, max(longest - l2, 0.0) if longest > TINY else 1.0)
+
+    def begin_at(self, W, kappa):
+        """Begin at W with subproblems that add kappa/2 |w - center|^2."""
+        self.kappa, l2 = kappa, self.problem.penalty.l2
+        self.lowest = LOWEST * kappa
+        self.share = l2 / (l2 + kappa)
         self.momentum = np.sqrt(self.share)
         self.last = self.solved = W.copy()
         super().start(W)

@@ -1,5 +1,7 @@
 """Linear classifiers by finite-sum solvers."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model._base import SparseCoefMixin
@@ -7,11 +9,20 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.base import fit_context
+from sklearn_optland._estimator.dask_rows import DaskRows, classification_rows_of
 from sklearn_optland._estimator.scores import LogLossClassifier
-from sklearn_optland._estimator.training_rows import classification_rows, normalized
+from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
+from sklearn_optland.linear_model._finite_sum.partitioned import (
+    PartitionedSoftmax,
+    PartitionedSum,
+)
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._finite_sum.solve import PENALTY_CONSTRAINTS, FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.solve import (
+    PENALTY_CONSTRAINTS,
+    FiniteSumEstimator,
+    partitioned_source,
+)
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,
@@ -292,6 +303,9 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
             Training data. float64 and float32 in C order, and CSR, are used without a copy, but
             for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
             units differ as much.
+            With `solver` "auto" or "sdca" a dask array or dataframe, whose rows stay with their
+            workers, or :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of
+            that kind, and a pass is a round of CoCoA+.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -315,23 +329,26 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         return self
 
     def _rows(self, X, y, sample_weight):
-        return classification_rows(self, X, y, sample_weight, accept_sparse=True)
+        return classification_rows_of(self, X, y, sample_weight, accept_sparse=True)
 
     def _prepared(self, rows):
         """Problems, starts, and what makes attributes of parameters."""
-        classes, dtype = rows.classes, rows.X.dtype
+        classes, dtype = rows.classes, rows.dtype
         n_scores = 1 if len(classes) == 2 else len(classes)
         present = has_part(rows, self.fit_intercept)
         problems = self._problems(rows)
-        starts = self._starts((n_scores, rows.X.shape[1] + 1), classes)
+        starts = self._starts((n_scores, rows.n_columns + 1), classes)
         is_softmax = isinstance(problems[0], SoftmaxSum)
         if is_softmax:
             starts = [np.ascontiguousarray(starts[present].T)]
         elif self.fit_intercept:
-            for W, problem in zip(starts, problems, strict=True):
-                if (problem.y == problem.y[0]).all():  # then the intercept leaves no loss
+            for number, W in enumerate(starts):
+                label = number if n_scores > 1 else 1
+                others = np.delete(present, label)
+                if not (present[label] and others.any()):  # then the intercept leaves no loss
                     W[:] = 0.0
-                    W[-1] = problem.y[0] * (-NEVER if self.loss == "log_loss" else 1.0)
+                    sign = 1.0 if present[label] else -1.0
+                    W[-1] = sign * (-NEVER if self.loss == "log_loss" else 1.0)
 
         def attributes(parameters):
             W = np.vstack([W.T for W in parameters])
@@ -347,19 +364,37 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         """One problem, or one a class against the rest, as of the log-loss if there is one only."""
         n_scores = 1 if len(rows.classes) == 2 else len(rows.classes)
         present = has_part(rows, self.fit_intercept)
+        is_softmax = self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1
+        labels = [1] if n_scores == 1 else list(range(n_scores))
+        loss = LOSSES[self.loss]
+        if isinstance(rows, DaskRows):
+            columns = partial(_codes_and_weights, present, is_softmax, rows.total_weight)
+            source, common = partitioned_source(self, rows, columns)
+            if is_softmax:
+                n_classes = np.count_nonzero(present)
+                return [PartitionedSoftmax(source, source.y, n_classes=n_classes, **common)]
+            signs = (source.map(partial(_signs, label), source.y) for label in labels)
+            return [PartitionedSum(source, y, loss=loss, **common) for y in signs]
         X, _, codes, c = rows.used(rows.codes, normalized(rows.weights))
         source, common = self._source(X, c)
-        if self.loss == "log_loss" and n_scores > 1 and np.count_nonzero(present) > 1:
+        if is_softmax:
             codes = among_present(codes, present)
             return [SoftmaxSum(source, codes, n_classes=np.count_nonzero(present), **common)]
-        positives = [codes == 1] if n_scores == 1 else [codes == k for k in range(n_scores)]
-        return [
-            FiniteSum(source, np.where(positive, 1.0, -1.0), loss=LOSSES[self.loss], **common)
-            for positive in positives
-        ]
+        return [FiniteSum(source, _signs(k, codes), loss=loss, **common) for k in labels]
 
     predict_proba = available_if(is_probabilistic)(LogLossClassifier.predict_proba)
     predict_log_proba = available_if(is_probabilistic)(LogLossClassifier.predict_log_proba)
+
+
+def _signs(label, codes):
+    """1 where it is the class, else -1."""
+    return np.where(codes == label, 1.0, -1.0)
+
+
+def _codes_and_weights(present, is_softmax, total, codes, weights):
+    """Columns of a source: numbers of the rows' classes, and weights that sum to 1."""
+    codes = among_present(codes, present) if is_softmax else codes
+    return {"y": codes, "c": weights / total}
 
 
 class _FixedSolverClassifier(FiniteSumClassifier):

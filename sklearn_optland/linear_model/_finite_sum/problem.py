@@ -57,6 +57,11 @@ def refuse_overflow(squares):
         )
 
 
+def as_column(values):
+    """A number a row as a row of one."""
+    return values[:, None]
+
+
 @dataclass
 class Point:
     """Parameters with what an evaluation tells about them."""
@@ -86,6 +91,7 @@ class FiniteSum:
     """
 
     k = 1
+    is_partitioned = False  # what has an entry for each row is in this process
 
     def __init__(self, source, y, *, loss, penalty, fit_intercept, coordinates=USERS_OWN):
         self.source, self.y, self.c = source, y, source.c
@@ -93,9 +99,21 @@ class FiniteSum:
         self.penalty, self.fit_intercept = penalty, fit_intercept
         self.coordinates = coordinates
         self.n_samples, self.n_features = source.n_rows, source.n_columns
-        self.curvature = loss.typical_curvature(y, self.c)
+        self.curvature = self._typical_curvature()
         self.passes = 0.0
         self.lower_bound = 0.0  # of the dual point 0: no loss and no penalty is negative
+
+    def _typical_curvature(self):
+        return self.loss.typical_curvature(self.y, self.c)
+
+    def mean(self, values):
+        """Return sum_i c_i values_i."""
+        return self.c @ values
+
+    def mean_square_of(self, values):
+        """Return sum_i c_i |values_i|^2."""
+        values = values.reshape(self.n_samples, -1)
+        return np.einsum("i,ij,ij->", self.c, values, values)
 
     @property
     def rows(self):
@@ -119,8 +137,13 @@ class FiniteSum:
         """|x_i|^2 of each row."""
         out = self.source.empty()
         self._reduce(passes.RowSquares(self.source), np.ones(self.n_features), out)
-        refuse_overflow(self.c @ out)
+        refuse_overflow(self.mean(out))
         return out
+
+    @property
+    def longest_square(self):
+        """The largest |x_i|^2."""
+        return self.row_squares.max()
 
     @cached_property
     def column_squares(self):
@@ -132,12 +155,13 @@ class FiniteSum:
         """The columns' means; 0 without an intercept, which alone could make up for them."""
         if not self.fit_intercept:
             return np.zeros(self.n_features)
-        return self._reduce(passes.Backward(self.source), self.c[:, None])[:-1, 0]
+        column = self.source.map(as_column, self.c)
+        return self._reduce(passes.Backward(self.source), column)[:-1, 0]
 
     @cached_property
     def mean_square(self):
         """The rows' mean |x_i|^2."""
-        mean = self.c @ self.row_squares
+        mean = self.mean(self.row_squares)
         return mean if mean > TINY else 0.0
 
     @cached_property
@@ -145,7 +169,7 @@ class FiniteSum:
         """A size that scores may have: 1 of margins and logarithms, else that of the targets."""
         if self.loss.for_classes or self.loss.log_link:
             return 1.0
-        return float(np.sqrt(self.c @ self.y**2))
+        return float(np.sqrt(self.mean_square_of(self.y)))
 
     @cached_property
     def unit(self):
@@ -179,7 +203,7 @@ class FiniteSum:
         """
         if not W.any():
             return W
-        longest = np.sqrt(self.row_squares.max())
+        longest = np.sqrt(self.longest_square)
         with np.errstate(over="ignore"):
             if not np.isfinite((np.abs(W).max() * (1.0 + longest)) ** 2 * W.size):
                 return self.zeros()
@@ -236,6 +260,10 @@ class FiniteSum:
             return theta
         return np.where((theta > 0) == (up > down), theta * (min(up, down) / max(up, down)), theta)
 
+    def scaled(self, factor, theta):
+        """Return pulls times a number."""
+        return factor * theta
+
     def evaluate(self, W, theta=None, scores=None):
         """Objective and certificate of W; one pass, half of one if the scores are known.
 
@@ -291,14 +319,10 @@ class FiniteSum:
         Targets and the intercept may be far larger than what is left of them. Rounded scores cost
         their ulp times the pulls, and half its square.
         """
-
-        def mean_square(values):
-            values = values.reshape(self.n_samples, -1)
-            return np.einsum("i,ij,ij->", self.c, values, values)
-
-        largest = self.unit_of_scores + 2 * np.abs(W[-1]).max() + np.sqrt(mean_square(scores))
-        ulp = EPS * largest
-        return 8 * EPS * objective + ulp * (np.sqrt(mean_square(pulls)) + self.curvature * ulp)
+        own = np.sqrt(self.mean_square_of(scores))
+        ulp = EPS * (self.unit_of_scores + 2 * np.abs(W[-1]).max() + own)
+        pulled = np.sqrt(self.mean_square_of(pulls))
+        return 8 * EPS * objective + ulp * (pulled + self.curvature * ulp)
 
     def _felt(self, W, v):
         """What coefficients gain by what they feel: rounding, or 0 >= v where they are 0."""
@@ -396,29 +420,21 @@ class SoftmaxSum(FiniteSum):
 
     def losses(self, scores):
         loss, _ = log_loss.loss_along(self.y, self.c, scores, scores, 0.0)
-        P = np.empty_like(scores)
-        log_loss.softmax(scores, P)
-        return loss, -_less_own_class(P, self.y)
+        return loss, softmax_pulls(self.y, scores)
 
     def at_intercept(self, pulls):
         return self.c @ pulls, class_curvature(self.probabilities(pulls), self.c)
 
     def probabilities(self, theta):
         """Return p_i of theta_i = e_y - p_i."""
-        P = -theta
-        P[np.arange(self.n_samples), self.y] += 1.0
-        return P
+        return probabilities_of(self.y, theta)
 
     def losses_gap(self, scores, theta):
         """Return sum_i c_i KL(p_i || softmax(z_i)) for theta_i = e_y - p_i."""
         return self.c @ divergences(self.probabilities(theta), scores)
 
     def in_domain(self, theta):
-        P = self.probabilities(theta)
-        if not (P < 0).any():
-            return theta
-        P = np.maximum(P, 0.0)
-        return -_less_own_class(P / P.sum(axis=1, keepdims=True), self.y)
+        return softmax_domain(self.y, theta)
 
     def metric(self, theta):
         P, d = self.probabilities(theta), self.n_features + 1
@@ -442,32 +458,60 @@ class SoftmaxSum(FiniteSum):
         """
         P = self.probabilities(theta)
         target = np.bincount(self.y, weights=self.c, minlength=self.k)
-        P = _balanced_probabilities(P, self.c, target)
-        mass = self.c @ P
-        share = np.max(1.0 - target / mass)
-        row = np.maximum(target - (1 - share) * mass, 0.0)
-        if row.sum() > 0:
-            P = (1 - share) * P + share * row / row.sum()
-        return -_less_own_class(P, self.y)
+        least = BALANCED * target.min()
+        if not np.abs(target - self.c @ P).max() <= least:
+
+            def balance(shift):
+                Q = shifted_probabilities(shift, P)
+                return target - self.c @ Q, class_curvature(Q, self.c), least
+
+            P = shifted_probabilities(best_shift(balance, np.zeros(self.k)), P)
+        mixture = rest_of_mass(self.c @ P, target)
+        return mixed_pulls(self.y, P, *mixture)
 
 
-def _balanced_probabilities(P, c, target):
-    """Probabilities proportional to P exp(shift), whose weighted sum is the target."""
-    least = BALANCED * target.min()
-    if np.abs(target - c @ P).max() <= least:
-        return P
+# Functions of rows, which stay where these are
 
-    def shifted(shift):
-        """P exp(shift), its rows normalised; their largest entries stay above 0."""
-        factors = np.exp(np.maximum(shift - shift.max(), LEAST_SHIFT))
-        return P * factors / (P @ factors)[:, None]
 
-    def balance(shift):
-        Q = shifted(shift)
-        mass = c @ Q
-        return target - mass, class_curvature(Q, c), least
+def softmax_pulls(y, scores):
+    """e_y - softmax(z) of each row."""
+    P = np.empty_like(scores)
+    log_loss.softmax(scores, P)
+    return -_less_own_class(P, y)
 
-    return shifted(best_shift(balance, np.zeros(len(target))))
+
+def probabilities_of(y, theta):
+    """p_i of theta_i = e_y - p_i."""
+    P = -theta
+    P[np.arange(len(y)), y] += 1.0
+    return P
+
+
+def softmax_domain(y, theta):
+    """The nearest pulls whose probabilities are not negative."""
+    P = probabilities_of(y, theta)
+    if not (P < 0).any():
+        return theta
+    P = np.maximum(P, 0.0)
+    return -_less_own_class(P / P.sum(axis=1, keepdims=True), y)
+
+
+def shifted_probabilities(shift, P):
+    """P exp(shift), its rows normalised; their largest entries stay above 0."""
+    factors = np.exp(np.maximum(shift - shift.max(), LEAST_SHIFT))
+    return P * factors / (P @ factors)[:, None]
+
+
+def rest_of_mass(mass, target):
+    """The share and the row of a mixture that takes weighted sums to a target."""
+    share = np.max(1.0 - target / mass)
+    row = np.maximum(target - (1 - share) * mass, 0.0)
+    return (share, row / row.sum()) if row.sum() > 0 else (0.0, row)
+
+
+def mixed_pulls(y, P, share, row):
+    """Pulls e_y - p of probabilities that are mixed with a constant row."""
+    return -_less_own_class((1 - share) * P + share * row, y)
 
 
 def _less_own_class(R, y):

@@ -1,19 +1,24 @@
 """Linear regression by finite-sum solvers."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
 from sklearn_optland._estimator.base import fit_context
+from sklearn_optland._estimator.dask_rows import DaskRows, regression_rows_of
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import LazyScore
-from sklearn_optland._estimator.training_rows import normalized, regression_rows
+from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.solve import (
     LOSS_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
     FiniteSumEstimator,
+    partitioned_regression,
+    partitioned_source,
     regression_problem,
 )
 from sklearn_optland.linear_model._scores import linear_scores
@@ -324,6 +329,9 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
             Training data. float64 and float32 in C order, and CSR, are used without a copy, but
             for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
             units differ as much.
+            With `solver` "auto" or "sdca" a dask array or dataframe, whose rows stay with their
+            workers, or :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of
+            that kind, and a pass is a round of CoCoA+.
         y : array-like of shape (n_samples,)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -345,25 +353,37 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         return self
 
     def _rows(self, X, y, sample_weight):
-        return regression_rows(self, X, y, sample_weight, accept_sparse=True)
+        return regression_rows_of(self, X, y, sample_weight, accept_sparse=True)
 
     def _prepared(self, rows):
         """Problems, starts, and what makes attributes of parameters."""
 
         def attributes(parameters):
-            W = parameters[0].astype(rows.X.dtype)
+            W = parameters[0].astype(rows.dtype)
             fitted = {"coef_": W[:-1].copy(), "intercept_": float(W[-1])}
             return fitted | {"_log_link": LOSSES[self.loss].log_link}  # that of the fit counts
 
-        return self._problems(rows), self._starts((1, rows.X.shape[1] + 1)), attributes
+        return self._problems(rows), self._starts((1, rows.n_columns + 1)), attributes
 
     def _problems(self, rows):
         """The problem, in a list as of classifiers."""
-        X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
         loss = LOSSES[self.loss].with_parameters(self.epsilon, self.quantile)
+        if isinstance(rows, DaskRows):
+            columns = partial(_targets_and_weights, loss, rows.total_weight)
+            source, common = partitioned_source(self, rows, columns)
+            return [partitioned_regression(source, loss, common)]
+        X, _, y, c = rows.used(rows.y.astype(np.float64), normalized(rows.weights))
         loss.check_targets(y, c)
         source, common = self._source(X, c)
         return [regression_problem(source, y, loss, common)]
+
+
+def _targets_and_weights(loss, total, y, weights):
+    """Columns of a source: targets that the loss takes, and weights that sum to 1."""
+    y, c = y.astype(np.float64), weights / total
+    if y.any():  # all zeros are no fault of a partition
+        loss.check_targets(y, c)
+    return {"y": y, "c": c}
 
 
 class _FixedSolverRegressor(FiniteSumRegressor):

@@ -39,20 +39,21 @@ class Sdca(RowSolver):
         problem = self.problem
         self.l2 = problem.penalty.l2 + self.kappa
         curvature = problem.curvature
-        self.rho = 0.0
-        if problem.fit_intercept:
-            self.rho = curvature / problem.n_samples
-            if problem.mean_square:
-                self.rho = min(self.rho, self.l2 / problem.mean_square)
+        self.rho = self.choose_rho() if problem.fit_intercept else 0.0
         self._weigh_rows()
-        self.theta = problem.zeros_like_scores()
-        if W.any():
-            self.theta = self._pulls_for(W, curvature)
+        self.at_zero = not W.any()
+        self.theta = problem.zeros_like_scores() if self.at_zero else self._pulls_for(W, curvature)
         self.b, self.anchor = W[-1:].ravel(), W[-1:].ravel()
         self.center = W[:-1].copy()
         self.age, self.v = 0.0, None
         self.in_float32 = problem.k > 1 and self._fits_float32()
         self._refresh()
+
+    def choose_rho(self):
+        """Return how much of (b - anchor)^2 is added to the primal."""
+        problem = self.problem
+        rho = problem.curvature / problem.n_samples
+        return min(rho, self.l2 / problem.mean_square) if problem.mean_square else rho
 
     def _pulls_for(self, W, curvature):
         """The pulls at W, times the factor in [0, 1] at which the gap there is least.
@@ -65,9 +66,9 @@ class Sdca(RowSolver):
         v = problem.pull(theta)[:-1]
         with np.errstate(over="ignore", invalid="ignore"):
             g = problem.penalty.subgradient(W[:-1], v)
-            own = np.sum((problem.c * (theta * theta).T).T) * self.l2 / curvature
+            own = problem.mean_square_of(theta) * self.l2 / curvature
             factor = (own + np.vdot(v, g)) / (own + np.vdot(v, v))
-        return theta * min(factor, 1.0) if factor > 0 else np.zeros_like(theta)
+        return problem.scaled(min(factor, 1.0) if factor > 0 else 0.0, theta)
 
     def _weigh_rows(self):
         """Compute q, what a row's own score gains per unit of its theta, and make the steps."""
@@ -89,7 +90,8 @@ class Sdca(RowSolver):
 
     def _refresh(self):
         """Compute v, w and b from theta, without the rounding of many small additions."""
-        v = self.problem.pull(self.theta) if self.theta.any() else self.problem.zeros()
+        v = self.problem.zeros() if self.at_zero else self.problem.pull(self.theta)
+        self.at_zero = False
         self.v = v[:-1] + self.kappa * self.center
         if self.rho:
             self.b = self.anchor + v[-1:].ravel() / self.rho

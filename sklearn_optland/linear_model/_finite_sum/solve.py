@@ -1,6 +1,8 @@
 """Run a solver until its certificate is within the tolerance: for estimators, for the function."""
 
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import always_checked
 from sklearn_optland._loss.penalties import SPARSITIES, ElasticNet, GroupLasso
@@ -20,12 +23,14 @@ from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._coordinates import (
     USERS_OWN,
+    Coordinates,
     are_uneven,
     centred_targets,
     conditioned_columns,
     weighted_columns,
 )
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
+from sklearn_optland.linear_model._finite_sum.partitioned import PartitionedSum
 from sklearn_optland.linear_model._finite_sum.path import points_along
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
 from sklearn_optland.linear_model._finite_sum.solver_specs import (
@@ -35,6 +40,7 @@ from sklearn_optland.linear_model._finite_sum.solver_specs import (
     choose_solver,
     has_uneven_rows,
     rate,
+    solver_of,
 )
 from sklearn_optland.linear_model._scores import last_parameters
 
@@ -106,7 +112,7 @@ class Descent:
         if not problem.has_dual_bound:
             self.scale = problem.gradient_norm_at_zero(pulls)
         # movement that is nothing but rounding
-        self.stillness = STILL**2 * np.sum(problem.c @ pulls.reshape(problem.n_samples, -1) ** 2)
+        self.stillness = STILL**2 * problem.mean_square_of(pulls)
         self.resting = None  # the parameters, while the dual variables stand still
         self.still = False
         if solver.point()[0].any() and not self._start_pays():
@@ -321,7 +327,7 @@ class SolverChoice:
         self._take(problem, choose_solver(problem, name))
 
     def _take(self, problem, name):
-        self.name, self.kind, self.sampling = name, SOLVERS[name].solver, "uniform"
+        self.name, self.kind, self.sampling = name, solver_of(problem, name), "uniform"
         if self.kind.weighs_draws:
             self.sampling = choose_sampling(problem, self.asked["sampling"])
         # seeding a generator takes longer than some fits
@@ -423,12 +429,38 @@ def training_source(X, c, penalty, penalty_weights, fit_intercept):
     return source, common
 
 
+def partitioned_source(estimator, rows, columns):
+    """`training_source` of rows in partitions, whose columns stay as they are."""
+    if estimator.penalty_weights is not None:
+        refuse_partitions(rows, "penalty_weights")
+    if estimator.penalty_groups is not None:
+        refuse_partitions(rows, "penalty_groups")
+    if estimator.sampling == "lipschitz":
+        refuse_partitions(rows, "sampling='lipschitz'")
+    settings = estimator.alpha, estimator.l1_ratio, estimator.positive, estimator.sparsity
+    penalty = make_penalty(*settings, None, rows.n_columns)
+    source = rows.source(columns, ("y", "c"), in_order=False)
+    return source, {"penalty": penalty, "fit_intercept": estimator.fit_intercept}
+
+
 def regression_problem(source, y, loss, common):
     """The problem of a regression; its rows and what `training_source` says of them."""
     if common["fit_intercept"] and loss.is_of_residuals:
         y, coordinates = centred_targets(y, source.c, common["coordinates"])
         common = {**common, "coordinates": coordinates}
     return FiniteSum(source, y, loss=loss, **common)
+
+
+def partitioned_regression(source, loss, common):
+    """`regression_problem` of rows in partitions; targets go less their mean with the intercept."""
+    problem = PartitionedSum(source, source.y, loss=loss, **common)
+    if loss.log_link and not problem.mean(source.y) > 0:
+        loss.check_targets(np.zeros(1), np.ones(1))
+    if not (common["fit_intercept"] and loss.is_of_residuals):
+        return problem
+    target = problem.mean(source.y)
+    y = source.map(partial(np.add, -target), source.y)
+    return PartitionedSum(source, y, loss=loss, coordinates=Coordinates(target=target), **common)
 
 
 def remedy_of(problem):
@@ -465,6 +497,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     penalty_groups = None
 
     _takes_sparse = True
+    _takes_dask = ("fit",)
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
 
     @property
@@ -485,36 +518,37 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _solve(self, problems, starts, attributes, rows):
         """Solve the problems, store what came out, and warn if it is not enough."""
-        dtype = rows.X.dtype
+        dtype = rows.dtype
 
         def drive(steps):
             settings = {"rows": rows, "max_iter": self.max_iter, "task_name": "certificate"}
             return run(self, steps, attributes, **settings)[1]
 
-        solution = solve(
-            problems,
-            starts,
-            drive,
-            solver=self.solver,
-            sampling=self.sampling,
-            step_size=self.step_size,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            random_state=self.random_state,
-            dtype=dtype,
-        )
-        certificate, history, n_iter = solution.certificate, solution.history, solution.n_iter
-        self.solver_, self.rate_ = solution.solver, solution.rate
-        what_to_change = None
-        if certificate.reached is False:
-            # `max_iter` does not count passes for certificates
-            counts = history["passes"] * (n_iter / history["passes"][-1])
-            curve = np.append(solution.certificate_at_zero, history["certificate"])
-            counts = np.append(0.0, counts)
-            remedy = remedy_of(problems[0])
-            what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
-            if n_iter >= self.max_iter and solution.sampling_is_to_blame:
-                what_to_change = UNEVEN_ADVICE
+        with closing(problems[0].source):
+            solution = solve(
+                problems,
+                starts,
+                drive,
+                solver=self.solver,
+                sampling=self.sampling,
+                step_size=self.step_size,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                random_state=self.random_state,
+                dtype=dtype,
+            )
+            certificate, history, n_iter = solution.certificate, solution.history, solution.n_iter
+            self.solver_, self.rate_ = solution.solver, solution.rate
+            what_to_change = None
+            if certificate.reached is False:
+                # `max_iter` does not count passes for certificates
+                counts = history["passes"] * (n_iter / history["passes"][-1])
+                curve = np.append(solution.certificate_at_zero, history["certificate"])
+                counts = np.append(0.0, counts)
+                remedy = remedy_of(problems[0])
+                what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
+                if n_iter >= self.max_iter and solution.sampling_is_to_blame:
+                    what_to_change = UNEVEN_ADVICE
         fitted = attributes(solution.parameters)
         finish(self, fitted, history, certificate, n_iter=n_iter, advice=what_to_change)
         if certificate.reached is None and n_iter >= self.max_iter:

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sklearn_optland.linear_model._finite_sum.accelerated import Catalyst, Katyusha, PointSaga
+from sklearn_optland.linear_model._finite_sum.cocoa import Cocoa
 from sklearn_optland.linear_model._finite_sum.coordinate_descent import CoordinateDescent
 from sklearn_optland.linear_model._finite_sum.interior_point import InteriorPoint
 from sklearn_optland.linear_model._finite_sum.newton import MAX_COLUMNS, Newton
@@ -108,10 +109,19 @@ SOLVERS = {
     "point-saga": SolverSpec(PointSaga, losses="any", l2=True, quadratic=True, accelerated=True),
     "catalyst": SolverSpec(Catalyst, losses="any", multinomial=True, accelerated=True),
 }
+# Where the rows are in partitions.
+ON_PARTITIONS = {"sdca": SolverSpec(Cocoa, losses="any", l2=True, multinomial=True)}
+
+
+def solver_of(problem, name):
+    """Return the class that a solver's name stands for."""
+    return (ON_PARTITIONS if problem.is_partitioned else SOLVERS)[name].solver
 
 
 def choose_solver(problem, name):
     """Return the name of a solver that can: the one asked for, or the fastest for "auto"."""
+    if problem.is_partitioned:
+        return _choose_on_partitions(problem, name)
     if name == "auto":
         chosen = next(able_solvers(problem), None)
         if chosen is not None:
@@ -121,6 +131,20 @@ def choose_solver(problem, name):
     if lack:
         able = [other for other, spec in SOLVERS.items() if not spec.lacks(problem)]
         raise ValueError(f"solver={name!r} {lack}; solvers that can: {able}.")
+    return name
+
+
+def _choose_on_partitions(problem, name):
+    if name not in ("auto", *ON_PARTITIONS):
+        raise ValueError(
+            f"solver={name!r} was given with collections of Dask, or blocks; allowed with them are "
+            f"'auto' and {list(ON_PARTITIONS)}, and of other estimators "
+            "BoundMajorizationLogisticRegression."
+        )
+    name = "sdca"
+    lack = ON_PARTITIONS[name].lacks(problem)
+    if lack:
+        raise ValueError(f"solver='sdca', the one for collections of Dask, or blocks, {lack}.")
     return name
 
 
@@ -176,11 +200,12 @@ def rate(problem, name, sampling):
         "row", the expression; "n"; "kappa", the condition number: the largest Lipschitz constant
         of a row (the mean for `sampling="lipschitz"`) by the L2 penalty; "passes_per_e", passes
         for a factor e in the gap by the row's expression, without its constant. The last two are
-        NaN for solvers that do not visit single rows.
+        NaN for solvers that do not visit single rows, and on partitions.
     """
-    if not SOLVERS[name].solver.draws_rows:
+    if problem.is_partitioned or not SOLVERS[name].solver.draws_rows:
+        row = "none: partitions" if problem.is_partitioned else "none: all rows at once"
         return {
-            "row": "none: all rows at once",
+            "row": row,
             "n": problem.n_samples,
             "kappa": np.nan,
             "passes_per_e": np.nan,

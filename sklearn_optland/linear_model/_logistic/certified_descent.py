@@ -6,7 +6,7 @@ from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance
 from sklearn_optland._optim.certify import BoundTrigger
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
-from sklearn_optland.linear_model._logistic.curvatures import GramCurvature
+from sklearn_optland.linear_model._logistic.curvatures import BinaryNewtonCurvature
 from sklearn_optland.linear_model._logistic.dual_bound import dual_bound, lower_bound
 from sklearn_optland.linear_model._logistic.newton_image import NewtonSystem, newton_image
 from sklearn_optland.linear_model._logistic.separation import most_separated, separated_by
@@ -211,14 +211,15 @@ class CertifiedDescent:
             self.is_separated, self.separation = True, found
 
     def _preconditioner(self, point):
-        """The latest curvature; of two classes one that follows the point."""
-        curvature = self.curvature
+        """The latest curvature; of two classes and few columns one that follows the point."""
+        curvature, problem = self.curvature, self.problem
         if curvature is None:
             return np.copy
-        if self.problem.has_one_score and not getattr(curvature, "follows", True):
+        follows = getattr(curvature, "follows", True)
+        if not follows and problem.has_one_score and problem.has_few_columns:
             # Boehning's bound is a poor guide to Newton's direction.
-            curvature = GramCurvature(self.problem)
-            curvature.refresh(point, 0.0)
+            curvature = BinaryNewtonCurvature(problem)
+            curvature.refresh(point)
         return curvature.solve
 
     def _gap(self):

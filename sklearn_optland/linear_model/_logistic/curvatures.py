@@ -18,8 +18,13 @@ from sklearn_optland._rows.reduce import reduce
 
 # Up to so many columns float32 does not pay for the conversion.
 FEW_COLUMNS = 64
+# What a column keeps of its squares, at least, from its mean: less is rounding.
+LEAST_SPREAD = 1e-8
 # A Hessian of side d k is about d k / 8 passes, and conjugate gradients take some 50 a step.
 MAX_HESSIAN_SIDE = 500
+# The mean curvature of a class that an intercept, which has no penalty, gets at least: where every
+# row is certain its own says nothing of the next step.
+LEAST_OF_INTERCEPT = 1e-6
 
 
 def has_small_hessian(problem):
@@ -58,6 +63,13 @@ class GramCurvature:
     def intercept_column(self):
         """The column of the intercept, shape (n_features + 1, 1)."""
         return self._matrix[-1:].T
+
+
+class BinaryNewtonCurvature(GramCurvature):
+    """Binary: the Hessian."""
+
+    def refresh(self, point):
+        super().refresh(point, 0.0)
 
 
 class ClassPairsGram(LinearPass):
@@ -186,7 +198,7 @@ class KroneckerCurvature:
     def _set_classes(self, H):
         h, self.Q = _eigh_classes(H)
         self.inverse = reciprocal(np.outer(self.eigenvalues, h) + self.shrinkage)
-        self.inverse_intercept = reciprocal(self.total * h)
+        self.inverse_intercept = reciprocal(self.total * np.maximum(h, LEAST_OF_INTERCEPT))
 
     def solve(self, G):
         out = np.zeros_like(G)
@@ -221,8 +233,9 @@ class AbsoluteRowSums(LinearPass):
 class DiagonalCurvature:
     """The Hessian's diagonal, for more columns than a d x d matrix can have.
 
-    `refresh` takes diag(X'CX) and the classes' mean p (1 - p), which is no majorizer. `bohning` is
-    one: row sums of |X|'C|X| instead, and Boehning's bound for the classes.
+    `refresh` takes the columns' squares from their means and the classes' mean p (1 - p), which is
+    no majorizer; centring is a change of the intercept. `bohning` is one: row sums of |X|'C|X|
+    instead, and Boehning's bound for the classes.
     """
 
     follows = False  # whether a majorizer has to be renewed as the parameters move
@@ -233,19 +246,27 @@ class DiagonalCurvature:
     def bohning(self):
         problem = self.problem
         row_sums = reduce(AbsoluteRowSums(problem), problem.source)[1]
+        self.mean = np.zeros(problem.n_features)
         self._set(row_sums, np.full(problem.k, problem.largest_curvature))
 
     def refresh(self, point):
         problem = self.problem
-        self._set(problem.column_squares, problem.class_variances(point.Z) / problem.total)
+        squares, self.mean = problem.column_squares.copy(), problem.column_means
+        spread = squares[:-1] - problem.total * self.mean**2
+        squares[:-1] = np.maximum(spread, LEAST_SPREAD * squares[:-1])
+        self._set(squares, problem.class_variances(point.Z) / problem.total)
 
     def _set(self, columns, h):
         self.inverse = reciprocal(np.outer(columns, h) + self.problem.penalty)
+        self.inverse[-1] = reciprocal(columns[-1] * np.maximum(h, LEAST_OF_INTERCEPT))
         if not self.problem.fit_intercept:
             self.inverse[-1] = 0.0
 
     def solve(self, G):
-        return self.problem.centred(G * self.inverse)
+        out = G * self.inverse
+        out[:-1] -= np.outer(self.mean, G[-1]) * self.inverse[:-1]
+        out[-1] -= self.mean @ out[:-1]
+        return self.problem.centred(out)
 
 
 @cache

@@ -14,7 +14,7 @@ from sklearn_optland._loss.log_loss import (
     smallest_change,
 )
 from sklearn_optland._rows.reduce import SumOf, reduce
-from sklearn_optland.linear_model._logistic.problem import EPS
+from sklearn_optland.linear_model._logistic.problem import EPS, as_column
 
 # An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
 BALANCED = 1e-10
@@ -129,17 +129,13 @@ def bound_from_image(problem, point):
         shift = residual[-1] / total if total > 0 else 0.0
         scores = problem.source.map(partial(shifted, shift), scores)
         if column is None:
-            column = problem.backward(problem.source.map(_as_column, h))
+            column = problem.backward(problem.source.map(as_column, h))
         residual = residual - shift * column
     cut, R, divergence = _newton_dual(problem, point.Z, scores)
     if cut < 1.0:
         return None
     gap = _dual_gap(problem, point, R, divergence, problem.l2 * direction + residual)
     return _less_rounding(point.objective - gap, point.objective)
-
-
-def _as_column(h):
-    return h[:, None]
 
 
 def _newton_dual(problem, Z, dZ):

@@ -240,8 +240,8 @@ class BoundMajorizationLogisticRegression(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float64 and float32 in C order, and CSR, are used without a copy.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -14,6 +14,7 @@ from sklearn_optland._optim.lbfgs import Memory
 from sklearn_optland._optim.majorize import ROUNDING, MetricStep, majorize, on_samples
 from sklearn_optland._optim.metrics import deflated
 from sklearn_optland.linear_model._logistic.curvatures import (
+    BinaryNewtonCurvature,
     DiagonalCurvature,
     GramCurvature,
     NewtonCurvature,
@@ -323,7 +324,9 @@ def newton_cg(problem, point, metric):
     if is_small and not in_stages:
         point = yield from _newton_steps(problem, problem, point, metric, stall=2)
     # what float32 has made of the columns may be of no use
-    last = NewtonCurvature(problem) if is_small else type(metric)(problem) if in_stages else metric
+    last = type(metric)(problem) if in_stages else metric
+    if is_small:
+        last = (BinaryNewtonCurvature if problem.has_one_score else NewtonCurvature)(problem)
     while point is not None:
         if is_small:
             point = yield from _factored_newton_steps(problem, point, last)
@@ -370,6 +373,8 @@ def _newton_steps(
     last = len(HESSIAN_SHARES) - 1
     previous, level, directions = np.inf, last if settled else 0, []
     spent = 0 if settled else np.inf
+    if problem.n_features >= problem.n_samples:
+        level = last  # every row has directions of its own
     while True:
         direction = point.newton
         if direction is None:

@@ -39,6 +39,8 @@ EPS = np.finfo(float).eps
 # More conjugate gradient steps than that do not pay for themselves in one Newton step.
 MAX_CG_ITERATIONS = 50
 MAX_GRAM_COLUMNS = 2000
+# Multiply-adds of dense matrices that take as long as one with a value of a sparse row.
+SPARSE_PRICE = 4
 
 
 @dataclass
@@ -96,10 +98,14 @@ class LogLossProblem:
         self.source, self.products = source, products
         self.n_samples, self.n_features = source.n_rows, source.n_columns
         self.values_per_row = max(source.n_values, self.k)
-        # A d x d matrix pays for itself; for few rows it costs more than it tells.
-        self.has_few_columns = self.n_features <= min(MAX_GRAM_COLUMNS, 2 * self.n_samples)
+        self.has_few_columns = self.n_features <= MAX_GRAM_COLUMNS and self._pays_for_matrix()
         self._latest = None, None  # scores and their probabilities
         self._forward, self._backward = Forward(source, self.k), Backward(source, self.k)
+
+    def _pays_for_matrix(self):
+        """Whether a d x d matrix pays for itself: its product costs less than a pass."""
+        price = SPARSE_PRICE if self.source.is_sparse else 1
+        return 2 * self.n_features**2 <= price * self.values_per_row * self.n_samples
 
     @property
     def k(self):
@@ -126,7 +132,7 @@ class LogLossProblem:
 
     def _with(self, source, products):
         other = copy(self)
-        for name in ("total", "column_squares", "row_squares", "in_float32"):
+        for name in ("total", "column_squares", "column_means", "row_squares", "in_float32"):
             vars(other).pop(name, None)
         other._take_rows(source, products)
         return other
@@ -163,6 +169,16 @@ class LogLossProblem:
         self.count_pass()
         squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
         return finite(np.append(squares, self.total))
+
+    @cached_property
+    def column_means(self):
+        """Means of the columns; 0 without an intercept, which alone could make up for them."""
+        if not self.fit_intercept:
+            return np.zeros(self.n_features)
+        self.count_pass()
+        weights = self.source.map(as_column, self.source.c)
+        sums = reduce(Backward(self.source, 1), self.source, (weights,))[1]
+        return sums[:-1, 0] / self.total
 
     @cached_property
     def row_squares(self):
@@ -408,6 +424,9 @@ class BinaryProblem(LogLossProblem):
     def in_float32(self):
         return self
 
+    def _pays_for_matrix(self):
+        return self.n_features <= 2 * self.n_samples
+
     def centred(self, G):
         return G
 
@@ -447,6 +466,11 @@ class BinaryProblem(LogLossProblem):
             image[0] = self.source.map(partial(_added, step), image[0], scores)
 
         return product, moved, image
+
+
+def as_column(h):
+    """One score a row."""
+    return h[:, None]
 
 
 def _added(step, total, scores):

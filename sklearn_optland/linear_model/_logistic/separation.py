@@ -17,6 +17,8 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
+from sklearn_optland.linear_model._logistic.faces import MOST_PARAMETERS, separate
+
 # Means, in deviations, from which on a dense column is centred for the solver's tolerances.
 FAR = 10.0
 # What the solver's tolerances may leave of a margin that is 0, beside those that are 1.
@@ -63,7 +65,7 @@ class Separation:
 
 
 def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
-    """Solve the program.
+    """Solve the program, of several classes with few columns by Newton's method if that proves it.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
     n_classes : int
     fit_intercept : bool
     seconds : float, default=np.inf
-        The most that the solver may take.
+        The most that each of the two methods may take.
 
     Returns
     -------
@@ -85,6 +87,10 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
         If HiGHS ends without an answer, or with one that does not prove itself.
     """
     X, origin, unit = _in_units(X, fit_intercept)
+    if n_classes > 2 and n_classes * X.shape[1] <= MOST_PARAMETERS:
+        found = _by_faces(X, codes, n_classes, fit_intercept, origin, unit, seconds)
+        if found is not None:
+            return found
     A = differences(X, codes, n_classes)
     n_pairs, n_parameters = A.shape
     answer = linprog(
@@ -109,12 +115,34 @@ def most_separated(X, codes, n_classes, fit_intercept, seconds=np.inf):
     W = -v.reshape(n_classes - 1, -1).T
     if n_classes > 2:  # the first class has the score 0
         W = np.column_stack([np.zeros(len(W)), W])
-    if not fit_intercept:
-        W = np.vstack([W, np.zeros(W.shape[1])])
-    W[:-1] /= unit[:, None]
-    W[-1] -= origin @ W[:-1]
+    W = _to_user(W, fit_intercept, origin, unit)
     shape = len(codes), n_classes - 1
     return Separation(W, margins.reshape(shape), weights.reshape(shape))
+
+
+def _by_faces(X, codes, n_classes, fit_intercept, origin, unit, seconds):
+    """The separation by Newton's method, or None; the program's, but for which v it is."""
+    X = X.toarray() if sparse.issparse(X) else X
+    found = separate(X, codes, n_classes, seconds)
+    if found is None:
+        return None
+    W, weights = found
+    W = W - W[:, :1]
+    W[np.abs(W) <= NEGLIGIBLE * np.abs(W).max(initial=0.0)] = 0.0
+    Z = X @ W
+    margins = Z[np.arange(len(codes)), codes][:, None] - of_others(Z, codes)
+    if np.abs(margins[margins <= 0.5]).max(initial=0.0) > LEFT:
+        return None
+    W = _to_user(W, fit_intercept, origin, unit)
+    return Separation(W, margins, of_others(weights, codes))
+
+
+def _to_user(W, fit_intercept, origin, unit):
+    """Parameters in units of the user's columns, the intercept last."""
+    W = W if fit_intercept else np.vstack([W, np.zeros(W.shape[1])])
+    W[:-1] /= unit[:, None]
+    W[-1] -= origin @ W[:-1]
+    return W
 
 
 def separated_by(problem, point):

@@ -31,7 +31,7 @@ from sklearn_optland._estimator.training_rows import (
     normalized,
     targets_and_weights,
 )
-from sklearn_optland._net.network import Network
+from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland._net.units import choose_units
@@ -102,12 +102,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def _network(self, n_columns, n_outputs, is_log_loss):
         """The net's sizes; an error if they or the activation do not fit."""
-        hidden = tuple(np.atleast_1d(np.asarray(self.hidden_layer_sizes)).tolist())
-        if not all(isinstance(size, Integral) and size >= 1 for size in hidden):
-            raise ValueError(
-                f"hidden_layer_sizes: found {self.hidden_layer_sizes!r}; allowed are integers of "
-                "at least 1."
-            )
+        hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver in SPLITTINGS:
             allowed = SPLITTINGS[self.solver].activation
             if self.activation != allowed and hidden:
@@ -460,8 +455,8 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,)
             Class labels, of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -642,8 +637,8 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data. Memory maps in C order are read a block at a time.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -661,7 +656,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
             parameters do not fit each other.
         """
         rows = regression_rows_of(self, X, y, sample_weight, multi_output=True)
-        fitted = {"out_activation_": "identity", "_y_is_1d": rows.y.ndim == 1}
+        fitted = {"out_activation_": "identity", "_y_is_1d": rows.y_is_1d}
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         self._solve(rows, columns, rows.n_outputs, False, fitted)
         return self

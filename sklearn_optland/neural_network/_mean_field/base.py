@@ -267,9 +267,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     if np.isfinite(problem.value_and_gradient(theta)[0]):
                         return theta
         if self.regime == "kernel":
-            B, A = layout.particles(layout.spread_start(2 * m, 1.0, rng))
-            A = A[::2] if self.solver == MARGIN_ASCENT else 0 * A[::2]
-            return layout.join(B[::2], A, np.zeros(k))
+            return layout.random_neurons(m, rng, is_zero=self.solver != MARGIN_ASCENT)
         length = solvers.START if self.solver == "particles" else 1 / np.sqrt(max(m, 1))
         return layout.spread_start(m, length, rng)
 

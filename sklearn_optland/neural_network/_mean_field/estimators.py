@@ -226,8 +226,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -241,7 +241,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
         rows = regression_rows_of(self, X, y, sample_weight, **takes)
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
-        extra = {"_y_is_1d": rows.y.ndim == 1, "out_activation_": "identity"}
+        extra = {"_y_is_1d": rows.y_is_1d, "out_activation_": "identity"}
         return self._fit(rows, columns, rows.n_outputs, extra)
 
     @available_if(_is_stochastic)
@@ -533,8 +533,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers; then y and
-            sample_weight are so too.
+            Or a dask array or dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None

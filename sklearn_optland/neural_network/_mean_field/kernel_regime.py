@@ -1,7 +1,8 @@
 """The kernel regime of two-layer nets: random neurons that stay, and a linear output layer.
 
 With b_j on the unit sphere f = sum_j a_j relu(b_j'[x, 1]) is a function of the Hilbert space of the
-kernel (1/m) sum_j relu(b_j'[x, 1]) relu(b_j'[x', 1]), of squared norm m sum_j |a_j|^2. The fit
+kernel (1/m) sum_j relu(b_j'[x, 1]) relu(b_j'[x', 1]), of squared norm m sum_j |a_j|^2; with the
+random directions that `ArcCosineSampler` draws too, it is close to the arc-cosine kernel. The fit
 
     sum_i c_i l(y_i, f(x_i)) + alpha/2 |f|^2
 

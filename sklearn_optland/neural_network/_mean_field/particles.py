@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_optland._net.directions import random_directions
 from sklearn_optland.neural_network._mean_field.units import Scales
 
 
@@ -120,6 +121,18 @@ class ParticleLayout:
 
 class FixedNeurons(ParticleLayout):
     """The layout of the kernel regime: neurons keep their length."""
+
+    def random_neurons(self, m, rng, *, is_zero):
+        """Neurons of length 1 and their outputs: zero, or random ones of length 1."""
+        d = self.n_features
+        B = np.zeros((m, d + 1))
+        used = B[:, : d + self.fit_intercept]
+        used[:] = random_directions(m, used.shape[1], rng)
+        A = np.zeros((m, self.n_outputs))
+        if not is_zero:
+            A = rng.standard_normal(A.shape)
+            A /= np.linalg.norm(A, axis=1)[:, None]
+        return self.join(B, A, np.zeros(self.n_outputs))
 
     def to_user(self, theta):
         """`coefs_` and `intercepts_`; the neurons have length 1."""

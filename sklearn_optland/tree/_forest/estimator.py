@@ -2,29 +2,37 @@
 
 from dataclasses import fields
 from numbers import Integral, Real
+from time import perf_counter
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
-from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
-from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LazyScore
-from sklearn_optland._estimator.training_rows import encode, validate_rows
+from sklearn_optland._estimator.training_rows import encode, refuse_balanced
+from sklearn_optland.tree._forest.fitted import FittedForest
 from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
-from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
+from sklearn_optland.tree._forest.histogram import (
+    Histograms,
+    grown_trees,
+    join_labels,
+    learn_batch,
+    stream_trees,
+)
 from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
-from sklearn_optland.tree._forest.training import Settings, passes
-from sklearn_optland.tree._top_k import check_k
+from sklearn_optland.tree._forest.training import Candidates, Settings, passes
+from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import training_rows
 
 
 class LOMForestClassifier(
-    LazyScore, OptlandEstimator, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    LazyScore, FittedForest, CallbackSupportMixin, ClassifierMixin, BaseEstimator
 ):
     r"""Forest of multiclass trees: prediction in time logarithmic in the classes.
 
@@ -49,11 +57,14 @@ class LOMForestClassifier(
         does, but not `candidate_recall_`. The trees of "histogram" have no beam.
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
-    loss : {"auto", "softmax", "squared_hinge"}, default="auto"
+    loss : {"auto", "softmax", "squared_hinge", "discriminant"}, default="auto"
         What the ranking model minimises over the candidates of a row, its class and 16 random
         other ones: the log-loss, or the sum of max(0, 1 - ys)², y = 1 for the row's class and -1
-        for the others, s being scores. "auto" is "softmax" for dense data. For sparse data it
-        compares both on held-out rows.
+        for the others, s being scores. "discriminant" is not trained: its scores are those of
+        linear discriminant analysis, from which the softmax starts, and of dense data only.
+        "auto" compares on held-out rows: for sparse data "squared_hinge" and "softmax", for dense
+        classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000 classes and
+        fewer than 10 rows it is "discriminant", with more rows "softmax", without a comparison.
     n_prototypes : "auto" or int, default="auto"
         Into how many clusters the rows of a class are cut, each with a mean and a linear score of
         its own; a class scores what its best prototype does. "auto" compares 1, 3 and 10 on
@@ -103,7 +114,7 @@ class LOMForestClassifier(
     certificate_ : Certificate
         Scope "estimate": nothing is proven. Of "rerank" the mean loss in the last pass, relative
         to that in the first; of "histogram" the mean of the trees' `leaf_entropy_`, relative to the
-        entropy of the classes. There is no tolerance.
+        entropy of the classes. There is no tolerance, and no certificate after `partial_fit`.
     history_ : dict of ndarray
         "objective": the mean loss of a row at the time it was visited, a value a pass; of
         "histogram" the leaf entropy, a value a tree. "passes", "seconds".
@@ -124,10 +135,10 @@ class LOMForestClassifier(
     Dense rows are standardised inside, so their units do not matter; sparse rows keep theirs, which
     suits tf-idf and counts. CSR data of at most 64 columns are handled as dense ones.
 
-    There is no `partial_fit`: leaves list the classes of rows that came to them, and the ranking
-    model learns on these lists, so new rows would ask for all old ones. There is no
-    `decision_function`, since scikit-learn asks there for scores of all classes;
-    `candidate_scores` has those that exist.
+    `partial_fit` is one of `leaf="histogram"`. Leaves of "rerank" list the classes of rows that
+    came to them, and the ranking model learns on these lists, so that new rows would ask for all
+    old ones. There is no `decision_function`, since scikit-learn asks there for scores of all
+    classes; `candidate_scores` has those that exist.
 
     A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
     most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
@@ -139,6 +150,8 @@ class LOMForestClassifier(
 
     J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
     stochastic optimization", JMLR 12 (2011).
+
+    H. K. H. Lee and M. A. Clyde, "Lossless online Bayesian bagging", JMLR 5 (2004).
 
     K. Weinberger, A. Dasgupta, J. Langford, A. Smola and J. Attenberg, "Feature hashing for large
     scale multitask learning", ICML 2009.
@@ -160,7 +173,7 @@ class LOMForestClassifier(
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
         "leaf": [StrOptions({"rerank", "histogram"})],
-        "loss": [StrOptions({"auto", "softmax", "squared_hinge"})],
+        "loss": [StrOptions({"auto", "softmax", "squared_hinge", "discriminant"})],
         "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -225,8 +238,9 @@ class LOMForestClassifier(
         Raises
         ------
         ValueError
-            If the data have missing or infinite values, or values beyond 1e18 in size, or if no
-            row has a positive weight.
+            If the data have missing or infinite values, or values beyond 1e18 in size, if no
+            row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
+            64 columns.
         """
         rows = training_rows(self, X, y, sample_weight)
         classes, codes = encode(rows.y)
@@ -236,14 +250,85 @@ class LOMForestClassifier(
         weights = weights / weights.mean()
         rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
-        labels = {"classes_": classes, "_met": met}
+        labels = {"classes_": classes, "_met": met, "_lock": SharedLock()}
         fit(rows, X, codes.astype(np.int32), weights, labels, rng)
+        return self
+
+    @available_if(lambda forest: forest.leaf == "histogram")
+    @fit_context
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from some rows, once, in their order; of `leaf="histogram"`.
+
+        Each tree learns the rows with weights of its own, drawn from the exponential distribution
+        of mean 1: online Bayesian bagging (Lee and Clyde 2004), without which trees that see the
+        same rows in the same order would be the same. How a stream is cut into batches changes
+        nothing, on the conditions that `LOMTreeClassifier.partial_fit` names.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that may ever appear, in the first call. If they are not given then, any
+            later call may bring new labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`; all may be 0.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. It has no `certificate_` and no `candidate_recall_`, which would
+            ask for old rows; "objective" of `history_` is the mean over trees of the share of the
+            rows that came to a leaf of another class.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; if a label is not among `classes`, if `classes` differ from those of the
+            first call, if `class_weight` is "balanced", or after a fit with `leaf="rerank"`.
+        """
+        refuse_balanced(self.class_weight)
+        first = not hasattr(self, "_met")
+        if not first and self._arrays is not None:
+            raise ValueError(
+                "leaf: found 'histogram' after a fit with 'rerank'; allowed is the leaf of the fit."
+            )
+        data = training_rows(self, X, y, sample_weight, is_part=True, reset=first)
+        start = perf_counter()
+        lock = SharedLock() if first else self._lock
+        with lock.writing():
+            trees = stream_trees(self, data.X) if first else self.estimators_
+            join_labels(trees, data, classes)
+            known = trees[0].classes_
+            labels = known if first else np.union1d(self.classes_, known)
+            n_streamed = 0 if first else self._n_streamed
+            vars(self).update(
+                classes_=labels,
+                _met=np.searchsorted(labels, known),
+                _arrays=None,
+                estimators_=trees,
+                _lock=lock,
+                _n_streamed=n_streamed + data.X.shape[0],
+            )
+            for name in ("certificate_", "candidate_recall_"):
+                vars(self).pop(name, None)
+            objective = learn_batch(self, trees, data, n_streamed)
+        curves = {"objective": objective, "passes": 1, "seconds": perf_counter() - start}
+        self.history_ = {name: np.array([value]) for name, value in curves.items()}
+        self.n_iter_ = 1
         return self
 
     def _fit_ranking(self, rows, X, codes, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""
         n_classes = len(labels["_met"])
         X = as_kind(X, is_sparse_problem(X))
+        if self.loss == "discriminant" and sparse.issparse(X):
+            raise ValueError(
+                f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
+                "'auto', 'softmax' and 'squared_hinge'."
+            )
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
             X, codes, weights, n_classes, settings, self.validation_fraction, rng
@@ -253,9 +338,13 @@ class LOMForestClassifier(
             return {**labels, "_arrays": arrays, **quality}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-        steps = passes(X, codes, weights, n_classes, settings, seed)
+
+        def steps():
+            candidates = Candidates(X, codes, weights, n_classes, settings, seed)
+            yield from passes(candidates, settings, seed)
+
         last, history = run(
-            self, steps, attributes, rows=rows, max_iter=self.max_iter, task_name="pass"
+            self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
         )
         if quality["candidate_recall_"] is None:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
@@ -273,7 +362,9 @@ class LOMForestClassifier(
         def attributes(trees):
             return {**labels, "_arrays": None, "estimators_": trees}
 
-        steps = grown_trees(self, X, codes, weights, rng)
+        labels["_n_streamed"] = 0
+        known = labels["classes_"][labels["_met"]]
+        steps = grown_trees(self, X, known[codes], weights, rng)
         last, history = run(
             self, steps, attributes, rows=rows, max_iter=self.n_estimators, task_name="tree"
         )
@@ -286,112 +377,3 @@ class LOMForestClassifier(
             "leaf entropy", float(history["objective"][-1]), None, "estimate", float(relative)
         )
         finish(self, attributes(trees) | recall, history, certificate)
-
-    @by_partition
-    def predict(self, X):
-        """Predict class labels, in logarithmic time.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            The class of the highest score among each row's candidates.
-        """
-        X = validate_rows(self, X, accept_sparse=True)
-        return self.classes_[self._met[self._model().codes(X)]]
-
-    @by_partition
-    def candidate_scores(self, X):
-        """Score the candidates of each row, in logarithmic time.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        scores : csr_array of shape (n_samples, n_classes)
-            The scores of the candidates, the best of a row first. Classes that are not stored are
-            no candidates; a score may be below zero. With `leaf="histogram"`, the candidates are
-            the classes that a row's leaves have met, and the scores their mean shares there.
-        """
-        X = validate_rows(self, X, accept_sparse=True)
-        return self._of_all_classes(self._model().scores(X))
-
-    @by_partition
-    def predict_top_k(self, X, k=5):
-        """Predict the most probable classes, in logarithmic time.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-        k : int, default=5
-            The most classes of a row. There are fewer where the row has fewer candidates.
-
-        Returns
-        -------
-        probabilities : csr_array of shape (n_samples, n_classes)
-            Those of `predict_proba`, the largest of a row first, ties in the order of `classes_`.
-
-        Raises
-        ------
-        ValueError
-            If `k` is not a positive integer.
-        """
-        check_k(k)
-        X = validate_rows(self, X, accept_sparse=True)
-        return self._of_all_classes(self._model().top_k(X, k))
-
-    @by_partition
-    def predict_proba(self, X):
-        """Predict class probabilities.
-
-        The time and the size of the result are proportional to the number of classes;
-        `predict_top_k` is the logarithmic one.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`. The candidates of a row share `candidate_recall_` (but at
-            most 0.999) by the softmax of their scores, with a factor that suits held-out rows best;
-            all other classes share the rest evenly. With `leaf="histogram"`, the mean of the
-            trees' probabilities.
-        """
-        X = validate_rows(self, X, accept_sparse=True)
-        probabilities = self._model().probabilities(X)
-        if len(self._met) == len(self.classes_):
-            return probabilities
-        whole = np.zeros((len(probabilities), len(self.classes_)))
-        whole[:, self._met] = probabilities
-        return whole
-
-    def _of_all_classes(self, scores):
-        """Columns for the classes without weight as well."""
-        if len(self._met) == len(self.classes_):
-            return scores
-        columns = self._met.astype(scores.indices.dtype)[scores.indices]
-        shape = scores.shape[0], len(self.classes_)
-        return sparse.csr_array((scores.data, columns, scores.indptr), shape=shape)
-
-    def _model(self):
-        """What predicts: label trees that name candidates, or online trees."""
-        if self._arrays is None:
-            return Histograms(self.estimators_, len(self._met), self.n_jobs)
-        return Model(
-            self._arrays,
-            self.beam_width,
-            recall=1.0 if self.candidate_recall_ is None else self.candidate_recall_,
-            temper=self._temper,
-            n_jobs=self.n_jobs,
-        )

@@ -7,12 +7,18 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 
 from sklearn_optland.tree._forest.ranking import Model, softmax
-from sklearn_optland.tree._forest.training import passes
+from sklearn_optland.tree._forest.training import Candidates, passes
 from sklearn_optland.tree._training_rows import hold_out
 
 # Numbers of prototypes that are tried, and the rows that each must have on average.
 PROTOTYPES = (3, 10)
 ROWS_PER_PROTOTYPE = 30
+# Where classes have fewer rows on average than TRIED_ROWS, linear discriminant analysis may rank
+# them better than what is trained; it always did for many classes of fewer rows than FEW_ROWS,
+# whose training would be most of the time of a fit.
+TRIED_ROWS = 30
+FEW_ROWS = 10
+MANY_CLASSES = 1000
 # Fewer held-out rows than this decide nothing.
 MIN_HELD_OUT = 50
 # More do not decide better.
@@ -38,13 +44,11 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
     quality : dict
         Fitted attributes: how good the model with these settings is.
     """
-    is_sparse = sparse.issparse(X)
-    losses = [settings.loss]
+    losses, numbers = [settings.loss], [settings.n_prototypes]
     if settings.loss == "auto":
-        losses = ["squared_hinge", "softmax"] if is_sparse else ["softmax"]
-    numbers = [settings.n_prototypes]
+        losses = _losses(X, n_classes)
     if settings.n_prototypes == "auto":
-        most = 1 if is_sparse else len(codes) / n_classes / ROWS_PER_PROTOTYPE
+        most = 1 if sparse.issparse(X) else len(codes) / n_classes / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
     share = min(fraction, MAX_HELD_OUT / len(codes))
@@ -54,24 +58,39 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
     seed = rng.randint(np.iinfo(np.int32).max)
     scores, errors = {}, {}
 
-    def error(trial):
+    def candidates(trial):
         data = X[kept], codes[kept], weights[kept] / weights[kept].mean()
-        for step in passes(*data, n_classes, trial, np.random.RandomState(seed)):  # the last counts
+        return Candidates(*data, n_classes, trial, np.random.RandomState(seed))
+
+    def error(trial, trees):
+        for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
             model = step.parameters
         best = scores[trial] = Model(model, trial.beam_width).best(X[held_out])
         wrong = best[0][:, 0] != codes[held_out]
         errors[trial] = float(np.average(wrong, weights=weights[held_out]))
         return errors[trial]
 
-    settings = min((replace(settings, loss=loss) for loss in losses), key=error)
+    trees = candidates(settings)
+    trials = [replace(settings, loss=loss) for loss in losses]
+    settings = min(trials, key=lambda trial: error(trial, trees))
     for number in numbers[1:]:
         trial = replace(settings, n_prototypes=number)
-        if error(trial) >= errors[settings]:
+        if error(trial, candidates(trial)) >= errors[settings]:
             break
         settings = trial
     best, of_row = scores[settings], weights[held_out]
     recall, found = _recall(best, codes[held_out], of_row)
     return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
+
+
+def _losses(X, n_classes):
+    """The losses to try, first the one to use without a trial."""
+    if sparse.issparse(X):
+        return ["squared_hinge", "softmax"]
+    n_rows = X.shape[0] / n_classes
+    if n_classes >= MANY_CLASSES and n_rows < FEW_ROWS:
+        return ["discriminant"]
+    return ["softmax", "discriminant"] if n_rows < TRIED_ROWS else ["softmax"]
 
 
 def _quality(settings, recall, temper, errors):

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._optim.step import Step
 from sklearn_optland.tree._forest.training import LARGEST_LEARNING_RATE
 from sklearn_optland.tree._online.estimator import LOMTreeClassifier
@@ -12,14 +13,14 @@ from sklearn_optland.tree._top_k import largest_of_rows
 TREE_RATE = 0.2
 
 
-def grown_trees(forest, X, codes, weights, rng):
+def grown_trees(forest, X, y, weights, rng):
     """Fit the trees of a forest.
 
     Parameters
     ----------
     forest : LOMForestClassifier
-    X, codes, weights
-        Rows, classes and positive weights.
+    X, y, weights
+        Rows, labels and positive weights.
     rng : RandomState
 
     Yields
@@ -29,16 +30,74 @@ def grown_trees(forest, X, codes, weights, rng):
     """
     trees = []
     for n_trees in range(1, forest.n_estimators + 1):
-        tree = LOMTreeClassifier(
-            max_nodes=forest.max_nodes,
-            max_iter=forest.max_iter,
-            learning_rate=TREE_RATE * min(forest.learning_rate, LARGEST_LEARNING_RATE),
-            n_bits=forest.n_bits if sparse.issparse(X) else None,
-            random_state=rng.randint(np.iinfo(np.int32).max),
-        )
-        trees = [*trees, tree.fit(X, codes, sample_weight=weights)]
+        tree = _new_tree(forest, X, rng)
+        trees = [*trees, tree.fit(X, y, sample_weight=weights)]
         entropy = float(np.mean([tree.leaf_entropy_ for tree in trees]))
         yield Step(trees, {"objective": entropy, "passes": n_trees * forest.max_iter})
+
+
+def stream_trees(forest, X):
+    """Trees that have learned nothing, for rows like those of X."""
+    rng = private_random_state(forest.random_state)
+    return [_new_tree(forest, X, rng) for _ in range(forest.n_estimators)]
+
+
+def join_labels(trees, rows, classes):
+    """Let all trees know all labels before one of them learns; refuse what they refuse.
+
+    Parameters
+    ----------
+    trees : list of LOMTreeClassifier
+    rows : TrainingRows
+    classes : array-like or None
+        What `partial_fit` was given.
+    """
+    is_known = hasattr(trees[0], "classes_") and classes is None
+    if not is_known or not np.isin(rows.y, trees[0].classes_).all():
+        for tree in trees:
+            tree.partial_fit(rows.X, rows.y, classes, sample_weight=np.zeros(rows.X.shape[0]))
+
+
+def learn_batch(forest, trees, rows, n_streamed):
+    """Let each tree learn rows, with random weights of its own.
+
+    Parameters
+    ----------
+    forest : LOMForestClassifier
+    trees : list of LOMTreeClassifier
+    rows : TrainingRows
+    n_streamed : int
+        Rows that earlier batches had: where the trees' streams of random numbers go on.
+
+    Returns
+    -------
+    objective : float
+        The mean of the trees' "objective".
+    """
+    objective = []
+    for tree in trees:
+        draws = np.random.Generator(np.random.PCG64(tree.random_state).advance(n_streamed))
+        weights = -np.log1p(-draws.random(rows.X.shape[0])) * rows.weights
+        tree.set_params(**_settings(forest))
+        tree.partial_fit(rows.X, rows.y, sample_weight=weights)
+        objective.append(tree.history_["objective"][0])
+    return float(np.mean(objective))
+
+
+def _new_tree(forest, X, rng):
+    """A tree with a seed of its own."""
+    n_bits = forest.n_bits if sparse.issparse(X) else None
+    seed = rng.randint(np.iinfo(np.int32).max)
+    return LOMTreeClassifier(**_settings(forest), n_bits=n_bits, random_state=seed)
+
+
+def _settings(forest):
+    """What the forest's settings are to its trees; they may change between two batches."""
+    return {
+        "max_nodes": forest.max_nodes,
+        "max_iter": forest.max_iter,
+        "learning_rate": TREE_RATE * min(forest.learning_rate, LARGEST_LEARNING_RATE),
+    }
 
 
 class Histograms:

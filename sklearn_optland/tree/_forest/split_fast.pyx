@@ -37,22 +37,56 @@ cdef double FIRST_STEP = 0.5
 cdef double LAST_STEP = 0.05
 
 
-cdef inline double normal_cdf(double t) noexcept nogil:
+# Phi at multiples of 1 / STEPS, for the search: straight lines between them are off by 2e-6.
+cdef enum:
+    FARTHEST = 8
+    STEPS = 128
+cdef double[2 * FARTHEST * STEPS + 2] PHI
+
+
+cdef inline double exact_cdf(double t) noexcept nogil:
     return 0.5 * erfc(-t * M_SQRT1_2)
 
 
+for _i in range(2 * FARTHEST * STEPS + 2):
+    PHI[_i] = exact_cdf(<double>_i / STEPS - FARTHEST)
+
+
+cdef inline double normal_cdf(double t) noexcept nogil:
+    cdef double place = (max(-FARTHEST, min(t, FARTHEST)) + FARTHEST) * STEPS
+    cdef Py_ssize_t left = <Py_ssize_t>place
+    return PHI[left] + (place - left) * (PHI[left + 1] - PHI[left])
+
+
 cdef double objective(
-    const double* t, const double* prior, Py_ssize_t n, double b, double* right
+    const double* t, const double* prior, Py_ssize_t n, double b, double* right, bint exact=False
 ) noexcept nogil:
     """J of the cut b; `right` is scratch."""
     cdef Py_ssize_t i
     cdef double P = 0, J = 0
     for i in range(n):
-        right[i] = normal_cdf(t[i] - b)
+        right[i] = exact_cdf(t[i] - b) if exact else normal_cdf(t[i] - b)
         P += prior[i] * right[i]
     for i in range(n):
         J += prior[i] * fabs(P - right[i])
     return 2 * J
+
+
+cdef inline double dot(const double* x, const double* w, Py_ssize_t r) noexcept nogil:
+    """x'w by eight sums, which a processor adds up side by side."""
+    cdef Py_ssize_t j, p, whole = r - r % 8
+    cdef double[8] sums
+    cdef double total = 0
+    for p in range(8):
+        sums[p] = 0
+    for j in range(0, whole, 8):
+        for p in range(8):
+            sums[p] += x[j + p] * w[j + p]
+    for p in range(8):
+        total += sums[p]
+    for j in range(whole, r):
+        total += x[j] * w[j]
+    return total
 
 
 cdef double project(
@@ -60,14 +94,11 @@ cdef double project(
     double* t,
 ) noexcept nogil:
     """t = means w; returns their mean."""
-    cdef Py_ssize_t i, j
-    cdef double total, mean = 0
+    cdef Py_ssize_t i
+    cdef double mean = 0
     for i in range(n):
-        total = 0
-        for j in range(r):
-            total += means[i * r + j] * w[j]
-        t[i] = total
-        mean += prior[i] * total
+        t[i] = dot(means + i * r, w, r)
+        mean += prior[i] * t[i]
     return mean
 
 
@@ -235,4 +266,8 @@ def split_classes(
             if J > best:
                 best, best_b = J, b
                 memcpy(&kept[0], &w[0], r * sizeof(double))
+    if best >= 0:
+        with nogil:
+            project(&means[0, 0], &prior[0], n, r, &kept[0], &t[0])
+            best = objective(&t[0], &prior[0], n, best_b, &right[0], exact=True)
     return best_w, best_b, best

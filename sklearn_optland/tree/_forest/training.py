@@ -49,6 +49,11 @@ class Settings:
     learning_rate: float
     n_bits: int
 
+    @property
+    def n_passes(self):
+        """The discriminant is not trained: one pass measures it."""
+        return 1 if self.loss == "discriminant" else self.max_iter
+
 
 def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
     """Cut the rows of each class into clusters.
@@ -85,8 +90,8 @@ def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
     return prototype, np.array(class_of, dtype=np.int32)
 
 
-def passes(X, codes, weights, n_classes, settings, rng):
-    """Train a model.
+class Candidates:
+    """The rows, and the trees that name candidates for them.
 
     Parameters
     ----------
@@ -99,6 +104,30 @@ def passes(X, codes, weights, n_classes, settings, rng):
     n_classes : int
     settings : Settings
     rng : RandomState
+    """
+
+    def __init__(self, X, codes, weights, n_classes, settings, rng):
+        self.X, self.weights, self.rows = X, weights, as_rows(X, in_order=False)
+        self.own, self.place, arrays = _trees(X, codes, weights, n_classes, settings, rng)
+        forest = LabelForest(**arrays, beam=settings.beam_width)
+        leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
+        for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
+            route(forest, self.rows, first, last, leaves)
+        list_frequent_classes(
+            arrays, leaves.reshape(-1, forest.n_trees, forest.beam), self.own, weights
+        )
+        self.arrays, self.leaves = arrays, leaves
+        self.forest = LabelForest(**arrays, beam=settings.beam_width)
+
+
+def passes(candidates, settings, rng):
+    """Train the model that ranks candidates.
+
+    Parameters
+    ----------
+    candidates : Candidates
+    settings : Settings
+    rng : RandomState
 
     Yields
     ------
@@ -106,46 +135,40 @@ def passes(X, codes, weights, n_classes, settings, rng):
         Its parameters are what Model takes; the next pass changes these arrays. The objective is
         the mean loss in the pass, while the weights moved.
     """
-    rows = as_rows(X, in_order=False)
-    own, place, arrays = _trees(X, codes, weights, n_classes, settings, rng)
-    forest = LabelForest(**arrays, beam=settings.beam_width)
-    leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
-    for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
-        route(forest, rows, first, last, leaves)
-    list_frequent_classes(arrays, leaves.reshape(-1, forest.n_trees, forest.beam), own, weights)
-    forest = LabelForest(**arrays, beam=settings.beam_width)
+    X, forest, place = candidates.X, candidates.forest, candidates.place
     start, w = _weights(place, forest, settings, X.shape[1])
-    rate = min(settings.learning_rate, LARGEST_LEARNING_RATE)
+    is_trained = settings.loss != "discriminant"
+    rate = min(settings.learning_rate, LARGEST_LEARNING_RATE) if is_trained else 0.0
     rate *= SPARSE_RATE if forest.is_sparse else DENSE_RATE
     rate /= _mean_length(X, place) + 1
     squares, average = np.zeros_like(w), w
     averaged = 0
     values_per_row = X.nnz / X.shape[0] if forest.is_sparse else X.shape[1]
-    for step in range(settings.max_iter):
+    for step in range(settings.n_passes):
         visits = rng.permutation(X.shape[0]).astype(np.int32)
         loss = 0.0
         for first, last in row_blocks(X.shape[0], values_per_row * forest.max_candidates):
             loss += train(
                 forest,
-                rows,
-                settings.loss == "softmax",
+                candidates.rows,
+                settings.loss != "squared_hinge",
                 rate,
                 visits[first:last],
-                leaves,
-                own,
-                weights,
+                candidates.leaves,
+                candidates.own,
+                candidates.weights,
                 start,
                 rng.randint(np.iinfo(np.int32).max),
                 w,
                 squares,
             )
-        if step >= settings.max_iter // 2:  # the mean of the later half of the passes
+        if step >= settings.n_passes // 2:  # the mean of the later half of the passes
             averaged += 1
             if averaged == 1:
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        parameters = {**arrays, **_ranking(forest, start, average)}
+        parameters = {**candidates.arrays, **_ranking(forest, start, average)}
         yield Step(parameters, {"objective": loss / X.shape[0], "passes": step + 1})
 
 
@@ -184,13 +207,13 @@ def _weights(place, forest, settings, n_columns):
     """Where the weights of a sparse feature start in the table, and the weights to begin with."""
     if not forest.is_sparse:
         w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
-        if settings.loss == "softmax":
+        if settings.loss != "squared_hinge":
             constant = -0.5 * np.sum(place.means**2, axis=1) - place.means @ place.offset
             constant += np.log(place.prior)
             discriminant = np.column_stack([place.means @ place.basis.T, constant])
-            w[:, : n_columns + 1] = np.clip(
-                DISCRIMINANT_SHARE * discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT
-            )
+            if settings.loss == "softmax":
+                discriminant *= DISCRIMINANT_SHARE
+            w[:, : n_columns + 1] = np.clip(discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         return np.zeros(0, dtype=np.int64), w.ravel()
     feature = np.arange(n_columns + 1)
     size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)

@@ -9,6 +9,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.in_order import in_order
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import (
@@ -61,7 +62,8 @@ class LOMTreeClassifier(
     learning_rate : float, default=0.2
         How far a step moves the margin of its own row, on average, in units of the targets' size,
         which is 1. Features are scaled inside, dense ones also centred, so that this does not
-        depend on their units and offsets.
+        depend on their units and offsets. Sparse rows that have few of the features each are
+        learned faster, up to 20 times over all passes, since they hardly disturb each other.
     loss : {"hinge", "absolute", "log_loss"}, default="hinge"
         What the regressors minimise, for targets b = -1 or 1 and margins f: max(0, 1 - bf),
         abs(b - f) or log(1 + exp(-bf)).
@@ -117,8 +119,9 @@ class LOMTreeClassifier(
     the margin under the new weights is added to the statistics and decides the way down.
     What the paper leaves open is done so: ties of a majority go to the class that is first in
     `classes_`; steps are those of centred features, scaled by M ** -1.5 * s ** -0.5, with the
-    largest size M and the root mean square s of a feature's deviations from its mean so far, the
-    same at all nodes, and end at the target; there is a largest depth, and an option to refit the
+    largest size M and the root mean square s of a feature's deviations from its mean so far (of
+    rows that are visited once, as in `partial_fit`, by 1 / (M * s)), the same at all nodes, and
+    end at the target; there is a largest depth, and an option to refit the
     leaves. Sparse rows are not centred, which would fill them: there, M and s are of the values.
 
     The result depends on the order of the rows, as online learning does. Sample weights act as
@@ -255,6 +258,7 @@ class LOMTreeClassifier(
         self.history_, self.n_iter_ = history, len(history["passes"])
         return self
 
+    @in_order
     @fit_context
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from some rows, once, in their order.
@@ -269,7 +273,9 @@ class LOMTreeClassifier(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
+            Training data. A collection of Dask, or :class:`~sklearn_optland.utils.RowBlocks`, is
+            loaded and learned partition after partition, as by a call for each; `history_` is
+            that of the last.
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
@@ -318,7 +324,7 @@ class LOMTreeClassifier(
         self.n_iter_ = 1
         return self
 
-    def _learn(self, tree, rows, order, *, measure):
+    def _learn(self, tree, rows, order, *, measure, n_visits=1):
         """One pass over the rows of `order`; returns what the history says of it."""
         max_nodes, max_depth, n_classes = self.max_nodes, self.max_depth, len(tree["classes"])
         mistakes = tree.learn(
@@ -334,6 +340,7 @@ class LOMTreeClassifier(
             swap_resistance=min(self.swap_resistance, LARGEST_SETTING),
             loss=LOSSES[self.loss],
             learning_rate=min(self.learning_rate, LARGEST_SETTING),
+            n_visits=n_visits,
         )
         return {
             "objective": mistakes,
@@ -347,7 +354,7 @@ class LOMTreeClassifier(
             if keep_trees and number > 1:
                 tree = tree.copy()
             order = rng.permutation(rows.used) if self.shuffle else rows.used
-            curves = self._learn(tree, rows, order, measure=number == 1)
+            curves = self._learn(tree, rows, order, measure=number == 1, n_visits=self.max_iter)
             yield Step(tree, {**curves, "passes": number})
 
     def _finished(self, tree, rows):

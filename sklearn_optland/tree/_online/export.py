@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sklearn_optland.tree._online.fitted import FittedTree
 from sklearn_optland.tree._online.measures import node_measures
 from sklearn_optland.tree._online.tree import view
 
@@ -36,6 +37,8 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
     ------
     ValueError
         If `max_depth`, `n_terms` or `decimals` is not an integer of at least 0.
+    TypeError
+        If `tree` is no LOMTreeClassifier. A forest's online trees are its `estimators_`.
 
     Examples
     --------
@@ -46,7 +49,7 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
     |--- class no: share 1.00, 10 rows
     |--- class yes: share 1.00, 10 rows
     """
-    _check_numbers(tree, max_depth, n_terms, decimals)
+    _check_arguments(tree, max_depth, n_terms, decimals)
     describe = _Description(tree, n_terms, decimals)
     lines, stack = [], [(describe.root, 0)]
     while stack:
@@ -89,8 +92,10 @@ def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=Non
     ------
     ValueError
         If `max_depth`, `n_terms` or `decimals` is not an integer of at least 0.
+    TypeError
+        If `tree` is no LOMTreeClassifier. A forest's online trees are its `estimators_`.
     """
-    _check_numbers(tree, max_depth, n_terms, decimals)
+    _check_arguments(tree, max_depth, n_terms, decimals)
     if ax is None:
         import matplotlib.pyplot as plt
 
@@ -136,7 +141,12 @@ def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=Non
     return boxes
 
 
-def _check_numbers(tree, max_depth, n_terms, decimals):
+def _check_arguments(tree, max_depth, n_terms, decimals):
+    if not isinstance(tree, FittedTree):
+        raise TypeError(
+            f"tree: found a {type(tree).__name__}; allowed is a fitted LOMTreeClassifier. The "
+            "online trees of a LOMForestClassifier with leaf='histogram' are its estimators_."
+        )
     check_is_fitted(tree)
     for name, value in (("max_depth", max_depth), ("n_terms", n_terms), ("decimals", decimals)):
         if not isinstance(value, Integral) or value < 0:

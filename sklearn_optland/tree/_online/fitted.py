@@ -10,6 +10,7 @@ from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
+from sklearn_optland.tree._log_probabilities import LogProbabilities
 from sklearn_optland.tree._online.measures import (
     class_probabilities,
     leaf_counts,
@@ -23,7 +24,7 @@ from sklearn_optland.tree._online.tree import view
 from sklearn_optland.tree._top_k import check_k
 
 
-class FittedTree(OptlandEstimator):
+class FittedTree(LogProbabilities, OptlandEstimator):
     """Predictions and measures, from arrays that another thread may learn in between two calls.
 
     Attributes

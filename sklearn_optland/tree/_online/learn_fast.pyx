@@ -29,21 +29,24 @@ rows: so many have to speak against the majority before a child predicts another
 Steps. Feature j has one rate for all nodes, with the largest size M_j and the root mean square s_j
 of its deviations from its mean m_j so far (sparse rows: of its values, and m = 0),
 
-    r_j = 1 / (M_j sqrt(M_j s_j)),
+    r_j = 1 / (M_j sqrt(M_j s_j)),    of rows that are visited once    1 / (M_j s_j),
 
 and the intercept the rate 1. For gradients of one size, the normalised adaptive gradient of Ross,
-Mineiro and Langford (2013) has 1 / (M_j s_j); the range alone would be 1 / M_j^2. This is their
-geometric mean: on clinc150 better than either, on news20 worse than the first by a point, elsewhere
-alike. No node needs a state of its own. With z_j = r_j (x_j - m_j), c = 1 - m'z and
-q = z'(x - m) + 1, a step of length t changes
+Mineiro and Langford (2013) has 1 / (M_j s_j), which rows have that are visited once; the range
+alone would be 1 / M_j^2. Over several passes their geometric mean does better, with which rare
+features do not learn single rows by heart. No node needs a state of its own.
+
+With z_j = r_j (x_j - m_j), c = 1 - m'z and q = z'(x - m) + 1, a step of length t changes
 
     w += t b z,    a += t b c,    so that f(x) changes by t b q, exactly:
 
 the step is that of centred features, and the margin under the new weights costs no second product.
 f itself stays a function of x, so that means may move, and sparse rows be routed. t is the learning
-rate over the running mean of q. A row of weight h makes the step that h repetitions would make
-(Karampatziakis and Langford 2011), and no step goes past the margin where the gradient of the loss
-vanishes.
+rate over the running mean of q. Rows of rare features hardly undo what others have taught, and one
+visit may teach more: all visits of a row together have at least SHARED / density times the rate,
+but at most MOST times, where the density is the share of the features met that a row has. A row of
+weight h makes the step that h repetitions would make (Karampatziakis and Langford 2011), and no
+step goes past the margin where the gradient of the loss vanishes.
 """
 from libc.math cimport fabs, sqrt
 from libc.stdint cimport uint32_t, uint64_t
@@ -80,6 +83,10 @@ FILL = 0.5
 cdef double _FILL = FILL
 
 cdef double LARGEST_RATE = 1e36
+# Features that rows share: at this density, or above, steps disturb other rows; far below it, a
+# step of MOST times the rate goes to the target at once.
+cdef double SHARED = 0.1
+cdef double MOST = 20
 # Of the mean: a feature that deviates less has float32's rounding for deviations.
 cdef double LEAST_DEVIATION = 1e-7
 
@@ -88,14 +95,14 @@ cdef struct Learner:
     Tree tree
     const int* ranks  # of classes
     Py_ssize_t max_regressors, max_depth
-    double swap_resistance, learning_rate
+    double swap_resistance, learning_rate, n_visits
     Loss loss
 
 
 def learn(
     arrays, Rows rows, const int[::1] y, const double[::1] weight, const int[::1] order, *,
     Py_ssize_t start, Py_ssize_t stop, Py_ssize_t max_regressors, Py_ssize_t max_depth,
-    double swap_resistance, int loss, double learning_rate, bint measure,
+    double swap_resistance, int loss, double learning_rate, double n_visits, bint measure,
 ):
     """Learn from the rows order[start:stop], one after the other.
 
@@ -114,6 +121,8 @@ def learn(
         As in the estimator.
     loss : int
         An entry of `LOSSES`.
+    n_visits : float
+        How often the rows will have been learned in the end, this time included.
     measure : bool
         Whether the rows are new to the statistics of the features. If not, the rates are used as
         they are.
@@ -142,7 +151,10 @@ def learn(
     learner.ranks = &ranks[0]
     learner.max_regressors, learner.max_depth = max_regressors, max_depth
     learner.swap_resistance, learner.loss = swap_resistance, <Loss>loss
-    learner.learning_rate = learning_rate
+    learner.learning_rate, learner.n_visits = learning_rate, n_visits
+    if counters[0].is_single != (n_visits == 1):  # other rates, of which q is made
+        counters[0].is_single = n_visits == 1
+        counters[0].q = counters[0].q_rows = 0
     with nogil:
         while t < stop and has_room(&learner):
             i = order[t]
@@ -167,7 +179,7 @@ def set_rates(arrays):
     cdef Py_ssize_t j
     with nogil:
         for j in range(rates.shape[0]):
-            rates[j] = rate(largest[j], means[j], squares[j], counters[0].rows)
+            rates[j] = rate(largest[j], means[j], squares[j], &counters[0])
             centres[j] = <float>means[j]
 
 
@@ -208,11 +220,15 @@ def hash_weights(const float[:, ::1] weights, int n_bits, float[::1] table):
 # Rows
 
 
-cdef inline float rate(float largest, double mean, double squares, double rows) noexcept nogil:
-    cdef double deviation = sqrt(squares / rows) if squares > 0 else 0
-    if deviation > LEAST_DEVIATION * fabs(mean):
-        return <float>min(1 / (largest * sqrt(largest * deviation)), LARGEST_RATE)
-    return 0
+cdef inline float rate(
+    double largest, double mean, double squares, const Counters* counters
+) noexcept nogil:
+    cdef double deviation = sqrt(squares / counters.rows) if squares > 0 else 0
+    if deviation <= LEAST_DEVIATION * fabs(mean):
+        return 0
+    if not counters.is_single:
+        deviation = sqrt(largest * deviation)
+    return <float>min(1 / (largest * deviation), LARGEST_RATE)
 
 
 cdef void measure_features(
@@ -236,10 +252,13 @@ cdef void measure_features(
         else:
             j = row.index[p]
             before = after = row.x[p]
+        if row.index == NULL or row.x[p] != 0:
+            counters.values += weight
         if fabs(after) > largest[j]:
+            counters.n_features += largest[j] == 0
             largest[j] = <float>fabs(after)
         squares[j] += weight * before * after
-        rates[j] = rate(largest[j], means[j], squares[j], counters.rows)
+        rates[j] = rate(largest[j], means[j], squares[j], counters)
 
 
 cdef void scale(Row* row, const float* centres, const float* rates, float* scaled) noexcept nogil:
@@ -261,6 +280,14 @@ cdef void scale(Row* row, const float* centres, const float* rates, float* scale
 # Learning
 
 
+cdef inline double boost(const Counters* counters, double n_visits) noexcept nogil:
+    """By how much steps are longer, because rows share few features."""
+    cdef double features_met = <double>counters.n_features * counters.rows
+    if SHARED * features_met >= MOST * counters.values:
+        return max(MOST / n_visits, 1)
+    return max(SHARED * features_met / counters.values / n_visits, 1)
+
+
 cdef inline void append(Node* leaf, Slot* slots, Py_ssize_t place) noexcept nogil:
     """Add a slot to the leaf's chain."""
     slots[place].next = leaf.first
@@ -280,7 +307,8 @@ cdef double train(
     cdef double mean_of_class = slot.margins / slot.n if slot.n > 0 else 0
     cdef double target = -1 if mean > mean_of_class else 1
     cdef double mean_q = tree.counters.q / tree.counters.q_rows
-    cdef double limit = min(weight * learner.learning_rate * row.q / mean_q, LARGEST_MARGIN)
+    cdef double rate = learner.learning_rate * boost(tree.counters, learner.n_visits)
+    cdef double limit = min(weight * rate * row.q / mean_q, LARGEST_MARGIN)
     cdef double change = target * rise(learner.loss, target * margin, limit)
     cdef float step
     if change != 0:

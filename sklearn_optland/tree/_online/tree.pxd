@@ -37,11 +37,14 @@ cdef struct Slot:
 
 cdef struct Counters:
     double rows  # total weight of the rows that feature statistics have seen
+    double values  # of their entries, zeros of sparse rows aside
     double q, q_rows  # sum of q, and of the weights it was summed with
     double mistakes, visits  # rows at a leaf of another majority, and all, in this pass
     int32_t root, n_nodes, n_regressors, n_swaps
     uint32_t next_name
     int32_t n_slots, n_bits
+    int32_t n_features  # that had an entry
+    int32_t is_single  # whether q was summed for rows that are visited once
     int32_t unused
 
 
@@ -105,8 +108,12 @@ cdef inline void load(
 cdef inline int hashed_place(
     Py_ssize_t regressor, Py_ssize_t column, int n_bits
 ) noexcept nogil:
-    """Where the weight of a regressor and a feature is in a table of 2^n_bits."""
-    return <int>(mix((<uint64_t>regressor << 32) + <uint64_t>column) >> (64 - n_bits))
+    """Where the weight of a regressor and a feature is in a table of 2^n_bits.
+
+    A feature's weights stand side by side, so that nodes of a path share what is fetched.
+    """
+    cdef uint64_t first = mix(<uint64_t>column) >> (64 - n_bits)
+    return <int>((first + <uint64_t>regressor) & ((<uint64_t>1 << n_bits) - 1))
 
 
 cdef inline const int* locate(

@@ -1,0 +1,55 @@
+"""Generated float32 data on disk, in parts: rows, and labels of a noisy linear rule."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+COLUMNS = 100
+PART_ROWS = 125_000  # 50 MB
+PART_BYTES = 4 * COLUMNS * PART_ROWS
+
+
+def folder(gigabytes):
+    root = Path(os.environ.get("OPTLAND_SCRATCH", "/tmp/optland_scale_out"))
+    return root / f"{gigabytes:g}GB"
+
+
+def parts(gigabytes):
+    """Paths of the parts' rows; they are made if they are not there. Labels are beside them."""
+    where, n_parts = folder(gigabytes), max(1, round(gigabytes * 1e9 / PART_BYTES))
+    where.mkdir(parents=True, exist_ok=True)
+    w = np.random.default_rng(0).standard_normal(COLUMNS) / np.sqrt(COLUMNS)
+    paths = []
+    for number in range(n_parts):
+        path = where / f"X{number:04d}.npy"
+        if not labels_of(path).exists():
+            rng = np.random.default_rng([1, number])
+            X = rng.standard_normal((PART_ROWS, COLUMNS), dtype=np.float32)
+            noise = rng.logistic(size=PART_ROWS)
+            np.save(path, X)
+            np.save(labels_of(path), (2 * (X @ w) + noise > 0).astype(np.int8))
+        paths.append(path)
+    return paths
+
+
+def labels_of(path):
+    return path.with_name(path.name.replace("X", "y"))
+
+
+def read_uncached(path):
+    """A part's rows from the disk: the system's cache is asked to forget them."""
+    with open(path, "rb") as file:
+        X = np.load(file)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return X
+
+
+def blocks(paths, read=np.load):
+    """X and y of the parts, in blocks that are read for each pass."""
+    from sklearn_optland.utils import RowBlocks
+
+    lengths = [PART_ROWS] * len(paths)
+    X = RowBlocks([partial(read, path) for path in paths], lengths=lengths)
+    return X, RowBlocks([partial(np.load, labels_of(path)) for path in paths], lengths=lengths)

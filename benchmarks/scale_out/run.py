@@ -1,0 +1,271 @@
+"""Fits of data on disk by workers of limited memory, and what a cluster adds to a pass.
+
+    python benchmarks/scale_out/run.py --gigabytes 20 --memory 2GB
+    python benchmarks/scale_out/run.py --what disk kill
+
+Tables go to results/scale_out.json. The data are made in OPTLAND_SCRATCH, /tmp/optland_scale_out
+by default. `peers` takes a Python that has dask-ml from OPTLAND_DASK_ML.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from common.measure import log
+from common.tables import Table, read, write
+from scale_out import data
+from scale_out.simulate import simulated
+
+LEVEL = 1e-4  # suboptimality relative to the objective, against dask-ml
+NET = {"hidden_layer_sizes": (32,), "max_iter": 12, "tol": 0.0, "random_state": 0}
+
+
+def models():
+    from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+    from sklearn_optland.neural_network import ADMMNetClassifier
+
+    return {
+        "logistic regression": BoundMajorizationLogisticRegression(),
+        "ADMM net, 12 iterations": ADMMNetClassifier(**NET),
+    }
+
+
+def timed(model, X, y):
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, y)
+    return time.perf_counter() - start
+
+
+class Cluster:
+    """Workers of one thread, and counts of the rounds and bytes of a fit."""
+
+    def __init__(self, n_workers, memory):
+        from distributed import Client, LocalCluster
+
+        self.cluster = LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=memory,
+            dashboard_address=None,
+            local_directory=str(data.folder(0).parent),
+        )
+        self.client = Client(self.cluster)
+
+    def __enter__(self):
+        from sklearn_optland._rows import cluster
+
+        self.rounds = self.sent = 0
+        self.run, submit = cluster.Cluster.run, cluster.Cluster._payload
+
+        def counted(place, function, partitions, *columns):
+            self.rounds += 1
+            return self.run(place, function, partitions, *columns)
+
+        def weighed(place, entry):
+            self.sent += len(cluster.dumps(entry))
+            return submit(place, entry)
+
+        cluster.Cluster.run, cluster.Cluster._payload = counted, weighed
+        self.undo = lambda: (
+            setattr(cluster.Cluster, "run", self.run),
+            setattr(cluster.Cluster, "_payload", submit),
+        )
+        return self
+
+    def __exit__(self, *_):
+        self.undo()
+        self.client.close()
+        self.cluster.close()
+
+    def kill_one_after(self, seconds):
+        pid = next(iter(self.client.run(os.getpid).values()))
+        timer = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
+        timer.start()
+        return timer
+
+
+def disk(options):
+    """Without a cluster: blocks that are read from the disk, against passes by bandwidth."""
+    paths = data.parts(options.gigabytes)
+    start = time.perf_counter()
+    for path in paths:
+        data.read_uncached(path)
+    bandwidth = len(paths) * data.PART_BYTES / (time.perf_counter() - start)
+    table = Table(
+        {
+            "fit": "{}", "GB": "{:.3g}", "seconds": "{:.3g}", "passes": "{:.0f}",
+            "passes × bytes / bandwidth, s": "{:.3g}", "peak memory, MB": "{:.0f}",
+        }
+    )  # fmt: skip
+    for name, model in models().items():
+        reads = []
+
+        def read(path, reads=reads):
+            reads.append(path)
+            return data.read_uncached(path)
+
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+        seconds, passes = timed(model, *data.blocks(paths, read)), len(reads) / len(paths)
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+        least = passes * len(paths) * data.PART_BYTES / bandwidth
+        gigabytes = len(paths) * data.PART_BYTES / 1e9
+        row = [name, gigabytes, seconds, passes, least, peak]
+        print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
+    table.notes.append(f"One process, one thread; the disk gave {bandwidth / 1e9:.2f} GB/s.")
+    return table
+
+
+def workers(options):
+    """One worker against two in alternating rounds, and the rounds of a fit."""
+    paths = data.parts(options.gigabytes)
+    table = Table(
+        {
+            "fit": "{}", "workers": "{:d}", "seconds": "{:.3g}", "speed-up": "{:.2f}",
+            "rounds": "{:d}", "sent a round, bytes": "{:.0f}", "certificate": "{:.1e}",
+        }
+    )  # fmt: skip
+    for name, model in models().items():
+        if options.fit not in name:
+            continue
+        seconds, found = {1: [], 2: []}, {}
+        for n_workers in options.rounds * (1, 2):
+            with Cluster(n_workers, options.memory) as cluster:
+                seconds[n_workers].append(timed(model, *data.blocks(paths)))
+                sent = cluster.sent / max(cluster.rounds, 1)
+                found[n_workers] = cluster.rounds, sent, model.certificate_.relative
+            log(f"{name}, {n_workers} workers: {seconds[n_workers][-1]:.3g} s")
+        medians = {n_workers: np.median(values) for n_workers, values in seconds.items()}
+        for n_workers, median in medians.items():
+            row = [name, n_workers, median, medians[1] / median, *found[n_workers]]
+            print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
+    table.notes.append(
+        f"{len(paths)} partitions; workers of one thread and {options.memory}; medians of "
+        f"{options.rounds} alternating rounds."
+    )
+    return table
+
+
+def kill(options):
+    """A worker killed in the middle of a fit: the same bits."""
+    paths = data.parts(options.gigabytes)
+    table = Table({"fit": "{}", "seconds": "{:.3g}", "with a worker killed": "{:.3g}",
+                   "same bits": "{}"})  # fmt: skip
+    for name, model in models().items():
+        if options.fit not in name:
+            continue
+        seconds, parameters = [], []
+        for is_killed in (False, True):
+            with Cluster(2, options.memory) as cluster:
+                timer = cluster.kill_one_after(0.5 * seconds[0]) if is_killed else None
+                seconds.append(timed(model, *data.blocks(paths)))
+                if timer:
+                    timer.join()
+            found = [model.coef_] if hasattr(model, "coef_") else model.coefs_
+            parameters.append([part.copy() for part in found])
+        same = all(map(np.array_equal, *parameters))
+        row = [name, *seconds, "yes" if same else "no"]
+        print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
+    return table
+
+
+def peers(options):
+    """dask-ml's LogisticRegression in a process of its own, to the same suboptimality."""
+    from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+
+    paths = data.parts(options.gigabytes)
+    python = os.environ["OPTLAND_DASK_ML"]
+    table = Table({"solver": "{}", "seconds to 1e-4": "{:.3g}", "of ours": "{:.1f}",
+                   "best suboptimality": "{:.1e}"})  # fmt: skip
+    exact = BoundMajorizationLogisticRegression(tol=1e-12, fit_intercept=False)
+    X = np.concatenate([np.load(path) for path in paths])
+    signs = 2.0 * np.concatenate([np.load(data.labels_of(path)) for path in paths]) - 1.0
+    exact.fit(X, signs)
+
+    def objective(coef):
+        coef = np.ravel(coef)
+        return 0.5 * coef @ coef + np.logaddexp(0, -signs * (X @ coef)).sum()
+
+    least = objective(exact.coef_)
+    ours = []
+    for tol in (1e-2, 1e-3, LEVEL, 1e-6):
+        with Cluster(2, options.memory):
+            model = BoundMajorizationLogisticRegression(tol=tol, fit_intercept=False)
+            seconds = timed(model, *data.blocks(paths))
+        ours.append((seconds, objective(model.coef_) / least - 1))
+        if ours[-1][1] <= LEVEL:
+            break
+    reached = ours[-1][0]
+    row = ["BoundMajorizationLogisticRegression", reached, 1.0, ours[-1][1]]
+    print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
+    script = Path(__file__).with_name("dask_ml_fit.py")
+    for solver in ("lbfgs", "admm"):
+        command = [python, str(script), solver, options.memory, str(options.budget)]
+        done = subprocess.run(
+            [*command, *map(str, paths)], capture_output=True, text=True, check=True
+        )
+        versions, *fits = map(json.loads, done.stdout.splitlines())
+        fits = [(fit["seconds"], objective(fit["coef"]) / least - 1) for fit in fits]
+        good = [seconds for seconds, gap in fits if gap <= LEVEL]
+        row = [f"dask-ml, {solver}", min(good, default=None), None, min(gap for _, gap in fits)]
+        if good:
+            row[2] = row[1] / reached
+        print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
+    table.notes.append(f"dask-ml in an environment of its own: {versions}.")
+    return table
+
+
+TABLES = {"disk": disk, "workers": workers, "kill": kill, "peers": peers, "simulated": simulated}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--what", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--memory", default="1GB", help="of a worker")
+    parser.add_argument("--fit", default="", help="fits whose names have this")
+    parser.add_argument("--rounds", type=int, default=3, help="of one against two workers")
+    parser.add_argument("--budget", type=float, default=150.0, help="seconds of a rival's fits")
+    options = parser.parse_args()
+    if data.folder(options.gigabytes).exists() is False:
+        data.parts(options.gigabytes)
+    for what in options.what:
+        table = TABLES[what](options)
+        packages = ("sklearn-optland", "scikit-learn", "numpy", "dask", "distributed")
+        fits = f" --fit '{options.fit}'" if options.fit else ""
+        fits += f" --rounds {options.rounds}" if what == "workers" else ""
+        table.conditions = {
+            "command": f"python benchmarks/scale_out/run.py --what {what} --gigabytes "
+            f"{options.gigabytes:g} --memory {options.memory}{fits}",
+            "date": time.strftime("%Y-%m-%d"),
+            "versions": {"Python": platform.python_version()}
+            | {name: version(name) for name in packages},
+            "machine": f"{os.cpu_count()} cores, shared, {platform.system()} "
+            f"{platform.machine()}, load {os.getloadavg()[0]:.1f}",
+        }
+        kept = read("scale_out").get(what)
+        if kept is not None and options.fit:  # the other fits stay
+            rows = [row for row in kept.rows if options.fit not in row["fit"]]
+            table.rows = rows + table.rows
+        write("scale_out", read("scale_out") | {what: table})
+        print("\n".join(["", *table.notes]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

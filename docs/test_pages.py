@@ -1,0 +1,80 @@
+"""Every page of the built site in a browser: pictures are there, and nothing is wrong.
+
+It needs Selenium, Chromium with its driver, and ``make -C docs html`` before: `nox -s docs`.
+"""
+
+import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver")
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWait
+SITE = Path(__file__).parent / "_build" / "html"
+PAGES = [page.relative_to(SITE).as_posix() for page in sorted(SITE.rglob("*.html"))]
+PAGES = [page for page in PAGES if not page.startswith("_")]  # templates of the theme
+WIDTHS = 1280, 400
+OPTIONS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+LOADED = """
+const images = [...document.images];
+images.forEach(image => image.loading = 'eager');
+return images.every(image => image.complete);
+"""
+BROKEN = """
+return [...document.images]
+    .filter(image => !(image.naturalWidth > 0 && image.width > 0))
+    .map(image => image.src);
+"""
+WIDER_THAN_WINDOW = """
+return document.documentElement.scrollWidth > document.documentElement.clientWidth + 1;
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    if not PAGES:
+        pytest.skip("no pages: make -C docs html")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory, site):
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.skip("no chromium with chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in [*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    browser.get(site)  # the theme finds no stored choice of colours, and says so, once
+    browser.get_log("browser")
+    yield browser
+    browser.quit()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(browser, site, page):
+    for width in WIDTHS:
+        browser.set_window_size(width, 900)
+        browser.get(f"{site}/{page}")
+        WebDriverWait(browser, 20).until(lambda browser: browser.execute_script(LOADED))
+        assert browser.execute_script(BROKEN) == []
+        assert not browser.execute_script(WIDER_THAN_WINDOW), f"wider than {width} px"
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
