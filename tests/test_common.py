@@ -61,7 +61,12 @@ MODES = {
         {"batch": "growing"},
     ],
     "ArcCosineSampler": [{"degree": 0, "bias": 1.0}, {"degree": 2, "depth": 2}],
-    "ChainCRFClassifier": [{"solver": "lbfgs"}, {"solver": "jc12"}, {"states": "observed"}],
+    "ChainCRFClassifier": [
+        {"solver": "lbfgs"},
+        {"solver": "sag"},
+        {"solver": "jc12"},
+        {"states": "observed"},
+    ],
     "LowRankFactorization": [{"loss": "huber", "offsets": False, "debias": True}],
     "LowRankImputer": [{"alpha": 0.1, "debias": False}, {"scale": False, "max_rank": 2}],
     "FiniteSumClassifier": [

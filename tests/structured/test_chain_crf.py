@@ -1,7 +1,8 @@
 """ChainCRFClassifier: optimum, certificate, invariances, predictions."""
 
 import itertools
-from threading import Thread
+from sys import getswitchinterval, setswitchinterval
+from threading import Event, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -246,6 +247,52 @@ def test_threads():
         assert_array_equal(theta_of(model), theta_of(clone(model).fit(X, y, lengths)))
         one = model.predict_marginals(X, lengths)
         assert_array_equal(model.set_params(n_jobs=2).predict_marginals(X, lengths), one)
+
+
+def test_marginals_in_float32_give_way_to_float64(monkeypatch):
+    """Where their rounding would be most of the tolerance."""
+    X, y, lengths, codes, starts = make_data(n_sequences=30)
+    monkeypatch.setattr(solvers, "FLOAT32_TOL", 0.0)
+    model = ChainCRFClassifier(solver="sdca", tol=1e-9).fit(X, y, lengths=lengths)
+    best = optimum(X, starts, codes, np.ones(len(lengths)), 3, True)[0]
+    assert model.certificate_.reached
+    assert model.history_["objective"][-1] - best <= model.certificate_.value + 1e-12 * best
+    assert (model.history_["lower_bound"] <= best * (1 + 1e-12)).all()
+    exact = fit_quietly(ChainCRFClassifier(solver="sdca", tol=0.0), X, y, lengths=lengths)
+    assert exact.certificate_.relative < 1e-12
+
+
+def test_fits_in_two_threads_overlap(monkeypatch):
+    """With no turns by time, a thread runs inside another's kernel only if that has no lock."""
+    inside, overlapped = set(), Event()
+
+    class Watched(solvers.Duals):
+        def visit(self, order):
+            inside.add(get_ident())
+            moved = super().visit(order)
+            if len(inside) > 1:
+                overlapped.set()
+            inside.discard(get_ident())
+            return moved
+
+    def fit():
+        for _ in range(1000):
+            if overlapped.is_set():
+                break
+            ChainCRFClassifier(tol=1e-3).fit(X, y, lengths=lengths)
+
+    monkeypatch.setattr(solvers, "Duals", Watched)
+    X, y, lengths, *_ = make_data(n_sequences=300)
+    threads, turns = [Thread(target=fit) for _ in range(2)], getswitchinterval()
+    setswitchinterval(1e6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        setswitchinterval(turns)
+    assert overlapped.is_set()
 
 
 def test_auto_leaves_dual_ascent_where_its_marginals_are_large(monkeypatch):

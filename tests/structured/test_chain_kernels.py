@@ -7,7 +7,7 @@ import pytest
 from helpers import SEEDS, STORAGES, assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from structured.brute import BruteChain, brute_objective, random_sequences
 
 from sklearn_optland._rows.rows import as_rows
@@ -166,20 +166,64 @@ def test_image_of_the_duals(seed, case, has_ends, kind):
     for _ in range(3):
         solver.duals.visit(np.arange(len(c), dtype=np.int32))
     mu, xi = solver.duals.mu[:, :k], solver.duals.xi[:, :, :k]
-    assert_allclose(mu.sum(axis=1), 1.0, rtol=1e-12)
+    assert_allclose(mu.sum(axis=1), 0.0, atol=1e-12)
     weights = np.repeat(c, np.diff(starts))[:, None]
-    rest = weights * (np.eye(k)[codes] - mu)
+    rest = -weights * mu
     image = np.zeros((d + k + 2, k))
     image[:d] = X.T @ rest
     for i, number in enumerate(solver.duals.pairs):
-        y = codes[starts[i] : starts[i + 1]]
-        np.add.at(image, (d + y[:-1], y[1:]), c[i])
         if number >= 0:
             image[d : d + k] -= c[i] * xi[number]
     if has_ends:
         image[d + k] = rest[starts[:-1]].sum(axis=0)
         image[d + k + 1] = rest[starts[1:] - 1].sum(axis=0)
     assert_close(solver.image[:, :k], image, rtol=1e-10)
+
+
+@settings.get_profile("fits")
+@given(SEEDS, CASES, st.sampled_from([0.1, 1.0, 30.0]), st.booleans(), st.booleans())
+def test_rounding_of_float32_marginals_is_known(seed, case, weight, has_ends, has_gram):
+    """Parameters are the image of what is kept; that of the exact mixture is as near as said."""
+    rng, k = np.random.default_rng(seed), case["k"]
+    X, starts, codes, theta = random_sequences(rng, **(case | {"n_sequences": 1, "scale": 1.0}))
+    d, lanes, c = X.shape[1], lanes_of(k), np.full(1, weight)
+    problem = ChainProblem(X, starts, codes, c, k, has_ends=has_ends, only_observed=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solvers, "LONGEST_GRAM", 100 if has_gram else 0)
+        solver = Solver(problem, None, 1e-2, np.random.RandomState(0))
+    duals, one = solver.duals, np.zeros(1, dtype=np.int32)
+    assert duals.mu.dtype == np.float32
+
+    def kept():
+        return duals.mu.astype(float), duals.xi.sum(axis=0, dtype=float)
+
+    def image(mu, xi):
+        return np.vstack([X.T @ mu, xi, has_ends * mu[0], has_ends * mu[-1]])
+
+    duals.visit(one)
+    solver.theta[:, :k] = theta * np.append(np.ones(d + k), [has_ends] * 2)[:, None]
+    duals.set(*problem.parts(solver.theta))
+    p, pairs, h = aligned(len(codes), lanes), aligned(1, k, lanes), np.empty(1)
+    duals.marginals(0, 1, p, pairs, np.zeros(1, dtype=np.int64), h, np.empty(1))
+    (mu, xi), before, entropy = kept(), solver.theta.copy(), duals.entropy[0]
+    p -= np.eye(lanes)[codes]
+    np.subtract.at(pairs[0], (codes[:-1], codes[1:]), 1.0)
+    duals.rounding[:] = 0.0
+    duals.visit(one)
+    now = kept()
+    assert_allclose(solver.theta - before, -c * image(now[0] - mu, now[1] - xi), atol=1e-13)
+    # the share g of the mixture, from its entropy: rise = g (h - entropy) + g (1 - g) tau^2 / 2
+    half = 0.5 * np.abs(p - mu).sum(axis=1).max() ** 2
+    rise, slope = duals.entropy[0] - entropy, h[0] - entropy + half
+    root = np.sqrt(max(slope**2 - 4 * half * rise, 0.0))
+    shares = [0.0, *(2 * rise / x for x in (slope + root, slope - root) if x != 0)]
+    exact = [(mu + g * (p - mu), xi + g * (pairs[0] * (len(codes) > 1) - xi)) for g in shares]
+    rest = [np.linalg.norm(image(now[0] - u, now[1] - v)) for u, v in exact]
+    assert min(rest) <= (1 + 1e-5) * duals.rounding[0] + 1e-12
+    assert duals.rounding[0] <= 1e-6 * (1 + np.abs(X).sum())
+    duals.widen()
+    assert duals.mu.dtype == duals.xi.dtype == np.float64
+    assert_array_equal(kept()[0], now[0])
 
 
 @settings.get_profile("fits")

@@ -37,9 +37,10 @@ ROWS, LABELS = np.concatenate(X), np.concatenate(Y)
         ([sparse.csr_array(part) for part in X], Y),
         ([sparse.coo_matrix(part) for part in X], tuple(map(tuple, Y))),
         ((part for part in X), (part for part in Y)),
+        ([iter(part) for part in X], [iter(part) for part in Y]),
         (np.array([*X, None], dtype=object)[:-1], np.array([*Y, None], dtype=object)[:-1]),
     ],
-    ids=["arrays", "tuple", "lists", "csr", "coo", "generators", "object array"],
+    ids=["arrays", "tuple", "lists", "csr", "coo", "generators", "iterators", "object array"],
 )
 def test_lists_are_rows_with_lengths(sequences, labels):
     model = ChainCRFClassifier().fit(sequences, labels)
@@ -59,6 +60,17 @@ def test_lists_are_rows_with_lengths(sequences, labels):
     assert_array_equal(
         np.concatenate(draws, axis=1), expected.sample(ROWS, LENGTHS, 2, random_state=0)
     )
+
+
+@pytest.mark.parametrize("value", [1.0, 0.1])
+def test_sparse_lists_keep_the_type_of_parameters(value):
+    """Ones are held in float32 in a fit, which changes nothing; 0.1 would not be the same."""
+    parts = [value * (part > 0) for part in X]
+    model = ChainCRFClassifier().fit(list(map(sparse.csr_array, parts)), Y)
+    assert model.coef_.dtype == np.float64
+    assert_array_equal(model.coef_, ChainCRFClassifier().fit(parts, Y).coef_)
+    single = [sparse.csr_array(part.astype(np.float32)) for part in parts]
+    assert ChainCRFClassifier().fit(single, Y).coef_.dtype == np.float32
 
 
 def test_score_has_the_weights_of_sequences():
@@ -135,6 +147,10 @@ def with_nan(as_type=np.asarray):
         ((ROWS, LABELS, [3.0, 14.0]), "lengths: found the shape (2,) and type float64"),
         ((ROWS, LABELS[:5], LENGTHS), "inconsistent numbers of samples"),
         ((1e200 * ROWS, LABELS, LENGTHS), "X: found a value of size"),
+        ((X, None), "requires y to be passed"),
+        ((X, [["a", None, "b"], *Y[1:]]), "y: found None and texts in sequence 0"),
+        ((X, [*Y[:2], ["a", 1, "b", "b"], *Y[3:]]), "y: found numbers and texts in sequence 2"),
+        ((X, [*Y[:1], [1], *Y[2:]]), "y: found numbers and texts in sequence 1"),
     ],
 )
 def test_bad_data(data, message):

@@ -61,6 +61,17 @@ def as_matrices(sentences, columns, grows):
     ]
 
 
+def as_dicts(sentences):
+    """Tokens as dicts: "word[0]=the" is the string "the", and a name alone is True."""
+    return [
+        [
+            {key: value if mark else True for key, mark, value in (n.partition("=") for n in names)}
+            for names in sentence
+        ]
+        for sentence in sentences
+    ]
+
+
 def chunks(labels):
     """Chunks of a sentence in BIO labels, as (type, first, last excluded)."""
     found, begin = set(), None

@@ -60,3 +60,6 @@ class Solver(OneThreadSolver):
 
     def predict(self):
         return [self.tagger.tag(item) for item in self.items]
+
+    def predict_from_names(self):
+        return [self.tagger.tag(names) for names in self.names_test]

@@ -27,3 +27,5 @@ class Solver(OneThreadSolver):
 
     def predict(self):
         return self.model.predict(self.X_test)
+
+    predict_from_names = predict

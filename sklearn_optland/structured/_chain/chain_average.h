@@ -76,15 +76,12 @@ OPTLAND_INLINE void optland_chain_moves(
     }
 }
 
-/* out = x - y's own pairs, times scale, plus A: of the gradient, or of a step along it. */
+/* out = A + scale x. */
 OPTLAND_INLINE void optland_chain_transitions(
-    const optland_chain *c, int64_t n, const int *y, const double *xi, double scale,
-    const double *A, double *restrict out)
+    const optland_chain *c, const double *x, double scale, const double *A, double *restrict out)
 {
     for (int64_t l = 0; l < c->k * c->lanes; l++)
-        out[l] = (A ? A[l] : 0) + scale * xi[l];
-    for (int64_t t = 1; t < n; t++)
-        out[y[t - 1] * c->lanes + y[t]] -= scale;
+        out[l] = A[l] + scale * x[l];
 }
 
 /* The Lipschitz constant of the gradient of c times a sequence's loss, by backtracking: it is
@@ -97,21 +94,17 @@ OPTLAND_INLINE double optland_chain_search(
     const int64_t k = chain->k, lanes = chain->lanes;
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
     const int *y = chain->codes + start;
-    const double c = dual->c[i], *mu = dual->mu + start * lanes;
-    const double *xi = n > 1 ? dual->xi + dual->pairs[i] * k * lanes : NULL;
+    const double c = dual->c[i], *mu = dual->mu.in64 + start * lanes;
+    const double *xi = n > 1 ? dual->xi.in64 + dual->pairs[i] * k * lanes : NULL;
     double *g = chain->b, *moves = chain->p, *s = g, square;
     const double loss = log_z - optland_chain_score(chain, n, chain->s, y);
     const double least_fall = OPTLAND_CHAIN_LEAST_FALL * c * (loss + fabs(log_z));
     for (int64_t l = 0; l < n * lanes; l++)
         g[l] = c * mu[l];
-    for (int64_t t = 0; t < n; t++)
-        g[t * lanes + y[t]] -= c;
     optland_chain_moves(chain, dual, i, g, moves);
     square = optland_octet_dot(n * lanes, g, moves);
-    if (n > 1) {
-        optland_chain_transitions(chain, n, y, xi, c, NULL, chain->pairs);
-        square += optland_octet_dot(k * lanes, chain->pairs, chain->pairs);
-    }
+    if (n > 1)
+        square += c * c * optland_octet_dot(k * lanes, xi, xi);
     optland_chain step = *chain;
     step.A = chain->pairs;
     for (int doublings = 0; doublings < OPTLAND_CHAIN_MOST_DOUBLINGS; doublings++, L *= 2) {
@@ -123,7 +116,7 @@ OPTLAND_INLINE double optland_chain_search(
         for (int64_t l = 0; l < n * lanes; l++)
             s[l] = chain->s[l] - moves[l] / L;
         if (n > 1) {
-            optland_chain_transitions(chain, n, y, xi, -c / L, chain->A, step.A);
+            optland_chain_transitions(chain, xi, -c / L, chain->A, step.A);
             optland_chain_limits(&step, &least, &most);
             exponentials = most - least <= OPTLAND_CHAIN_RANGE;
             if (exponentials)
@@ -159,8 +152,9 @@ static double optland_chain_average_visit(
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
     const double c = dual->c[i];
     double *s = chain->s, *p = chain->p, *pairs = chain->pairs;
-    double *mu = dual->mu + start * lanes;
-    double *xi = n > 1 ? dual->xi + dual->pairs[i] * k * lanes : NULL;
+    double *mu = dual->mu.in64 + start * lanes;
+    double *xi = n > 1 ? dual->xi.in64 + dual->pairs[i] * k * lanes : NULL;
+    const int *y = chain->codes + start;
     double *A = average->image + chain->n_columns * lanes, *ends = A + k * lanes;
     double most = 0, tau = 0;
     int exponentials = 1;
@@ -184,6 +178,7 @@ static double optland_chain_average_visit(
 
     /* The image moves by d = c (mu - p), and p takes mu's place; pairs likewise. */
     double *d = chain->b;
+    optland_chain_add_labelling(chain, n, y, 1, mu, xi);
     optland_chain_sums tokens = {0, 0, 0, 0}, neighbours = {0, 0, 0, 0};
     for (int64_t t = 0; t < n; t++) {
         const int64_t at = t * lanes;
@@ -207,6 +202,7 @@ static double optland_chain_average_visit(
             xi[l] = pairs[l];
         }
     }
+    optland_chain_add_labelling(chain, n, y, -1, mu, xi);
     const double gap = c * (log_z - tokens.with_mu - neighbours.with_mu - dual->entropy[i]);
     const double h = log_z - tokens.with_p - neighbours.with_p;
     dual->gap[i] = gap > 0 ? gap : 0;

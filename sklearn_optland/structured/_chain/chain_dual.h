@@ -4,17 +4,75 @@
 
 #include "chain_rows.h"
 
+/* Marginals as they are kept, less those of the sequences' own labellings: small numbers, where most
+ * tokens are certain, so that float32 rounds them by little. One of the two is NULL. */
+typedef struct {
+    double *in64;
+    float *in32;
+} optland_marginals;
+
 /* The duals of sequences, and what their steps need. */
 typedef struct {
-    const double *c;       /* weights */
-    double *mu, *xi;       /* token marginals; pair marginals, summed over a sequence */
-    const int64_t *pairs;  /* the number of a sequence's block in xi; -1: a single token */
-    double *entropy;       /* at most that of the dual's distribution */
-    double *gap;           /* c times the divergence at the last visit; infinity before the first */
-    const float *gram;     /* lower triangles of the tokens' inner products, by rows */
-    const int64_t *grams;  /* where that of a sequence begins; -1: none */
-    double *buffer;        /* W's shape, zero: of sequences without a Gram matrix */
+    const double *c;          /* weights */
+    optland_marginals mu, xi; /* of tokens; of pairs, summed over a sequence */
+    const int64_t *pairs;     /* the number of a sequence's block in xi; -1: a single token */
+    double *entropy;          /* at most that of the dual's distribution */
+    double *rounding;         /* how far the image of its marginals, without c, can be from that of
+                               * those that are kept */
+    double *gap;              /* c times the divergence at the last visit; infinity before the first */
+    const float *gram;        /* lower triangles of the tokens' inner products, by rows */
+    const int64_t *grams;     /* where that of a sequence begins; -1: none */
+    double *buffer;           /* W's shape, zero: of sequences without a Gram matrix */
 } optland_chain_dual;
+
+/* out = entries of marginals from `at` on. */
+OPTLAND_INLINE void optland_marginals_read(
+    optland_marginals kept, int64_t at, int64_t n, double *restrict out)
+{
+    if (kept.in64)
+        for (int64_t l = 0; l < n; l++)
+            out[l] = kept.in64[at + l];
+    else
+        for (int64_t l = 0; l < n; l++)
+            out[l] = kept.in32[at + l];
+}
+
+/* Move whole octets by g (p - mu). `d` becomes -c times the move, rounding included: parameters that
+ * take the step d stay the image of what is kept. Returns the norm of what rounding has changed. */
+OPTLAND_INLINE double optland_marginals_move(
+    optland_marginals kept, int64_t at, int64_t n, double g, double c, const double *mu,
+    const double *p, double *restrict d)
+{
+    double square[8] = {0};
+    if (kept.in64)
+        for (int64_t l = 0; l < n; l++) {
+            const double before = kept.in64[at + l];
+            kept.in64[at + l] = before + g * (p[l] - mu[l]);
+            d[l] = c * (before - kept.in64[at + l]);
+        }
+    else
+        for (int64_t l = 0; l < n; l += OPTLAND_OCTET)
+            for (int j = 0; j < OPTLAND_OCTET; j++) {
+                const double before = kept.in32[at + l + j];
+                const double exact = before + g * (p[l + j] - mu[l + j]);
+                const float now = (float)exact;
+                const double rest = now - exact;
+                square[j] += rest * rest;
+                kept.in32[at + l + j] = now;
+                d[l + j] = c * (before - now);
+            }
+    return sqrt(optland_octet_sum(square));
+}
+
+/* Add the labelling y of n tokens to mu, and its pairs to xi. */
+OPTLAND_INLINE void optland_chain_add_labelling(
+    const optland_chain *c, int64_t n, const int *y, double share, double *mu, double *xi)
+{
+    for (int64_t t = 0; t < n; t++)
+        mu[t * c->lanes + y[t]] += share;
+    for (int64_t t = 1; t < n; t++)
+        xi[y[t - 1] * c->lanes + y[t]] += share;
+}
 
 /* The lower triangle, by rows, of the Gram matrix of a sequence's tokens, to which the parameters of
  * both ends belong. `scratch` has an entry for each column, zero before and after. */
@@ -108,6 +166,34 @@ static inline double optland_chain_first_step(
     return best;
 }
 
+/* How far, at most, tokens' marginals move parameters by changes of the norms `rest`:
+ * |X'd|^2 = sum G_tu d_t'd_u <= sum |G_tu| |d_t| |d_u|; without a Gram matrix G, |G_tu| <= |x_t| |x_u|. */
+OPTLAND_INLINE double optland_chain_reach(
+    const optland_chain *c, const optland_chain_dual *dual, int64_t i, const double *rest)
+{
+    const int64_t start = c->starts[i], n = c->starts[i + 1] - start;
+    double square = 0, sum = 0;
+    if (dual->grams[i] >= 0) {
+        const float *gram = dual->gram + dual->grams[i];
+        for (int64_t t = 0; t < n; gram += ++t) {
+            double row = gram[t] * rest[t];
+            for (int64_t u = 0; u < t; u++)
+                row += 2 * fabs(gram[u]) * rest[u];
+            square += row * rest[t];
+        }
+        return sqrt(square);
+    }
+    for (int64_t t = 0; t < n; t++) {
+        int64_t begin, end;
+        double norm = c->first ? 2 : 0;
+        optland_chain_row(c, start + t, &begin, &end);
+        for (int64_t p = begin; p < end; p++)
+            norm += optland_chain_value(c, p) * optland_chain_value(c, p);
+        sum += sqrt(norm) * rest[t];
+    }
+    return sum;
+}
+
 typedef struct {
     double size, square, with_p, with_mu;
 } optland_chain_sums;
@@ -142,8 +228,6 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
     const int64_t start = chain->starts[i], n = chain->starts[i + 1] - start;
     const double c = dual->c[i];
     double *s = chain->s, *p = chain->p, *pairs = chain->pairs;
-    double *mu = dual->mu + start * lanes;
-    double *xi = n > 1 ? dual->xi + dual->pairs[i] * k * lanes : NULL;
     const int is_first = dual->gap[i] == INFINITY;
     double most = 0;
     int exponentials = 1;
@@ -159,8 +243,14 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
     const double log_z = exponentials ? optland_chain_both(chain, n, s, most)
                                       : optland_chain_logarithms(chain, n, s);
 
-    /* d = c (mu - p) in place of b, for pairs in place of M; tau is the largest |mu_t - p_t|_1. */
-    double *d = chain->b, *d_pairs = chain->M;
+    /* Scratch of the recursions has mu and xi now. d = c (mu - p) in place of b, for pairs in place
+     * of M; tau is the largest |mu_t - p_t|_1. */
+    double *mu = chain->e, *xi = chain->transposed, *d = chain->b, *d_pairs = chain->M;
+    const int64_t place = n > 1 ? dual->pairs[i] * k * lanes : 0;
+    optland_marginals_read(dual->mu, start * lanes, n * lanes, mu);
+    if (n > 1)
+        optland_marginals_read(dual->xi, place, k * lanes, xi);
+    optland_chain_add_labelling(chain, n, chain->codes + start, 1, mu, xi);
     double tau = 0;
     optland_chain_sums tokens = {0, 0, 0, 0}, neighbours = {0, 0, 0, 0};
     for (int64_t t = 0; t < n; t++) {
@@ -198,21 +288,30 @@ static double optland_chain_visit(const optland_chain *chain, const optland_chai
     if (g == 0)
         return extra;
 
-    /* g d are the steps of the parameters; mu and xi go g of the way to p and pairs. */
-    for (int64_t l = 0; l < n * lanes; l++)
-        mu[l] += g * (p[l] - mu[l]);
-    optland_chain_scatter(chain, start, n, g, d, chain->W);
-    if (n > 1)
-        for (int64_t l = 0; l < k * lanes; l++) {
-            xi[l] += g * (pairs[l] - xi[l]);
-            chain->A[l] += chain->has_A && !chain->has_A[l] ? 0 : g * d_pairs[l];
-        }
+    /* mu and xi go g of the way to p and pairs, and parameters with them. */
+    double rounding = 0, *rest = chain->q;
+    for (int64_t t = 0; t < n; t++) {
+        const int64_t at = t * lanes;
+        rest[t] = optland_marginals_move(
+            dual->mu, start * lanes + at, lanes, g, c, mu + at, p + at, d + at);
+    }
+    if (dual->mu.in32)
+        rounding = optland_chain_reach(chain, dual, i, rest);
+    optland_chain_scatter(chain, start, n, 1, d, chain->W);
+    if (n > 1) {
+        const double pair_rest
+            = optland_marginals_move(dual->xi, place, k * lanes, g, c, xi, pairs, d_pairs);
+        rounding = sqrt(rounding * rounding + pair_rest * pair_rest);
+        for (int64_t l = 0; l < k * lanes; l++)
+            chain->A[l] += chain->has_A && !chain->has_A[l] ? 0 : d_pairs[l];
+    }
     if (chain->first)
         for (int64_t l = 0; l < lanes; l++) {
             const int64_t end = (n - 1) * lanes + l;
-            chain->first[l] += chain->has_ends && !chain->has_ends[l] ? 0 : g * d[l];
-            chain->last[l] += chain->has_ends && !chain->has_ends[lanes + l] ? 0 : g * d[end];
+            chain->first[l] += chain->has_ends && !chain->has_ends[l] ? 0 : d[l];
+            chain->last[l] += chain->has_ends && !chain->has_ends[lanes + l] ? 0 : d[end];
         }
+    dual->rounding[i] = (1 - g) * dual->rounding[i] + rounding;
     return extra;
 }
 #endif

@@ -75,12 +75,15 @@ cdef extern from "chain_average.h" nogil:
         double* transposed
         double* pairs
         double* rows
+    ctypedef struct optland_marginals:
+        double* in64
+        float* in32
     ctypedef struct optland_chain_dual:
         const double* c
-        double* mu
-        double* xi
+        optland_marginals mu, xi
         const int64_t* pairs
         double* entropy
+        double* rounding
         double* gap
         const float* gram
         const int64_t* grams
@@ -120,12 +123,26 @@ def lanes_of(Py_ssize_t k):
     return (k + OPTLAND_OCTET - 1) // OPTLAND_OCTET * OPTLAND_OCTET
 
 
-def aligned(*shape):
+def aligned(*shape, dtype=np.float64):
     """Zeros that begin at a cache line: rows of whole octets then lie in as few as possible."""
-    size = int(np.prod(shape))
-    flat = np.zeros(size + OPTLAND_OCTET)
-    skip = (-flat.ctypes.data // 8) % OPTLAND_OCTET
+    size, line = int(np.prod(shape)), 64 // np.dtype(dtype).itemsize
+    flat = np.zeros(size + line, dtype=dtype)
+    skip = -flat.ctypes.data % 64 // flat.itemsize
     return flat[skip:skip + size].reshape(shape)
+
+
+cdef optland_marginals marginals_in(array):
+    """Where the kernels find an array of float64 or float32."""
+    cdef optland_marginals kept = optland_marginals(NULL, NULL)
+    cdef double[::1] in64
+    cdef float[::1] in32
+    if array.size and array.dtype == np.float32:
+        in32 = array.reshape(-1)
+        kept.in32 = &in32[0]
+    elif array.size:
+        in64 = array.reshape(-1)
+        kept.in64 = &in64[0]
+    return kept
 
 
 cdef class Chain:
@@ -310,53 +327,68 @@ cdef class DualAscent(Chain):
         As `Chain.grams` makes them.
     buffer : ndarray of shape (n_columns, lanes) or (0, 0)
         Zeros, if a sequence has no Gram matrix.
+    dtype : type, default=np.float64
+        Of the marginals, float32 or float64.
 
     Attributes
     ----------
-    mu, xi, entropy, gap : ndarray
-        Of the duals; at first each is the sequence's own labelling.
+    mu, xi : ndarray
+        Marginals of tokens, and of pairs, less those of the sequences' own labellings, which the
+        duals are at first.
+    entropy, rounding, gap : ndarray of shape (n_sequences,)
+        Of the duals, as chain_dual.h has them.
     """
     cdef optland_chain_dual dual
-    cdef readonly object mu, xi, pairs, entropy, gap
+    cdef readonly object mu, xi, pairs, entropy, rounding, gap
     cdef const int64_t[::1] _pairs
     cdef const double[::1] _c
-    cdef double[:, ::1] _mu, _buffer2
-    cdef double[:, :, ::1] _xi
-    cdef double[::1] _entropy, _gap
+    cdef double[:, ::1] _buffer2
+    cdef double[::1] _entropy, _rounding, _gap
     cdef const float[::1] _gram
     cdef const int64_t[::1] _grams
 
-    def __init__(self, rows, starts, k, codes, c, gram, grams, buffer):
+    def __init__(self, rows, starts, k, codes, c, gram, grams, buffer, dtype=np.float64):
         super().__init__(rows, starts, k, codes)
         lanes, n_sequences = self.chain.lanes, len(starts) - 1
         has_pairs = np.diff(starts) > 1
         self.pairs = np.where(has_pairs, np.cumsum(has_pairs) - 1, -1)
-        self.mu, self.xi = aligned(len(codes), lanes), aligned(has_pairs.sum(), k, lanes)
-        self.entropy, self.gap = np.zeros(n_sequences), np.full(n_sequences, np.inf)
-        self._mu, self._xi, self._pairs = self.mu, self.xi, self.pairs
-        self._entropy, self._gap = self.entropy, self.gap
-        self.own_labellings()
+        self.mu = aligned(len(codes), lanes, dtype=dtype)
+        self.xi = aligned(has_pairs.sum(), k, lanes, dtype=dtype)
+        self.entropy, self.rounding = np.zeros(n_sequences), np.zeros(n_sequences)
+        self.gap = np.full(n_sequences, np.inf)
+        self._entropy, self._rounding, self._gap = self.entropy, self.rounding, self.gap
         self._c, self._gram, self._grams, self._buffer2 = c, gram, grams, buffer
-        self.dual.c, self.dual.mu, self.dual.pairs = &self._c[0], &self._mu[0, 0], &self._pairs[0]
-        if self._xi.shape[0]:
-            self.dual.xi = &self._xi[0, 0, 0]
+        self._pairs = self.pairs
+        self.dual.c, self.dual.pairs = &self._c[0], &self._pairs[0]
+        self.dual.mu, self.dual.xi = marginals_in(self.mu), marginals_in(self.xi)
         self.dual.entropy, self.dual.gap = &self._entropy[0], &self._gap[0]
+        self.dual.rounding = &self._rounding[0]
         if self._gram.shape[0]:
             self.dual.gram = &self._gram[0]
         self.dual.grams = &self._grams[0]
         if self._buffer2.shape[0]:
             self.dual.buffer = &self._buffer2[0, 0]
 
-    def own_labellings(self, double share=1.0):
-        """Add a share of the sequences' own labellings to mu and xi."""
+    def without_labellings(self, double[:, ::1] mu, double[:, :, ::1] xi):  # IN/OUT
+        """Subtract the sequences' own labellings from marginals."""
         cdef const int[::1] y = self._codes
         cdef Py_ssize_t i, t
         with nogil:
             for i in range(self._starts.shape[0] - 1):
                 for t in range(self._starts[i], self._starts[i + 1]):
-                    self._mu[t, y[t]] += share
+                    mu[t, y[t]] -= 1
                     if t > self._starts[i]:
-                        self._xi[self._pairs[i], y[t - 1], y[t]] += share
+                        xi[self._pairs[i], y[t - 1], y[t]] -= 1
+
+    def widen(self):
+        """Keep marginals in float64 from now on."""
+        mu = aligned(*self.mu.shape)
+        mu[:] = self.mu
+        self.mu = mu  # one after the other: the old ones make room
+        xi = aligned(*self.xi.shape)
+        xi[:] = self.xi
+        self.xi = xi
+        self.dual.mu, self.dual.xi = marginals_in(self.mu), marginals_in(self.xi)
 
     def visit(self, const int[::1] order):
         """Take a step for each sequence in `order`; returns the sum of c tau^2."""

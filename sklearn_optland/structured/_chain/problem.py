@@ -107,10 +107,10 @@ class ChainProblem:
         return aligned(*self.shape)
 
     @property
-    def bytes_of_duals(self):
-        """Of the marginals of tokens, and those of neighbours, summed over a sequence."""
+    def n_marginals(self):
+        """Of tokens, and of neighbours, summed over a sequence."""
         n_pairs = np.count_nonzero(np.diff(self.starts) > 1)
-        return 8 * self.lanes * (len(self.codes) + self.k * n_pairs)
+        return self.lanes * (len(self.codes) + self.k * n_pairs)
 
     def parts(self, theta):
         """Parameters of columns, of transitions, and of the ends or None."""

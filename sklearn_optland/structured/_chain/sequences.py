@@ -22,6 +22,7 @@ from sklearn_optland._estimator.training_rows import (
     total_weight,
     weights_by_dict,
 )
+from sklearn_optland.structured._chain.labels import labels_of_lists
 from sklearn_optland.structured._sequences import Sequences
 from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
 
@@ -65,6 +66,7 @@ class TrainingSequences(TrainingRows):
     listed_labels: object = None  # those of a list of sequences
     vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
+    dtype: type = np.float64  # of the parameters; X may be held in float32 where that is exact
 
     @property
     def callback_data(self):
@@ -93,7 +95,7 @@ def read_labels(tokens, y):
         raise ValueError("y: found None; allowed are labels of all tokens.")
     y = _in_list(y)
     if tokens.listed or _is_list_of_sequences(y, labels=True):
-        return _labels_of_lists(y, np.diff(tokens.starts))
+        return labels_of_lists(y, np.diff(tokens.starts))
     y = np.asarray(y)
     if y.shape != (tokens.starts[-1],):
         raise ValueError(
@@ -121,15 +123,22 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
         Whether the user gave a list of sequences.
     """
     X, vectorizer = _sequences_in_list(X), None
+    is_own_copy = not isinstance(X, Sequences)
     if _has_named_features(X):
         vectorizer = DictSequenceVectorizer()
         X = vectorizer.fit_transform(X)
     X, lengths, listed = _as_rows(X, lengths)
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
     y = _in_list(y)
     listed_labels = y if listed else None
     if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
-        y = _labels_of_lists(y, lengths)
+        y = labels_of_lists(y, lengths)
     X, y = _validated(estimator, X, lengths, y=y, reset=True)
+    dtype = X.dtype
+    if listed and is_own_copy:
+        X = _in_float32_if_exact(X)
     starts = _starts(lengths, X.shape[0])
     classes, codes = encode(y)
     check_labels(y, classes)
@@ -148,6 +157,7 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     rows = TrainingSequences(
         *(X, y, sample_weight, weights, classes, codes, starts, lengths, listed_labels, vectorizer),
         has_new_columns=before != now,
+        dtype=dtype,
     )
     return rows, listed
 
@@ -182,8 +192,12 @@ def _class_weights(class_weight, classes, codes, starts, weights):
 
 
 def _in_list(data):
-    """What an iterator yields, in a list; anything else as it is."""
-    return list(data) if isinstance(data, Iterator) else data
+    """Iterators, and those in a list, as lists; anything else as it is."""
+    if isinstance(data, Iterator):
+        data = list(data)
+    if isinstance(data, (list, tuple)) and len(data) and isinstance(data[0], Iterator):
+        return [_in_list(part) for part in data]
+    return data
 
 
 def _sequences_in_list(X):
@@ -262,6 +276,16 @@ def _as_rows(X, lengths):
     return rows, np.array([part.shape[0] for part in parts]), True
 
 
+def _in_float32_if_exact(X):
+    """Sparse rows with values in float32, where these are the same: features of words are ones."""
+    if not sparse.issparse(X) or X.dtype == np.float32:
+        return X
+    data = X.data.astype(np.float32)
+    if not np.array_equal(data, X.data):
+        return X
+    return type(X)((data, X.indices, X.indptr), X.shape)
+
+
 def _named(rows, X):
     """The rows of all sequences; a data frame of pandas if the first sequence is one."""
     names = [_column_names(part) for part in X]
@@ -314,19 +338,6 @@ def _as_matrix(part, i):
     return matrix
 
 
-def _labels_of_lists(y, lengths):
-    """The labels in a list with an entry for each sequence, in one array."""
-    if len(y) != len(lengths):
-        raise ValueError(f"y: found labels of {len(y)} sequences; X has {len(lengths)} sequences.")
-    for i, (labels, length) in enumerate(zip(y, lengths, strict=True)):
-        if np.ndim(labels) != 1 or len(labels) != length:
-            found = len(labels) if np.ndim(labels) == 1 else f"the shape {np.shape(labels)}"
-            raise ValueError(
-                f"y: found {found} labels for sequence {i}; it has {length} tokens in X."
-            )
-    return np.concatenate([np.asarray(labels) for labels in y])
-
-
 def _validated(estimator, X, lengths, **validation):
     """X, and y if it is given, as `validate_data` makes them."""
     refuse_dask(estimator, "predict", [X])  # fit has refused already
@@ -350,7 +361,9 @@ def _validated(estimator, X, lengths, **validation):
 def _refuse_infinite(estimator, X, lengths):
     """scikit-learn's error for NaN and infinity; with sequences, one that names the first."""
     values = X.data if sparse.issparse(X) else X
-    if lengths is not None and not np.isfinite(np.sum(values)) and not np.isfinite(values).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_suspect = lengths is not None and not np.isfinite(np.sum(values))
+    if is_suspect and not np.isfinite(values).all():
         finite = np.isfinite(values) if values.ndim == 1 else np.isfinite(values).all(axis=1)
         row = int(np.argmin(finite))
         if sparse.issparse(X):
