@@ -280,7 +280,10 @@ def test_start_of_the_function_has_an_intercept_only_where_it_is_fitted(solver):
     assert warm.certificate == cold.certificate
 
 
-@pytest.mark.parametrize("solver", [s for s in SOLVERS if not SOLVERS[s].quadratic])
+SMOOTH = [solver for solver in SOLVERS if SOLVERS[solver].losses != "kinked"]
+
+
+@pytest.mark.parametrize("solver", [s for s in SMOOTH if not SOLVERS[s].quadratic])
 def test_start_that_is_negative_is_moved_to_the_feasible_set(solver):
     X, y = data(0, 0)
     arguments = {"alpha": 0.01, "solver": solver, "positive": True, "random_state": 0}

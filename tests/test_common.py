@@ -183,10 +183,11 @@ def tight(estimator):
         return {} if estimator.get_params() == type(estimator)().get_params() else {"tol": 0.0}
     if isinstance(estimator, (MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier)):
         # Not convex in the particles: rounding errors grow from step to step, the conic ones' most.
-        n_steps = {"sliding-frank-wolfe": 2, "conic": 15}.get(estimator.solver, 30)
-        if estimator.activation == "square":  # convex, and float64 to the end
-            n_steps = 100
-        return {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
+        n_steps = {"sliding-frank-wolfe": 1, "conic": 15}.get(estimator.solver, 30)
+        settings = {"tol": 0.0, "alpha": 0.1, "max_iter": n_steps}
+        if estimator.activation == "square":  # convex, to what divided columns leave of float64
+            settings |= {"max_iter": 100, "scale_inputs": False}
+        return settings
     if isinstance(estimator, (TensorNetClassifier, TensorNetRegressor)):
         return {"tol": 0.0, "alpha": 0.1, "max_iter": 15}  # not convex
     if isinstance(estimator, NNLiftRegressor):  # it polishes by deep nets

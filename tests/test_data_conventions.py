@@ -194,9 +194,11 @@ WARM = [Estimator for Estimator in ESTIMATORS if hasattr(Estimator(), "warm_star
 
 
 def parameters_of(model):
-    """Arrays of a linear model, or of a net's layers."""
+    """Arrays of a linear model, of a tensor net, or of a net's layers."""
     if hasattr(model, "coef_"):
         return [model.coef_]
+    if hasattr(model, "factors_"):
+        return [model.factors_, model.output_weights_]
     return [*model.coefs_, *model.intercepts_]
 
 
@@ -255,5 +257,5 @@ def test_warm_start_at_what_is_not_finite_is_refused(Estimator):
     X, y = data()
     model = fit_quietly(Estimator(max_iter=3, random_state=0, warm_start=True), X, y)
     parameters_of(model)[0][0] = np.nan
-    with pytest.raises(ValueError, match=r"coefs?_: found NaN or infinity, with warm_start"):
+    with pytest.raises(ValueError, match=r"(coefs?|factors)_: found NaN or infinity, with warm_start"):
         model.fit(X, y)

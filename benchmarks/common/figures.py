@@ -362,6 +362,23 @@ def sequence_labelling(figure, tables):
     figure.axes[0].set_xlabel("CRFsuite ÷ ours: CPU seconds, and MB beside the data")
 
 
+def streams(figure, tables):
+    """Accuracy of streams of text, each row predicted before it is learned, against CPU seconds."""
+    figure.set_size_inches(9.5, 3.2)
+    rows = tables["text"].rows
+    titles = {"clinc150_tfidf": "clinc150, 150 classes", "news20_bydate_tfidf": "news20, 20 classes"}
+    for ax, (data, title) in zip(figure.subplots(1, 2), titles.items(), strict=True):
+        own = [row for row in rows if row["data"] == data]
+        points = [(row["seconds"], row["accuracy"]) for row in own]
+        names = [row["model"].replace("Classifier", "") for row in own]
+        ax.scatter(*np.transpose(points), s=16, color=[BLUE] + [ORANGE] * (len(own) - 1))
+        ax.set(title=title, xscale="log", xlabel="CPU seconds", xlim=(0.1, 100))
+        ax.margins(y=0.15)
+        plain_ticks(ax.xaxis, digits=[1])
+        label_points(ax, points, names)
+    figure.axes[0].set_ylabel("accuracy")
+
+
 def draw_ratios(figure, found):
     """Bars from 1 to each ratio; `found` has labels and ratios."""
     figure.set_size_inches(9.5, 0.7 + 0.19 * len(found))
@@ -405,6 +422,7 @@ PICTURES = {  # by the folder of their tables
     "finite_sum": finite_sums,
     "multiclass": multiclass,
     "sequence_labelling": sequence_labelling,
+    "streams": streams,
     "net_defaults": net_defaults,
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,

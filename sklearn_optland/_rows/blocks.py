@@ -214,7 +214,7 @@ class Unread:
     """
 
     def __init__(self, read, X):
-        self.read_all, self.all_rows, self.rows = read, X.shape, None
+        self.read_all, self.all_rows, self.rows, self.function = read, X.shape, None, None
         self.shape, self.dtype, self.is_sparse = X.shape, X.dtype, sparse.issparse(X)
         # Stored values; of a part of the rows, as if they were spread evenly.
         self.size = X.nnz if self.is_sparse else X.size
@@ -231,6 +231,11 @@ class Unread:
         self.shape = n, self.shape[1]
         return self
 
+    def mapped(self, function):
+        """What a function makes of the rows, of the same shape and type."""
+        self.function = function
+        return self
+
     def read(self):
         """The rows."""
         X = self.read_all()
@@ -240,7 +245,8 @@ class Unread:
                 "blocks that stay the same during a fit."
             )
         X = X if self.rows is None else X[self.rows]
-        return X.astype(self.dtype, copy=False)
+        X = X.astype(self.dtype, copy=False)
+        return X if self.function is None else self.function(X)
 
 
 def is_read_later(block):

@@ -19,6 +19,7 @@ from itertools import count
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._rows.blocks import Unread
 from sklearn_optland._rows.cluster import FAN_IN
 from sklearn_optland._rows.partition import (
     Behind,
@@ -256,7 +257,7 @@ def merged(statistic, parts):
 def with_rows(rows, function):
     """A partition with other rows."""
     X, *others = rows
-    return function(X), *others
+    return X.mapped(function) if isinstance(X, Unread) else function(X), *others
 
 
 def size_of(rows):

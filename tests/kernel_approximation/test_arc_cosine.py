@@ -155,7 +155,9 @@ def test_sparse_rows_float32_and_names():
 
 def test_nets_of_the_kernel_regime_have_these_neurons():
     X, y = np.random.RandomState(0).randn(30, 4), np.arange(30.0)
-    net = MeanFieldTwoLayerNet(12, regime="kernel", alpha=1e-3, random_state=0).fit(X, y)
+    net = MeanFieldTwoLayerNet(
+        12, regime="kernel", alpha=1e-3, scale_inputs=False, random_state=0
+    ).fit(X, y)
     neurons = np.vstack([net.coefs_[0], net.intercepts_[0]])
     np.testing.assert_allclose(neurons[:, 1::2], -neurons[:, ::2])
     gram = neurons[:, ::2][:, :5].T @ neurons[:, ::2][:, :5]

@@ -31,9 +31,9 @@ from sklearn_optland.utils import RowBlocks
 MODELS = {
     "two classes": (BoundMajorizationLogisticRegression(tol=0.0), 2),
     "three classes": (BoundMajorizationLogisticRegression(tol=0.0), 3),
-    "feasible": (ADMMNetClassifier((4,), max_iter=5, random_state=0), 3),
+    "feasible": (ADMMNetClassifier((4,), alpha=1e-4, max_iter=5, random_state=0), 3),
     "taylor": (ADMMNetRegressor((4,), solver="taylor", max_iter=3, random_state=0), 0),
-    "particles": (MeanFieldTwoLayerNet(5, max_iter=3, random_state=0), 0),
+    "particles": (MeanFieldTwoLayerNet(5, alpha=1e-3, max_iter=3, random_state=0), 0),
 }
 
 

@@ -159,7 +159,6 @@ def test_estimators_that_take_none_say_so(model, data):
         (BoundMajorizationLogisticRegression(batch="growing"), "batch='growing'"),
         (ADMMNetRegressor(early_stopping=True), "early_stopping=True"),
         (MeanFieldTwoLayerNet(early_stopping=True), "early_stopping=True"),
-        (MeanFieldTwoLayerNet(scale_inputs=True), "scale_inputs=True"),
     ],
     ids=str,
 )

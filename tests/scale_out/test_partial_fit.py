@@ -22,7 +22,7 @@ def call_for_each(X, y, w):
     return tree
 
 
-@pytest.mark.parametrize("cut", [as_array, as_csr, as_frame, "blocks"], ids=str)
+@pytest.mark.parametrize("cut", [as_array, as_csr, as_frame, "blocks"])
 def test_partitions_are_learned_in_their_order(cut):
     X, y, w = two_or_more_classes(3, 0)
     expected = call_for_each(csr_array(X) if cut is as_csr else X, y, w)
