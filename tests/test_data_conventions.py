@@ -257,5 +257,6 @@ def test_warm_start_at_what_is_not_finite_is_refused(Estimator):
     X, y = data()
     model = fit_quietly(Estimator(max_iter=3, random_state=0, warm_start=True), X, y)
     parameters_of(model)[0][0] = np.nan
-    with pytest.raises(ValueError, match=r"(coefs?|factors)_: found NaN or infinity, with warm_start"):
+    found = r"(coefs?|factors)_: found NaN or infinity, with warm_start"
+    with pytest.raises(ValueError, match=found):
         model.fit(X, y)
