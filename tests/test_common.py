@@ -133,7 +133,7 @@ MODES = {
         {"solver": "sliding-frank-wolfe", "alpha": 1e-3, "tol": 1e-2},
         {"regime": "kernel", "alpha": 1e-3},
         {"scale_inputs": False, "alpha": 1e-3},
-        {"activation": "square", "alpha": 1e-3},
+        {"activation": "square", "alpha": 0.1},
     ],
     "MeanFieldTwoLayerNetClassifier": [
         {"solver": "flow", "alpha": 1e-3},
@@ -141,7 +141,7 @@ MODES = {
         {"solver": "sliding-frank-wolfe", "tol": 1e-2, "alpha": 1e-2},
         {"regime": "kernel", "alpha": 1e-3},
         {"scale_inputs": False, "alpha": 1e-3},
-        {"activation": "square", "alpha": 1e-3},
+        {"activation": "square", "alpha": 0.1},
     ],
     "TensorNetClassifier": [{"decomposition": "cp", "max_iter": 50}],
     "TensorNetRegressor": [{"decomposition": "cp", "max_iter": 50}],

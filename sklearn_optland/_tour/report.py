@@ -120,7 +120,7 @@ def _with_progress(stops, progress):
         return stops
     from rich.progress import track
 
-    return track(stops, description="Fitting", transient=True)
+    return track(stops, description="Fitting", console=_console())
 
 
 def _pipeline(estimator):
