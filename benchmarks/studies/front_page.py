@@ -21,9 +21,10 @@ import sklearn
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.datasets import load_breast_cancer, load_digits, load_sample_image
 from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression, PoissonRegressor
-from sklearn.metrics import log_loss, mean_poisson_deviance
+from sklearn.metrics import mean_poisson_deviance
 
 import sklearn_optland
+from sklearn_optland._tour.stories import logistic_objective, middle_pixels
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, FiniteSumRegressor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -46,27 +47,11 @@ N_ROUNDS = 5
 LOGISTIC = BoundMajorizationLogisticRegression(), LogisticRegression()
 
 
-def patches(name, side):
-    """Patches of a photograph, a row each: its pixels row by row, colours last."""
-    image = load_sample_image(name).astype(float)
-    return sliding_window_view(image, (side, side, 3)).reshape(-1, side * side, 3)
-
-
-def middle_pixels():
-    """Brightness of the 24 pixels around each of a photograph, and its own."""
-    brightness = patches("china.jpg", 5).mean(axis=2)
-    return np.delete(brightness, 12, axis=1), brightness[:, 12]
-
-
 def two_photographs():
     """Patches of 3 × 3 pixels in colour, and which of two photographs they are from."""
-    both = [patches(name, 3).reshape(-1, 27) for name in ("china.jpg", "flower.jpg")]
+    images = [load_sample_image(name).astype(float) for name in ("china.jpg", "flower.jpg")]
+    both = [sliding_window_view(image, (3, 3, 3)).reshape(-1, 27) for image in images]
     return np.vstack(both), np.repeat([0, 1], [len(rows) for rows in both])
-
-
-def logistic(model, X, y):
-    losses = log_loss(y, model.predict_proba(X), normalize=False)
-    return losses + 0.5 * np.sum(model.coef_**2)
 
 
 def elastic_net(share):
@@ -102,7 +87,7 @@ def cases():
         "digits": lambda: load_digits(return_X_y=True),
         "easy classes: 20 000 rows, 300 columns, 10 classes": easy,
     }.items():
-        yield "logistic regression", data, load, LOGISTIC, logistic
+        yield "logistic regression", data, load, LOGISTIC, logistic_objective
 
 
 def main():

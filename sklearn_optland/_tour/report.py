@@ -59,13 +59,14 @@ def fits(stops, progress):
         "data", "estimator", "score", "seconds", "counterpart", "score", "seconds", "gap"
     )
     for data, entry in _with_progress(stops, progress):
+        X_train, _, y_train, _ = _split(data)
         cells = []
         for estimator in (entry.estimator, entry.counterpart):
             start = perf_counter()
             with warnings.catch_warnings():
                 if estimator is entry.counterpart:  # which has no gap to be shown instead
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                model = _pipeline(estimator).fit(*_split(data)[::2])
+                model = _pipeline(estimator).fit(X_train, y_train)
             cells += _cells(data, model, perf_counter() - start)
         *cells, _ = cells  # counterparts have no certificate
         name, score, seconds, certificate, *counterpart = cells
@@ -78,12 +79,13 @@ def searches(stops, progress):
     """Print a table with a tuned model of each estimator and of its counterpart."""
     table = _table("data", "estimator", "score", "seconds", "certificate")
     for data, entry in _with_progress(stops, progress):
+        X_train, _, y_train, _ = _split(data)
         for estimator in (entry.estimator, entry.counterpart):
             pipeline = _pipeline(estimator)
             grid = {f"{pipeline.steps[-1][0]}__{name}": grid for name, grid in entry.grid.items()}
             search = GridSearchCV(pipeline, grid, cv=FOLDS)
             start = perf_counter()
-            search.fit(*_split(data)[::2])
+            search.fit(X_train, y_train)
             *cells, certificate = _cells(data, search.best_estimator_, perf_counter() - start)
             table.add_row(data, *cells, "-" if certificate is None else str(certificate))
     _print(table, SEARCH_NOTES)

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn_optland._loss.log_loss import newton_dual, smallest_change
 from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland.linear_model._logistic.curvatures import (
-    GramCurvature,
+    BinaryNewtonCurvature,
     NewtonCurvature,
     has_small_hessian,
 )
@@ -46,10 +46,10 @@ class NewtonSystem:
         self.problem, self.point, self.precondition = problem, point, precondition
         self.factor = None
         if problem.has_one_score and problem.has_few_columns:
-            self.factor = GramCurvature(problem)
-            self.factor.refresh(point, 0.0)
+            self.factor = BinaryNewtonCurvature(problem)
         elif not problem.has_one_score and has_small_hessian(problem):
             self.factor = NewtonCurvature(problem)
+        if self.factor is not None:
             self.factor.refresh(point)
 
     def direction(self):
