@@ -16,7 +16,7 @@ from tree.forest_helpers import many_classes, sparse_classes
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.label_trees import LISTED_CLASSES
 from sklearn_optland.tree._forest.training import prototypes
-from sklearn_optland.tree._training_rows import hold_out
+from sklearn_optland.tree._training_rows import hold_out, one_class_each
 
 pytestmark = pytest.mark.kernels
 
@@ -186,8 +186,9 @@ def test_prototypes_partition_classes(global_random_seed):
     X, y = many_classes(n_classes=8, seed=global_random_seed)
     X[y == 3] = X[y == 3][0]  # rows that are the same make one cluster
     own, class_of = prototypes(
-        X, y, np.ones(len(y)), 8, 3, np.random.RandomState(global_random_seed)
+        X, one_class_each(y, 8), np.ones(len(y)), 3, np.random.RandomState(global_random_seed)
     )
+    own = own.indices
     np.testing.assert_array_equal(class_of[own], y)
     np.testing.assert_array_equal(np.unique(own), np.arange(len(class_of)))
     np.testing.assert_array_equal(np.bincount(class_of), [3, 3, 3, 1, 3, 3, 3, 3])
@@ -198,7 +199,8 @@ def test_prototypes_partition_classes(global_random_seed):
 )
 def test_held_out_rows_leave_every_class_a_row(codes, share, seed):
     codes = np.array(codes)
-    kept, held_out = hold_out(len(codes), share, np.random.RandomState(seed), codes)
+    Y = one_class_each(codes.astype(np.int32), 9)
+    kept, held_out = hold_out(len(codes), share, np.random.RandomState(seed), Y)
     np.testing.assert_array_equal(np.sort(np.r_[kept, held_out]), np.arange(len(codes)))
     assert set(codes[kept]) == set(codes)
     assert len(held_out) <= share * len(codes)

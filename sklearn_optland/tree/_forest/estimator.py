@@ -10,14 +10,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import is_multilabel
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LazyScore
-from sklearn_optland._estimator.training_rows import encode, refuse_balanced
+from sklearn_optland._estimator.training_rows import refuse_balanced
 from sklearn_optland.tree._forest.fitted import FittedForest
-from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
+from sklearn_optland.tree._forest.held_out import (
+    choose,
+    judged_on_training_rows,
+    sigmoid_scale,
+    softmax_scale,
+)
 from sklearn_optland.tree._forest.histogram import (
     Histograms,
     grown_trees,
@@ -28,7 +34,7 @@ from sklearn_optland.tree._forest.histogram import (
 from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
-from sklearn_optland.tree._training_rows import training_rows
+from sklearn_optland.tree._training_rows import indicator, training_rows, with_columns
 
 
 class LOMForestClassifier(
@@ -73,7 +79,11 @@ class LOMForestClassifier(
     max_iter : int, default=10
         Passes over the rows. The model is the mean of those after the later half.
     learning_rate : float, default=1.0
-        Size of the steps, relative to those that served well on all data tried. Beyond 1e6 it is
+        Size of the softmax's steps, relative to those that served well on all data tried. Beyond
+        1e6 it is 1e6.
+    C : float, default=1.0
+        Of the squared hinge, whose weights have the penalty |w|²/2 for each class: what the loss
+        counts beside it, for rows of length 1; they are scaled to it on average. Beyond 1e6 it is
         1e6.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
@@ -177,6 +187,7 @@ class LOMForestClassifier(
         "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "C": [Interval(Real, 0, None, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "n_bits": [Interval(Integral, 1, 30, closed="both")],
@@ -195,6 +206,7 @@ class LOMForestClassifier(
         n_prototypes="auto",
         max_iter=10,
         learning_rate=1.0,
+        C=1.0,
         validation_fraction=0.1,
         max_nodes=None,
         n_bits=24,
@@ -209,6 +221,7 @@ class LOMForestClassifier(
         self.n_prototypes = n_prototypes
         self.max_iter = max_iter
         self.learning_rate = learning_rate
+        self.C = C
         self.validation_fraction = validation_fraction
         self.max_nodes = max_nodes
         self.n_bits = n_bits
@@ -242,16 +255,26 @@ class LOMForestClassifier(
             row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
             64 columns.
         """
-        rows = training_rows(self, X, y, sample_weight)
-        classes, codes = encode(rows.y)
-        X, weights, codes = rows.used(codes)
+        multilabel = getattr(y, "ndim", 2) > 1 and is_multilabel(y)
+        if multilabel:
+            self._refuse_for_indicators()
+        rows = training_rows(self, X, y, sample_weight, multi_output=multilabel)
+        classes, Y = indicator(rows.y)
+        X, weights, Y = rows.used(Y)
         # Classes without weight stay in `classes_`, and are no candidates.
-        met, codes = np.unique(codes, return_inverse=True)
+        met, codes = np.unique(Y.indices, return_inverse=True)
+        Y = with_columns(Y, codes, len(met))
         weights = weights / weights.mean()
         rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
-        labels = {"classes_": classes, "_met": met, "_lock": SharedLock()}
-        fit(rows, X, codes.astype(np.int32), weights, labels, rng)
+        labels = {
+            "classes_": classes,
+            "multilabel_": multilabel,
+            "_has_sparse_labels": sparse.issparse(rows.y),
+            "_met": met,
+            "_lock": SharedLock(),
+        }
+        fit(rows, X, Y, weights, labels, rng)
         return self
 
     @available_if(lambda forest: forest.leaf == "histogram")
@@ -306,6 +329,7 @@ class LOMForestClassifier(
             n_streamed = 0 if first else self._n_streamed
             vars(self).update(
                 classes_=labels,
+                multilabel_=False,
                 _met=np.searchsorted(labels, known),
                 _arrays=None,
                 estimators_=trees,
@@ -320,9 +344,19 @@ class LOMForestClassifier(
         self.n_iter_ = 1
         return self
 
-    def _fit_ranking(self, rows, X, codes, weights, labels, rng):
+    def _refuse_for_indicators(self):
+        """An error for settings that rows of any number of classes do not go with."""
+        allowed = {"leaf": "rerank", "class_weight": None}
+        for name, value in allowed.items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}: found {getattr(self, name)!r} with an indicator matrix as y; allowed "
+                    f"is {value!r}."
+                )
+
+    def _fit_ranking(self, rows, X, Y, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""
-        n_classes = len(labels["_met"])
+        calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
         X = as_kind(X, is_sparse_problem(X))
         if self.loss == "discriminant" and sparse.issparse(X):
             raise ValueError(
@@ -331,7 +365,7 @@ class LOMForestClassifier(
             )
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
-            X, codes, weights, n_classes, settings, self.validation_fraction, rng
+            X, Y, weights, settings, self.validation_fraction, calibrate, rng
         )
 
         def attributes(arrays):
@@ -340,15 +374,15 @@ class LOMForestClassifier(
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 
         def steps():
-            candidates = Candidates(X, codes, weights, n_classes, settings, seed)
+            candidates = Candidates(X, Y, weights, settings, seed)
             yield from passes(candidates, settings, seed)
 
         last, history = run(
             self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
         )
-        if quality["candidate_recall_"] is None:
+        if "candidate_recall_" not in quality:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
-            quality["candidate_recall_"] = recall_of_rows(model, X, codes, weights)
+            quality |= judged_on_training_rows(model, X, Y, weights, calibrate, rng)
         first_loss, loss = history["objective"][[0, -1]]
         certificate = Certificate(
             "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)
@@ -356,8 +390,9 @@ class LOMForestClassifier(
         finish(self, attributes(last.parameters), history, certificate)
         vars(self).pop("estimators_", None)
 
-    def _fit_histograms(self, rows, X, codes, weights, labels, rng):
+    def _fit_histograms(self, rows, X, Y, weights, labels, rng):
         """Fit online trees one after the other."""
+        codes = Y.indices
 
         def attributes(trees):
             return {**labels, "_arrays": None, "estimators_": trees}
