@@ -36,7 +36,7 @@ def indicator(y):
     Raises
     ------
     ValueError
-        If an indicator matrix is zero.
+        If an indicator matrix is zero, or has other values than 0 and 1.
     """
     if y.ndim == 1:
         classes, codes = encode(y)
@@ -46,6 +46,10 @@ def indicator(y):
     Y.eliminate_zeros()
     if Y.nnz == 0:
         raise ValueError("y: found no row with a label; allowed is at least one.")
+    if (Y.data != 1).any():
+        raise ValueError(
+            f"y: found {Y.data[Y.data != 1][0]} in an indicator matrix; allowed are 0 and 1."
+        )
     return np.arange(Y.shape[1]), with_columns(Y, Y.indices, Y.shape[1])
 
 
