@@ -1,4 +1,4 @@
-"""Rows with many labels: the text format of the extreme classification repository, and a simulation.
+"""Rows with many labels: the extreme classification repository's text format, and a simulation.
 
 A file of http://manikvarma.org/downloads/XC/XMLRepository.html begins with the numbers of rows,
 columns and labels; then a line a row has its labels, divided by commas, and its values.
@@ -87,9 +87,7 @@ def hierarchical_multilabel(n_labels, n_rows, n_words, seed=0, *, words_per_row=
     n_levels = max(int(np.ceil(np.log(n_labels) / np.log(branching))), 1)
     # Labels: the first by its frequency, each other one near it, at a random level.
     frequency = 1 / (np.arange(n_labels) + 10) ** 0.8
-    first = rng.permutation(n_labels)[
-        rng.choice(n_labels, n_rows, p=frequency / frequency.sum())
-    ]
+    first = rng.permutation(n_labels)[rng.choice(n_labels, n_rows, p=frequency / frequency.sum())]
     n_more = rng.integers(0, 7, n_rows)
     row = np.repeat(np.arange(n_rows), n_more)
     width = branching ** rng.choice([1, 2, 3], len(row), p=[0.7, 0.2, 0.1])
@@ -120,4 +118,6 @@ def hierarchical_multilabel(n_labels, n_rows, n_words, seed=0, *, words_per_row=
     X = sparse.diags_array(1 / np.maximum(length, 1e-12)) @ X
     Y.data = (rng.random(Y.nnz) < 0.8).astype(np.int8)
     Y.eliminate_zeros()
-    return sparse.csr_array(X, dtype=np.float32), Y
+    X = sparse.csr_array(X, dtype=np.float32)
+    X.sort_indices()
+    return X, Y

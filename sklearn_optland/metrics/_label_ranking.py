@@ -175,7 +175,7 @@ def label_propensities(y, *, A=0.55, B=1.5):
     >>> import numpy as np
     >>> from sklearn_optland.metrics import label_propensities
     >>> label_propensities(np.eye(3, 50, dtype=int).repeat(20, axis=0)).round(2)[[0, 49]]
-    array([0.52, 0.23])
+    array([0.51, 0.2 ])
     """
     Y = _indicator(y, "y")
     # Fewer rows than e would have a negative C; they are all observed.
@@ -187,8 +187,13 @@ def label_propensities(y, *, A=0.55, B=1.5):
 def _checked(y_true, y_score):
     """The true labels and the scores, as CSR and as they are."""
     Y = _indicator(y_true, "y_true")
-    scores = check_array(y_score, accept_sparse="csr", dtype=np.float64, input_name="y_score",
-                         ensure_all_finite=False)
+    scores = check_array(
+        y_score,
+        accept_sparse="csr",
+        dtype=np.float64,
+        input_name="y_score",
+        ensure_all_finite=False,
+    )
     values = scores.data if sparse.issparse(scores) else scores
     if np.isnan(values).any():
         raise ValueError("y_score: found NaN; allowed are numbers.")

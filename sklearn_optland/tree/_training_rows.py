@@ -53,6 +53,14 @@ def indicator(y):
     return np.arange(Y.shape[1]), with_columns(Y, Y.indices, Y.shape[1])
 
 
+def refuse_unless(estimator, what, **allowed):
+    """An error for parameters that do not go with `what`."""
+    for name, value in allowed.items():
+        found = getattr(estimator, name)
+        if found != value:
+            raise ValueError(f"{name}: found {found!r} with {what}; allowed is {value!r}.")
+
+
 def with_columns(Y, columns, n_columns):
     """A CSR array whose entries are in other columns, its indices int32 for the kernels."""
     columns, start = columns.astype(np.int32, copy=False), Y.indptr.astype(np.int32, copy=False)

@@ -27,4 +27,5 @@ def sparse_classes(n_classes=40, n_features=200, rows_per_class=20, seed=0):
 
 def indicators(y, n_classes, rng):
     """An indicator matrix: each row has its class, and each other one with probability 0.2."""
-    return (np.eye(n_classes, dtype=int)[y] | (rng.uniform(size=(len(y), n_classes)) < 0.2)).astype(int)
+    own = np.eye(n_classes, dtype=bool)[y]
+    return (own | (rng.uniform(size=own.shape) < 0.2)).astype(int)

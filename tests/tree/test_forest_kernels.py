@@ -276,7 +276,7 @@ def competition(request, data_and_model, global_random_seed):
 
 
 def test_softmax_step_is_that_of_the_oracle(competition):
-    arguments, w, matrix, entries, own, has, class_of = competition
+    arguments, w, matrix, entries, _, has, class_of = competition
     order, weights = arguments[2], arguments[6]
     W, G, expected = matrix(w), 0.0 * matrix(w), 0.0
     for i in order:

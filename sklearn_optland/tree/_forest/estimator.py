@@ -34,7 +34,12 @@ from sklearn_optland.tree._forest.histogram import (
 from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
-from sklearn_optland.tree._training_rows import indicator, training_rows, with_columns
+from sklearn_optland.tree._training_rows import (
+    indicator,
+    refuse_unless,
+    training_rows,
+    with_columns,
+)
 
 
 class LOMForestClassifier(
@@ -54,6 +59,9 @@ class LOMForestClassifier(
 
     With `leaf="histogram"` the class probabilities of several `LOMTreeClassifier` are averaged.
 
+    Rows may have any number of classes: `y` is then an indicator matrix, dense or sparse, and in
+    all statistics a row stands once for each of its classes.
+
     Parameters
     ----------
     n_estimators : int, default=3
@@ -64,9 +72,10 @@ class LOMForestClassifier(
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
     loss : {"auto", "softmax", "squared_hinge", "discriminant"}, default="auto"
-        What the ranking model minimises over the candidates of a row, its class and 16 random
-        other ones: the log-loss, or the sum of max(0, 1 - ys)², y = 1 for the row's class and -1
-        for the others, s being scores. "discriminant" is not trained: its scores are those of
+        What the ranking model minimises over the candidates of a row, its classes and 16 random
+        other ones: the log-loss, summed over its classes, by AdaGrad; or the sum of
+        max(0, 1 - ys)², y = 1 for the row's classes and -1 for the others, s being scores, by dual
+        coordinate ascent with an L2 penalty. "discriminant" is not trained: its scores are those of
         linear discriminant analysis, from which the softmax starts, and of dense data only.
         "auto" compares on held-out rows: for sparse data "squared_hinge" and "softmax", for dense
         classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000 classes and
@@ -77,7 +86,7 @@ class LOMForestClassifier(
         held-out rows, as far as the classes have 30 rows for each on average; with sparse data
         it is 1.
     max_iter : int, default=10
-        Passes over the rows. The model is the mean of those after the later half.
+        Passes over the rows. With the softmax, the model is the mean of those after the later half.
     learning_rate : float, default=1.0
         Size of the softmax's steps, relative to those that served well on all data tried. Beyond
         1e6 it is 1e6.
@@ -107,11 +116,13 @@ class LOMForestClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted; of an indicator matrix, the numbers of its columns.
+    multilabel_ : bool
+        Whether `y` was an indicator matrix.
     candidate_recall_ : float
-        The share of rows whose class is among their candidates: a bound on the accuracy. Measured
-        on held-out rows by the model that did not see them; with `leaf="histogram"` or without
-        held-out rows on the training rows.
+        The share of rows whose class is among their candidates, or of the classes of all rows: a
+        bound on the accuracy. Measured on held-out rows by the model that did not see them; with
+        `leaf="histogram"` or without held-out rows on the training rows, at most 20000 of them.
     loss_ : str
         The loss that was used; of `leaf="rerank"`.
     n_prototypes_ : int
@@ -152,7 +163,8 @@ class LOMForestClassifier(
 
     A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
     most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
-    4, and 4 bytes a row for each leaf that it visits.
+    4, and 4 bytes a row for each leaf that it visits; with the squared hinge 4 to 8 bytes there,
+    and 4 a row for each candidate.
 
     References
     ----------
@@ -160,6 +172,9 @@ class LOMForestClassifier(
 
     J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
     stochastic optimization", JMLR 12 (2011).
+
+    C.-J. Hsieh, K.-W. Chang, C.-J. Lin, S. S. Keerthi and S. Sundararajan, "A dual coordinate
+    descent method for large-scale linear SVM", ICML 2008.
 
     H. K. H. Lee and M. A. Clyde, "Lossless online Bayesian bagging", JMLR 5 (2004).
 
@@ -237,8 +252,9 @@ class LOMForestClassifier(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 and float64 in C order, and CSR, are used without a copy.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels. Or a matrix, which may be sparse, of zeros and ones, 1 for each class of a
+            row; scikit-learn's `MultiLabelBinarizer` makes it of lists of labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights: of rows in all statistics, and of their gradients. A row of
             weight 0 is left out. Default: all 1.
@@ -253,11 +269,12 @@ class LOMForestClassifier(
         ValueError
             If the data have missing or infinite values, or values beyond 1e18 in size, if no
             row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
-            64 columns.
+            64 columns; if a matrix of labels is zero, has other values than 0 and 1, or comes with
+            `leaf="histogram"` or `class_weight`.
         """
         multilabel = getattr(y, "ndim", 2) > 1 and is_multilabel(y)
         if multilabel:
-            self._refuse_for_indicators()
+            refuse_unless(self, "an indicator matrix as y", leaf="rerank", class_weight=None)
         rows = training_rows(self, X, y, sample_weight, multi_output=multilabel)
         classes, Y = indicator(rows.y)
         X, weights, Y = rows.used(Y)
@@ -343,16 +360,6 @@ class LOMForestClassifier(
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
-
-    def _refuse_for_indicators(self):
-        """An error for settings that rows of any number of classes do not go with."""
-        allowed = {"leaf": "rerank", "class_weight": None}
-        for name, value in allowed.items():
-            if getattr(self, name) != value:
-                raise ValueError(
-                    f"{name}: found {getattr(self, name)!r} with an indicator matrix as y; allowed "
-                    f"is {value!r}."
-                )
 
     def _fit_ranking(self, rows, X, Y, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""

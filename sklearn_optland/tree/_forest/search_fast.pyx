@@ -282,7 +282,7 @@ cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
             open_node[best], open_cost[best] = open_node[e], open_cost[e]
 
 
-cdef inline Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
+cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
     """Put a prototype behind n candidates, unless it is one; returns their number."""
     if s.stamp[c] == s.turn[0]:
         return n

@@ -265,10 +265,9 @@ def _mean_sizes(X, place):
     """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
     if sparse.issparse(X):
         values = X.data.astype(np.float64)
-        length = np.abs(values).sum() / X.shape[0]
-        square = values @ values / X.shape[0]
+        length, square = np.abs(values).sum() / X.shape[0], values @ values / X.shape[0]
         unit = SPARSE_LENGTH / length if length > 0 else 1.0
         return SPARSE_LENGTH, max(square * unit**2, LEAST_SQUARE)
     sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
-    rows = (sample - place.shift) * place.scale
-    return float(np.abs(rows).sum(axis=1).mean()), max(float((rows**2).sum(axis=1).mean()), LEAST_SQUARE)
+    rows = np.abs((sample - place.shift) * place.scale)
+    return float(rows.sum(axis=1).mean()), max(float((rows**2).sum(axis=1).mean()), LEAST_SQUARE)
