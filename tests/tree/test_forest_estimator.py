@@ -226,6 +226,19 @@ def test_memory_follows_sparse_data(leaf):
     assert len(pickle.dumps(model)) < 1e6  # 2^n_bits weights would be 64 MB
 
 
+def test_columns_that_no_row_has_cost_nothing(csr):
+    X, y, model = csr
+    rng = np.random.RandomState(0)
+    columns = np.sort(rng.choice(1_000_000, X.shape[1], replace=False)).astype(np.int32)
+    shape = X.shape[0], 1_000_000
+    wide = sparse.csr_array((X.data, columns[X.indices], X.indptr), shape)
+    other = LOMForestClassifier(random_state=0).fit(wide, y)
+    np.testing.assert_array_equal(other.predict_proba(wide), model.predict_proba(X))
+    assert len(pickle.dumps(other)) < len(pickle.dumps(model)) + 4.1e6
+    extra = wide + sparse.csr_array((np.ones(1), ([0], [0])), shape)  # a word that is new
+    np.testing.assert_array_equal(other.predict(extra), model.predict(X))
+
+
 def test_model_has_no_hyperplane_as_long_as_sparse_rows():
     X, y = sparse_classes(n_features=5000)
     arrays = LOMForestClassifier(n_bits=12, random_state=0).fit(X, y)._arrays

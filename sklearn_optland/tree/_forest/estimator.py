@@ -31,7 +31,12 @@ from sklearn_optland.tree._forest.histogram import (
     learn_batch,
     stream_trees,
 )
-from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
+from sklearn_optland.tree._forest.ranking import (
+    Model,
+    as_kind,
+    is_sparse_problem,
+    used_columns,
+)
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import (
@@ -162,9 +167,9 @@ class LOMForestClassifier(
     classes; `candidate_scores` has those that exist.
 
     A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
-    most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
-    4, and 4 bytes a row for each leaf that it visits; with the squared hinge 4 to 8 bytes there,
-    and 4 a row for each candidate.
+    most 4 * 2^n_bits bytes and some 540 a feature that training rows have. Training takes 12 bytes
+    where the model has 2 or 4, and 4 bytes a row for each leaf that it visits; with the squared
+    hinge 4 to 8 bytes there, and 4 a row for each candidate.
 
     References
     ----------
@@ -364,19 +369,21 @@ class LOMForestClassifier(
     def _fit_ranking(self, rows, X, Y, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""
         calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
-        X = as_kind(X, is_sparse_problem(X))
+        X, columns = as_kind(X, is_sparse_problem(X)), {}
         if self.loss == "discriminant" and sparse.issparse(X):
             raise ValueError(
                 f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
                 "'auto', 'softmax' and 'squared_hinge'."
             )
+        if sparse.issparse(X):
+            X, columns["column_of"] = used_columns(X)
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
             X, Y, weights, settings, self.validation_fraction, calibrate, rng
         )
 
         def attributes(arrays):
-            return {**labels, "_arrays": arrays, **quality}
+            return {**labels, "_arrays": arrays | columns, **quality}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 

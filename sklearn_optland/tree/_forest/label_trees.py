@@ -107,6 +107,7 @@ def forest_arrays(X, place, trees):
         n_nodes += len(tree.b)
         leaves += tree.leaves
     return {
+        "column_of": np.arange(d if is_sparse else 0, dtype=np.int32),
         "shift": place.shift,
         "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,

@@ -147,6 +147,23 @@ def as_kind(X, is_sparse):
     return X.toarray(order="C") if sparse.issparse(X) else X
 
 
+def used_columns(X):
+    """Sparse rows without the columns that none of them has.
+
+    Returns
+    -------
+    X : csr_array of shape (n_rows, number of columns in use)
+    column_of : ndarray of shape (n_columns,), int32
+        Where the columns are there, -1 for those that are not.
+    """
+    used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
+    used = used if used.size else np.array([0])
+    column_of = np.full(X.shape[1], -1, dtype=np.int32)
+    column_of[used] = np.arange(len(used))
+    parts = X.data, column_of[X.indices], X.indptr
+    return sparse.csr_array(parts, (X.shape[0], len(used))), column_of
+
+
 def is_sparse_problem(X):
     """Whether rows are to be handled as sparse ones."""
     return sparse.issparse(X) and X.shape[1] > MAX_DENSE_COLUMNS

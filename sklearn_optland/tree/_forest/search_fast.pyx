@@ -104,8 +104,10 @@ cdef class LabelForest:
 
     Parameters
     ----------
-    shift, scale : ndarray of shape (n_features,), float64
-    projection : ndarray of shape (n_features + 1, n_z), float32
+    column_of : ndarray, int32
+        Of sparse data, what the columns of rows are here, -1 for what no training row had.
+    shift, scale : ndarray of shape (n_columns,), float64
+    projection : ndarray of shape (n_columns + 1, n_z), float32
         The matrix P; empty for dense data.
     nodes : dict
         Of the inner nodes, as `as_short_rows` returns them.
@@ -121,9 +123,10 @@ cdef class LabelForest:
     """
 
     def __init__(
-        self, *, shift, scale, projection, nodes, children, roots, leaf_start, leaf_members,
-        class_of, n_classes, depth, beam,
+        self, *, column_of, shift, scale, projection, nodes, children, roots, leaf_start,
+        leaf_members, class_of, n_classes, depth, beam,
     ):
+        self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
         largest = np.finfo(np.float32).max
         self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
@@ -179,7 +182,8 @@ cdef Py_ssize_t standardise(
     LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search
 ) noexcept nogil:
     """What `load` does with the values of a row."""
-    cdef Py_ssize_t p, d = f.n_columns
+    cdef Py_ssize_t p, n = 0, d = f.n_columns
+    cdef int column
     cdef double value
     if not f.is_sparse:
         if floating is float:
@@ -189,15 +193,20 @@ cdef Py_ssize_t standardise(
         s.z[d] = 1
         return 0
     for p in range(size):
-        s.column[p] = index[p]
-        value = x[p] * f.scale[index[p]]
-        s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
-    s.column[size] = <int>d
-    s.x[size] = 1
+        column = f.column_of[index[p]]
+        if column < 0:
+            continue
+        s.column[n] = column
+        value = x[p] * f.scale[column]
+        s.x[n] = <float>min(max(value, -LIMIT), LIMIT)
+        n += 1
+    s.column[n] = <int>d
+    s.x[n] = 1
+    n += 1
     if to_search:
         memset(&s.z[0], 0, f.n_z * sizeof(float))
-        optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
-    return size + 1
+        optland_project(n, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+    return n
 
 
 cdef Py_ssize_t load(
