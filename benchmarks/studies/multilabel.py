@@ -13,13 +13,10 @@ Tables go to results/multilabel.json.
 """
 
 import argparse
-import os
 import pickle
 import sys
 import tempfile
-import time
 import warnings
-from contextlib import contextmanager
 from datetime import date
 from importlib.util import find_spec
 from itertools import pairwise
@@ -39,6 +36,7 @@ from sklearn_optland.tree import LOMForestClassifier
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.extreme import hierarchical_multilabel, read_extreme, write_extreme
+from common.measure import cpu_seconds, megabytes, quiet
 from common.tables import Table, write
 
 SEED = 1
@@ -65,25 +63,6 @@ def simulated(n_labels):
     X, Y = hierarchical_multilabel(n_labels, n_rows, n_words, SEED)
     n_train = n_rows - n_rows // 10
     return X[:n_train], Y[:n_train], X[n_train:], Y[n_train:]
-
-
-@contextmanager
-def quiet():
-    """What compiled code prints, progress bars above all, goes nowhere."""
-    kept = os.dup(1), os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        for number, copy in enumerate(kept, start=1):
-            os.dup2(copy, number)
-            os.close(copy)
-
-
-def megabytes(path):
-    return sum(file.stat().st_size for file in Path(path).rglob("*")) / 1e6
 
 
 def ours(settings, X, Y, X_test, folder):
@@ -183,12 +162,6 @@ LEARNERS = {
 }
 
 
-def cpu_seconds(call):
-    start = time.process_time()
-    result = call()
-    return result, time.process_time() - start
-
-
 def as_ranking(found, shape):
     """Scores that rank the labels which a learner has returned."""
     if sparse.issparse(found):
@@ -204,10 +177,10 @@ def measured(name, X, Y, X_test, Y_test):
     with tempfile.TemporaryDirectory() as folder:
         parts = learner(settings, X, Y, X_test, Path(folder))
         with quiet():
-            _, fit_seconds = cpu_seconds(next(parts))
+            fit_seconds = cpu_seconds(next(parts))
             predict = next(parts)
-            predict()  # warm
-            found, seconds = cpu_seconds(predict)
+            found = predict()
+            seconds = cpu_seconds(predict)
             size = next(parts)
     scores = as_ranking(found, Y_test.shape)
     for k in (1, 3, 5):
