@@ -50,7 +50,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     """
     losses, numbers = [settings.loss], [settings.n_prototypes]
     if settings.loss == "auto":
-        losses = _losses(X, Y.shape[1])
+        losses = _losses(X, Y)
     if settings.n_prototypes == "auto":
         most = 1 if sparse.issparse(X) else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
@@ -86,12 +86,12 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     return settings, _attributes(settings, errors) | quality
 
 
-def _losses(X, n_classes):
+def _losses(X, Y):
     """The losses to try, first the one to use without a trial."""
     if sparse.issparse(X):
         return ["squared_hinge", "softmax"]
-    n_rows = X.shape[0] / n_classes
-    if n_classes >= MANY_CLASSES and n_rows < FEW_ROWS:
+    n_rows = Y.nnz / Y.shape[1]
+    if Y.shape[1] >= MANY_CLASSES and n_rows < FEW_ROWS:
         return ["discriminant"]
     return ["softmax", "discriminant"] if n_rows < TRIED_ROWS else ["softmax"]
 
