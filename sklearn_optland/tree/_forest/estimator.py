@@ -23,6 +23,7 @@ from sklearn_optland.tree._forest.held_out import (
     judged_on_training_rows,
     sigmoid_scale,
     softmax_scale,
+    unscaled,
 )
 from sklearn_optland.tree._forest.histogram import (
     Histograms,
@@ -396,6 +397,7 @@ class LOMForestClassifier(
         )
         if "candidate_recall_" not in quality:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
+            calibrate = sigmoid_scale if labels["multilabel_"] else unscaled
             quality |= judged_on_training_rows(model, X, Y, weights, calibrate, rng)
         first_loss, loss = history["objective"][[0, -1]]
         certificate = Certificate(

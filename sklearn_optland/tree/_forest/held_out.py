@@ -116,7 +116,7 @@ def judged(codes, scores, Y, weights, calibrate):
     Y : csr_array of shape (n_rows, n_classes)
     weights : ndarray of shape (n_rows,)
     calibrate : callable
-        `softmax_scale` or `sigmoid_scale`.
+        `softmax_scale`, `sigmoid_scale` or `unscaled`.
     """
     found, n_own = is_own(codes, Y), np.diff(Y.indptr)
     total = weights @ n_own
@@ -139,13 +139,11 @@ def judged_on_training_rows(model, X, Y, weights, calibrate, rng):
     rows = slice(None)
     if X.shape[0] > MAX_HELD_OUT:
         rows = np.sort(rng.choice(X.shape[0], MAX_HELD_OUT, replace=False))
-    if calibrate is softmax_scale:  # rows that were learned would make it too sure
-        calibrate = unscaled
     return judged(*model.best(X[rows]), Y[rows], weights[rows], calibrate)
 
 
 def unscaled(scores, found, weights):
-    """The factor that leaves the scores as they are."""
+    """The factor that leaves the scores as they are: learned rows would make a softmax too sure."""
     return 1.0
 
 
