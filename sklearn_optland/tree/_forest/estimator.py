@@ -23,6 +23,7 @@ from sklearn_optland.tree._forest.held_out import (
     judged_on_training_rows,
     sigmoid_scale,
     softmax_scale,
+    unjudged,
     unscaled,
 )
 from sklearn_optland.tree._forest.histogram import (
@@ -384,7 +385,8 @@ class LOMForestClassifier(
         )
 
         def attributes(arrays):
-            return {**labels, "_arrays": arrays | columns, **quality}
+            judgement = unjudged(labels["multilabel_"]) | quality
+            return {**labels, "_arrays": arrays | columns, **judgement}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 

@@ -128,6 +128,12 @@ def judged(codes, scores, Y, weights, calibrate):
     }
 
 
+def unjudged(multilabel):
+    """The same of a model that no rows have judged yet, as callbacks may see it."""
+    calibration = np.array([1.0, 0.0, 0.0]) if multilabel else 1.0
+    return {"candidate_recall_": 1.0, "_classes_per_row": 1.0, "_calibration": calibration}
+
+
 def is_own(codes, Y):
     """Which of the listed classes of each row are its own; -1 is no class."""
     row = np.arange(len(codes))[:, None]
