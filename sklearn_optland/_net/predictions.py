@@ -1,11 +1,13 @@
 """Predictions of the nets, from parameters in the layout of scikit-learn's MLP."""
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import LazyScore, LogLossClassifier
 from sklearn_optland._estimator.training_rows import validate_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._net.entrywise_fast import KINDS, activate
 from sklearn_optland._rows.reduce import row_blocks
 
@@ -54,7 +56,7 @@ class NetworkRegressor(LazyScore):
         return tags
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict targets.
 
         Parameters
@@ -75,7 +77,7 @@ class NetworkClassifier(LogLossClassifier):
     """Scores from `coefs_` and `intercepts_`, two classes having one."""
 
     @by_partition
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters

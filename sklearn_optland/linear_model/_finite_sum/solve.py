@@ -514,7 +514,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     _parameter_constraints = {**PARAMETER_CONSTRAINTS, "warm_start": ["boolean"]}
 
     @property
-    def penalty(self):
+    def penalty(self) -> str:
         """ "l1" if there is an L1 part, which makes coefficients exactly zero; "l2"; or "none".
 
         `SelectFromModel` asks for it, and keeps the columns that are left.
