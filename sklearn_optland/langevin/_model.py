@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.typing import RandomState

@@ -6,11 +6,11 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import check_magnitudes, classification_rows

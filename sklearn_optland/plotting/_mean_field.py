@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.callback import FitCallback
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.typing import MatrixLike
@@ -23,11 +22,17 @@ def _particles(coefs, intercepts):
     return np.column_stack([coefs[0].T, intercepts[0]]).astype(np.float64), coefs[1]
 
 
-class _Recorder(FitCallback):
+class _Recorder:
     """A callback that keeps the parameters after each step of a fit."""
 
     def __init__(self):
         self.nets = []
+
+    def setup(self, estimator, context):
+        """Nothing to prepare."""
+
+    def teardown(self, estimator, context):
+        """Nothing to release."""
 
     def on_fit_task_begin(self, estimator, context, **_):
         """Nothing to note yet: no net is made."""

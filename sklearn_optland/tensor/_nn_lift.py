@@ -7,11 +7,11 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import levels_to_the_caller
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import as_targets, normalized, regression_rows

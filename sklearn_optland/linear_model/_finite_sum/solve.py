@@ -7,12 +7,12 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, goes_on, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.run import finish, run

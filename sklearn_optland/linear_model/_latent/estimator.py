@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 
@@ -20,6 +19,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run

@@ -8,7 +8,6 @@ from typing import Literal, Self
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -19,6 +18,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.dask_rows import (
     DaskRows,
     classification_rows_of,
