@@ -50,6 +50,7 @@ from sklearn_optland._optim.step import Stall
 from sklearn_optland._rows.source import float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._deep.admm import Admm
+from sklearn_optland.neural_network._deep.emsa import Emsa
 from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
 from sklearn_optland.neural_network._deep.kkt import KKT_LINES, Objective
 from sklearn_optland.neural_network._deep.splitting import BlockCoordinateDescent, Taylor
@@ -59,7 +60,7 @@ from sklearn_optland.neural_network._deep.splitting import BlockCoordinateDescen
 PATIENCE = 50
 # The search for a penalty: largest width, iterations and tolerance of its fits.
 SEARCH_WIDTH, SEARCH_STEPS, SEARCH_TOL = 32, 100, 1e-3
-SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent}
+SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent, "emsa": Emsa}
 
 
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
@@ -125,11 +126,11 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         """The net's sizes; an error if they or the activation do not fit."""
         hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver in SPLITTINGS:
-            allowed = SPLITTINGS[self.solver].activation
-            if self.activation != allowed and hidden:
+            allowed = SPLITTINGS[self.solver].activations
+            if self.activation not in allowed and hidden:
                 raise ValueError(
                     f"activation: found {self.activation!r}; allowed with solver={self.solver!r} "
-                    f"is {allowed!r}."
+                    f"is {' or '.join(map(repr, allowed))}."
                 )
         return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
 
@@ -353,8 +354,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. Empty: a linear model.
     activation : {"logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
-    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu", "emsa" for
+        "logistic" or "tanh".
+    solver : {"feasible", "admm", "taylor", "bcd", "emsa"}, default="feasible"
         The algorithm.
 
         - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
@@ -362,9 +364,12 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
         - "taylor": splitting of products and activations, with multipliers of the output only.
         - "bcd": the same without multipliers, proximal.
+        - "emsa": Pontryagin's maximum principle. A sweep is a pass forward, one backward, and for
+          each layer ten steps of L-BFGS on its augmented Hamiltonian. The objective falls with
+          each sweep.
 
-        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
-        objective on the way is returned.
+        "admm", "taylor" and "bcd" split, are fast for some sweeps and then oscillate; the net with
+        the lowest objective on the way is returned.
     metric : {"auto", "gram", "identity"}, default="auto"
         Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
         layers with more than 2000 inputs, where a Gram costs more than it saves.
@@ -378,7 +383,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
-        and 1 for the others.
+        and 1 for the others. Of "emsa" it is the first strength of the augmented Hamiltonian's
+        terms: it doubles where a sweep would raise the objective, which is done again, and falls by
+        a fifth after each sweep.
     tol : float, default=1e-3
         The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
 
@@ -501,6 +508,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
     without gradients: a scalable ADMM approach", ICML 2016: "taylor".
 
+    Q. Li, L. Chen, C. Tai and W. E, "Maximum principle based algorithms for deep learning", JMLR 18
+    (2018): "emsa".
+
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
     curvature", ICML 2015: K-FAC.
 
@@ -611,8 +621,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. Empty: a linear model.
     activation : {"logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
-    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu", "emsa" for
+        "logistic" or "tanh".
+    solver : {"feasible", "admm", "taylor", "bcd", "emsa"}, default="feasible"
         The algorithm.
 
         - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
@@ -620,9 +631,12 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
         - "taylor": splitting of products and activations, with multipliers of the output only.
         - "bcd": the same without multipliers, proximal.
+        - "emsa": Pontryagin's maximum principle. A sweep is a pass forward, one backward, and for
+          each layer ten steps of L-BFGS on its augmented Hamiltonian. The objective falls with
+          each sweep.
 
-        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
-        objective on the way is returned.
+        "admm", "taylor" and "bcd" split, are fast for some sweeps and then oscillate; the net with
+        the lowest objective on the way is returned.
     metric : {"auto", "gram", "identity"}, default="auto"
         Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
         layers with more than 2000 inputs, where a Gram costs more than it saves.
@@ -636,7 +650,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
-        and 1 for the others.
+        and 1 for the others. Of "emsa" it is the first strength of the augmented Hamiltonian's
+        terms: it doubles where a sweep would raise the objective, which is done again, and falls by
+        a fifth after each sweep.
     tol : float, default=1e-3
         The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
 
@@ -754,6 +770,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
 
     G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
     without gradients: a scalable ADMM approach", ICML 2016: "taylor".
+
+    Q. Li, L. Chen, C. Tai and W. E, "Maximum principle based algorithms for deep learning", JMLR 18
+    (2018): "emsa".
 
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
     curvature", ICML 2015: K-FAC.
