@@ -131,7 +131,8 @@ def test_each_sweep_lowers_the_objective(Net, activation, rho, global_random_see
     net = Net((6, 6), activation, solver="emsa", rho=rho, alpha=1e-3, tol=0, max_iter=15)
     net.set_params(random_state=global_random_seed)
     curve = fit_quietly(net, X, y.astype(float)).loss_curve_
-    assert (np.diff(curve[:-1]) < 0).all() and curve[-1] <= curve[-2]
+    assert (np.diff(curve[:-1]) < 0).all()
+    assert curve[-1] <= curve[-2]
     assert net.loss_ == pytest.approx(curve[-1])
 
 
