@@ -38,13 +38,18 @@ from sklearn_optland._estimator.penalty_search import (
 )
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
-    labels_and_weights,
     normalized,
     targets_and_weights,
 )
+from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
+from sklearn_optland._net.predictions import (
+    NetworkClassifier,
+    NetworkRegressor,
+    class_columns,
+    n_class_outputs,
+)
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._optim.step import Stall
 from sklearn_optland._rows.source import float32_pays
@@ -122,7 +127,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def _network(self, n_columns, n_outputs, is_log_loss):
+    def _network(self, n_columns, n_outputs, kind):
         """The net's sizes; an error if they or the activation do not fit."""
         hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver in SPLITTINGS:
@@ -132,7 +137,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                     f"activation: found {self.activation!r}; allowed with solver={self.solver!r} "
                     f"is {' or '.join(map(repr, allowed))}."
                 )
-        return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
+        return Network((n_columns, *hidden, n_outputs), self.activation, *kind)
 
     def _rho(self, network):
         """One coupling for each layer with weights."""
@@ -165,7 +170,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, rows, columns, n_outputs, is_log_loss, fitted):
+    def _solve(self, rows, columns, n_outputs, kind, fitted):
         """Run the solver, and store what came out.
 
         Parameters
@@ -174,19 +179,19 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         columns : callable
             Makes the columns Y and c of a source: see `DaskRows.source`.
         n_outputs : int
-        is_log_loss : bool
+        kind : LossKind
         fitted : dict
             What predictions need besides the net.
         """
         if self.early_stopping:
             refuse_partitions(rows, "early_stopping=True")
         rng = private_random_state(self.random_state)
-        network = self._network(rows.n_columns, n_outputs, is_log_loss)
+        network = self._network(rows.n_columns, n_outputs, kind)
         source, dtype, held_out = rows.source(columns, ("Y", "c")), rows.dtype, None
         quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
         with closing(source), one_blas_thread(), quiet:
             scaling = {"is_standard": self.scale_inputs, "dtype": dtype}
-            units = choose_units(source, n_outputs, is_log_loss, **scaling)
+            units = choose_units(source, n_outputs, kind.is_log_loss, **scaling)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
@@ -197,7 +202,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
                 source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
                 held = Passes(network, held, units, dtype)
-                held_out = HeldOut(held.outputs, held.Y, held.source.c, is_log_loss, unit)
+                settings = kind.is_log_loss, unit, kind.is_multilabel
+                held_out = HeldOut(held.outputs, held.Y, held.source.c, *settings)
             passes = Passes(network, source, units, dtype)
             factors = units.penalty_factors(network, dtype)
             of_user = units.user_factors(network)
@@ -240,8 +246,9 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
             if shapes == network.shapes:
                 return self.alpha_, None
+        has_classes = network.is_log_loss and not network.is_multilabel
         make = partial(SearchPath, self, network, dtype, rng.randint(np.iinfo(np.int32).max))
-        return search_alpha(source, rng, make, has_classes=network.is_log_loss)
+        return search_alpha(source, rng, make, has_classes=has_classes)
 
     def _solver(self, objective, theta, rows):
         """The algorithm: an iterable of steps."""
@@ -334,13 +341,15 @@ class SearchPath:
             if step.done or step.residual <= SEARCH_TOL:
                 break
         F = self.held.outputs(theta)
-        return units.size**2 * row_losses(F, self.held.Y, network.is_log_loss)
+        kind = network.is_log_loss, network.is_multilabel
+        return units.size**2 * row_losses(F, self.held.Y, *kind)
 
 
 class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     r"""Deep net for classification, trained by splitting methods.
 
-    With the net's scores f, one logit for two classes and a softmax for more, it minimises
+    With the net's scores f, one logit for two classes and a softmax for more, or a logit for each
+    column of an indicator matrix, it minimises
 
     .. math:: \frac{\sum_i s_i\, \ell(y_i, f(x_i))}{\sum_i s_i}
               + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
@@ -580,8 +589,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             Training data. Memory maps in C order are read a block at a time.
             Or a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
-        y : array-like of shape (n_samples,)
-            Class labels, of at least two classes.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, of at least two classes; or the indicator matrix of rows with any number
+            of labels, in memory, each a logit of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights s. Default: all 1.
 
@@ -596,11 +606,11 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             If the data have fewer than two classes, no weight, or missing or infinite values; or if
             parameters do not fit each other.
         """
-        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=True)
-        n_classes = len(rows.classes)
-        columns = partial(labels_and_weights, n_classes=n_classes, total=rows.total_weight)
-        n_outputs = 1 if n_classes == 2 else n_classes
-        self._solve(rows, columns, n_outputs, True, class_attributes(rows.classes))
+        takes = {"accept_sparse": True, "in_memory": {"multi_label": True}}
+        rows = classification_rows_of(self, X, y, sample_weight, **takes)
+        columns, fitted = class_columns(rows, np.float32)
+        kind = LossKind(True, rows.is_multilabel)
+        self._solve(rows, columns, n_class_outputs(rows), kind, fitted)
         return self
 
 
@@ -817,5 +827,5 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         rows = regression_rows_of(self, X, y, sample_weight, **takes)
         fitted = {"out_activation_": "identity", "_y_is_1d": rows.y_is_1d}
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
-        self._solve(rows, columns, rows.n_outputs, False, fitted)
+        self._solve(rows, columns, rows.n_outputs, LossKind(False), fitted)
         return self

@@ -71,6 +71,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     # Of the fitted net.
     _hidden_activation = "relu"
+    _is_multilabel = False
     _takes_dask = ("fit",)
 
     @property
@@ -193,8 +194,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             held_out = None
             if held is not None:
                 on_held = problem.on(held)
-                kind = self._is_log_loss, problem.units
-                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *kind)
+                settings = self._is_log_loss, problem.units, self._is_multilabel
+                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *settings)
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -260,7 +261,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             if sides == (source.n_columns, n_outputs):
                 return self.alpha_, None
         make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
-        return search_alpha(source, rng, make, has_classes=self._is_log_loss)
+        has_classes = self._is_log_loss and not self._is_multilabel
+        return search_alpha(source, rng, make, has_classes=has_classes)
 
     def _problem(self, source, n_outputs, dtype, alpha, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
@@ -273,6 +275,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
+            is_multilabel=self._is_multilabel,
             alpha=alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
@@ -439,7 +442,7 @@ class SearchPath:
             if step.done:
                 break
         F = self.held.full_scores(theta)
-        return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
+        return problem.units * row_losses(F, self.held.Y, *problem.kind)
 
 
 def _advice(net, dtype):

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -16,14 +17,20 @@ from sklearn_optland._estimator.training_rows import (
     as_columns,
     as_targets,
     check_labels,
-    labels_and_weights,
+    is_indicator,
     normalized,
     refuse_balanced,
     row_weights,
     targets_and_weights,
     times_class_weight,
 )
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
+from sklearn_optland._net.predictions import (
+    NetworkClassifier,
+    NetworkRegressor,
+    class_attributes,
+    class_columns,
+    n_class_outputs,
+)
 from sklearn_optland.neural_network._mean_field import streaming
 from sklearn_optland.neural_network._mean_field.base import MARGIN_ASCENT, MeanFieldNet
 
@@ -587,8 +594,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
             Training data; CSR with `activation="square"` only.
             Or a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels; or the indicator matrix of rows with any number of labels, in memory, each
+            a logit of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. Default: all 1.
 
@@ -597,17 +605,18 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
-        n_classes = len(rows.classes)
-        if self.solver == MARGIN_ASCENT and n_classes > 2:
+        takes = {"accept_sparse": self._takes_sparse, "in_memory": {"multi_label": True}}
+        rows = classification_rows_of(self, X, y, sample_weight, **takes)
+        n_outputs = n_class_outputs(rows)
+        if self.solver == MARGIN_ASCENT and n_outputs > 1:
+            kind = "labels" if rows.is_multilabel else "classes"
             raise ValueError(
-                f"y: found {n_classes} classes; allowed with solver={MARGIN_ASCENT!r} are two."
+                f"y: found {n_outputs} {kind}; allowed with solver={MARGIN_ASCENT!r} are two "
+                "classes."
             )
-        columns = partial(
-            labels_and_weights, n_classes=n_classes, total=rows.total_weight, dtype=np.float64
-        )
-        n_outputs = 1 if n_classes == 2 else n_classes
-        return self._fit(rows, columns, n_outputs, class_attributes(rows.classes))
+        self._is_multilabel = rows.is_multilabel
+        columns, fitted = class_columns(rows, np.float64)
+        return self._fit(rows, columns, n_outputs, fitted)
 
     @available_if(_is_stochastic)
     @fit_context
@@ -621,10 +630,11 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         ----------
         X : array-like of shape (n_samples, n_features)
             Data.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, or an indicator matrix.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Needed in the first call without a `fit`.
+            All labels that will ever come. Needed in the first call without a `fit`, but for an
+            indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero. Default: all 1.
 
@@ -635,6 +645,12 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         """
         refuse_balanced(self.class_weight)
         is_first = getattr(self, "_flow", None) is None
+        if is_indicator(y):
+            return self._partial_fit_to_indicators(X, y, classes, sample_weight, is_first)
+        if not is_first and self._is_multilabel:
+            raise ValueError(
+                "y: found one column; allowed is an indicator matrix, as in the first call."
+            )
         if is_first and classes is None:
             raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
         with always_checked():
@@ -661,4 +677,29 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         if self.class_weight is not None:
             c = normalized(times_class_weight(c, self.class_weight, y, known, codes))
         Y = as_columns(codes, len(known)).astype(np.float64)
+        self._is_multilabel = False
         return streaming.partial_fit(self, X, Y, c, class_attributes(known))
+
+    def _partial_fit_to_indicators(self, X, y, classes, sample_weight, is_first):
+        """Steps for rows that have any number of labels."""
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight: found {self.class_weight!r}; allowed with an indicator matrix y is "
+                "None."
+            )
+        with always_checked():
+            options = {"dtype": FLOATS, "order": "C", "multi_output": True}
+            X, y = validate_data(self, X, y, reset=is_first, **options)
+        y = y.toarray() if issparse(y) else y
+        known = np.arange(y.shape[1])
+        goes_on = is_first or (self._is_multilabel and np.array_equal(self.classes_, known))
+        if not goes_on or (classes is not None and not np.array_equal(np.unique(classes), known)):
+            raise ValueError(
+                f"y: found an indicator matrix of {len(known)} columns; allowed is what the first "
+                "call had, and the numbers of the columns as classes."
+            )
+        self._is_multilabel = True
+        fitted = class_attributes(known, y.dtype)
+        return streaming.partial_fit(
+            self, X, y.astype(np.float64), row_weights(X, sample_weight), fitted
+        )

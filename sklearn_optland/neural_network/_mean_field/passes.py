@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from sklearn_optland._loss.log_loss import class_curvature, divergences
-from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals, times_slope
+from sklearn_optland._net.entrywise_fast import KINDS, activate, times_slope
+from sklearn_optland._net.forward import residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
@@ -40,14 +41,14 @@ class LossGradient(Statistic):
     Parameters
     ----------
     layout : ParticleLayout
-    is_log_loss : bool
+    kind : LossKind
     m : int
         Number of particles.
     """
 
-    def __init__(self, layout, is_log_loss, m):
+    def __init__(self, layout, kind, m):
         d, k = layout.n_features, layout.n_outputs
-        self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
+        self.layout, self.kind, self.m = layout, kind, m
         self.values, self.work = d, m * (2 * d + 4 * k)
         self.shape, self.dtype = (d + 1 + k) * m + k, layout.dtype
 
@@ -70,7 +71,7 @@ class LossGradient(Statistic):
                 activate(H, bias, RELU)
                 np.matmul(H, A, out=F)
             F += offset
-            loss += output_residuals(F, Y[part], c[part], self.is_log_loss)
+            loss += residuals(self.kind, F, Y[part], c[part])
             if k == 1:
                 fast.relu_pull(H, a, F[:, 0], gA[:, 0], gbias)
                 P = H
@@ -137,10 +138,10 @@ def augmented(X, x_scale, bias):
 # Losses
 
 
-def pulls(F, Y, *, offset, is_log_loss):
+def pulls(F, Y, *, offset, kind):
     """-dl/df of each row, at scores F + offset."""
     R = F + offset
-    output_residuals(R, Y.astype(np.float64, copy=False), np.ones(len(R)), is_log_loss)
+    residuals(kind, R, Y.astype(np.float64, copy=False), np.ones(len(R)))
     return -R
 
 
@@ -157,8 +158,13 @@ def divided(R, *, divisor, dtype):
 class LossStatistic(Statistic):
     """Something of the loss at scores with some output intercept."""
 
-    def __init__(self, is_log_loss, k):
-        self.is_log_loss, self.k, self.values = is_log_loss, k, 8 * k
+    def __init__(self, kind, k):
+        self.kind, self.k, self.values = kind, k, 8 * k
+
+    @property
+    def has_logits(self):
+        """Whether outputs are logits, each of its own."""
+        return self.k == 1 or self.kind.is_multilabel
 
     def local(self, block, F, offset, Y):
         """Scores with intercept, targets and weights of a block."""
@@ -171,23 +177,24 @@ class Loss(LossStatistic):
 
     def add(self, block, parameters, _):
         F, Y, c = self.local(block, *parameters)
-        return output_residuals(F, Y, c, self.is_log_loss)
+        return residuals(self.kind, F, Y, c)
 
 
 class Balance(LossStatistic):
     """The mean of the pulls, and the log-loss' Hessian in the output intercept."""
 
-    def __init__(self, is_log_loss, k):
-        super().__init__(is_log_loss, k)
+    def __init__(self, kind, k):
+        super().__init__(kind, k)
         self.shape = [k, (k, k)]
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
-        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss)
+        R = pulls(F, Y, offset=0.0, kind=self.kind)
         total[0] += c @ R
-        if self.is_log_loss:
+        if self.kind.is_log_loss:
             P = Y - R
-            total[1] += class_curvature(P, c) if self.k > 1 else c @ (P * (1 - P))
+            logits = np.diag(c @ (P * (1 - P))) if self.has_logits else None
+            total[1] += class_curvature(P, c) if logits is None else logits
 
 
 def least_margin(F, Y):
@@ -214,7 +221,9 @@ class Divergence(LossStatistic):
     def add(self, block, parameters, _):
         *scores, scale = parameters
         F, Y, c = self.local(block, *scores)
-        if self.k == 1:
+        if self.has_logits:
+            c = np.repeat(c, self.k)
+            F, Y = np.ravel(F), np.ravel(Y)
             F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
         return float(c @ divergences(scale * softmax(F, axis=1) + (1 - scale) * Y, F))
 
@@ -231,7 +240,7 @@ class MassLoss(LossStatistic):
         H, U, masses, F, offset, Y = parameters
         block.local(F)[block.slice] = (block.local(H)[block.slice] * masses) @ U
         scores, Y, c = self.local(block, F, offset, Y)
-        return output_residuals(scores, Y, c, self.is_log_loss)
+        return residuals(self.kind, scores, Y, c)
 
 
 class MassNewton(LossStatistic):
@@ -241,24 +250,29 @@ class MassNewton(LossStatistic):
     its block of w, the one of w and o, and the one of o.
     """
 
-    def __init__(self, is_log_loss, k, m):
-        super().__init__(is_log_loss, k)
+    def __init__(self, kind, k, m):
+        super().__init__(kind, k)
         self.shape, self.values = [(m, k), k, (m, m), (m, k), (k, k)], 8 * (m + k)
 
     def add(self, block, parameters, total):
         H, U, F, offset, Y = parameters
         F, Y, c = self.local(block, F, offset, Y)
         H = block.local(H)[block.slice]
-        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss) * c[:, None]
+        R = pulls(F, Y, offset=0.0, kind=self.kind) * c[:, None]
         part = H.T @ R, R.sum(axis=0), *self._curvature(F, H, U, c)
         for sums, terms in zip(total, part, strict=True):
             sums += terms
 
     def _curvature(self, F, H, U, c):
-        if not self.is_log_loss or self.k == 1:
-            h = c * expit(F[:, 0]) * expit(-F[:, 0]) if self.is_log_loss else c
-            Q = ((H * h[:, None]).T @ H) * (U @ U.T)
-            return Q, (h @ H)[:, None] * U, h.sum() * np.eye(self.k)
+        if not self.kind.is_log_loss:
+            Q = ((H * c[:, None]).T @ H) * (U @ U.T)
+            return Q, (c @ H)[:, None] * U, c.sum() * np.eye(self.k)
+        if self.has_logits:
+            h = c[:, None] * expit(F) * expit(-F)
+            Q = sum(
+                np.outer(u, u) * ((H * w[:, None]).T @ H) for u, w in zip(U.T, h.T, strict=True)
+            )
+            return Q, (H.T @ h) * U, np.diag(h.sum(axis=0))
         column = c[:, None]
         P = softmax(F, axis=1)
         mean = H * (P @ U.T)  # sum_k p_k H u_k
