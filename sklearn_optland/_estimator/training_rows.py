@@ -156,7 +156,14 @@ def classification_rows(
 
 def is_indicator(y):
     """Whether y is a matrix that says of each row which labels it has."""
-    return (sparse.issparse(y) or np.ndim(y) == 2) and type_of_target(y) == "multilabel-indicator"
+    if not sparse.issparse(y):
+        try:
+            y = np.asarray(y)
+        except ValueError:  # rows of several lengths: validation says so
+            return False
+        if y.ndim != 2:
+            return False
+    return type_of_target(y) == "multilabel-indicator"
 
 
 def _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation):

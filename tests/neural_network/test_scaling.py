@@ -51,6 +51,16 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("change", COLUMNS)
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=str)
+def test_units_and_offsets_of_columns_change_nothing_for_several_labels(model, change):
+    X, y = data()
+    y = np.column_stack([y > 1, y > 2, X[:, 0] > 0]).astype(int)
+    expected = outputs(model, X, y)
+    found = outputs(model, COLUMNS[change](X), y)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * expected.std())
+
+
+@pytest.mark.parametrize("change", COLUMNS)
 @pytest.mark.parametrize("model", [*REGRESSORS, *CLASSIFIERS], ids=str)
 def test_units_and_offsets_of_columns_change_nothing(model, change):
     X, y = data()
