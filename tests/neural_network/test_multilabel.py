@@ -149,7 +149,7 @@ def test_what_does_not_go_with_several_labels(Net):
     X, Y = data()
     with pytest.raises(ValueError, match="class_weight: found 'balanced'; allowed with an ind"):
         Net(class_weight="balanced").fit(X, Y)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="inhomogeneous"):
         Net().fit(X[:2], [[0, 1], [1]])
     with pytest.raises(ValueError, match="y: found 3 labels; allowed with solver='margin-ascent'"):
         MeanField(solver="margin-ascent").fit(X, Y)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import (
@@ -41,6 +42,7 @@ from sklearn_optland._estimator.training_rows import (
     normalized,
     targets_and_weights,
 )
+from sklearn_optland._net.batches import classification_batch, regression_batch
 from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.passes import Passes
@@ -50,10 +52,12 @@ from sklearn_optland._net.predictions import (
     class_columns,
     n_class_outputs,
 )
+from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._optim.step import Stall
 from sklearn_optland._rows.source import float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.neural_network._deep import streaming
 from sklearn_optland.neural_network._deep.admm import Admm
 from sklearn_optland.neural_network._deep.emsa import Emsa
 from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
@@ -68,11 +72,19 @@ SEARCH_WIDTH, SEARCH_STEPS, SEARCH_TOL = 32, 100, 1e-3
 SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent, "emsa": Emsa}
 
 
+def _is_feasible(estimator):
+    if estimator.solver != "feasible":
+        raise AttributeError(f"partial_fit needs solver='feasible', not {estimator.solver!r}")
+    return True
+
+
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
     """What classifier and regressor share: parameters and the fit."""
 
     _takes_dask = ("fit",)
     _takes_sparse = True
+    # What partial_fit goes on from.
+    _stream = None
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -191,7 +203,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
         with closing(source), one_blas_thread(), quiet:
             scaling = {"is_standard": self.scale_inputs, "dtype": dtype}
-            units = choose_units(source, n_outputs, kind.is_log_loss, **scaling)
+            moments = record(source, n_outputs)
+            units = choose_units(source, n_outputs, kind.is_log_loss, moments=moments, **scaling)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
@@ -234,6 +247,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.n_layers_, self.n_outputs_ = len(network.sizes), n_outputs
         advice = self._advice(history, certificate, dtype)
         fitted = attributes(kept.parameters) | validation_attributes(held_out)
+        fitted["_stream"] = streaming.stream_state(of_a_fit(moments))
         finish(self, fitted, history, certificate, advice=advice)
 
     def _choose_alpha(self, source, classes, network, dtype, rng):
@@ -613,6 +627,38 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         self._solve(rows, columns, n_class_outputs(rows), kind, fitted)
         return self
 
+    @available_if(_is_feasible)
+    @fit_context
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Take a step on each mini-batch of 200 rows, in their order.
+
+        Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of
+        the columns are medians over the latest 25 calls, of a `fit` all 25, so that an odd batch
+        changes little. If they turn out to be more than ten times wider, the first calls were odd,
+        and the net is drawn anew. `alpha="auto"` is 1e-3, or what the fit before has chosen.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, or an indicator matrix.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call without a `fit`, but for an
+            indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        takes = {"is_first": self._stream is None, "accept_sparse": True}
+        X, Y, c, fitted = classification_batch(self, X, y, classes, sample_weight, **takes)
+        kind = LossKind(True, fitted["_indicator_dtype"] is not None)
+        return streaming.partial_fit(self, kind, X, Y, c, fitted)
+
 
 class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     r"""Deep net for regression, trained by splitting methods.
@@ -829,3 +875,32 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         self._solve(rows, columns, rows.n_outputs, LossKind(False), fitted)
         return self
+
+    @available_if(_is_feasible)
+    @fit_context
+    def partial_fit(self, X, y, sample_weight=None):
+        """Take a step on each mini-batch of 200 rows, in their order.
+
+        Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of
+        columns and targets are medians over the latest 25 calls, of a `fit` all 25, so that an odd
+        batch changes little. If columns turn out to be more than ten times wider, or targets of
+        another size, the first calls were odd, and the net is drawn anew. `alpha="auto"` is 1e-3,
+        or what the fit before has chosen.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        takes = {"is_first": self._stream is None, "accept_sparse": True}
+        X, Y, c, fitted = regression_batch(self, X, y, sample_weight, **takes)
+        return streaming.partial_fit(self, LossKind(False), X, Y, c, fitted)

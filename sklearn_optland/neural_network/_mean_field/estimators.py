@@ -3,31 +3,19 @@
 from functools import partial
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.dask_rows import classification_rows_of, regression_rows_of
 from sklearn_optland._estimator.training_rows import (
-    FLOATS,
-    always_checked,
-    as_columns,
-    as_targets,
-    check_labels,
-    is_indicator,
-    normalized,
-    refuse_balanced,
-    row_weights,
     targets_and_weights,
-    times_class_weight,
 )
+from sklearn_optland._net.batches import classification_batch, regression_batch
 from sklearn_optland._net.predictions import (
     NetworkClassifier,
     NetworkRegressor,
-    class_attributes,
     class_columns,
     n_class_outputs,
 )
@@ -299,17 +287,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
             The fitted estimator.
         """
         is_first = getattr(self, "_flow", None) is None
-        numeric = {"multi_output": True, "y_numeric": True}
-        with always_checked():
-            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first, **numeric)
-        Y = as_targets(y, X.dtype)
-        if not is_first and Y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y: found {Y.shape[1]} outputs; allowed are {self.n_outputs_}, as in the first "
-                "call."
-            )
-        extra = {"_y_is_1d": y.ndim == 1, "out_activation_": "identity"}
-        return streaming.partial_fit(self, X, Y, row_weights(X, sample_weight), extra)
+        batch = regression_batch(self, X, y, sample_weight, is_first=is_first)
+        return streaming.partial_fit(self, *batch)
 
 
 # The same class by a name with the suffix.
@@ -643,63 +622,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        refuse_balanced(self.class_weight)
         is_first = getattr(self, "_flow", None) is None
-        if is_indicator(y):
-            return self._partial_fit_to_indicators(X, y, classes, sample_weight, is_first)
-        if not is_first and self._is_multilabel:
-            raise ValueError(
-                "y: found one column; allowed is an indicator matrix, as in the first call."
-            )
-        if is_first and classes is None:
-            raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
-        with always_checked():
-            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first)
-        check_labels(y, classes=())  # how many they are says nothing in a batch
-        if is_first:
-            known = np.unique(classes)
-            if len(known) < 2:
-                raise ValueError(
-                    f"classes: found {known.tolist()}; allowed are two classes or more."
-                )
-        else:
-            known = self.classes_
-            if classes is not None and not np.array_equal(np.unique(classes), known):
-                raise ValueError(
-                    f"classes: found {np.unique(classes).tolist()}; allowed are those of the first "
-                    f"call, {known.tolist()}."
-                )
-        strange = np.setdiff1d(y, known)
-        if len(strange):
-            raise ValueError(f"y: found labels {strange.tolist()}; allowed are {known.tolist()}.")
-        codes = np.searchsorted(known, y)
-        c = row_weights(X, sample_weight)
-        if self.class_weight is not None:
-            c = normalized(times_class_weight(c, self.class_weight, y, known, codes))
-        Y = as_columns(codes, len(known)).astype(np.float64)
-        self._is_multilabel = False
-        return streaming.partial_fit(self, X, Y, c, class_attributes(known))
-
-    def _partial_fit_to_indicators(self, X, y, classes, sample_weight, is_first):
-        """Steps for rows that have any number of labels."""
-        if self.class_weight is not None:
-            raise ValueError(
-                f"class_weight: found {self.class_weight!r}; allowed with an indicator matrix y is "
-                "None."
-            )
-        with always_checked():
-            options = {"dtype": FLOATS, "order": "C", "multi_output": True}
-            X, y = validate_data(self, X, y, reset=is_first, **options)
-        y = y.toarray() if issparse(y) else y
-        known = np.arange(y.shape[1])
-        goes_on = is_first or (self._is_multilabel and np.array_equal(self.classes_, known))
-        if not goes_on or (classes is not None and not np.array_equal(np.unique(classes), known)):
-            raise ValueError(
-                f"y: found an indicator matrix of {len(known)} columns; allowed is what the first "
-                "call had, and the numbers of the columns as classes."
-            )
-        self._is_multilabel = True
-        fitted = class_attributes(known, y.dtype)
-        return streaming.partial_fit(
-            self, X, y.astype(np.float64), row_weights(X, sample_weight), fitted
-        )
+        batch = classification_batch(self, X, y, classes, sample_weight, is_first=is_first)
+        self._is_multilabel = batch[-1]["_indicator_dtype"] is not None
+        return streaming.partial_fit(self, *batch)
