@@ -39,9 +39,7 @@ def scores_of(X, coefs, intercepts, activation):
 def network_scores(estimator, X):
     """Output of a fitted net for X as the user gave it."""
     check_is_fitted(estimator)
-    is_square = estimator._hidden_activation == "square"
-    takes = is_square or getattr(type(estimator), "_takes_sparse", False) is True
-    X = validate_rows(estimator, X, accept_sparse=takes)
+    X = validate_rows(estimator, X, accept_sparse=estimator._takes_sparse)
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     return scores_of(X, coefs, intercepts, estimator._hidden_activation)
 

@@ -76,7 +76,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     @property
     def _takes_sparse(self):
-        return self.activation == "square"
+        return self.solver != MARGIN_ASCENT
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
@@ -236,6 +236,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.activation == "square":
             refuse_partitions(rows, "activation='square'")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        if source.is_sparse:
+            refuse_partitions(rows, "CSR")
         moments = record(source, n_outputs)
         records = of_a_fit(moments)
         if self.scale_inputs:

@@ -80,7 +80,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         features' Gram matrix, whatever their number; needs `solver="particles"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
+        of Notes, with certificates in many dimensions. It needs the feature regime
         and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
         finds its own neurons.
     fit_intercept : bool, default=True
@@ -245,8 +245,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers, or
+            Training data. Dense, it may be
+            a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -258,7 +258,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         self : MeanFieldTwoLayerNet
             The fitted estimator.
         """
-        takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
+        takes = {"accept_sparse": True, "multi_output": True}
         rows = regression_rows_of(self, X, y, sample_weight, **takes)
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         extra = {"_y_is_1d": rows.y_is_1d, "out_activation_": "identity"}
@@ -274,7 +274,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -287,7 +287,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
             The fitted estimator.
         """
         is_first = getattr(self, "_flow", None) is None
-        batch = regression_batch(self, X, y, sample_weight, is_first=is_first)
+        batch = regression_batch(self, X, y, sample_weight, is_first=is_first, accept_sparse=True)
         return streaming.partial_fit(self, *batch)
 
 
@@ -347,7 +347,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         `"margin-ascent"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
+        of Notes, with certificates in many dimensions. It needs the feature regime
         and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
         finds its own neurons.
     fit_intercept : bool, default=True
@@ -570,8 +570,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers, or
+            Training data; CSR not with `solver="margin-ascent"`. Dense, it may be
+            a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,), or (n_samples, n_classes)
             Class labels; or the indicator matrix of rows with any number of labels, in memory, each
@@ -607,7 +607,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,), or (n_samples, n_classes)
             Class labels, or an indicator matrix.
@@ -623,6 +623,8 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
             The fitted estimator.
         """
         is_first = getattr(self, "_flow", None) is None
-        batch = classification_batch(self, X, y, classes, sample_weight, is_first=is_first)
+        batch = classification_batch(
+            self, X, y, classes, sample_weight, is_first=is_first, accept_sparse=True
+        )
         self._is_multilabel = batch[-1]["_indicator_dtype"] is not None
         return streaming.partial_fit(self, *batch)

@@ -5,12 +5,15 @@ inputs (None: the source's own), targets in units, scores without the output int
 the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units of X in it.
 """
 
+from functools import partial
+
 import numpy as np
+from scipy.sparse import hstack, issparse
 from scipy.special import expit, softmax
 
 from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._net.entrywise_fast import KINDS, activate, times_slope
-from sklearn_optland._net.forward import residuals
+from sklearn_optland._net.forward import multiply, residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
@@ -28,9 +31,14 @@ def inputs(block, X):
     return block.source.X if X is None else block.local(X)
 
 
+def some_rows(X, rows):
+    """Some rows of X; CSR stays so."""
+    return X[rows] if issparse(X) else np.asarray(X[rows])
+
+
 def hidden_layer(block, X, W, bias):
     """Outputs of the hidden layer at the rows of a block."""
-    H = np.asarray(inputs(block, X)[block.slice]) @ W
+    H = some_rows(inputs(block, X), block.slice) @ W
     activate(H, bias, RELU)
     return H
 
@@ -63,8 +71,8 @@ class LossGradient(Statistic):
         for start in range(block.first, block.last, size):
             part = slice(start, min(start + size, block.last))
             n = part.stop - start
-            x, H, F = np.asarray(X[part]), hidden[:n], scores[:n]
-            np.matmul(x, W, out=H)
+            x, H, F = some_rows(X, part), hidden[:n], scores[:n]
+            multiply(x, W, H)
             if k == 1:
                 fast.relu_scores(H, bias, a, F[:, 0])
             else:
@@ -130,9 +138,12 @@ def product(H, R):
 
 
 def augmented(X, x_scale, bias):
-    """Inputs in units, with the bias feature unless it is None."""
-    X = np.asarray(X) / X.dtype.type(x_scale)
-    return X if bias is None else np.column_stack([X, np.full(len(X), bias, X.dtype)])
+    """Inputs in units, with the bias feature unless it is None; CSR stays so."""
+    X = (X if issparse(X) else np.asarray(X)) / X.dtype.type(x_scale)
+    if bias is None:
+        return X
+    stack = partial(hstack, format="csr") if issparse(X) else np.hstack
+    return stack([X, np.full((X.shape[0], 1), bias, X.dtype)])
 
 
 # Losses

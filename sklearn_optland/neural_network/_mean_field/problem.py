@@ -310,6 +310,9 @@ class TwoLayerProblem:
         d, bias = self.layout.n_features, self.bias if self.fit_intercept else None
         some = self.source.take(some_of(self.source.n_rows)).X
         some = passes.augmented(some, self.x_scale, bias)
+        if self.source.is_sparse:
+            X = passes.augmented(self.source.X, self.x_scale, bias)
+            return Inputs(self.source, X, some.toarray())
         X = self.source.empty(some.shape[1], dtype=self.dtype)
         reduce(passes.Augmented(d), self.source, (X, self.x_scale, bias))
         return Inputs(self.source, X, some)
