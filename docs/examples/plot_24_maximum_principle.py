@@ -11,7 +11,6 @@ EMSA (Li, Chen, Tai and E 2017) adds terms that keep the new weights to these st
 # Handwritten digits, two hidden layers of 50 sigmoids, the same start and the same objective for
 # all: the mean log-loss and α/2 times the squared weights. Adam's curve is that objective after
 # each epoch, on all training rows.
-import time
 import warnings
 
 import matplotlib.pyplot as plt
@@ -37,21 +36,20 @@ adam = MLPClassifier(
 adam.partial_fit(X[:batch], y[:batch], classes=np.unique(y))
 start = [W.copy() for W in adam.coefs_], [b.copy() for b in adam.intercepts_]
 
-curves, seconds = [], 0.0
-for _ in range(100):
-    begin = time.perf_counter()
+curve = []
+for _ in range(300):
     adam.partial_fit(X, y)
-    seconds += time.perf_counter() - begin
     penalty = alpha / 2 * sum((W**2).sum() for W in adam.coefs_)
-    curves.append((seconds, log_loss(y, adam.predict_proba(X)) + penalty))
+    curve.append(log_loss(y, adam.predict_proba(X)) + penalty)
 
 # %%
 # EMSA lowers the objective with each of its sweeps, whatever `rho` it starts with: where one would
 # raise it, `rho` doubles. A sweep costs some twenty passes, since every layer takes ten steps of
-# L-BFGS on its Hamiltonian. Algorithm 1 of ADMM gains most in its first sweeps.
+# L-BFGS on its Hamiltonian. Algorithm 1 of ADMM gains most in its first sweeps, and the feasible
+# form, one Gauss-Newton step on the same quadratic terms a pass, is ahead of both.
 figure, ax = plt.subplots(figsize=(8, 4.6))
 score = adam.score(X_test, y_test)
-ax.plot(*np.transpose(curves), "--", label=f"MLPClassifier, Adam: accuracy {score:.3f}")
+ax.plot(np.arange(1, 301), curve, "--", label=f"MLPClassifier, Adam: accuracy {score:.3f}")
 names = {"emsa": "EMSA", "admm": "ADMM, Algorithm 1", "feasible": "ADMM on the feasible set"}
 for solver, name in names.items():
     net = ADMMNetClassifier(
@@ -60,10 +58,10 @@ for solver, name in names.items():
     ).fit(X, y)  # fmt: skip
     history, score = net.history_, net.score(X_test, y_test)
     label = f"{name}: accuracy {score:.3f}"
-    ax.plot(history["seconds"], history["objective"], ".-", markersize=4, label=label)
+    ax.plot(history["passes"], history["objective"], ".-", markersize=4, label=label)
     print(
         f"{name}: {net.n_iter_} iterations, {history['passes'][-1]:.0f} passes, {net.certificate_}"
     )
-ax.set(xlabel="seconds", ylabel="objective", xscale="log", yscale="log")
+ax.set(xlabel="passes over the rows", ylabel="objective", xscale="log", yscale="log")
 ax.legend()
 plt.show()

@@ -62,7 +62,7 @@ VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
 # The search for a penalty: particles, steps and tolerance of its fits.
-SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 300, 1e-3
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 150, 1e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
