@@ -91,9 +91,10 @@ def quasi_newton_from_samples(problem, W, rng):
     fresh = False
     if not W.any():
         seed = None
-        for part in FIRST_BATCHES:
-            size = n // part
-            if size < 10 * d:
+        least = 10 * d
+        most = max(problem.source.most_sampled, least)
+        for size in sorted({min(n // part, most) for part in FIRST_BATCHES}):
+            if size < least:
                 continue
             seed = int(rng().randint(2**31)) if seed is None else seed
             sample = importance_sample(problem, size, seed)

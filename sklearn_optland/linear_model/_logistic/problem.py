@@ -26,7 +26,7 @@ from sklearn_optland._loss.log_loss import (
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._optim.line_search import ARMIJO, minimize_along
 from sklearn_optland._optim.majorize import ROUNDING
-from sklearn_optland._rows.reduce import SumOf, reduce
+from sklearn_optland._rows.reduce import Several, SumOf, reduce
 from sklearn_optland.linear_model._logistic.products import (
     CSRProducts,
     Float64Products,
@@ -167,7 +167,8 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         self.count_pass()
-        squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
+        both = Several(ColumnSquares(self.source, self.k), SumOf(np.sum, values=1.0))
+        squares, self.total = reduce(both, self.source, ((self.source.c,), (self.source.c,)))[1]
         return finite(np.append(squares, self.total))
 
     @cached_property
@@ -182,20 +183,21 @@ class LogLossProblem:
 
     @cached_property
     def row_squares(self):
-        """Squares of each row relative to its columns', of the source."""
+        """Squares of each row relative to its columns', of the source, and their weighted sum."""
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         return self._row_squares(weights)
 
     def row_lengths(self):
         """Square of each row's length: one pass."""
-        return self._row_squares(np.ones(self.n_features))
+        return self._row_squares(np.ones(self.n_features))[0]
 
     def _row_squares(self, weights):
         self.count_pass()
         out = self.source.empty()
-        reduce(RowSquares(self.source, self.k), self.source, (weights, out))
-        return out
+        both = Several(RowSquares(self.source, self.k), SumOf(np.dot, values=1.0))
+        parameters = (weights, out), (self.source.c, out)
+        return out, float(reduce(both, self.source, parameters)[1][1])
 
     # Evaluations
 

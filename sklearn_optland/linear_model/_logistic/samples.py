@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland._rows.row_orders_fast import draw_rows
 
 # Of the ridge: "growing" takes all of it. An importance sample has seen every direction;
@@ -44,7 +43,7 @@ def draw(problem, weights, size, seed):
     Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
     rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
     """
-    squares = problem.row_squares
+    squares, _ = problem.row_squares
     return draw_rows(weights, squares, *_rates(size, weights.sum(), weights @ squares), seed)
 
 
@@ -55,9 +54,9 @@ def _rates(size, even, by_squares):
 
 def importance_sample(problem, size, seed):
     """The problem on rows that know the curvature, weighted back; they stay where they are."""
-    source, squares = problem.source, problem.row_squares
-    by_squares = float(reduce(SumOf(np.dot), source, (source.c, squares))[1])
-    return problem.on(source.draw(squares, *_rates(size, problem.total, by_squares), seed))
+    squares, by_squares = problem.row_squares
+    rates = _rates(size, problem.total, by_squares)
+    return problem.on(problem.source.draw(size, squares, *rates, seed))
 
 
 def sampling_ridge(problem, size):
