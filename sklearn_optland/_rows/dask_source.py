@@ -97,6 +97,9 @@ class DaskSource:
 
     def parts(self, statistic, parameters):
         """Sums of a statistic over the partitions, in their order."""
+        if not statistic.answers:
+            self.pending.append((next(self.numbers), Sum(statistic, deepcopy(parameters))))
+            return [(None, None)]
         is_large = n_entries(statistic.shape) >= LARGE_TOTAL and len(self.partitions) > FAN_IN
         merge = partial(merged, statistic) if is_large else None
         return self._ask(Sum(statistic, parameters), merge=merge)

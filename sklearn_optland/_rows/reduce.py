@@ -45,11 +45,14 @@ class Statistic:
         Of these arrays.
     writes : tuple of int
         Places of the parameters that `add` writes to, arrays of the source.
+    answers : bool
+        Whether there is a sum; if not, what is written can wait until something asks for it.
     """
 
     values = 1.0
     work = 0.0
     writes = ()
+    answers = True
     shape = None
     dtype = np.float64
 

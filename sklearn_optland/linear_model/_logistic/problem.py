@@ -183,21 +183,20 @@ class LogLossProblem:
 
     @cached_property
     def row_squares(self):
-        """Squares of each row relative to its columns', of the source, and their weighted sum."""
+        """Squares of each row relative to its columns', of the source."""
         squares = self.column_squares[:-1]
         weights = np.divide(1.0, squares, out=np.zeros_like(squares), where=squares > 0)
         return self._row_squares(weights)
 
     def row_lengths(self):
         """Square of each row's length: one pass."""
-        return self._row_squares(np.ones(self.n_features))[0]
+        return self._row_squares(np.ones(self.n_features))
 
     def _row_squares(self, weights):
         self.count_pass()
         out = self.source.empty()
-        both = Several(RowSquares(self.source, self.k), SumOf(np.dot, values=1.0))
-        parameters = (weights, out), (self.source.c, out)
-        return out, float(reduce(both, self.source, parameters)[1][1])
+        reduce(RowSquares(self.source, self.k), self.source, (weights, out))
+        return out
 
     # Evaluations
 

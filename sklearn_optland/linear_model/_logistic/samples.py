@@ -26,6 +26,17 @@ def sample_size(problem):
     return size if 8 * size < n else 0  # rare classes may double it
 
 
+def sample_sizes(problem, parts, least):
+    """Rows of the samples for the first steps: so many parts of the data, of at least `least`.
+
+    Of partitions one that is small enough comes here: others would cost a message each.
+    """
+    n, most = problem.n_samples, problem.source.most_sampled
+    sizes = sorted({min(n // part, max(most, least)) for part in parts})
+    sizes = [size for size in sizes if size >= least]
+    return sizes[-1:] if sizes and sizes[-1] <= most < np.inf else sizes
+
+
 def sample_of_many(problem, rng):
     """The problem on a small part of its rows, weighted back; rare classes have a larger part."""
     source, n = problem.source, problem.n_samples
@@ -43,7 +54,7 @@ def draw(problem, weights, size, seed):
     Half are drawn by the weights, half also by their `row_squares`: a column that is 0 in most
     rows is sampled where it is not. With the same seed, a larger sample contains the smaller.
     """
-    squares, _ = problem.row_squares
+    squares = problem.row_squares
     return draw_rows(weights, squares, *_rates(size, weights.sum(), weights @ squares), seed)
 
 
@@ -54,9 +65,9 @@ def _rates(size, even, by_squares):
 
 def importance_sample(problem, size, seed):
     """The problem on rows that know the curvature, weighted back; they stay where they are."""
-    squares, by_squares = problem.row_squares
-    rates = _rates(size, problem.total, by_squares)
-    return problem.on(problem.source.draw(size, squares, *rates, seed))
+    # Each column's squares sum to 1.
+    rates = _rates(size, problem.total, np.count_nonzero(problem.column_squares[:-1]))
+    return problem.on(problem.source.draw(size, problem.row_squares, *rates, seed))
 
 
 def sampling_ridge(problem, size):
