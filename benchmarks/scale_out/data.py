@@ -9,7 +9,6 @@ import numpy as np
 COLUMNS = 100
 PART_ROWS = 125_000  # 50 MB
 PART_BYTES = 4 * COLUMNS * PART_ROWS
-FEW = 1000  # rows of a fit before that which is timed
 
 
 def folder(gigabytes):
