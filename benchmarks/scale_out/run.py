@@ -196,14 +196,15 @@ def peers(options):
         exact = model.set_params(tol=1e-12).fit(*data.blocks(paths))
     least = data.objective(paths, exact.coef_)
     model.set_params(tol=LEVEL)
-    seconds, gaps = {ours: [], "lbfgs": [], "admm": []}, {"lbfgs": [], "admm": []}
+    seconds = {ours: [], **{solver: [] for solver in options.solvers}}
+    gaps = {solver: [] for solver in options.solvers}
     for number in range(options.rounds):
         with Cluster(2, options.memory):
             X, y = data.dask_arrays(paths)
             timed(model, X, y)  # workers import the package
             seconds[ours].append(timed(model, X, y))
         log(f"ours: {seconds[ours][-1]:.3g} s")
-        for solver in ("lbfgs", "admm")[: 2 if number == 0 else 1]:
+        for solver in options.solvers if number == 0 else options.solvers[:1]:
             versions, fits = _of_dask_ml(solver, options, least)
             gaps[solver] += [fit["gap"] for fit in fits]
             seconds[solver] += [fit["seconds"] for fit in fits if fit["gap"] <= LEVEL][:1]
@@ -247,6 +248,7 @@ def main():
     parser.add_argument("--memory", default="1GB", help="of a worker")
     parser.add_argument("--fit", default="", help="fits whose names have this")
     parser.add_argument("--rounds", type=int, default=3, help="that alternate: workers, peers")
+    parser.add_argument("--solvers", nargs="+", default=["lbfgs", "admm"], help="of dask-ml")
     parser.add_argument("--budget", type=float, default=150.0, help="seconds of a rival's fits")
     options = parser.parse_args()
     if data.folder(options.gigabytes).exists() is False:
