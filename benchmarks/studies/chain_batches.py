@@ -65,7 +65,9 @@ def main():
                 ]
                 (passes, fewer), (s, s_batches) = np.median(rounds, axis=0).T
                 name = f"{n_sequences} x {length}, {d} columns, {k} labels, times {scale:g}"
-                numbers = f"{C:g} | {tol:g} | {passes:.0f} | {fewer:.0f} | {s:.2f} | {s_batches:.2f}"
+                numbers = (
+                    f"{C:g} | {tol:g} | {passes:.0f} | {fewer:.0f} | {s:.2f} | {s_batches:.2f}"
+                )
                 print(f"| {name} | {numbers} |", flush=True)
 
 

@@ -1,5 +1,6 @@
 """How well labels of sequences are predicted: whole sequences, and chunks of tokens."""
 
+from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
@@ -43,7 +44,7 @@ def sequence_accuracy(y_true, y_pred, *, sample_weight=None):
     >>> sequence_accuracy([["O", "B-X"], ["O"]], [["O", "B-Y"], ["O"]])
     0.5
     """
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     is_right = np.fromiter(map(_are_equal, y_true, y_pred), bool, len(lengths))
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, lengths, ensure_non_negative=True)
@@ -103,7 +104,7 @@ def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
     """
     if average not in AVERAGES:
         raise ValueError(f"average: found {average!r}; allowed are {list(AVERAGES)}.")
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     types = {}
     true_type, true_end = _chunks(y_true, lengths, types, "y_true")
     type_, end = _chunks(y_pred, lengths, types, "y_pred")
@@ -173,8 +174,9 @@ def chunk_f1_scorer(estimator, X, y):
     return chunk_f1(y, estimator.predict(X))
 
 
-def checked_lengths(y_true, y_pred):
-    """Tokens of each sequence; an error where true and predicted ones differ in number."""
+def checked_labels(y_true, y_pred):
+    """Labels in lists of sequences, and how many each has; an error where their numbers differ."""
+    y_true, y_pred = (list(y) if isinstance(y, Iterator) else y for y in (y_true, y_pred))
     if len(y_true) != len(y_pred):
         raise ValueError(
             f"y_pred: found {len(y_pred)} sequences; allowed are {len(y_true)}, those of y_true."
@@ -195,7 +197,7 @@ def checked_lengths(y_true, y_pred):
             f"y_pred[{first}]: found {found[first]} labels; allowed are {lengths[first]}, as many "
             "as in y_true."
         )
-    return lengths
+    return y_true, y_pred, lengths
 
 
 def _are_equal(labels, others):

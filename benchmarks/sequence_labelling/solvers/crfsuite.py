@@ -29,11 +29,7 @@ class Solver(OneThreadSolver):
     name = "CRFsuite"
     sampling_strategy = "run_once"
     requirements = ["pip::python-crfsuite"]
-    parameters = {
-        "algorithm": ["lbfgs", "l2sgd", "ap", "arow"],
-        "max_iterations": [None],
-        "tol": [1e-9],  # of "lbfgs"; its own default is 1e-5
-    }
+    parameters = {"algorithm": ["lbfgs", "l2sgd", "ap", "arow"], "max_iterations": [None]}
 
     def run(self, _):
         trainer = Trainer(algorithm=self.algorithm, params=self._settings())
@@ -54,7 +50,7 @@ class Solver(OneThreadSolver):
         if self.algorithm in ("lbfgs", "l2sgd"):
             settings["c2"] = 0.5 / self.C
         if self.algorithm == "lbfgs":
-            settings |= {"epsilon": self.tol, "delta": self.tol}
+            settings |= {"epsilon": 1e-9, "delta": 1e-9}
         if self.max_iterations is not None:
             settings["max_iterations"] = self.max_iterations
         return settings

@@ -254,7 +254,7 @@ class Auto:
     of L-BFGS with the columns, if these are many and rare.
     """
 
-    # Mean c |x|^2 of a token above which L-BFGS is faster, if columns are few: measured on chains of
+    # Mean c |x|^2 of a token above which L-BFGS is faster if columns are few: measured on chains of
     # 1 to 10 tokens, 4 labels and 10 to 100 columns, where it takes a tenth to a third of the time.
     # CoNLL-2000 has 23 C, and 1.4 tokens for each column.
     HARD = 20.0
