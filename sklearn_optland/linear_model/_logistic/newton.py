@@ -13,6 +13,7 @@ from sklearn_optland._loss.log_loss import moved
 from sklearn_optland._optim.lbfgs import Memory
 from sklearn_optland._optim.majorize import ROUNDING, MetricStep, majorize, on_samples
 from sklearn_optland._optim.metrics import deflated
+from sklearn_optland._rows.batches import rows_of_batches
 from sklearn_optland.linear_model._logistic.curvatures import (
     BinaryNewtonCurvature,
     DiagonalCurvature,
@@ -28,7 +29,6 @@ from sklearn_optland.linear_model._logistic.samples import (
     IMPORTANCE_RIDGE,
     after_samples,
     importance_sample,
-    rows_of_batches,
     sample_of_many,
     sample_sizes,
     sampling_ridge,

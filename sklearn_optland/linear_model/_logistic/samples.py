@@ -86,11 +86,3 @@ def after_samples(problem, W):
     """Evaluate where samples have led, or zero if that is better."""
     point = problem.evaluate(W)
     return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
-
-
-def rows_of_batches(n_rows, first, growth, rng):
-    """Sorted numbers of rows, in batches that grow until one has all; the last is left out."""
-    order, size = rng.permutation(n_rows), first
-    while size < n_rows:
-        yield np.sort(order[:size])
-        size = int(np.ceil(growth * size))
