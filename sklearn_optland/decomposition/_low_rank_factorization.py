@@ -294,7 +294,7 @@ class LowRankFactorization(
         with one_blas_thread():
             largest = problem.top(observed.pulls(np.zeros(len(observed.y)))[1])[1]
             is_empty = largest.max(initial=0.0) <= strength
-            start = self._start(is_used, d, np.sqrt(weights), is_empty)
+            start = self._start(is_used, d, np.sqrt(weights), 0 if is_empty else max_rank)
             steps = factor_steps(problem, *start, self.tol)
             kept, history = run(self, steps, attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
@@ -327,12 +327,12 @@ class LowRankFactorization(
             array[is_used], array[~is_used] = mine, others
         self.row_offsets_, self.row_factors_ = whole
 
-    def _start(self, is_used, d, roots, is_empty):
-        """Factors of the previous fit, or of rank 0, which the optimum has if is_empty."""
+    def _start(self, is_used, d, roots, max_rank):
+        """Factors of the previous fit, if they have no more columns than may be, or of rank 0."""
         n = len(is_used)
-        if not is_empty and self.warm_start and hasattr(self, "row_factors_"):
+        if max_rank and self.warm_start and hasattr(self, "row_factors_"):
             U, V = self.row_factors_, self.components_.T
-            if (len(U), len(V)) == (n, d) and U.shape[1] <= (self.max_rank or n):
+            if (len(U), len(V)) == (n, d) and U.shape[1] <= max_rank:
                 check_start(self, "row_factors_", "components_")
                 U, V = U[is_used] * roots[:, None], np.ascontiguousarray(V)
                 return (np.maximum(U, 0), np.maximum(V, 0)) if self.positive else (U, V)
