@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland.landscape._hessian import HessianAt
 from sklearn_optland.landscape._spectrum import EXACT, quadrature
 
 # Eigenvalues up to this share of the largest are zero: symmetries of a net leave some.
@@ -103,10 +104,10 @@ def critical_index(surface, theta=None, *, tol=None, random_state=None):
     if n <= EXACT:
         values = eigh(surface.hessian(theta), eigvals_only=True)
         return int(np.sum(values < -tolerance(values, tol))), 0.0
-    rng = check_random_state(random_state)
+    rng, hessian = check_random_state(random_state), HessianAt(surface, theta)
     draws = []
     for start in rng.standard_normal((10, n)):
-        nodes, weights = quadrature(surface, theta, start)
+        nodes, weights = quadrature(hessian, start)
         draws.append(n * weights[nodes < -tolerance(nodes, tol)].sum())
     return float(np.mean(draws)), float(np.std(draws, ddof=1) / np.sqrt(len(draws)))
 
