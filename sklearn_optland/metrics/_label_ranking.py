@@ -5,10 +5,11 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
 
+from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._rows.largest import largest_of_rows
 
