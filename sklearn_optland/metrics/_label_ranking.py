@@ -3,11 +3,14 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import is_multilabel
 from sklearn.utils.validation import _check_sample_weight, check_array, check_consistent_length
 
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._rows.largest import largest_of_rows
 
 MATRIX = ["array-like", "sparse matrix"]
@@ -18,7 +21,13 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
     {"y_true": MATRIX, "y_score": MATRIX, "k": COUNT, "sample_weight": ["array-like", None]},
     prefer_skip_nested_validation=True,
 )
-def precision_at_k(y_true, y_score, k=5, *, sample_weight=None):
+def precision_at_k(
+    y_true: MatrixLike,
+    y_score: MatrixLike,
+    k: int = 5,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Compute the precision at k: the share of the k best-scored labels that are true.
 
     .. math:: P@k = \frac1n \sum_i \frac1k \, |\{\text{the } k \text{ labels of the highest
@@ -69,7 +78,9 @@ def precision_at_k(y_true, y_score, k=5, *, sample_weight=None):
     {"y_true": MATRIX, "y_score": MATRIX, "propensities": ["array-like"], "k": COUNT},
     prefer_skip_nested_validation=True,
 )
-def propensity_scored_precision(y_true, y_score, propensities, k=5):
+def propensity_scored_precision(
+    y_true: MatrixLike, y_score: MatrixLike, propensities: ArrayLike, k: int = 5
+) -> float:
     r"""Compute the precision at k in which a label counts by the inverse of its propensity.
 
     Labels that are seldom noticed, most often rare ones, count more. It is divided by the best
@@ -140,7 +151,7 @@ def propensity_scored_precision(y_true, y_score, propensities, k=5):
     },
     prefer_skip_nested_validation=True,
 )
-def label_propensities(y, *, A=0.55, B=1.5):
+def label_propensities(y: MatrixLike, *, A: float = 0.55, B: float = 1.5) -> NDArray:
     r"""Estimate how probable it is that a label which is relevant is also observed.
 
     Of N rows, :math:`N_l` with the label l,
