@@ -255,7 +255,7 @@ class LOMForestClassifier(
         self.n_jobs = n_jobs
 
     @fit_context
-    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the forest.
 
         Parameters
