@@ -32,6 +32,7 @@ from sklearn_optland._rows.partition import (
     Take,
     derive,
     serve,
+    turn,
 )
 from sklearn_optland._rows.source import ArraySource
 
@@ -151,6 +152,21 @@ class DaskSource:
     def most_sampled(self):
         """Rows of a sample that is small enough to come into this process."""
         return int(SMALL_SAMPLE / max(self.n_values, 1))
+
+    def in_turn(self, function, state):
+        """Have each partition, in their order, make a state of the last one's.
+
+        Parameters
+        ----------
+        function : callable
+            Picklable; takes the rows as an `ArraySource` and a state, and returns one. A partition
+            may be asked again.
+        state : object
+            Picklable.
+        """
+        for partition in self.partitions:
+            (state,) = self.place.run(turn, [partition], [(function, state)])
+        return state
 
     def draw(self, size, *rates):
         """A sample of the rows, here if it is small, else beside them: see `ArraySource.draw`."""

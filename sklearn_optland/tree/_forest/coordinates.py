@@ -5,12 +5,13 @@ of several that a class has.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import linalg, sparse
 from sklearn.utils.extmath import randomized_svd
 
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic, SumOf, reduce
 from sklearn_optland._rows.source import ArraySource
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
@@ -52,8 +53,13 @@ class Coordinates:
 def coordinates(X, codes, weights, n_classes, rng):
     """Discriminant coordinates of weighted rows, each class having at least one."""
     weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
-    source = ArraySource(X, codes=codes, weights=weights)
-    totals = np.bincount(codes, weights=weights, minlength=n_classes)
+    return coordinates_of(ArraySource(X, codes=codes, weights=weights), n_classes, rng)
+
+
+def coordinates_of(source, n_classes, rng):
+    """The same of a source with the columns codes and weights, none too small."""
+    weight_of_classes = SumOf(partial(np.bincount, minlength=n_classes), (n_classes,))
+    totals = reduce(weight_of_classes, source, (source.codes, source.weights))[1]
     total, prior = totals.sum(), totals / totals.sum()
     _, (means,) = reduce(ClassSums(source, n_classes), source)
     if source.is_sparse:

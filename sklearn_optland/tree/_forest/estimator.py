@@ -1,6 +1,8 @@
 """The forest of multiclass trees."""
 
+from contextlib import closing
 from dataclasses import fields
+from functools import partial
 from numbers import Integral, Real
 from time import perf_counter
 
@@ -13,11 +15,13 @@ from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.dask_rows import any_collection, classification_rows_of
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import encode, refuse_balanced
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.tree._forest.fitted import FittedForest
-from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
+from sklearn_optland.tree._forest.held_out import choose, recall_of_rows, untried
 from sklearn_optland.tree._forest.histogram import (
     Histograms,
     grown_trees,
@@ -25,7 +29,12 @@ from sklearn_optland.tree._forest.histogram import (
     learn_batch,
     stream_trees,
 )
-from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
+from sklearn_optland.tree._forest.partitions import (
+    PartitionedCandidates,
+    partitioned_rows,
+    refuse_on_partitions,
+)
+from sklearn_optland.tree._forest.ranking import as_kind, is_sparse_problem
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import training_rows
@@ -169,6 +178,7 @@ class LOMForestClassifier(
     """
 
     _takes_sparse = True
+    _takes_dask = ("fit",)
     _parameter_constraints = {
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
@@ -224,6 +234,8 @@ class LOMForestClassifier(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 and float64 in C order, and CSR, are used without a copy.
+            Or a dask array or dataframe, or :class:`~sklearn_optland.utils.RowBlocks`, with
+            `leaf="rerank"`: then nothing is held out, and a class has one prototype.
         y : array-like of shape (n_samples,)
             Class labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -239,9 +251,11 @@ class LOMForestClassifier(
         ------
         ValueError
             If the data have missing or infinite values, or values beyond 1e18 in size, if no
-            row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
-            64 columns.
+            row has a positive weight, if a setting needs all rows in memory, or if `loss` is
+            "discriminant" and X sparse, with more than 64 columns.
         """
+        if any_collection(X, y, sample_weight):
+            return self._fit_partitions(X, y, sample_weight)
         rows = training_rows(self, X, y, sample_weight)
         classes, codes = encode(rows.y)
         X, weights, codes = rows.used(codes)
@@ -324,15 +338,40 @@ class LOMForestClassifier(
         """Choose settings on held-out rows, then train with all."""
         n_classes = len(labels["_met"])
         X = as_kind(X, is_sparse_problem(X))
-        if self.loss == "discriminant" and sparse.issparse(X):
+        self._refuse_sparse_discriminant(sparse.issparse(X), X.shape[1])
+        settings, quality = choose(
+            X, codes, weights, n_classes, self._settings(), self.validation_fraction, rng
+        )
+        make = partial(Candidates, X, codes, weights)
+        source = ArraySource(X, codes=codes, weights=weights)
+        self._train(rows, source, make, settings, quality, labels, rng)
+
+    def _fit_partitions(self, X, y, sample_weight):
+        """Fit to collections of Dask, or blocks."""
+        refuse_on_partitions(self)
+        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=True)
+        rng = private_random_state(self.random_state)
+        source, met = partitioned_rows(rows)
+        labels = {"classes_": rows.classes, "_met": met, "_lock": SharedLock()}
+        with closing(source):
+            self._refuse_sparse_discriminant(source.is_sparse, source.n_columns)
+            settings, quality = untried(source.is_sparse, self._settings())
+            make = partial(PartitionedCandidates, source)
+            self._train(rows, source, make, settings, quality, labels, rng)
+        return self
+
+    def _refuse_sparse_discriminant(self, is_sparse, n_columns):
+        if self.loss == "discriminant" and is_sparse:
             raise ValueError(
-                f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
+                f"loss: found 'discriminant' with sparse X of {n_columns} columns; allowed are "
                 "'auto', 'softmax' and 'squared_hinge'."
             )
-        settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
-        settings, quality = choose(
-            X, codes, weights, n_classes, settings, self.validation_fraction, rng
-        )
+
+    def _settings(self):
+        return Settings(*(getattr(self, field.name) for field in fields(Settings)))
+
+    def _train(self, rows, source, make, settings, quality, labels, rng):
+        """Train the model that ranks what `make` names; `source` has codes and weights."""
 
         def attributes(arrays):
             return {**labels, "_arrays": arrays, **quality}
@@ -340,15 +379,16 @@ class LOMForestClassifier(
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 
         def steps():
-            candidates = Candidates(X, codes, weights, n_classes, settings, seed)
+            candidates = make(len(labels["_met"]), settings, seed)
             yield from passes(candidates, settings, seed)
 
         last, history = run(
             self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
         )
         if quality["candidate_recall_"] is None:
-            model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
-            quality["candidate_recall_"] = recall_of_rows(model, X, codes, weights)
+            quality["candidate_recall_"] = recall_of_rows(
+                last.parameters, self.beam_width, source, source.codes, self.n_jobs
+            )
         first_loss, loss = history["objective"][[0, -1]]
         certificate = Certificate(
             "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)

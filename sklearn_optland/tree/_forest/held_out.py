@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
+from sklearn_optland._rows.reduce import BLOCK_VALUES, Statistic, SumOf, reduce
 from sklearn_optland.tree._forest.ranking import Model, softmax
 from sklearn_optland.tree._forest.training import Candidates, passes
 from sklearn_optland.tree._training_rows import hold_out
@@ -52,6 +53,8 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
     share = min(fraction, MAX_HELD_OUT / len(codes))
+    if int(share * len(codes)) < MIN_HELD_OUT:
+        return settings, _quality(settings, None, 1.0, {})
     kept, held_out = hold_out(len(codes), share, rng, codes)
     if len(held_out) < MIN_HELD_OUT:
         return settings, _quality(settings, None, 1.0, {})
@@ -83,6 +86,14 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
     return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
 
 
+def untried(is_sparse, settings):
+    """Settings for "auto" without a trial, and fitted attributes that no held-out rows decide."""
+    if settings.loss == "auto":
+        settings = replace(settings, loss="squared_hinge" if is_sparse else "softmax")
+    settings = replace(settings, n_prototypes=1)
+    return settings, _quality(settings, None, 1.0, {})
+
+
 def _losses(X, n_classes):
     """The losses to try, first the one to use without a trial."""
     if sparse.issparse(X):
@@ -112,14 +123,30 @@ def _recall(best, codes, weights):
     return float(np.average(found.any(axis=1), weights=weights)), found
 
 
-def recall_of_rows(model, X, codes, weights):
-    """The recall of all rows, some at a time."""
-    found = 0.0
-    for first in range(0, len(codes), RECALL_ROWS):
-        part = slice(first, first + RECALL_ROWS)
-        recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
-        found += recall * weights[part].sum()
-    return float(found / weights.sum())
+class Recall(Statistic):
+    """The weight of the rows that have their class among the candidates.
+
+    Parameters are what `Model` takes first, codes and weights.
+    """
+
+    def __init__(self, source, beam_width, n_jobs=None):
+        self.values = max(source.n_values, BLOCK_VALUES / RECALL_ROWS)
+        self.beam_width, self.n_jobs = beam_width, n_jobs
+
+    def add(self, block, parameters, total):
+        """Return that of a block."""
+        arrays, codes, weights = parameters
+        codes, weights = (block.local(array)[block.slice] for array in (codes, weights))
+        model = Model(arrays, self.beam_width, n_jobs=self.n_jobs)
+        recall, _ = _recall(model.best(block.source.X[block.slice]), codes, weights)
+        return recall * weights.sum()
+
+
+def recall_of_rows(arrays, beam_width, source, codes, n_jobs=None):
+    """The recall of all rows of a source with the column weights, some at a time."""
+    parameters = arrays, codes, source.weights
+    found, _ = reduce(Recall(source, beam_width, n_jobs), source, parameters)
+    return float(found / reduce(SumOf(np.sum), source, (source.weights,))[1])
 
 
 def _temper(scores, found, weights):

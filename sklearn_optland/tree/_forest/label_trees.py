@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._top_k import largest_of_rows
@@ -59,6 +60,10 @@ def grow(means, prior, rng):
             share = prior[sample] / prior[sample].sum()
             seed = rng.randint(np.iinfo(np.int32).max)
             direction, cut, J = split_classes(means[sample], share, N_RESTARTS, seed)
+            # A split and its mirror image are equally good: rounding should not choose.
+            if J >= 0:
+                sign = np.sign(direction[np.argmax(np.abs(direction))])
+                direction, cut = sign * direction, sign * cut
         if J < 0:  # few classes, or none that differ
             leaves.append(members)
             node = -len(leaves)
@@ -80,19 +85,19 @@ def grow(means, prior, rng):
     )
 
 
-def forest_arrays(X, place, trees):
+def forest_arrays(source, place, trees):
     """What a LabelForest needs of its trees, as arrays; the leaves list the classes they have.
 
     The whitening goes into the hyperplanes of dense data, so that prediction does not pay for it,
     and into a projection for sparse data, whose hyperplanes would be as long as there are features.
     """
-    is_sparse = sparse.issparse(X)
+    is_sparse = source.is_sparse
     d, r = place.basis.shape
     n_z = padded(max(r, 1))  # classes without any difference span nothing
     projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
     if is_sparse:
         # Features keep their relations in the scores: what is rare should not weigh more there.
-        length = np.abs(X.data.astype(np.float64)).sum() / X.shape[0]
+        length = reduce(AbsoluteSum(source), source)[0] / source.n_rows
         unit = SPARSE_LENGTH / length if length > 0 else 1.0
         projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
@@ -117,6 +122,17 @@ def forest_arrays(X, place, trees):
     }
 
 
+class AbsoluteSum(Statistic):
+    """The sum of the magnitudes of sparse rows."""
+
+    def __init__(self, source):
+        self.values = source.n_values
+
+    def add(self, block, parameters, total):
+        """Return that of a block."""
+        return np.abs(block.source.X[block.slice].data.astype(np.float64)).sum()
+
+
 def _lists(leaves):
     return {
         "leaf_start": np.cumsum([0, *map(len, leaves)]).astype(np.int32),
@@ -124,28 +140,45 @@ def _lists(leaves):
     }
 
 
-def list_frequent_classes(arrays, leaves, codes, weights):
+def list_frequent_classes(arrays, counts):
     """Replace the lists of the leaves by the classes whose rows come to them most often.
 
     Parameters
     ----------
     arrays : dict
         As `forest_arrays` returns them; modified.
+    counts : csr_array of shape (n_leaves, n_classes)
+        What `visits` has counted of all rows.
+    """
+    start, members = arrays["leaf_start"], arrays["leaf_members"]
+    # The classes that a leaf was grown with come after all that rows have brought to it.
+    grown = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    counts += sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), counts.shape)
+    listed = largest_of_rows(counts, LISTED_CLASSES)
+    arrays["leaf_start"] = listed.indptr.astype(np.int32)
+    arrays["leaf_members"] = listed.indices.astype(np.int32)
+
+
+def visits(arrays, leaves, codes, weights):
+    """Count the visits of rows to leaves, by their classes.
+
+    Parameters
+    ----------
+    arrays : dict
     leaves : ndarray of shape (n_rows, n_trees, beam)
         The leaves that each row visits, the nearest first; -1 where there are no more.
     codes, weights : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    counts : csr_array of shape (n_leaves, n_classes)
     """
-    start, members = arrays["leaf_start"], arrays["leaf_members"]
-    shape = len(start) - 1, len(arrays["class_of"])
-    # The classes that a leaf was grown with come after all that rows have brought to it.
-    grown = np.repeat(np.arange(shape[0]), np.diff(start))
-    counts = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), shape)
+    shape = len(arrays["leaf_start"]) - 1, len(arrays["class_of"])
+    counts = sparse.csr_array(shape)
     for tree in range(leaves.shape[1]):
         for turn in range(leaves.shape[2]):
             visited = leaves[:, tree, turn]
             there = visited >= 0
-            visits = weights[there] * (LATER_VISIT if turn else 1.0)
-            counts += sparse.csr_array((visits, (visited[there], codes[there])), shape)
-    listed = largest_of_rows(counts, LISTED_CLASSES)
-    arrays["leaf_start"] = listed.indptr.astype(np.int32)
-    arrays["leaf_members"] = listed.indices.astype(np.int32)
+            share = weights[there] * (LATER_VISIT if turn else 1.0)
+            counts += sparse.csr_array((share, (visited[there], codes[there])), shape)
+    return counts

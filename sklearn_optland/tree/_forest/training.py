@@ -11,12 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.tree._forest.coordinates import coordinates
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT, coordinates_of
 from sklearn_optland.tree._forest.label_trees import (
     SPARSE_LENGTH,
     forest_arrays,
     grow,
     list_frequent_classes,
+    visits,
 )
 from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
 from sklearn_optland.tree._forest.train_fast import train
@@ -107,17 +109,65 @@ class Candidates:
     """
 
     def __init__(self, X, codes, weights, n_classes, settings, rng):
-        self.X, self.weights, self.rows = X, weights, as_rows(X, in_order=False)
-        self.own, self.place, arrays = _trees(X, codes, weights, n_classes, settings, rng)
-        forest = LabelForest(**arrays, beam=settings.beam_width)
-        leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
-        for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
-            route(forest, self.rows, first, last, leaves)
-        list_frequent_classes(
-            arrays, leaves.reshape(-1, forest.n_trees, forest.beam), self.own, weights
+        own, class_of = prototypes(X, codes, weights, n_classes, settings.n_prototypes, rng)
+        floor = LEAST_WEIGHT * weights.max()
+        self.source = ArraySource(X, codes=own, weights=np.maximum(weights, floor))
+        number, self.place, self.arrays = label_trees(
+            self.source, class_of, n_classes, settings, rng
         )
-        self.arrays, self.leaves = arrays, leaves
-        self.forest = LabelForest(**arrays, beam=settings.beam_width)
+        self.own, self.weights = number[own], weights
+        self.rows, self.leaves = visited_leaves(X, self.arrays, settings.beam_width)
+        counts = visits(self.arrays, self.leaves, self.own, weights)
+        list_frequent_classes(self.arrays, counts)
+        self.leaves = self.leaves.reshape(len(own), -1)
+        self.forest = LabelForest(**self.arrays, beam=settings.beam_width)
+
+    def train(self, lesson, rng, w, squares):
+        """Learn each row once, in random order: the sum of losses; `w` and `squares` change."""
+        rows = self.rows, self.leaves, self.own, self.weights
+        return learn(self.forest, rows, lesson, rng, w, squares)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the kernel is told of a pass, and what decides how many rows a call of it has."""
+
+    is_log_loss: bool
+    rate: float
+    start: np.ndarray
+    values_per_row: float
+
+
+def learn(forest, rows, lesson, rng, w, squares):
+    """Train with rows, once each, in random order; returns the sum of their losses."""
+    X, leaves, own, weights = rows
+    order = rng.permutation(len(own)).astype(np.int32)
+    loss = 0.0
+    for first, last in row_blocks(len(own), lesson.values_per_row * forest.max_candidates):
+        loss += train(
+            forest,
+            X,
+            lesson.is_log_loss,
+            lesson.rate,
+            order[first:last],
+            leaves,
+            own,
+            weights,
+            lesson.start,
+            rng.randint(np.iinfo(np.int32).max),
+            w,
+            squares,
+        )
+    return loss
+
+
+def visited_leaves(X, arrays, beam):
+    """Rows as kernels see them, and the leaves they visit, of shape (n_rows, n_trees, beam)."""
+    rows, forest = as_rows(X, in_order=False), LabelForest(**arrays, beam=beam)
+    leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
+    for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
+        route(forest, rows, first, last, leaves)
+    return rows, leaves.reshape(-1, forest.n_trees, forest.beam)
 
 
 def passes(candidates, settings, rng):
@@ -135,33 +185,17 @@ def passes(candidates, settings, rng):
         Its parameters are what Model takes; the next pass changes these arrays. The objective is
         the mean loss in the pass, while the weights moved.
     """
-    X, forest, place = candidates.X, candidates.forest, candidates.place
-    start, w = _weights(place, forest, settings, X.shape[1])
+    source, forest, place = candidates.source, candidates.forest, candidates.place
+    start, w = _weights(place, forest, settings, source.n_columns)
     is_trained = settings.loss != "discriminant"
     rate = min(settings.learning_rate, LARGEST_LEARNING_RATE) if is_trained else 0.0
     rate *= SPARSE_RATE if forest.is_sparse else DENSE_RATE
-    rate /= _mean_length(X, place) + 1
+    rate /= _mean_length(source, place) + 1
+    lesson = Lesson(settings.loss != "squared_hinge", rate, start, source.n_values)
     squares, average = np.zeros_like(w), w
     averaged = 0
-    values_per_row = X.nnz / X.shape[0] if forest.is_sparse else X.shape[1]
     for step in range(settings.n_passes):
-        visits = rng.permutation(X.shape[0]).astype(np.int32)
-        loss = 0.0
-        for first, last in row_blocks(X.shape[0], values_per_row * forest.max_candidates):
-            loss += train(
-                forest,
-                candidates.rows,
-                settings.loss != "squared_hinge",
-                rate,
-                visits[first:last],
-                candidates.leaves,
-                candidates.own,
-                candidates.weights,
-                start,
-                rng.randint(np.iinfo(np.int32).max),
-                w,
-                squares,
-            )
+        loss = candidates.train(lesson, rng, w, squares)
         if step >= settings.n_passes // 2:  # the mean of the later half of the passes
             averaged += 1
             if averaged == 1:
@@ -169,38 +203,45 @@ def passes(candidates, settings, rng):
             else:
                 average += (w - average) / averaged
         parameters = {**candidates.arrays, **_ranking(forest, start, average)}
-        yield Step(parameters, {"objective": loss / X.shape[0], "passes": step + 1})
+        yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
 
 
-def _trees(X, codes, weights, n_classes, settings, rng):
+def label_trees(source, class_of, n_classes, settings, rng):
     """Trees over the prototypes of the classes.
+
+    Parameters
+    ----------
+    source : ArraySource or another source
+        With columns codes, the prototypes of the rows, and weights.
+    class_of : ndarray of int32
+        The class of each prototype, ascending.
+    n_classes, settings, rng
+        As `Candidates` takes them.
 
     Returns
     -------
-    own : ndarray of shape (n_rows,), int32
-        The prototype of each row.
+    number : ndarray of int32
+        Of the prototypes, as the trees have them.
     place : Coordinates
         Of the prototypes.
     arrays : dict
         What LabelForest takes, besides the width of the beam.
     """
-    own, class_of = prototypes(X, codes, weights, n_classes, settings.n_prototypes, rng)
-    place = coordinates(X, own, weights, len(class_of), rng)
+    place = coordinates_of(source, len(class_of), rng)
     trees = [grow(place.means, place.prior, rng)]
     # Prototypes are numbered as the first tree has them, so that candidates are neighbours.
     order = np.concatenate(trees[0].leaves)
     number = np.empty(len(order), dtype=np.int32)
     number[order] = np.arange(len(order))
     trees[0].leaves = [number[leaf] for leaf in trees[0].leaves]
-    own, class_of = number[own], class_of[order]
     place.means, place.prior = place.means[order], place.prior[order]
     trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
     arrays = {
-        **forest_arrays(X, place, trees),
-        "class_of": class_of,
+        **forest_arrays(source, place, trees),
+        "class_of": class_of[order],
         "n_classes": n_classes,
     }
-    return own, place, arrays
+    return number, place, arrays
 
 
 def _weights(place, forest, settings, n_columns):
@@ -237,9 +278,9 @@ def _ranking(forest, start, w):
     return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
 
 
-def _mean_length(X, place):
+def _mean_length(source, place):
     """The mean of a row's sum of absolute values, as the kernel sees them."""
-    if sparse.issparse(X):
+    if source.is_sparse:
         return SPARSE_LENGTH
-    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
+    sample = source.take(slice(None, None, max(source.n_rows // LENGTH_SAMPLE, 1))).X
     return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())
