@@ -11,7 +11,7 @@ from sklearn_optland.utils import RowBlocks
 SETTINGS = {"n_prototypes": 1, "validation_fraction": 0.0, "random_state": 0, "max_iter": 4}
 
 
-def many_classes(seed, n_classes=40, d=5, n=600):
+def many_classes(seed, n_classes=30, d=5, n=600):
     """Rows of classes that overlap a little, and weights of which some are zero."""
     rng = np.random.RandomState(seed)
     y = rng.randint(n_classes, size=n)

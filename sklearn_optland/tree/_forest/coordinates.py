@@ -179,6 +179,7 @@ def _whitened(within, means, prior, ridge):
     apart = prior @ np.sum((means - prior @ means) ** 2, axis=1)
     variance = max(np.trace(within), LEAST_WITHIN * apart) / max(d, 1)
     values, vectors = linalg.eigh(within)
+    vectors = _signed(vectors)
     values = np.maximum(values, 0) + ridge * (variance if variance > 0 else 1)
     whitening = vectors / np.sqrt(values)
     whitened = means @ whitening
@@ -187,5 +188,11 @@ def _whitened(within, means, prior, ridge):
     # The classes' means span at most n_classes - 1 dimensions.
     rank = min(MAX_RANK, d, len(prior) - 1)
     between = whitened.T @ (prior[:, None] * whitened)
-    axes = linalg.eigh(between)[1][:, d - rank :]
+    axes = _signed(linalg.eigh(between)[1][:, d - rank :])
     return whitening @ axes, centre @ axes, whitened @ axes
+
+
+def _signed(vectors):
+    """Columns with a positive largest entry: rounding should not choose the sign."""
+    largest = np.argmax(np.abs(vectors), axis=0)
+    return vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
