@@ -212,6 +212,12 @@ class DaskRows:
         return float(sum(summary.weights.sum() for summary in self.summaries))
 
     @property
+    def n_used(self):
+        """Rows that have a weight."""
+        used = [summary.n_used[self._has_weight(summary)] for summary in self.summaries]
+        return int(sum(part.sum() for part in used))
+
+    @property
     def largest_weight(self):
         """An upper bound on the weights."""
         return max(summary.largest_weight for summary in self.summaries) * np.max(self.per_class)

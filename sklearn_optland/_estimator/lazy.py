@@ -15,8 +15,8 @@ from sklearn_optland._rows.cluster import is_collection, is_dask
 # What a refusal says is there.
 SCALES_OUT = (
     "BoundMajorizationLogisticRegression, FiniteSumClassifier, FiniteSumRegressor, SDCAClassifier, "
-    "SDCARegressor, ADMMNetClassifier, ADMMNetRegressor, MeanFieldTwoLayerNet and "
-    "MeanFieldTwoLayerNetClassifier"
+    "SDCARegressor, LOMForestClassifier, ADMMNetClassifier, ADMMNetRegressor, "
+    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
 )
 
 

@@ -32,6 +32,7 @@ from sklearn_optland._rows.partition import (
     Take,
     derive,
     serve,
+    turn,
 )
 from sklearn_optland._rows.source import ArraySource
 
@@ -152,6 +153,21 @@ class DaskSource:
         """Rows of a sample that is small enough to come into this process."""
         return int(SMALL_SAMPLE / max(self.n_values, 1))
 
+    def in_turn(self, function, state):
+        """Have each partition, in their order, make a state of the last one's.
+
+        Parameters
+        ----------
+        function : callable
+            Picklable; takes the rows as an `ArraySource` and a state, and returns one. A partition
+            may be asked again.
+        state : object
+            Picklable.
+        """
+        for partition in self.partitions:
+            (state,) = self.place.run(turn, [partition], [(function, state)])
+        return state
+
     def draw(self, size, *rates):
         """A sample of the rows, here if it is small, else beside them: see `ArraySource.draw`."""
         draws = [Draw(*rates, first) for first in self.bounds[:-1].tolist()]
@@ -229,9 +245,8 @@ class DaskSource:
     def _joined(self, parts, **replaced):
         """Some rows with their columns, in this process."""
         Xs, columns = zip(*parts, strict=True)
-        X = sparse.vstack(Xs, format="csr") if self.is_sparse else np.concatenate(Xs)
-        joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
-        return ArraySource(X, **(joined | replaced))
+        joined = {name: stacked([part[name] for part in columns]) for name in self.names}
+        return ArraySource(stacked(Xs), **(joined | replaced))
 
     def _lineage(self, needed):
         """The operations that make arrays from the rows."""
@@ -247,6 +262,12 @@ def _leading_to(log, needed):
             needed.discard(operation.makes)
             needed |= operation.reads
     return kept[::-1]
+
+
+def stacked(parts):
+    """Arrays, or CSR matrices, below each other."""
+    is_sparse = sparse.issparse(parts[0])
+    return sparse.vstack(parts, format="csr") if is_sparse else np.concatenate(parts)
 
 
 def n_entries(shape):

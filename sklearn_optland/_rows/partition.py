@@ -249,6 +249,13 @@ def serve(rows, key, message):
     return answer
 
 
+def turn(rows, call):
+    """What a function makes of rows and a state: a pure function."""
+    function, state = call
+    with one_blas_thread(), np.errstate(all="ignore"):
+        return function(Partition(rows, {}), state)
+
+
 def run_operations(rows, arrays, operations):
     """The answer of the last operation."""
     partition, answer = Partition(rows, arrays), None

@@ -54,11 +54,13 @@ def indicator(y):
 
 
 def refuse_unless(estimator, what, **allowed):
-    """An error for parameters that do not go with `what`."""
-    for name, value in allowed.items():
+    """An error for parameters that do not go with `what`; of each, a tuple of values does."""
+    for name, values in allowed.items():
         found = getattr(estimator, name)
-        if found != value:
-            raise ValueError(f"{name}: found {found!r} with {what}; allowed is {value!r}.")
+        if found not in values:
+            verb = "is" if len(values) == 1 else "are"
+            named = ", ".join(map(repr, values))
+            raise ValueError(f"{name}: found {found!r} with {what}; allowed {verb} {named}.")
 
 
 def with_columns(Y, columns, n_columns):

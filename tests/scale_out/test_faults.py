@@ -14,7 +14,7 @@ from sklearn_optland.linear_model import (
 )
 from sklearn_optland.neural_network import ADMMNetRegressor, MeanFieldTwoLayerNet
 from sklearn_optland.structured import ChainCRFClassifier
-from sklearn_optland.tree import LOMForestClassifier, LOMTreeClassifier
+from sklearn_optland.tree import LOMTreeClassifier
 
 SIZES = (200, 150, 250)
 
@@ -145,7 +145,7 @@ def test_data_that_are_partly_dask_s(data):
 
 @pytest.mark.parametrize(
     "model",
-    [LatentLogisticRegression(), LOMForestClassifier(), LOMTreeClassifier()],
+    [LatentLogisticRegression(), LOMTreeClassifier()],
     ids=lambda model: type(model).__name__,
 )
 def test_estimators_that_take_none_say_so(model, data):

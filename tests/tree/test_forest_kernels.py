@@ -10,6 +10,7 @@ from sklearn.svm import LinearSVC
 from tree.forest_helpers import indicators, many_classes, sparse_classes
 
 from sklearn_optland._rows.rows import as_rows
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.coordinates import DENSE_RIDGE, coordinates
 from sklearn_optland.tree._forest.label_trees import (
@@ -74,10 +75,15 @@ def test_equal_means_are_not_split():
 # Coordinates and trees
 
 
+def coordinates_of(X, Y, weights):
+    source = ArraySource(X, Y=Y, weights=weights)
+    return coordinates(source, Y.shape[1], np.random.RandomState(0))
+
+
 def test_coordinates_have_unit_covariance_within_classes(global_random_seed):
     X, y = many_classes(n_classes=5, rows_per_class=400, seed=global_random_seed)
     X = X @ np.random.RandomState(1).standard_normal((12, 12)) + 1000
-    place = coordinates(X, one_class_each(y, 5), np.ones(len(y)), np.random.RandomState(0))
+    place = coordinates_of(X, one_class_each(y, 5), np.ones(len(y)))
     u = (X - place.shift) * place.scale @ place.basis - place.offset
     means = np.array([u[y == k].mean(axis=0) for k in range(5)])
     np.testing.assert_allclose(means, place.means, atol=1e-8)
@@ -93,9 +99,9 @@ def test_weights_of_coordinates_are_repetitions(make, global_random_seed):
     weights = np.random.RandomState(0).randint(1, 4, len(y))
     repeated = np.repeat(np.arange(len(y)), weights)
     Y = one_class_each(y, 10)
-    first = coordinates(X, Y, weights.astype(float), np.random.RandomState(0))
+    first = coordinates_of(X, Y, weights.astype(float))
     ones = np.ones(len(repeated))
-    second = coordinates(X[repeated], Y[repeated], ones, np.random.RandomState(0))
+    second = coordinates_of(X[repeated], Y[repeated], ones)
     assert_same_place(first, second)
 
 
@@ -114,9 +120,9 @@ def test_a_row_of_several_classes_stands_for_a_copy_of_each(make, global_random_
     Y[:4] = 0  # rows without classes
     weights = rng.uniform(0.5, 2, len(y))
     row, code = np.nonzero(Y)
-    several = coordinates(X, sparse.csr_array(Y), weights, np.random.RandomState(0))
+    several = coordinates_of(X, sparse.csr_array(Y), weights)
     copies = one_class_each(code.astype(np.int32), 10)
-    single = coordinates(X[row], copies, weights[row], np.random.RandomState(0))
+    single = coordinates_of(X[row], copies, weights[row])
     assert_same_place(several, single)
 
 

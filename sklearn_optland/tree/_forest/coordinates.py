@@ -11,7 +11,6 @@ from scipy import linalg, sparse
 from sklearn.utils.extmath import randomized_svd
 
 from sklearn_optland._rows.reduce import Statistic, reduce
-from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.tree._training_rows import row_of_pairs
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
@@ -50,26 +49,23 @@ class Coordinates:
     prior: np.ndarray
 
 
-def coordinates(X, Y, weights, rng):
+def coordinates(source, n_classes, rng):
     """Discriminant coordinates of weighted rows; in all sums a row stands once for each class.
 
     Parameters
     ----------
-    X : ndarray or CSR of shape (n_rows, n_features)
-    Y : csr_array of shape (n_rows, n_classes)
-        The classes of the rows; each has at least one.
-    weights : ndarray of shape (n_rows,)
+    source : ArraySource or DaskSource
+        With the columns Y, a csr_array of shape (n_rows, n_classes) of the classes of the rows,
+        each of which has at least one, and weights, none below `LEAST_WEIGHT` of the largest.
+    n_classes : int
     rng : RandomState
 
     Returns
     -------
     place : Coordinates
     """
-    weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
-    source = ArraySource(X, Y=Y, weights=weights, copies=weights * np.diff(Y.indptr))
-    totals = Y.T @ weights
+    n_pairs, (means, totals) = reduce(ClassSums(source, n_classes), source)
     total, prior = totals.sum(), totals / totals.sum()
-    _, (means,) = reduce(ClassSums(source), source)
     if source.is_sparse:
         means = sparse.diags_array(1 / totals) @ means
         shift = np.zeros(source.n_columns)
@@ -86,12 +82,13 @@ def coordinates(X, Y, weights, rng):
         means *= scale
     directions = None  # the features themselves
     if source.is_sparse or source.n_columns > MAX_COVARIANCE:
-        rank = min(SINGULAR_DIRECTIONS, Y.shape[1], source.n_columns)
+        rank = min(SINGULAR_DIRECTIONS, n_classes, source.n_columns)
         root = sparse.diags_array(np.sqrt(prior))
         directions = randomized_svd(root @ means, rank, n_iter=4, random_state=rng)[2].T
         means = means @ directions
     projection = scale[:, None] * directions if source.is_sparse else directions
-    _, within = reduce(Scatter(source, means.shape[1]), source, (shift, scale, projection, means))
+    scatter = Scatter(source, n_pairs, means.shape[1])
+    _, within = reduce(scatter, source, (shift, scale, projection, means))
     basis, offset, means = _whitened(
         within / total, means, prior, SPARSE_RIDGE if source.is_sparse else DENSE_RIDGE
     )
@@ -101,24 +98,31 @@ def coordinates(X, Y, weights, rng):
 
 
 class ClassSums(Statistic):
-    """Weighted sums of the rows of each class, sparse if the rows are; a list of one array."""
+    """Weighted sums of the rows of each class, sparse if the rows are, and weights of the classes.
 
-    def __init__(self, source):
+    The number beside them is that of pairs of a row and a class.
+    """
+
+    def __init__(self, source, n_classes):
         self.values, self.is_sparse = source.n_values, source.is_sparse
-        self.shape = source.Y.shape[1], source.n_columns
+        self.shape = n_classes, source.n_columns
 
     def zero(self, parameters):
         """Return the sums of no rows."""
-        return [sparse.csc_array(self.shape) if self.is_sparse else np.zeros(self.shape)]
+        sums = sparse.csc_array(self.shape) if self.is_sparse else np.zeros(self.shape)
+        return [sums, np.zeros(self.shape[0])]
 
     def add(self, block, parameters, total):
         """Add the rows of a block."""
-        source = block.source
-        member = sparse.diags_array(source.weights[block.slice]) @ source.Y[block.slice]
-        self.merge(total, [member.T @ source.X[block.slice].astype(np.float64)])
+        source, Y = block.source, block.source.Y[block.slice]
+        weights = source.weights[block.slice]
+        sums = (sparse.diags_array(weights) @ Y).T @ source.X[block.slice].astype(np.float64)
+        self.merge(total, [sums, Y.T @ weights])
+        return Y.nnz
 
     def merge(self, total, part):
         """Add other rows."""
+        total[1] += part[1]
         if not self.is_sparse:
             total[0] += part[0]
         else:
@@ -134,8 +138,9 @@ class Squares(Statistic):
     def add(self, block, parameters, total):
         """Add the rows of a block."""
         (shift,) = parameters
-        copies, X = block.source.copies[block.slice], block.source.X[block.slice]
-        is_sparse = block.source.is_sparse
+        source, X = block.source, block.source.X[block.slice]
+        copies = source.weights[block.slice] * np.diff(source.Y[block.slice].indptr)
+        is_sparse = source.is_sparse
         total += copies @ (X.astype(np.float64).power(2) if is_sparse else (X - shift) ** 2)
 
 
@@ -146,8 +151,8 @@ class Scatter(Statistic):
     of sparse rows, at once) and the classes' means there.
     """
 
-    def __init__(self, source, width):
-        classes_per_row = max(source.Y.nnz / max(source.Y.shape[0], 1), 1.0)
+    def __init__(self, source, n_pairs, width):
+        classes_per_row = max(n_pairs / source.n_rows, 1.0)
         self.values = BLOCK_ARRAYS * max(source.n_values, width) * classes_per_row
         self.shape = width, width
 
@@ -187,6 +192,7 @@ def _whitened(within, means, prior, ridge):
     apart = prior @ np.sum((means - prior @ means) ** 2, axis=1)
     variance = max(np.trace(within), LEAST_WITHIN * apart) / max(d, 1)
     values, vectors = linalg.eigh(within)
+    vectors = _signed(vectors)
     values = np.maximum(values, 0) + ridge * (variance if variance > 0 else 1)
     whitening = vectors / np.sqrt(values)
     whitened = means @ whitening
@@ -195,5 +201,11 @@ def _whitened(within, means, prior, ridge):
     # The classes' means span at most n_classes - 1 dimensions.
     rank = min(MAX_RANK, d, len(prior) - 1)
     between = whitened.T @ (prior[:, None] * whitened)
-    axes = linalg.eigh(between)[1][:, d - rank :]
+    axes = _signed(linalg.eigh(between)[1][:, d - rank :])
     return whitening @ axes, centre @ axes, whitened @ axes
+
+
+def _signed(vectors):
+    """Columns with a positive largest entry: rounding should not choose the sign."""
+    largest = np.argmax(np.abs(vectors), axis=0)
+    return vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])

@@ -1,6 +1,5 @@
 """The forest of multiclass trees."""
 
-from dataclasses import fields
 from numbers import Integral, Real
 from time import perf_counter
 from typing import Literal, Self
@@ -15,34 +14,13 @@ from sklearn.utils.multiclass import is_multilabel
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
 from sklearn_optland._estimator.callbacks import CallbackSupportMixin
-from sklearn_optland._estimator.certificate import Certificate, ratio
-from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.dask_rows import any_collection
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import refuse_balanced
-from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland.tree._forest.fitted import FittedForest
-from sklearn_optland.tree._forest.held_out import (
-    choose,
-    judged_on_training_rows,
-    sigmoid_scale,
-    softmax_scale,
-    unjudged,
-    unscaled,
-)
-from sklearn_optland.tree._forest.histogram import (
-    Histograms,
-    grown_trees,
-    join_labels,
-    learn_batch,
-    stream_trees,
-)
-from sklearn_optland.tree._forest.ranking import (
-    Model,
-    as_kind,
-    is_sparse_problem,
-    used_columns,
-)
-from sklearn_optland.tree._forest.training import Candidates, Settings, passes
+from sklearn_optland.tree._forest.fits import fit_histograms, fit_partitions, fit_ranking
+from sklearn_optland.tree._forest.histogram import join_labels, learn_batch, stream_trees
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import (
     indicator,
@@ -204,6 +182,7 @@ class LOMForestClassifier(
     """
 
     _takes_sparse = True
+    _takes_dask = ("fit",)
     _parameter_constraints = {
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "beam_width": [Interval(Integral, 1, None, closed="left")],
@@ -255,13 +234,16 @@ class LOMForestClassifier(
         self.n_jobs = n_jobs
 
     @fit_context
-    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the forest.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 and float64 in C order, and CSR, are used without a copy.
+            Or a dask array or dataframe, or :class:`~sklearn_optland.utils.RowBlocks`, with
+            `leaf="rerank"` and a class for each row: then nothing is held out, a class has one
+            prototype, and `loss` is no "squared_hinge"; "auto" is "softmax".
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
             Class labels. Or a matrix, which may be sparse, of zeros and ones, 1 for each class of a
             row; scikit-learn's `MultiLabelBinarizer` makes it of lists of labels.
@@ -280,11 +262,15 @@ class LOMForestClassifier(
             If the data have missing or infinite values, or values beyond 1e18 in size, if no
             row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
             64 columns; if a matrix of labels is zero, has other values than 0 and 1, or comes with
-            `leaf="histogram"` or `class_weight`.
+            `leaf="histogram"` or `class_weight`; or if the data are collections, and a setting
+            needs all rows in memory.
         """
+        if any_collection(X, y, sample_weight):
+            return fit_partitions(self, X, y, sample_weight)
         multilabel = getattr(y, "ndim", 2) > 1 and is_multilabel(y)
         if multilabel:
-            refuse_unless(self, "an indicator matrix as y", leaf="rerank", class_weight=None)
+            allowed = {"leaf": ("rerank",), "class_weight": (None,)}
+            refuse_unless(self, "an indicator matrix as y", **allowed)
         rows = training_rows(self, X, y, sample_weight, multi_output=multilabel)
         classes, Y = indicator(rows.y)
         X, weights, Y = rows.used(Y)
@@ -293,7 +279,7 @@ class LOMForestClassifier(
         Y = with_columns(Y, codes, len(met))
         weights = weights / weights.mean()
         rng = private_random_state(self.random_state)
-        fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
+        fit = fit_histograms if self.leaf == "histogram" else fit_ranking
         labels = {
             "classes_": classes,
             "multilabel_": multilabel,
@@ -301,8 +287,7 @@ class LOMForestClassifier(
             "_met": met,
             "_lock": SharedLock(),
         }
-        fit(rows, X, Y, weights, labels, rng)
-        return self
+        return fit(self, rows, X, Y, weights, labels, rng)
 
     @available_if(lambda forest: forest.leaf == "histogram")
     @fit_context
@@ -376,66 +361,3 @@ class LOMForestClassifier(
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
-
-    def _fit_ranking(self, rows, X, Y, weights, labels, rng):
-        """Choose settings on held-out rows, then train with all."""
-        calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
-        X, columns = as_kind(X, is_sparse_problem(X)), {}
-        if self.loss == "discriminant" and sparse.issparse(X):
-            raise ValueError(
-                f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
-                "'auto', 'softmax' and 'squared_hinge'."
-            )
-        if sparse.issparse(X):
-            X, columns["column_of"] = used_columns(X)
-        settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
-        settings, quality = choose(
-            X, Y, weights, settings, self.validation_fraction, calibrate, rng
-        )
-
-        def attributes(arrays):
-            judgement = unjudged(labels["multilabel_"]) | quality
-            return {**labels, "_arrays": arrays | columns, **judgement}
-
-        seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-
-        def steps():
-            candidates = Candidates(X, Y, weights, settings, seed)
-            yield from passes(candidates, settings, seed)
-
-        last, history = run(
-            self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
-        )
-        if "candidate_recall_" not in quality:
-            model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
-            calibrate = sigmoid_scale if labels["multilabel_"] else unscaled
-            quality |= judged_on_training_rows(model, X, Y, weights, calibrate, rng)
-        first_loss, loss = history["objective"][[0, -1]]
-        certificate = Certificate(
-            "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)
-        )
-        finish(self, attributes(last.parameters), history, certificate)
-        vars(self).pop("estimators_", None)
-
-    def _fit_histograms(self, rows, X, Y, weights, labels, rng):
-        """Fit online trees one after the other."""
-        codes = Y.indices
-
-        def attributes(trees):
-            return {**labels, "_arrays": None, "estimators_": trees}
-
-        labels["_n_streamed"] = 0
-        known = labels["classes_"][labels["_met"]]
-        steps = grown_trees(self, X, known[codes], weights, rng)
-        last, history = run(
-            self, steps, attributes, rows=rows, max_iter=self.n_estimators, task_name="tree"
-        )
-        trees = last.parameters
-        votes, _ = Histograms(trees, len(labels["_met"]), self.n_jobs).votes(X)
-        met = np.asarray(votes[np.arange(len(codes)), codes]).ravel() > 0
-        recall = {"candidate_recall_": float(np.average(met, weights=weights))}
-        relative = np.mean([tree.certificate_.relative for tree in trees])
-        certificate = Certificate(
-            "leaf entropy", float(history["objective"][-1]), None, "estimate", float(relative)
-        )
-        finish(self, attributes(trees) | recall, history, certificate)

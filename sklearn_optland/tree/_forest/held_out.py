@@ -58,7 +58,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     share = min(fraction, MAX_HELD_OUT / X.shape[0])
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
     if len(held_out) < MIN_HELD_OUT:
-        return settings, _attributes(settings, {})
+        return settings, chosen(settings, {})
     seed = rng.randint(np.iinfo(np.int32).max)
     scores, errors = {}, {}
 
@@ -83,7 +83,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
             break
         settings = trial
     quality = judged(*scores[settings], Y[held_out], weights[held_out], calibrate)
-    return settings, _attributes(settings, errors) | quality
+    return settings, chosen(settings, errors) | quality
 
 
 def _losses(X, Y):
@@ -96,7 +96,14 @@ def _losses(X, Y):
     return ["softmax", "discriminant"] if n_rows < TRIED_ROWS else ["softmax"]
 
 
-def _attributes(settings, errors):
+def untried(settings):
+    """What `choose` returns of rows in partitions, of which none are held out."""
+    loss = "softmax" if settings.loss == "auto" else settings.loss
+    settings = replace(settings, loss=loss, n_prototypes=1)
+    return settings, chosen(settings, {})
+
+
+def chosen(settings, errors):
     """Fitted attributes that say what was chosen, and why."""
     named = {f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()}
     return {
@@ -140,12 +147,22 @@ def is_own(codes, Y):
     return np.asarray(Y[row, np.maximum(codes, 0)].todense()) * (codes >= 0) > 0
 
 
-def judged_on_training_rows(model, X, Y, weights, calibrate, rng):
-    """The same where no rows were held out: of a sample of the training rows, if they are many."""
-    rows = slice(None)
-    if X.shape[0] > MAX_HELD_OUT:
-        rows = np.sort(rng.choice(X.shape[0], MAX_HELD_OUT, replace=False))
-    return judged(*model.best(X[rows]), Y[rows], weights[rows], calibrate)
+def judged_on_training_rows(model, source, calibrate, rng):
+    """The same where no rows were held out: of a sample of the training rows, if they are many.
+
+    Parameters
+    ----------
+    model : Model
+    source : ArraySource or DaskSource
+        With the columns Y, the classes of the rows, and weights.
+    calibrate : callable
+    rng : RandomState
+    """
+    rows, most = slice(None), min(MAX_HELD_OUT, source.most_sampled)
+    if source.n_rows > most:
+        rows = np.sort(rng.choice(source.n_rows, most, replace=False))
+    sample = source.take(rows)
+    return judged(*model.best(sample.X), sample.Y, sample.weights, calibrate)
 
 
 def unscaled(scores, found, weights):

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_optland._rows.largest import largest_of_rows
+from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._training_rows import row_of_pairs
@@ -60,6 +61,9 @@ def grow(means, prior, rng):
             share = prior[sample] / prior[sample].sum()
             seed = rng.randint(np.iinfo(np.int32).max)
             direction, cut, J = split_classes(means[sample], share, N_RESTARTS, seed)
+            if J >= 0:  # a split and its mirror image are equally good: rounding should not choose
+                sign = np.sign(direction[np.argmax(np.abs(direction))])
+                direction, cut = sign * direction, sign * cut
         if J < 0:  # few classes, or none that differ
             leaves.append(members)
             node = -len(leaves)
@@ -81,20 +85,19 @@ def grow(means, prior, rng):
     )
 
 
-def forest_arrays(X, place, trees):
+def forest_arrays(source, place, trees):
     """What a LabelForest needs of its trees, as arrays; the leaves list the classes they have.
 
     The whitening goes into the hyperplanes of dense data, so that prediction does not pay for it,
     and into a projection for sparse data, whose hyperplanes would be as long as there are features.
     """
-    is_sparse = sparse.issparse(X)
+    is_sparse = source.is_sparse
     d, r = place.basis.shape
     n_z = padded(max(r, 1))  # classes without any difference span nothing
     projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
     if is_sparse:
         # Features keep their relations in the scores: what is rare should not weigh more there.
-        length = np.abs(X.data.astype(np.float64)).sum() / X.shape[0]
-        unit = SPARSE_LENGTH / length if length > 0 else 1.0
+        unit, _ = sparse_unit(source)
         projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
     nodes, biases, children, roots, leaves = [], [], [], [], []
@@ -119,6 +122,27 @@ def forest_arrays(X, place, trees):
     }
 
 
+def sparse_unit(source):
+    """What scales sparse rows to SPARSE_LENGTH, and the mean of their sums of squares then."""
+    length, square = reduce(Magnitudes(source), source)[1] / source.n_rows
+    unit = SPARSE_LENGTH / length if length > 0 else 1.0
+    return unit, square * unit**2
+
+
+class Magnitudes(Statistic):
+    """Of the values of sparse rows, the sums of their magnitudes and of their squares."""
+
+    shape = (2,)
+
+    def __init__(self, source):
+        self.values = source.n_values
+
+    def add(self, block, parameters, total):
+        """Add a block's."""
+        values = block.source.X[block.slice].data.astype(np.float64)
+        total += np.abs(values).sum(), values @ values
+
+
 def _lists(leaves):
     return {
         "leaf_start": np.cumsum([0, *map(len, leaves)]).astype(np.int32),
@@ -126,31 +150,49 @@ def _lists(leaves):
     }
 
 
-def list_frequent_classes(arrays, leaves, Y, weights):
+def list_frequent_classes(arrays, counts):
     """Replace the lists of the leaves by the classes whose rows come to them most often.
 
     Parameters
     ----------
     arrays : dict
         As `forest_arrays` returns them; modified.
+    counts : csr_array of shape (n_leaves, n_classes)
+        What `visits` has counted of all rows.
+    """
+    start, members = arrays["leaf_start"], arrays["leaf_members"]
+    # The classes that a leaf was grown with come after all that rows have brought to it.
+    grown = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    tiny = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), counts.shape)
+    listed = largest_of_rows(counts + tiny, LISTED_CLASSES)
+    arrays["leaf_start"] = listed.indptr.astype(np.int32)
+    arrays["leaf_members"] = listed.indices.astype(np.int32)
+
+
+def visits(arrays, leaves, Y, weights):
+    """Count the visits of rows to leaves, by their classes.
+
+    Parameters
+    ----------
+    arrays : dict
+        As `forest_arrays` returns them.
     leaves : ndarray of shape (n_rows, n_trees, beam)
         The leaves that each row visits, the nearest first; -1 where there are no more.
     Y : csr_array of shape (n_rows, n_classes)
         The classes of each row.
     weights : ndarray of shape (n_rows,)
+
+    Returns
+    -------
+    counts : csr_array of shape (n_leaves, n_classes)
     """
-    start, members = arrays["leaf_start"], arrays["leaf_members"]
-    shape = len(start) - 1, len(arrays["class_of"])
-    # The classes that a leaf was grown with come after all that rows have brought to it.
-    grown = np.repeat(np.arange(shape[0]), np.diff(start))
-    counts = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), shape)
+    counts = sparse.csr_array((len(arrays["leaf_start"]) - 1, len(arrays["class_of"])))
     row = row_of_pairs(Y)
     for tree in range(leaves.shape[1]):
         for turn in range(leaves.shape[2]):
             visited = leaves[row, tree, turn]
             there = visited >= 0
-            visits = weights[row[there]] * (LATER_VISIT if turn else 1.0)
-            counts += sparse.csr_array((visits, (visited[there], Y.indices[there])), shape)
-    listed = largest_of_rows(counts, LISTED_CLASSES)
-    arrays["leaf_start"] = listed.indptr.astype(np.int32)
-    arrays["leaf_members"] = listed.indices.astype(np.int32)
+            share = weights[row[there]] * (LATER_VISIT if turn else 1.0)
+            pairs = visited[there], Y.indices[there]
+            counts += sparse.csr_array((share, pairs), counts.shape)
+    return counts

@@ -32,6 +32,8 @@ cdef enum:
     MAX_CUTS = 32
 
 cdef double MIN_SHARE = 0.2
+# J of two cuts or restarts that differ by less is the same: rounding should not choose.
+cdef double TIE = 1e-9
 # Of the ascent, relative to |w| = 1.
 cdef double FIRST_STEP = 0.5
 cdef double LAST_STEP = 0.05
@@ -209,7 +211,7 @@ cdef double best_cut(
         if (seen - 1) % every:
             continue
         J = objective(t, prior, n, cut, right)
-        if J > best:
+        if J > best + TIE:
             best = J
             b[0] = cut
     return best
@@ -263,7 +265,7 @@ def split_classes(
         order = np.argsort(t_array, kind="stable").astype(np.int64)
         with nogil:
             J = best_cut(&t[0], &prior[0], &order[0], n, &right[0], &b)
-            if J > best:
+            if J > best + TIE:
                 best, best_b = J, b
                 memcpy(&kept[0], &w[0], r * sizeof(double))
     if best >= 0:

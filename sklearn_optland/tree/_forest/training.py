@@ -11,12 +11,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.rows import as_rows
-from sklearn_optland.tree._forest.coordinates import coordinates
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT, coordinates
 from sklearn_optland.tree._forest.label_trees import (
     SPARSE_LENGTH,
     forest_arrays,
     grow,
     list_frequent_classes,
+    sparse_unit,
+    visits,
 )
 from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
 from sklearn_optland.tree._forest.train_fast import train
@@ -116,18 +119,89 @@ class Candidates:
     """
 
     def __init__(self, X, Y, weights, settings, rng):
-        self.X, self.weights, self.rows = X, weights, as_rows(X, in_order=False)
-        self.own, self.place, arrays = _trees(X, Y, weights, settings, rng)
-        forest = LabelForest(**arrays, beam=settings.beam_width)
-        leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
-        for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
-            route(forest, self.rows, first, last, leaves)
-        list_frequent_classes(
-            arrays, leaves.reshape(-1, forest.n_trees, forest.beam), self.own, weights
+        own, class_of = prototypes(X, Y, weights, settings.n_prototypes, rng)
+        weights = np.maximum(weights, LEAST_WEIGHT * weights.max())
+        self.source = ArraySource(X, Y=own, weights=weights)
+        number, self.place, self.arrays = label_trees(
+            self.source, class_of, Y.shape[1], settings, rng
         )
-        self.arrays, self.leaves = arrays, leaves
-        self.most_own = int(np.diff(self.own.indptr).max())
-        self.forest = LabelForest(**arrays, beam=settings.beam_width)
+        self.rows = VisitingRows(self.source, self.arrays, number, settings.beam_width)
+        list_frequent_classes(self.arrays, self.rows.visits(self.arrays))
+        self.most_own = int(np.diff(own.indptr).max())
+        self.forest = LabelForest(**self.arrays, beam=settings.beam_width)
+
+    def train(self, lesson, rng, w, squares, alpha):
+        """Learn each row once, in random order; returns the sum of the losses.
+
+        `w`, `squares` and `alpha` change.
+        """
+        return self.rows.learn(self.forest, lesson, rng, w, squares, alpha)
+
+
+class VisitingRows:
+    """Rows as kernels see them, and the leaves that they visit.
+
+    Parameters
+    ----------
+    source : ArraySource
+        With columns Y, the prototypes of each row, and weights.
+    arrays : dict
+        As `label_trees` returns them.
+    number : ndarray of int32
+        Of the prototypes, as the trees have them.
+    beam_width : int
+    """
+
+    def __init__(self, source, arrays, number, beam_width):
+        self.own = with_columns(source.Y, number[source.Y.indices], len(number))
+        self.weights, self.rows = source.weights, as_rows(source.X, in_order=False)
+        forest = LabelForest(**arrays, beam=beam_width)
+        self.leaves = np.empty((source.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
+        for first, last in row_blocks(source.n_rows, forest.n_z * forest.depth * forest.n_trees):
+            route(forest, self.rows, first, last, self.leaves)
+
+    def visits(self, arrays):
+        """Count the visits to leaves by class: a csr_array of shape (n_leaves, n_prototypes)."""
+        leaves = self.leaves.reshape(len(self.leaves), len(arrays["roots"]), -1)
+        return visits(arrays, leaves, self.own, self.weights)
+
+    def learn(self, forest, lesson, rng, w, squares, alpha):
+        """As `Candidates.train`."""
+        order = rng.permutation(len(self.weights)).astype(np.int32)
+        loss, is_dual = 0.0, alpha.shape[0] > 0
+        for first, last in row_blocks(len(order), lesson.values_per_row * forest.max_candidates):
+            loss += train(
+                forest,
+                self.rows,
+                order[first:last],
+                self.leaves,
+                self.own.indptr,
+                self.own.indices,
+                self.weights,
+                lesson.start,
+                lesson.seed if is_dual else rng.randint(np.iinfo(np.int32).max),
+                lesson.rate,
+                lesson.C,
+                w,
+                squares,
+                alpha,
+            )
+        return loss
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the kernel is told of all passes.
+
+    `seed` is that of the dual ascent, whose rows have the same random candidates in each pass.
+    `values_per_row` decides how many rows a call of it has.
+    """
+
+    rate: float
+    C: float
+    start: np.ndarray
+    seed: int
+    values_per_row: float
 
 
 def passes(candidates, settings, rng):
@@ -135,7 +209,7 @@ def passes(candidates, settings, rng):
 
     Parameters
     ----------
-    candidates : Candidates
+    candidates : Candidates or PartitionedCandidates
     settings : Settings
     rng : RandomState
 
@@ -145,36 +219,17 @@ def passes(candidates, settings, rng):
         Its parameters are what Model takes; the next pass changes these arrays. The objective is
         the mean loss in the pass, while the weights moved.
     """
-    X, forest, place = candidates.X, candidates.forest, candidates.place
-    start, w = _weights(place, forest, settings, X.shape[1])
+    source, forest, place = candidates.source, candidates.forest, candidates.place
+    start, w = _weights(place, forest, settings, source.n_columns)
     is_dual = settings.loss == "squared_hinge"
     width = forest.max_trained + candidates.most_own
-    alpha = np.zeros((X.shape[0] if is_dual else 0, width), dtype=np.float32)
+    alpha = np.zeros((source.n_rows if is_dual else 0, width), dtype=np.float32)
     squares = np.zeros(0 if is_dual else len(w), dtype=np.float32)
-    rate, C = _steps(candidates, settings)
-    average, averaged = w, 0
     seed = rng.randint(np.iinfo(np.int32).max)
-    values_per_row = X.nnz / X.shape[0] if forest.is_sparse else X.shape[1]
+    lesson = Lesson(*_steps(source, place, settings), start, seed, source.n_values)
+    average, averaged = w, 0
     for step in range(settings.n_passes):
-        visits = rng.permutation(X.shape[0]).astype(np.int32)
-        loss = 0.0
-        for first, last in row_blocks(X.shape[0], values_per_row * forest.max_candidates):
-            loss += train(
-                forest,
-                candidates.rows,
-                visits[first:last],
-                candidates.leaves,
-                candidates.own.indptr,
-                candidates.own.indices,
-                candidates.weights,
-                start,
-                seed if is_dual else rng.randint(np.iinfo(np.int32).max),
-                rate,
-                C,
-                w,
-                squares,
-                alpha,
-            )
+        loss = candidates.train(lesson, rng, w, squares, alpha)
         if step >= settings.n_passes // 2 and not is_dual:  # the mean of the later half
             averaged += 1
             if averaged == 1:
@@ -182,49 +237,56 @@ def passes(candidates, settings, rng):
             else:
                 average += (w - average) / averaged
         parameters = {**candidates.arrays, **_ranking(forest, start, average)}
-        yield Step(parameters, {"objective": loss / X.shape[0], "passes": step + 1})
+        yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
 
 
-def _steps(candidates, settings):
+def _steps(source, place, settings):
     """The rate of AdaGrad, and C, for rows of this size."""
-    X, place = candidates.X, candidates.place
-    length, square = _mean_sizes(X, place)
+    length, square = _mean_sizes(source, place)
     rate = min(settings.learning_rate, LARGEST_LEARNING_RATE)
-    rate *= SPARSE_RATE if sparse.issparse(X) else DENSE_RATE
+    rate *= SPARSE_RATE if source.is_sparse else DENSE_RATE
     if settings.loss == "discriminant":
         rate = 0.0
     return rate / (length + 1), min(settings.C, LARGEST_C) / square
 
 
-def _trees(X, Y, weights, settings, rng):
+def label_trees(source, class_of, n_classes, settings, rng):
     """Trees over the prototypes of the classes.
+
+    Parameters
+    ----------
+    source : ArraySource or DaskSource
+        As `coordinates` takes it, of prototypes.
+    class_of : ndarray of int32
+        The class of each prototype, ascending.
+    n_classes : int
+    settings : Settings
+    rng : RandomState
 
     Returns
     -------
-    own : csr_array of shape (n_rows, number of prototypes)
-        The prototypes of each row.
+    number : ndarray of int32
+        Of the prototypes, as the trees have them.
     place : Coordinates
         Of the prototypes.
     arrays : dict
         What LabelForest takes, besides the width of the beam.
     """
-    own, class_of = prototypes(X, Y, weights, settings.n_prototypes, rng)
-    place = coordinates(X, own, weights, rng)
+    place = coordinates(source, len(class_of), rng)
     trees = [grow(place.means, place.prior, rng)]
     # Prototypes are numbered as the first tree has them, so that candidates are neighbours.
     order = np.concatenate(trees[0].leaves)
     number = np.empty(len(order), dtype=np.int32)
     number[order] = np.arange(len(order))
     trees[0].leaves = [number[leaf] for leaf in trees[0].leaves]
-    own, class_of = with_columns(own, number[own.indices], len(order)), class_of[order]
     place.means, place.prior = place.means[order], place.prior[order]
     trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
     arrays = {
-        **forest_arrays(X, place, trees),
-        "class_of": class_of,
-        "n_classes": Y.shape[1],
+        **forest_arrays(source, place, trees),
+        "class_of": class_of[order],
+        "n_classes": n_classes,
     }
-    return own, place, arrays
+    return number, place, arrays
 
 
 def _weights(place, forest, settings, n_columns):
@@ -261,13 +323,11 @@ def _ranking(forest, start, w):
     return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
 
 
-def _mean_sizes(X, place):
+def _mean_sizes(source, place):
     """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
-    if sparse.issparse(X):
-        values = X.data.astype(np.float64)
-        length, square = np.abs(values).sum() / X.shape[0], values @ values / X.shape[0]
-        unit = SPARSE_LENGTH / length if length > 0 else 1.0
-        return SPARSE_LENGTH, max(square * unit**2, LEAST_SQUARE)
-    sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
+    if source.is_sparse:
+        _, square = sparse_unit(source)
+        return SPARSE_LENGTH, max(square, LEAST_SQUARE)
+    sample = source.take(slice(None, None, max(source.n_rows // LENGTH_SAMPLE, 1))).X
     rows = np.abs((sample - place.shift) * place.scale)
     return float(rows.sum(axis=1).mean()), max(float((rows**2).sum(axis=1).mean()), LEAST_SQUARE)

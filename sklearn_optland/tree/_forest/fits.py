@@ -1,0 +1,148 @@
+"""How a forest is fitted: label trees and a ranking, in memory or on partitions, or online trees."""
+
+from contextlib import closing
+from dataclasses import fields
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.dask_rows import classification_rows_of
+from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.tree._forest.held_out import (
+    choose,
+    judged_on_training_rows,
+    sigmoid_scale,
+    softmax_scale,
+    unjudged,
+    unscaled,
+    untried,
+)
+from sklearn_optland.tree._forest.histogram import Histograms, grown_trees
+from sklearn_optland.tree._forest.partitions import (
+    PartitionedCandidates,
+    partitioned_rows,
+    refuse_on_partitions,
+)
+from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem, used_columns
+from sklearn_optland.tree._forest.training import Candidates, Settings, passes
+from sklearn_optland.tree._online.shared_lock import SharedLock
+
+
+def fit_ranking(forest, rows, X, Y, weights, labels, rng):
+    """Choose settings on held-out rows, then train with all.
+
+    Parameters
+    ----------
+    forest : LOMForestClassifier
+    rows : TrainingRows
+    X : ndarray or CSR of shape (n_rows, n_features)
+        The rows that have a weight.
+    Y : csr_array of shape (n_rows, n_classes)
+        Their classes, of those that have rows.
+    weights : ndarray of shape (n_rows,)
+        Of mean 1.
+    labels : dict
+        Fitted attributes that say what the classes are.
+    rng : RandomState
+    """
+    calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
+    X, columns = as_kind(X, is_sparse_problem(X)), {}
+    _refuse_sparse_discriminant(forest, sparse.issparse(X), X.shape[1])
+    if sparse.issparse(X):
+        X, columns["column_of"] = used_columns(X)
+    seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
+    settings, quality = choose(
+        X, Y, weights, _settings(forest), forest.validation_fraction, calibrate, rng
+    )
+    source = ArraySource(X, Y=Y, weights=weights)
+    make = partial(Candidates, X, Y, weights, settings, seed)
+    trial = settings, quality
+    return _train(forest, rows, source, make, trial, labels, columns, seed, rng)
+
+
+def fit_partitions(forest, X, y, sample_weight):
+    """Fit to collections of Dask, or blocks, as `LOMForestClassifier.fit` takes them."""
+    refuse_on_partitions(forest)
+    rows = classification_rows_of(forest, X, y, sample_weight, accept_sparse=True)
+    rng = private_random_state(forest.random_state)
+    seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
+    source, met = partitioned_rows(rows)
+    with closing(source):
+        _refuse_sparse_discriminant(forest, source.is_sparse, source.n_columns)
+        labels = {
+            "classes_": rows.classes,
+            "multilabel_": False,
+            "_has_sparse_labels": False,
+            "_met": met,
+            "_lock": SharedLock(),
+        }
+        settings, quality = untried(_settings(forest))
+        make = partial(PartitionedCandidates, source, len(met), settings, seed)
+        trial = settings, quality
+        return _train(forest, rows, source, make, trial, labels, {}, seed, rng)
+
+
+def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
+    """Train the model that ranks the candidates that `make` names."""
+    settings, quality = trial
+
+    def attributes(arrays):
+        judgement = unjudged(labels["multilabel_"]) | quality
+        return {**labels, "_arrays": arrays | columns, **judgement}
+
+    def steps():
+        yield from passes(make(), settings, seed)
+
+    last, history = run(
+        forest, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
+    )
+    if "candidate_recall_" not in quality:
+        model = Model(last.parameters, forest.beam_width, n_jobs=forest.n_jobs)
+        calibrate = sigmoid_scale if labels["multilabel_"] else unscaled
+        quality |= judged_on_training_rows(model, source, calibrate, rng)
+    first_loss, loss = history["objective"][[0, -1]]
+    certificate = Certificate("mean loss", float(loss), None, "estimate", ratio(loss, first_loss))
+    finish(forest, attributes(last.parameters), history, certificate)
+    vars(forest).pop("estimators_", None)
+    return forest
+
+
+def _settings(forest):
+    return Settings(*(getattr(forest, field.name) for field in fields(Settings)))
+
+
+def _refuse_sparse_discriminant(forest, is_sparse, n_columns):
+    if forest.loss == "discriminant" and is_sparse:
+        raise ValueError(
+            f"loss: found 'discriminant' with sparse X of {n_columns} columns; allowed are "
+            "'auto', 'softmax' and 'squared_hinge'."
+        )
+
+
+def fit_histograms(forest, rows, X, Y, weights, labels, rng):
+    """Fit online trees one after the other: parameters as of `fit_ranking`."""
+    codes = Y.indices
+
+    def attributes(trees):
+        return {**labels, "_arrays": None, "estimators_": trees}
+
+    labels["_n_streamed"] = 0
+    known = labels["classes_"][labels["_met"]]
+    steps = grown_trees(forest, X, known[codes], weights, rng)
+    last, history = run(
+        forest, steps, attributes, rows=rows, max_iter=forest.n_estimators, task_name="tree"
+    )
+    trees = last.parameters
+    votes, _ = Histograms(trees, len(labels["_met"]), forest.n_jobs).votes(X)
+    met = np.asarray(votes[np.arange(len(codes)), codes]).ravel() > 0
+    recall = {"candidate_recall_": float(np.average(met, weights=weights))}
+    relative = np.mean([tree.certificate_.relative for tree in trees])
+    certificate = Certificate(
+        "leaf entropy", float(history["objective"][-1]), None, "estimate", float(relative)
+    )
+    finish(forest, attributes(trees) | recall, history, certificate)
+    return forest
