@@ -246,9 +246,9 @@ class Unread:
         self.shape = n, self.shape[1]
         return self
 
-    def mapped(self, function):
-        """What a function makes of the rows, of the same shape and type."""
-        self.function = function
+    def mapped(self, function, n_columns):
+        """What a function makes of the rows, of the same type and number, with these columns."""
+        self.function, self.shape = function, (self.shape[0], n_columns)
         return self
 
     def read(self):

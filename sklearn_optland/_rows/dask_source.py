@@ -137,13 +137,15 @@ class DaskSource:
         ]
         return self._joined(self._ask(*takes), **replaced)
 
-    def with_rows(self, function):
+    def with_rows(self, function, n_columns=None):
         """The same source with other rows: a picklable function of those of a partition.
 
-        It takes the place of this one.
+        It takes the place of this one. Other columns than before are `n_columns`.
         """
-        parts = self.place.hold(with_rows, self.partitions, [function] * len(self.partitions))
-        shape = self.n_columns, self.n_values, self.is_sparse
+        n_columns = n_columns or self.n_columns
+        calls = [(function, n_columns)] * len(self.partitions)
+        parts = self.place.hold(with_rows, self.partitions, calls)
+        shape = n_columns, self.n_values, self.is_sparse
         source = DaskSource(self.place, parts, np.diff(self.bounds).tolist(), *shape, self.names)
         self.close()
         return source
@@ -289,10 +291,10 @@ def merged(statistic, parts):
     return value, total
 
 
-def with_rows(rows, function):
+def with_rows(rows, call):
     """A partition with other rows."""
-    X, *others = rows
-    return X.mapped(function) if isinstance(X, Unread) else function(X), *others
+    (X, *others), (function, n_columns) = rows, call
+    return X.mapped(function, n_columns) if isinstance(X, Unread) else function(X), *others
 
 
 def size_of(rows):

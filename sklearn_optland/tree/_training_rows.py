@@ -54,7 +54,7 @@ def indicator(y):
 
 
 def refuse_unless(estimator, what, **allowed):
-    """An error for parameters that do not go with `what`; of each, a tuple of values does."""
+    """An error for parameters that do not go with `what`: of each, a tuple of values does."""
     for name, values in allowed.items():
         found = getattr(estimator, name)
         if found not in values:

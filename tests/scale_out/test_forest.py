@@ -1,8 +1,11 @@
 """The LOM forest on partitions: the trees of a fit in memory, and what they rank."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scale_out.data import PARTITIONS, as_array, as_csr, as_frame, refused, two_or_more_classes
+from scipy import sparse
 
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.utils import RowBlocks
@@ -50,11 +53,14 @@ def test_trees_and_discriminant_are_those_of_memory(cut, sizes, global_random_se
 @pytest.mark.parametrize("sizes", PARTITIONS.values(), ids=PARTITIONS)
 def test_trees_of_sparse_rows_are_those_of_memory(sizes, global_random_seed):
     X, y, w = many_classes(global_random_seed, d=70)
-    X = X * (np.abs(X) > 4)
+    used = np.random.RandomState(0).permutation(300)[:70]
+    X = (X * (np.abs(X) > 4)) @ np.eye(300)[used]
     expected = fit(as_csr(X, (600,)).compute(), y, w, loss="softmax")
     found = fit(*(cut(A, sizes) for cut, A in ((as_csr, X), (as_array, y), (as_array, w))))
     same_trees(found, expected)
+    np.testing.assert_array_equal(found._arrays["column_of"], expected._arrays["column_of"])
     assert found.loss_ == "softmax"
+    assert found.score(as_csr(X, (600,)).compute(), y) > 0.5
 
 
 def test_the_ranking_model_learns_partition_by_partition(global_random_seed):
@@ -91,10 +97,20 @@ def test_what_partitions_cannot(match, parameters):
     refused(match, as_array(X, (600,)), y, model=LOMForestClassifier(**parameters))
 
 
+def test_blocks_of_sparse_rows_are_read_without_unused_columns():
+    X, y, _ = many_classes(0, d=70)
+    X = sparse.csr_array(np.hstack([X * (np.abs(X) > 4), np.zeros((600, 30))]))
+    cuts = range(0, 600, 200)
+    parts = [partial(X.__getitem__, slice(cut, cut + 200)) for cut in cuts]
+    blocks = RowBlocks(parts, lengths=[200] * 3)
+    same_trees(fit(blocks, y), fit(X, y, loss="softmax"))
+
+
 def test_data_that_are_refused():
     X, y, _ = two_or_more_classes(3, 0)
     model = LOMForestClassifier(loss="discriminant")
     refused("found CSR partitions of 5 columns", as_csr(X, (600,)), y, model=model)
+    refused("y should be a 1d array", as_array(X, (600,)), np.eye(600)[:, :3], model=model)
     X[3, 2] = 1e19
     refused("X: found a value of size 1e[+]19", as_array(X, (300, 300)), y, model=model)
     wide = np.tile(two_or_more_classes(3, 0)[0], 20)

@@ -18,8 +18,8 @@ from sklearn_optland._estimator.dask_rows import any_collection
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import refuse_balanced
 from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
-from sklearn_optland.tree._forest.fitted import FittedForest
 from sklearn_optland.tree._forest.fits import fit_histograms, fit_partitions, fit_ranking
+from sklearn_optland.tree._forest.fitted import FittedForest
 from sklearn_optland.tree._forest.histogram import join_labels, learn_batch, stream_trees
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import (

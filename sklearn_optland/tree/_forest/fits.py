@@ -1,4 +1,4 @@
-"""How a forest is fitted: label trees and a ranking, in memory or on partitions, or online trees."""
+"""How a forest is fitted: label trees with a ranking, in memory or on partitions; online trees."""
 
 from contextlib import closing
 from dataclasses import fields
@@ -27,7 +27,14 @@ from sklearn_optland.tree._forest.partitions import (
     partitioned_rows,
     refuse_on_partitions,
 )
-from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem, used_columns
+from sklearn_optland.tree._forest.ranking import (
+    Model,
+    as_kind,
+    counts_of_columns,
+    is_sparse_problem,
+    used_columns,
+    with_used_columns,
+)
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
 
@@ -53,7 +60,8 @@ def fit_ranking(forest, rows, X, Y, weights, labels, rng):
     X, columns = as_kind(X, is_sparse_problem(X)), {}
     _refuse_sparse_discriminant(forest, sparse.issparse(X), X.shape[1])
     if sparse.issparse(X):
-        X, columns["column_of"] = used_columns(X)
+        columns["column_of"], n_used = used_columns(counts_of_columns(X))
+        X = with_used_columns(X, columns["column_of"], n_used)
     seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
     settings, quality = choose(
         X, Y, weights, _settings(forest), forest.validation_fraction, calibrate, rng
@@ -70,7 +78,7 @@ def fit_partitions(forest, X, y, sample_weight):
     rows = classification_rows_of(forest, X, y, sample_weight, accept_sparse=True)
     rng = private_random_state(forest.random_state)
     seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
-    source, met = partitioned_rows(rows)
+    source, met, columns = partitioned_rows(rows)
     with closing(source):
         _refuse_sparse_discriminant(forest, source.is_sparse, source.n_columns)
         labels = {
@@ -83,7 +91,7 @@ def fit_partitions(forest, X, y, sample_weight):
         settings, quality = untried(_settings(forest))
         make = partial(PartitionedCandidates, source, len(met), settings, seed)
         trial = settings, quality
-        return _train(forest, rows, source, make, trial, labels, {}, seed, rng)
+        return _train(forest, rows, source, make, trial, labels, columns, seed, rng)
 
 
 def _train(forest, rows, source, make, trial, labels, columns, seed, rng):

@@ -164,7 +164,8 @@ def list_frequent_classes(arrays, counts):
     # The classes that a leaf was grown with come after all that rows have brought to it.
     grown = np.repeat(np.arange(len(start) - 1), np.diff(start))
     tiny = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), counts.shape)
-    listed = largest_of_rows(counts + tiny, LISTED_CLASSES)
+    # In float32 equal numbers of visits are a tie, in whatever order they were summed.
+    listed = largest_of_rows(counts.astype(np.float32) + tiny, LISTED_CLASSES)
     arrays["leaf_start"] = listed.indptr.astype(np.int32)
     arrays["leaf_members"] = listed.indices.astype(np.int32)
 

@@ -15,7 +15,12 @@ from scipy import sparse
 from sklearn_optland._rows.reduce import ExtremeOf, Statistic, reduce
 from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT
 from sklearn_optland.tree._forest.label_trees import list_frequent_classes
-from sklearn_optland.tree._forest.ranking import MAX_DENSE_COLUMNS
+from sklearn_optland.tree._forest.ranking import (
+    MAX_DENSE_COLUMNS,
+    counts_of_columns,
+    used_columns,
+    with_used_columns,
+)
 from sklearn_optland.tree._forest.search_fast import LabelForest
 from sklearn_optland.tree._forest.training import VisitingRows, label_trees
 from sklearn_optland.tree._training_rows import LARGEST_VALUE, one_class_each, refuse_unless
@@ -41,6 +46,8 @@ def partitioned_rows(rows):
     source : DaskSource
     met : ndarray of int
         The classes that have weight; those of Y.
+    columns : dict
+        Of sparse rows "column_of", as `used_columns` returns it: the source has these columns.
     """
     met = np.flatnonzero(rows.has_weight)
     mean = rows.total_weight / rows.n_used
@@ -57,7 +64,13 @@ def partitioned_rows(rows):
         raise ValueError(
             f"X: found a value of size {largest:.3g}; allowed are {LARGEST_VALUE:g} at most."
         )
-    return source, met
+    columns = {}
+    if source.is_sparse:
+        counts = reduce(ColumnCounts(source), source)[1]
+        columns["column_of"], n_used = used_columns(counts)
+        function = partial(with_used_columns, column_of=columns["column_of"], n_used=n_used)
+        source = source.with_rows(function, n_used)
+    return source, met, columns
 
 
 def _classes_and_weights(y, w, met, mean, least):
@@ -77,6 +90,19 @@ class LargestValue(ExtremeOf):
         X = block.source.X[block.slice]
         values = X.data if sparse.issparse(X) else X
         self.merge(total, np.abs(values).max(initial=0.0))
+
+
+class ColumnCounts(Statistic):
+    """Values that sparse rows have in each column."""
+
+    dtype = np.int64
+
+    def __init__(self, source):
+        self.values, self.shape = source.n_values, (source.n_columns,)
+
+    def add(self, block, parameters, total):
+        """Count those of a block."""
+        total += counts_of_columns(block.source.X[block.slice])
 
 
 class Visits(Statistic):

@@ -147,21 +147,36 @@ def as_kind(X, is_sparse):
     return X.toarray(order="C") if sparse.issparse(X) else X
 
 
-def used_columns(X):
-    """Sparse rows without the columns that none of them has.
+def used_columns(counts):
+    """The columns that sparse rows have.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_columns,)
+        Values that all rows have there.
 
     Returns
     -------
-    X : csr_array of shape (n_rows, number of columns in use)
     column_of : ndarray of shape (n_columns,), int32
-        Where the columns are there, -1 for those that are not.
+        Where the columns are among those in use, -1 for those that are not.
+    n_used : int
+        At least 1.
     """
-    used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
+    used = np.flatnonzero(counts)
     used = used if used.size else np.array([0])
-    column_of = np.full(X.shape[1], -1, dtype=np.int32)
+    column_of = np.full(len(counts), -1, dtype=np.int32)
     column_of[used] = np.arange(len(used))
-    parts = X.data, column_of[X.indices], X.indptr
-    return sparse.csr_array(parts, (X.shape[0], len(used))), column_of
+    return column_of, len(used)
+
+
+def counts_of_columns(X):
+    """Values that sparse rows have in each column."""
+    return np.bincount(X.indices, minlength=X.shape[1])
+
+
+def with_used_columns(X, column_of, n_used):
+    """Sparse rows without the columns that `used_columns` has not found."""
+    return sparse.csr_array((X.data, column_of[X.indices], X.indptr), (X.shape[0], n_used))
 
 
 def is_sparse_problem(X):
