@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, log_expit
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,6 +14,7 @@ from sklearn_optland._estimator.training_rows import (
     labels_and_weights,
     validate_rows,
 )
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._net.entrywise_fast import KINDS, activate
 from sklearn_optland._rows.reduce import row_blocks
 
@@ -99,7 +101,7 @@ class NetworkRegressor(LazyScore):
         return tags
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict targets.
 
         Parameters
@@ -130,7 +132,7 @@ class NetworkClassifier(LogLossClassifier):
         return tags
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels.
 
         Parameters
@@ -148,7 +150,7 @@ class NetworkClassifier(LogLossClassifier):
         return (self.decision_function(X) > 0).astype(self._indicator_dtype)
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities.
 
         Parameters
@@ -166,7 +168,7 @@ class NetworkClassifier(LogLossClassifier):
         return expit(self.decision_function(X))
 
     @by_partition
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Predict logarithms of class probabilities, finite where the probabilities underflow.
 
         Parameters
@@ -184,7 +186,7 @@ class NetworkClassifier(LogLossClassifier):
         return log_expit(self.decision_function(X))
 
     @by_partition
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters

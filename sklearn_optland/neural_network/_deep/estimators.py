@@ -1,14 +1,16 @@
 """Deep nets trained by splitting, and by its form on the feasible set."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -20,6 +22,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.dask_rows import (
     classification_rows_of,
@@ -42,6 +45,7 @@ from sklearn_optland._estimator.training_rows import (
     normalized,
     targets_and_weights,
 )
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._net.batches import classification_batch, regression_batch
 from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.network import Network, hidden_sizes
@@ -106,23 +110,23 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Literal["relu", "logistic", "tanh"] = "relu",
         *,
-        solver="feasible",
-        metric="auto",
-        alpha="auto",
-        scale_inputs=True,
-        rho=None,
-        tol=1e-3,
-        max_iter=1000,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=100,
-        init="glorot",
-        warm_start=False,
-        random_state=None,
-    ):
+        solver: Literal["feasible", "admm", "bcd", "taylor"] = "feasible",
+        metric: Literal["auto", "gram", "identity"] = "auto",
+        alpha: Literal["auto"] | float = "auto",
+        scale_inputs: bool = True,
+        rho: ArrayLike | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 100,
+        init: Literal["glorot"] | float | Sequence[Any] = "glorot",
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -556,24 +560,24 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Literal["relu", "logistic", "tanh"] = "relu",
         *,
-        solver="feasible",
-        metric="auto",
-        alpha="auto",
-        scale_inputs=True,
-        rho=None,
-        tol=1e-3,
-        max_iter=1000,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=100,
-        init="glorot",
-        warm_start=False,
-        random_state=None,
-        class_weight=None,
-    ):
+        solver: Literal["feasible", "admm", "bcd", "taylor"] = "feasible",
+        metric: Literal["auto", "gram", "identity"] = "auto",
+        alpha: Literal["auto"] | float = "auto",
+        scale_inputs: bool = True,
+        rho: ArrayLike | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 100,
+        init: Literal["glorot"] | float | Sequence[Any] = "glorot",
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -594,7 +598,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -629,7 +633,13 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     @available_if(_is_feasible)
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Take a step on each mini-batch of 200 rows, in their order.
 
         Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of
@@ -844,7 +854,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     """
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -878,7 +888,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
 
     @available_if(_is_feasible)
     @fit_context
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take a step on each mini-batch of 200 rows, in their order.
 
         Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of

@@ -4,10 +4,11 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +24,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import (
@@ -38,6 +40,7 @@ from sklearn_optland._estimator.penalty_search import (
 )
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
@@ -99,24 +102,26 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_particles=100,
+        n_particles: int = 100,
         *,
-        alpha="auto",
-        solver="particles",
-        regime="feature",
-        activation="relu",
-        fit_intercept=True,
-        scale_inputs=True,
-        noise=0.0,
-        batch_size="auto",
-        max_iter=1000,
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        random_state=None,
-    ):
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal[
+            "particles", "conic", "flow", "margin-ascent", "sliding-frank-wolfe"
+        ] = "particles",
+        regime: Literal["feature", "kernel"] = "feature",
+        activation: Literal["relu", "square"] = "relu",
+        fit_intercept: bool = True,
+        scale_inputs: bool = True,
+        noise: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_particles = n_particles
         self.alpha = alpha
         self.solver = solver
@@ -135,7 +140,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
 
     @property
-    def interaction_matrix_(self):
+    def interaction_matrix_(self) -> NDArray:
         """Symmetric matrix Q of shape (n_features, n_features): f is x'Qx and a linear part.
 
         One for each output, of shape (n_outputs, n_features, n_features), if there are several. For

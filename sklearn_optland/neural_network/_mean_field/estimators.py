@@ -1,17 +1,18 @@
 """Wide two-layer ReLU nets, trained as measures."""
 
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.dask_rows import classification_rows_of, regression_rows_of
-from sklearn_optland._estimator.training_rows import (
-    targets_and_weights,
-)
+from sklearn_optland._estimator.training_rows import targets_and_weights
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._net.batches import classification_batch, regression_batch
 from sklearn_optland._net.predictions import (
     NetworkClassifier,
@@ -239,7 +240,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     _is_log_loss = False
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
@@ -266,7 +267,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     @available_if(_is_stochastic)
     @fit_context
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take steps of the stochastic flow, one for each mini-batch.
 
         Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
@@ -524,25 +527,27 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     def __init__(
         self,
-        n_particles=100,
+        n_particles: int = 100,
         *,
-        alpha="auto",
-        solver="particles",
-        regime="feature",
-        activation="relu",
-        fit_intercept=True,
-        scale_inputs=True,
-        noise=0.0,
-        batch_size="auto",
-        max_iter=1000,
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        random_state=None,
-        class_weight=None,
-    ):
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal[
+            "particles", "conic", "flow", "margin-ascent", "sliding-frank-wolfe"
+        ] = "particles",
+        regime: Literal["feature", "kernel"] = "feature",
+        activation: Literal["relu", "square"] = "relu",
+        fit_intercept: bool = True,
+        scale_inputs: bool = True,
+        noise: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             n_particles,
             alpha=alpha,
@@ -564,7 +569,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
@@ -599,7 +604,13 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     @available_if(_is_stochastic)
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Take steps of the stochastic flow, one for each mini-batch.
 
         Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
