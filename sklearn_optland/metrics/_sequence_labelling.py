@@ -1,6 +1,6 @@
 """How well labels of sequences are predicted: whole sequences, and chunks of tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal
 
@@ -52,7 +52,7 @@ def sequence_accuracy(
     >>> sequence_accuracy([["O", "B-X"], ["O"]], [["O", "B-Y"], ["O"]])
     0.5
     """
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     is_right = np.fromiter(map(_are_equal, y_true, y_pred), bool, len(lengths))
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, lengths, ensure_non_negative=True)
@@ -118,7 +118,7 @@ def chunk_f1(
     """
     if average not in AVERAGES:
         raise ValueError(f"average: found {average!r}; allowed are {list(AVERAGES)}.")
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     types = {}
     true_type, true_end = _chunks(y_true, lengths, types, "y_true")
     type_, end = _chunks(y_pred, lengths, types, "y_pred")
@@ -193,8 +193,9 @@ def chunk_f1_scorer(estimator: BaseEstimator, X: Any, y: Sequence[Any]) -> float
     return chunk_f1(y, estimator.predict(X))
 
 
-def checked_lengths(y_true, y_pred):
-    """Tokens of each sequence; an error where true and predicted ones differ in number."""
+def checked_labels(y_true, y_pred):
+    """Labels in lists of sequences, and how many each has; an error where their numbers differ."""
+    y_true, y_pred = (list(y) if isinstance(y, Iterator) else y for y in (y_true, y_pred))
     if len(y_true) != len(y_pred):
         raise ValueError(
             f"y_pred: found {len(y_pred)} sequences; allowed are {len(y_true)}, those of y_true."
@@ -215,7 +216,7 @@ def checked_lengths(y_true, y_pred):
             f"y_pred[{first}]: found {found[first]} labels; allowed are {lengths[first]}, as many "
             "as in y_true."
         )
-    return lengths
+    return y_true, y_pred, lengths
 
 
 def _are_equal(labels, others):

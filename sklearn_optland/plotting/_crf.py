@@ -94,8 +94,8 @@ class CRFDisplay:
 
         Parameters
         ----------
-        estimator : ChainCRFClassifier, or Pipeline that ends with one
-            Fitted.
+        estimator : ChainCRFClassifier, Pipeline that ends with one, or search for one
+            Fitted. Of a search, its best estimator is drawn.
         X : {array-like, sparse matrix} of shape (n_tokens, n_features), default=None
             One sequence, or what the estimator takes as one, whose marginals and labels are drawn.
             Default: the transitions are.
@@ -111,8 +111,14 @@ class CRFDisplay:
         display : CRFDisplay
             The display, drawn.
         """
+        check_is_fitted(estimator)
+        estimator = getattr(estimator, "best_estimator_", estimator)
         model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        check_is_fitted(model, "transition_")
+        if not hasattr(model, "transition_"):
+            raise ValueError(
+                f"estimator: found a {type(model).__name__}, which has no transitions; "
+                "allowed is a chain CRF."
+            )
         start, end = (getattr(model, name, None) for name in ("start_", "end_"))
         marginals = y_pred = None
         if X is not None:

@@ -109,6 +109,21 @@ class Sequences:
         return Sequences(self.tokens[rows], self.lengths[chosen])
 
 
+def part_of(chosen, starts, *arrays):
+    """Where the sequences of a part start, and the tokens' arrays of that part.
+
+    Parameters
+    ----------
+    chosen : ndarray of bool of shape (n_sequences,)
+    starts : ndarray of int64 of shape (n_sequences + 1,)
+    *arrays : {ndarray, CSR} of n_tokens rows
+    """
+    lengths = np.diff(starts)
+    tokens = np.repeat(chosen, lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
+    return starts, *(array[tokens] for array in arrays)
+
+
 def _rows_of(ends, lengths):
     """Numbers of the rows of sequences, given where these end."""
     total = int(lengths.sum())

@@ -223,13 +223,14 @@ class DictSequenceVectorizer(
         """What gives the column of a name, or ABSENT."""
         if self.n_features is None:
             return lambda name: self.vocabulary_.get(name, ABSENT)
-        return lambda name: murmurhash3_32(name, positive=True) % self.n_features
+        return partial(_hashed, self.n_features)
 
     def _rows(self, codes, numbers, sizes, lengths):
         """The rows of what `read` has returned."""
         data = np.ones(len(codes), dtype=self.dtype)
         is_number = codes <= NUMBER
-        data[is_number] = numbers
+        with np.errstate(over="ignore"):
+            data[is_number] = numbers
         columns = np.where(is_number, NUMBER - codes, codes)
         ends = np.cumsum(sizes)
         is_absent = columns == ABSENT
@@ -241,6 +242,7 @@ class DictSequenceVectorizer(
         parts = data, columns.astype(kind), np.append(0, ends).astype(kind)
         tokens = sparse.csr_array(parts, shape=(len(sizes), n_columns))
         tokens.sum_duplicates()
+        _refuse_overflow(tokens, lengths)
         rows = Sequences(tokens, lengths)
         return rows if self.output == "sequences" else list(rows)
 
@@ -336,6 +338,23 @@ def _items(token, where):
         raise ValueError(
             f"{where}: found a {type(token).__name__}; allowed is a dict of features, or a list of "
             "names."
+        )
+
+
+def _hashed(n_features, name):
+    """The column of a name; those of halves of UTF-16's pairs, as files may have them, too."""
+    return murmurhash3_32(name.encode("utf-8", "surrogatepass"), positive=True) % n_features
+
+
+def _refuse_overflow(tokens, lengths):
+    """Raise ValueError if the rows' type does not hold a feature's value, or a sum of several."""
+    wrong = np.flatnonzero(~np.isfinite(tokens.data))
+    if len(wrong):
+        token, ends = np.searchsorted(tokens.indptr, wrong[0], side="right") - 1, np.cumsum(lengths)
+        i = np.searchsorted(ends, token, side="right")
+        raise ValueError(
+            f"X[{i}][{token - ends[i] + lengths[i]}]: a feature's value is too large for "
+            f"{tokens.dtype}; allowed are finite numbers."
         )
 
 

@@ -65,7 +65,7 @@ VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
 # The search for a penalty: particles, steps and tolerance of its fits.
-SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 300, 1e-3
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 150, 1e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -74,11 +74,12 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     # Of the fitted net.
     _hidden_activation = "relu"
+    _is_multilabel = False
     _takes_dask = ("fit",)
 
     @property
     def _takes_sparse(self):
-        return self.activation == "square"
+        return self.solver != MARGIN_ASCENT
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
@@ -198,8 +199,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             held_out = None
             if held is not None:
                 on_held = problem.on(held)
-                kind = self._is_log_loss, problem.units
-                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *kind)
+                settings = self._is_log_loss, problem.units, self._is_multilabel
+                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *settings)
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -240,6 +241,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.activation == "square":
             refuse_partitions(rows, "activation='square'")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        if source.is_sparse:
+            refuse_partitions(rows, "CSR")
         moments = record(source, n_outputs)
         records = of_a_fit(moments)
         if self.scale_inputs:
@@ -265,7 +268,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             if sides == (source.n_columns, n_outputs):
                 return self.alpha_, None
         make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
-        return search_alpha(source, rng, make, has_classes=self._is_log_loss)
+        has_classes = self._is_log_loss and not self._is_multilabel
+        return search_alpha(source, rng, make, has_classes=has_classes)
 
     def _problem(self, source, n_outputs, dtype, alpha, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
@@ -278,6 +282,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
+            is_multilabel=self._is_multilabel,
             alpha=alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
@@ -444,7 +449,7 @@ class SearchPath:
             if step.done:
                 break
         F = self.held.full_scores(theta)
-        return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
+        return problem.units * row_losses(F, self.held.Y, *problem.kind)
 
 
 def _advice(net, dtype):

@@ -74,7 +74,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         - "sag": the stochastic average gradient, half of whose draws are in proportion to Lipschitz
           constants, which a line search finds for each sequence. Between the others where tokens
           share strong features.
-        - "lbfgs": L-BFGS on all parameters, with a looser bound.
+        - "lbfgs": L-BFGS on all parameters, with a looser bound. Where there are 10^5 tokens,
+          two for each sequence and ten for each column, or more, the first steps see a sixteenth
+          and then a quarter of the sequences.
         - "jc12": bound majorization: each iteration minimises, by conjugate gradients, a quadratic
           that touches the objective and lies above it. The objective never rises and there is no
           step size, but it takes hundreds of iterations, more with each label: for study, with few
@@ -102,7 +104,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         Threads that share predictions, as joblib understands it. Passes of a fit are shared by as
         many threads as scikit-learn would use; visits of "sdca" and "sag" are not shared.
     random_state : int, RandomState instance or None, default=None
-        Draws the order of the visits. None stands for 0.
+        Draws the order of the visits, and the sequences of the first steps of "lbfgs". None stands
+        for 0.
 
     Attributes
     ----------
@@ -119,7 +122,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "lower_bound" of the optimum, "certificate", "seconds" and "passes" (over the
         data) after each iteration. The certificate of "sdca" and "sag" costs a pass, and is NaN
-        where none was made; the objective is what the visits saw there.
+        where none was made; the objective is what the visits saw there. So it is where "lbfgs" saw
+        a part of the sequences.
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
