@@ -71,8 +71,13 @@ class ColumnNorm:
         """A gradient by the parts, from that by the factor."""
         return np.vstack([by_factor, -by_factor]) if self._has_halves else by_factor
 
+    def half_square(self, A):
+        """Half the sum of the squares of the columns' norms."""
+        values = self.lengths(A) if self.is_l1 else A
+        return 0.5 * float(np.vdot(values, values))
+
     def penalty(self, parts):
-        """Half the sum of the squares of the columns' norms, and its gradient by the parts."""
+        """`half_square` and its gradient, by the parts."""
         if not self.is_l1:
             return 0.5 * np.vdot(parts, parts), parts
         weights = np.vstack([self.weights] * 2) if self._has_halves else self.weights
@@ -105,8 +110,7 @@ class ProductNorm:
 
     def penalty(self, U, V):
         """Half the sum of the squares of all norms."""
-        a, b = self.rows.lengths(U), self.columns.lengths(V)
-        return 0.5 * float(a @ a + b @ b)
+        return self.rows.half_square(U) + self.columns.half_square(V)
 
     def balanced(self, U, V):
         """The same product with columns of equal norms, in falling order; vanished ones go."""
