@@ -192,7 +192,7 @@ class Factorization:
         return True
 
     def grow(self, point, columns):
-        """Factors with new columns, of sizes that lower the objective."""
+        """Factors with new columns, of sizes that lower the objective; None if rounding hides it."""
         left, sizes, right = columns
         root = np.sqrt(sizes)
 
@@ -289,7 +289,7 @@ def factor_steps(problem, U, V, tol):
         least = min(point.objective, least[0]), min(point.gap, least[1])
         reached = point.gap <= tol * point.objective
         if len(columns[1]) and not reached:
-            U, V = problem.grow(point, columns)
+            U, V = problem.grow(point, columns) or (U, V)
         yield _step(point, passes, reached, reached or U.shape[1] == 0 or age > PATIENCE)
         values, before = [], passes
         for (U, V), value, evaluations in descend(problem, U, V):
