@@ -71,6 +71,10 @@ class ColumnNorm:
         """A gradient by the parts, from that by the factor."""
         return np.vstack([by_factor, -by_factor]) if self._has_halves else by_factor
 
+    def sizes(self, of_factor):
+        """Positive numbers for the parts, from those for the factor."""
+        return np.vstack([of_factor] * 2) if self._has_halves else of_factor
+
     def half_square(self, A):
         """Half the sum of the squares of the columns' norms."""
         values = self.lengths(A) if self.is_l1 else A
@@ -80,7 +84,7 @@ class ColumnNorm:
         """`half_square` and its gradient, by the parts."""
         if not self.is_l1:
             return 0.5 * np.vdot(parts, parts), parts
-        weights = np.vstack([self.weights] * 2) if self._has_halves else self.weights
+        weights = self.sizes(self.weights)
         lengths = weights[:, 0] @ parts
         return 0.5 * lengths @ lengths, weights * lengths
 
