@@ -93,8 +93,8 @@ class LowRankFactorization(
     debias : bool, default=False
         Whether the factors are refitted after the certified fit, without the loss of
         :math:`\alpha` in the singular values: see Notes. It predicts better where entries are few,
-        as with ratings. For the nuclear norm without `positive`. `certificate_`, `history_`, `singular_values_` and `polar_` stay those of
-        the certified optimum.
+        as with ratings. For the nuclear norm without `positive`. `certificate_`, `history_`,
+        `singular_values_` and `polar_` stay those of the certified optimum.
     max_rank : int, default=None
         The most columns of the factors. None: as many as the optimum has.
     tol : float, default=1e-3
