@@ -168,6 +168,8 @@ class ProductNorm:
 
 def _power(R, start):
     """Non-negative unit vectors of a large u'Rv: projected power iterations never lower it."""
+    unit = np.abs(R.data).max()
+    R = R / unit
     positive = R.maximum(0)
     longest = positive.multiply(positive).sum(axis=1).argmax()
     best = np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
@@ -181,8 +183,8 @@ def _power(R, start):
             v /= max(value, TINY)
             if value <= before * (1 + POWER_TOL):
                 break
-        if value > best[1].sum():
-            best = u[:, None], np.array([value]), v[:, None]
+        if unit * value > best[1].sum():
+            best = u[:, None], np.array([unit * value]), v[:, None]
     return best
 
 

@@ -152,6 +152,7 @@ def test_few_columns_are_sparse_and_the_certificate_says_what_they_cost():
     assert 0 < model.history_["objective"][-1] - best <= model.certificate_.value
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("unit", [1e-130, 1e-8, 1e8, 1e130])
 @pytest.mark.parametrize(("norm", "positive"), [("l1_l2", False), ("nuclear", True)])
 def test_units_do_not_matter(unit, norm, positive):
