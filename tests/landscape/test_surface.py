@@ -244,6 +244,13 @@ def test_products_take_columns():
     )
 
 
+def test_a_loss_that_overflows_is_infinite():
+    surface = iris_surface()
+    far = np.full(surface.n_parameters_, 1e200)
+    assert surface.loss(far) == np.inf
+    assert surface.loss_and_gradient(far)[0] == np.inf
+
+
 def test_strengths_of_several_outputs_are_refused():
     X, _ = iris()
     targets = X[:, :2] * [1.0, 30.0]
