@@ -164,7 +164,8 @@ class MaxMarginClassifier(
         ------
         ValueError
             If the data have fewer than two classes, missing or infinite values, values above 1e100,
-            none above 1e-100 that is not 0, or no weight at all; or if they cannot be separated, with `inseparable="raise"`.
+            none above 1e-100 that is not 0, or no weight at all; or if they cannot be separated,
+            with `inseparable="raise"`.
         """
         rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
         if rows.X.dtype == np.float64:

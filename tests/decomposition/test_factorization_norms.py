@@ -57,9 +57,7 @@ def test_l1_norms_have_the_optimum_of_their_convex_twin(norm, positive, is_even)
     assert_allclose(model.history_["objective"][-1], best / total, rtol=2e-7)
     product = model.row_factors_ @ model.components_
     assert_allclose(product, Z, atol=2e-3)
-    assert_allclose(
-        model.singular_values_.sum() * np.sqrt(total), gauge(Z, weights, norm), rtol=1e-3
-    )
+    assert_allclose(model.singular_values_.sum() * np.sqrt(total), gauge(Z, weights, norm), rtol=1e-3)
     assert_allclose(model.polar_, 1.0, atol=1e-4)
     if positive:
         assert (model.row_factors_ >= 0).all()
@@ -85,9 +83,7 @@ def test_the_gap_is_never_below_the_truth(seed, norm, positive, alpha, max_iter)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(
-    ("norm", "positive"), [("l1_l2", False), ("l1_l1", True), ("nuclear", True)]
-)
+@pytest.mark.parametrize(("norm", "positive"), [("l1_l2", False), ("l1_l1", True), ("nuclear", True)])
 def test_rows_of_the_fit_are_those_of_transform(loss, norm, positive):
     X = of_loss(table(2, 15, 10), loss)
     settings = {"loss": loss, "norm": norm, "positive": positive, "offsets": False}
@@ -101,9 +97,7 @@ def test_rows_of_the_fit_are_those_of_transform(loss, norm, positive):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize(
-    ("norm", "positive"), [("l1_l2", False), ("l1_l1", True), ("nuclear", True)]
-)
+@pytest.mark.parametrize(("norm", "positive"), [("l1_l2", False), ("l1_l1", True), ("nuclear", True)])
 def test_alpha_max_is_where_the_first_column_comes(loss, norm, positive):
     X = of_loss(table(3), loss)
     model = LowRankFactorization(1e3, loss=loss, norm=norm, positive=positive).fit(X)
@@ -117,10 +111,7 @@ def test_alpha_max_is_where_the_first_column_comes(loss, norm, positive):
 
 def test_parts_that_only_add_up_are_found_and_the_certificate_is_an_estimate():
     rng = np.random.default_rng(4)
-    U, V = (
-        rng.exponential(size=(60, 3)) * (rng.random((60, 3)) < 0.5),
-        rng.exponential(size=(3, 40)),
-    )
+    U, V = rng.exponential(size=(60, 3)) * (rng.random((60, 3)) < 0.5), rng.exponential(size=(3, 40))
     X = np.where(rng.random((60, 40)) < 0.6, U @ V, np.nan)
     model = LowRankFactorization(0.2, positive=True, offsets=False, tol=2e-2).fit(X)
     assert model.certificate_.scope == "estimate"
@@ -148,7 +139,9 @@ def test_a_non_negative_matrix_of_rank_one_has_the_nuclear_optimum():
 
 def test_few_columns_are_sparse_and_the_certificate_says_what_they_cost():
     X = table(6, 40, 20)
-    model = fit_quietly(LowRankFactorization(0.2, norm="l1_l2", max_rank=2, offsets=False), X)
+    model = fit_quietly(
+        LowRankFactorization(0.2, norm="l1_l2", max_rank=2, offsets=False), X
+    )
     assert model.rank_ == 2
     assert model.polar_ > 1
     best = convex_optimum(X, np.ones(40), 0.2 * np.sqrt(40), "l1_l2", False)[0] / 40
