@@ -326,14 +326,19 @@ def encode(y):
     return classes, codes.astype(np.int32)
 
 
-def check_magnitudes(X, largest):
-    """An error for values beyond a size, whose squares or products would overflow."""
+def check_magnitudes(X, largest, least=0.0):
+    """An error for values beyond a size, whose squares or products would overflow, or vanish."""
     values = X.data if sparse.issparse(X) else X
     if values.size:
         found = max(values.max(), -values.min())
         if found > largest:
             raise ValueError(
                 f"X: found a value of size {found:.3g}; allowed is at most {largest:g}."
+            )
+        if 0 < found < least:
+            raise ValueError(
+                f"X: found values of size {found:.3g} at most; allowed is a largest of at least "
+                f"{least:g}, or 0."
             )
 
 
