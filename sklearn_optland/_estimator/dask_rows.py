@@ -150,6 +150,8 @@ class DaskRows:
     per_class: object = 1.0
     classes: np.ndarray | None = None
 
+    is_multilabel = False
+
     @cached_property
     def dtype(self):
         """float32 if all partitions have it, else float64."""

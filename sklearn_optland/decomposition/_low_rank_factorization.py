@@ -1,8 +1,10 @@
 """Low-rank factorization of observed entries."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import (
@@ -10,7 +12,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -21,6 +22,7 @@ from sklearn_optland._estimator.base import (
     fit_context,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
@@ -32,6 +34,7 @@ from sklearn_optland._estimator.training_rows import (
     sample_weights,
     total_weight,
 )
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._low_rank.factors import Factorization, balanced, factor_steps, refitted
 from sklearn_optland._low_rank.observed import Observed, fit_offsets, row_offsets
@@ -195,18 +198,18 @@ class LowRankFactorization(
 
     def __init__(
         self,
-        alpha=0.5,
+        alpha: float = 0.5,
         *,
-        loss="squared_error",
-        epsilon=1.35,
-        offsets=True,
-        debias=False,
-        max_rank=None,
-        tol=1e-3,
-        max_iter=1000,
-        warm_start=False,
-        random_state=None,
-    ):
+        loss: Literal["squared_error", "huber", "log_loss", "poisson"] = "squared_error",
+        epsilon: float = 1.35,
+        offsets: bool = True,
+        debias: bool = False,
+        max_rank: int | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.alpha = alpha
         self.loss = loss
         self.epsilon = epsilon
@@ -219,7 +222,7 @@ class LowRankFactorization(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the factors.
 
         Parameters
@@ -328,7 +331,7 @@ class LowRankFactorization(
             U, V, beta = U * unit, point.V / unit, float(self.alpha)
         return fitted | {"components_": V.T, "row_factors_": U, "_row_strength": beta}
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> NDArray:
         """Find the factors of rows that are optimal for the columns' factors.
 
         Parameters
@@ -357,7 +360,9 @@ class LowRankFactorization(
         V = np.ascontiguousarray(self.components_.T)
         return a, observed.row_factors(V, self._row_strength)
 
-    def predict_entries(self, rows, columns, X=None):
+    def predict_entries(
+        self, rows: ArrayLike, columns: ArrayLike, X: MatrixLike | None = None
+    ) -> NDArray:
         """Predict entries of the matrix.
 
         Parameters

@@ -1,16 +1,18 @@
 """Imputation by a low-rank model."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
@@ -20,6 +22,7 @@ from sklearn_optland._estimator.training_rows import (
     always_checked,
     row_weights,
 )
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._low_rank.alpha_choice import choose_alpha, row_keys
 from sklearn_optland._low_rank.completion import Model, completion_steps
 from sklearn_optland._rows.source import ArraySource
@@ -165,18 +168,18 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
 
     def __init__(
         self,
-        alpha="cv",
+        alpha: Literal["cv"] | float = "cv",
         *,
-        debias=True,
-        max_rank=None,
-        tol=1e-4,
-        max_iter=200,
-        scale=True,
-        missing_values=np.nan,
-        add_indicator=False,
-        keep_empty_features=False,
-        random_state=None,
-    ):
+        debias: bool = True,
+        max_rank: int | None = None,
+        tol: float = 1e-4,
+        max_iter: int = 200,
+        scale: bool = True,
+        missing_values: float = np.nan,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.alpha = alpha
         self.debias = debias
         self.max_rank = max_rank
@@ -189,7 +192,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -261,7 +264,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             "polar_": point.polar,
         }
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> NDArray:
         """Fill missing values.
 
         Parameters
@@ -305,7 +308,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             used = np.hstack([used, self.indicator_.transform(X)])
         return used
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
         """Return the names of the columns that `transform` returns.
 
         Parameters

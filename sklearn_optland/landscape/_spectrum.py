@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh, eigh_tridiagonal
 from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
+
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
+from sklearn_optland.landscape._surface import LossSurface
 
 # Parameters up to which the whole Hessian is made: as many products, and 72 MB.
 EXACT = 3000
@@ -43,7 +49,7 @@ class Spectrum:
     nodes: np.ndarray
     weights: np.ndarray
 
-    def density(self, points, width):
+    def density(self, points: ArrayLike, width: float) -> tuple[NDArray, NDArray]:
         """Estimate the spectral density, smoothed by a Gaussian.
 
         Parameters
@@ -72,7 +78,7 @@ class Spectrum:
         draws = (kernel * self.weights).sum(axis=2)
         return self._mean(draws)
 
-    def share_below(self, value=0.0):
+    def share_below(self, value: float = 0.0) -> tuple[float, float]:
         """Estimate the share of eigenvalues below a value.
 
         Parameters
@@ -114,8 +120,14 @@ class Spectrum:
     prefer_skip_nested_validation=True,
 )
 def hessian_spectrum(
-    surface, theta=None, *, n_eigenvalues=10, n_draws=10, tol=1e-3, random_state=None
-):
+    surface: LossSurface,
+    theta: BaseEstimator | ArrayLike | None = None,
+    *,
+    n_eigenvalues: int = 10,
+    n_draws: int = 10,
+    tol: float = 1e-3,
+    random_state: RandomState = None,
+) -> Spectrum:
     """Compute the spectrum of a loss surface's Hessian.
 
     With at most 3000 parameters the Hessian is made and its eigenvalues are exact. With more,

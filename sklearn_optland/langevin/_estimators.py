@@ -2,8 +2,10 @@
 
 from functools import partial
 from numbers import Real
+from typing import Literal, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +21,7 @@ from sklearn_optland._estimator.training_rows import (
     targets_and_weights,
     validate_rows,
 )
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.langevin._model import LangevinModel
 
 
@@ -161,22 +164,22 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-        class_weight=None,
-    ):
+        C: float = 1.0,
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -195,7 +198,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Draw from the posterior.
 
         Parameters
@@ -228,7 +231,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         return self
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities, the mean of those of the draws.
 
         Parameters
@@ -253,7 +256,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         return total / total.sum(axis=1, keepdims=True)
 
     @by_partition
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Predict logarithms of class probabilities.
 
         Parameters
@@ -270,7 +273,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
             return np.log(self.predict_proba(X))
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels.
 
         Parameters
@@ -426,22 +429,22 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        noise_variance="auto",
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-    ):
+        C: float = 1.0,
+        noise_variance: Literal["auto"] | float = "auto",
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -465,7 +468,7 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
         return tags
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Draw from the posterior.
 
         Parameters
@@ -493,6 +496,12 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         self._sample(rows, columns, rows.n_outputs, False, fitted)
         return self
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> NDArray: ...
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[NDArray, NDArray]: ...
 
     @by_partition
     def predict(self, X, return_std=False):

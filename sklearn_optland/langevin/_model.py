@@ -1,16 +1,19 @@
 """What the Langevin estimators share: parameters, the fit, the scores of all draws."""
 
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.predictions import scores_of
 from sklearn_optland._net.units import choose_units
@@ -48,21 +51,21 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-    ):
+        C: float = 1.0,
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.C = C

@@ -1,9 +1,12 @@
 """How well labels of sequences are predicted: whole sequences, and chunks of tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight
 
 OUTSIDE = "O"
@@ -13,7 +16,12 @@ BEGINS, ENDS = ("B", "S"), ("E", "S")
 AVERAGES = ("micro", "macro", "weighted")
 
 
-def sequence_accuracy(y_true, y_pred, *, sample_weight=None):
+def sequence_accuracy(
+    y_true: ArrayLike | Sequence[Any],
+    y_pred: ArrayLike | Sequence[Any],
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Share of sequences of which all labels are right.
 
     Parameters
@@ -51,7 +59,13 @@ def sequence_accuracy(y_true, y_pred, *, sample_weight=None):
     return float(np.average(is_right, weights=sample_weight))
 
 
-def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
+def chunk_f1(
+    y_true: Sequence[Any],
+    y_pred: Sequence[Any],
+    *,
+    average: Literal["micro", "macro", "weighted"] = "micro",
+    zero_division: float = 0.0,
+) -> float:
     """F1 score of the chunks of tokens that labels describe: named entities, phrases.
 
     A label is "O", outside of chunks, or has the type of its chunk after a prefix: "B-" begins a
@@ -124,7 +138,12 @@ def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
     return float(np.average(scores, weights=weights))
 
 
-def sequence_accuracy_scorer(estimator, X, y, sample_weight=None):
+def sequence_accuracy_scorer(
+    estimator: BaseEstimator,
+    X: Any,
+    y: ArrayLike | Sequence[Any],
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Score an estimator by :func:`sequence_accuracy`, in searches and cross-validation.
 
     Parameters
@@ -150,7 +169,7 @@ def sequence_accuracy_scorer(estimator, X, y, sample_weight=None):
     return sequence_accuracy(y, estimator.predict(X), sample_weight=sample_weight)
 
 
-def chunk_f1_scorer(estimator, X, y):
+def chunk_f1_scorer(estimator: BaseEstimator, X: Any, y: Sequence[Any]) -> float:
     """Score an estimator by :func:`chunk_f1` of all chunks, in searches and cross-validation.
 
     Parameters

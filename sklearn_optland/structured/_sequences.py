@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 
@@ -48,7 +49,9 @@ class Sequences:
     [2, 1]
     """
 
-    def __init__(self, tokens, lengths):
+    def __init__(
+        self, tokens: ArrayLike | sparse.sparray | sparse.spmatrix, lengths: ArrayLike
+    ) -> None:
         self.tokens = tokens.tocsr() if sparse.issparse(tokens) else np.asarray(tokens)
         self.lengths = np.asarray(lengths)
         if self.lengths.ndim != 1 or self.lengths.dtype.kind not in "iu":
@@ -73,7 +76,7 @@ class Sequences:
             raise ValueError(f"lengths: found a sum of {total}; allowed is {n_rows}, that of rows.")
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """The number of sequences, as scikit-learn asks for it."""
         return (len(self.lengths),)
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Set
 from functools import partial
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import murmurhash3_32
@@ -91,7 +93,14 @@ class DictSequenceVectorizer(
         "output": [StrOptions({"sequences", "list"})],
     }
 
-    def __init__(self, n_features=None, *, min_count=1, dtype=np.float64, output="sequences"):
+    def __init__(
+        self,
+        n_features: int | None = None,
+        *,
+        min_count: int = 1,
+        dtype: DTypeLike = np.float64,
+        output: Literal["sequences", "list"] = "sequences",
+    ) -> None:
         self.n_features = n_features
         self.min_count = min_count
         self.dtype = dtype
@@ -104,7 +113,7 @@ class DictSequenceVectorizer(
         tags.requires_fit = self.n_features is None
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: Iterable[Any], y: None = None) -> Self:
         """Give each feature a column.
 
         Parameters
@@ -129,7 +138,7 @@ class DictSequenceVectorizer(
         self._learn(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Iterable[Any], y: None = None) -> Sequences | list[sparse.csr_array]:
         """Give each feature a column, and return the rows.
 
         Parameters
@@ -146,7 +155,7 @@ class DictSequenceVectorizer(
         """
         return self._rows(*self._learn(X))
 
-    def transform(self, X):
+    def transform(self, X: Iterable[Any]) -> Sequences | list[sparse.csr_array]:
         """Return the rows of sequences.
 
         Parameters
@@ -163,7 +172,7 @@ class DictSequenceVectorizer(
             check_is_fitted(self, "vocabulary_")
         return self._rows(*read(X, self._column_of()))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> NDArray:
         """Get the names of the columns.
 
         Parameters

@@ -1,8 +1,11 @@
 """Finite sums whose penalty is chosen by cross-validation: warm-started paths for each fold."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -11,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, regression_rows
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._cross_validation import (
     CrossValidated,
@@ -20,6 +24,11 @@ from sklearn_optland.linear_model._cross_validation import (
     checked_weights,
     class_weight_of_all,
     strongest_of,
+)
+from sklearn_optland.linear_model._finite_sum.choices import (
+    ClassificationLoss,
+    RegressionLoss,
+    Solver,
 )
 from sklearn_optland.linear_model._finite_sum.classifiers import (
     FiniteSumClassifier,
@@ -58,7 +67,7 @@ class _FiniteSumCV(CrossValidated, OptlandEstimator, BaseEstimator):
     }
 
     @property
-    def penalty(self):
+    def penalty(self) -> str:
         """What the chosen penalty is, see :class:`FiniteSumClassifier`."""
         return penalty_name(self.alpha_, self.l1_ratio_)
 
@@ -268,29 +277,29 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: ClassificationLoss = "log_loss",
         *,
-        alphas=10,
-        eps=1e-3,
-        l1_ratios=(0.0,),
-        solver="auto",
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        cv=None,
-        scoring=None,
-        selection="best",
-        refit=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        alphas: ArrayLike = 10,
+        eps: float = 1e-3,
+        l1_ratios: ArrayLike = (0.0,),
+        solver: Solver = "auto",
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        cv: Any = None,
+        scoring: str | Callable[..., Any] | None = None,
+        selection: Literal["best", "one_standard_error"] = "best",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.alphas = alphas
         self.eps = eps
@@ -314,7 +323,9 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Choose `alpha` and `l1_ratio`, then fit all rows.
 
         Parameters
@@ -491,30 +502,30 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: RegressionLoss = "squared_error",
         *,
-        epsilon=1.35,
-        quantile=0.5,
-        alphas=100,
-        eps=1e-3,
-        l1_ratios=(0.0,),
-        solver="auto",
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        cv=None,
-        scoring=None,
-        selection="best",
-        refit=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        epsilon: float = 1.35,
+        quantile: float = 0.5,
+        alphas: ArrayLike = 100,
+        eps: float = 1e-3,
+        l1_ratios: ArrayLike = (0.0,),
+        solver: Solver = "auto",
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        cv: Any = None,
+        scoring: str | Callable[..., Any] | None = None,
+        selection: Literal["best", "one_standard_error"] = "best",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.epsilon = epsilon
         self.quantile = quantile
@@ -539,7 +550,9 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Choose `alpha` and `l1_ratio`, then fit all rows.
 
         Parameters

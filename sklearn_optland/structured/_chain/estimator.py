@@ -1,10 +1,12 @@
 """Conditional random fields on linear chains."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,8 +18,10 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import one_blas_thread, share_rows
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
@@ -30,6 +34,7 @@ from sklearn_optland.structured._chain.sequences import (
     with_weight,
 )
 from sklearn_optland.structured._chain.solvers import SOLVERS
+from sklearn_optland.structured._sequences import Sequences
 
 # Of the weights times C: their squares, times those of the largest values, are far from overflow.
 LARGEST_WEIGHT = 1e30
@@ -209,18 +214,18 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
 
     def __init__(
         self,
-        C=1.0,
+        C: float = 1.0,
         *,
-        solver="auto",
-        states="all",
-        boundary=True,
-        tol=1e-4,
-        max_iter=1000,
-        class_weight=None,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-    ):
+        solver: Literal["auto", "jc12", "lbfgs", "sag", "sdca"] = "auto",
+        states: Literal["all", "observed"] = "all",
+        boundary: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.C = C
         self.solver = solver
         self.states = states
@@ -233,7 +238,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, lengths=None, sample_weight=None):
+    def fit(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -332,7 +343,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
-    def predict(self, X, lengths=None, *, allowed_transitions=None):
+    def predict(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        *,
+        allowed_transitions: Callable[[Any, Any], bool] | ArrayLike | None = None,
+    ) -> NDArray | list[NDArray]:
         """Predict the most probable labelling of each sequence (Viterbi's).
 
         Parameters
@@ -363,7 +380,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         paths = self._best_paths(tokens, *self._allowed(allowed_transitions))
         return tokens.as_given(self.classes_[paths])
 
-    def predict_marginals(self, X, lengths=None):
+    def predict_marginals(
+        self, X: MatrixLike | Sequences | Sequence[Any], lengths: ArrayLike | None = None
+    ) -> NDArray | list[NDArray]:
         """Predict the probabilities of each token's labels, given all tokens of its sequence.
 
         Parameters
@@ -394,7 +413,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         self._share(tokens, marginals)
         return tokens.as_given(np.ascontiguousarray(p[:, :k]))
 
-    def predict_proba(self, X, lengths=None):
+    def predict_proba(
+        self, X: MatrixLike | Sequences | Sequence[Any], lengths: ArrayLike | None = None
+    ) -> NDArray | list[NDArray]:
         """Predict the probabilities of each token's labels: the same as `predict_marginals`.
 
         Parameters
@@ -414,7 +435,12 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         """
         return self.predict_marginals(X, lengths)
 
-    def sequence_log_proba(self, X, y, lengths=None):
+    def sequence_log_proba(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+    ) -> NDArray:
         """Compute the logarithms of the probabilities of given labellings.
 
         Parameters
@@ -458,7 +484,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         )
         return -losses
 
-    def sample(self, X, lengths=None, n_samples=1, random_state=None):
+    def sample(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        n_samples: int = 1,
+        random_state: RandomState = None,
+    ) -> NDArray | list[NDArray]:
         """Draw labellings from the model's distribution.
 
         Parameters
@@ -495,7 +527,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         labels = self.classes_[codes]
         return np.split(labels, tokens.starts[1:-1], axis=1) if tokens.listed else labels
 
-    def score(self, X, y, lengths=None, sample_weight=None):
+    def score(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Compute the share of the tokens whose labels are predicted right.
 
         Parameters

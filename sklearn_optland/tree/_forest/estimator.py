@@ -3,19 +3,22 @@
 from dataclasses import fields
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import encode, refuse_balanced
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.tree._forest.fitted import FittedForest
 from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
 from sklearn_optland.tree._forest.histogram import (
@@ -187,21 +190,21 @@ class LOMForestClassifier(
 
     def __init__(
         self,
-        n_estimators=3,
+        n_estimators: int = 3,
         *,
-        beam_width=2,
-        leaf="rerank",
-        loss="auto",
-        n_prototypes="auto",
-        max_iter=10,
-        learning_rate=1.0,
-        validation_fraction=0.1,
-        max_nodes=None,
-        n_bits=24,
-        class_weight=None,
-        random_state=None,
-        n_jobs=None,
-    ):
+        beam_width: int = 2,
+        leaf: Literal["rerank", "histogram"] = "rerank",
+        loss: Literal["auto", "discriminant", "softmax", "squared_hinge"] = "auto",
+        n_prototypes: Literal["auto"] | int = "auto",
+        max_iter: int = 10,
+        learning_rate: float = 1.0,
+        validation_fraction: float = 0.1,
+        max_nodes: int | None = None,
+        n_bits: int = 24,
+        class_weight: ClassWeight = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_estimators = n_estimators
         self.beam_width = beam_width
         self.leaf = leaf
@@ -217,7 +220,7 @@ class LOMForestClassifier(
         self.n_jobs = n_jobs
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the forest.
 
         Parameters
@@ -256,7 +259,13 @@ class LOMForestClassifier(
 
     @available_if(lambda forest: forest.leaf == "histogram")
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn from some rows, once, in their order; of `leaf="histogram"`.
 
         Each tree learns the rows with weights of its own, drawn from the exponential distribution

@@ -4,12 +4,14 @@ from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland.tree._forest.histogram import Histograms
 from sklearn_optland.tree._forest.ranking import Model
 from sklearn_optland.tree._log_probabilities import LogProbabilities
@@ -32,7 +34,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
     """
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels, in logarithmic time.
 
         Parameters
@@ -50,7 +52,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             return self.classes_[self._met[model.codes(X)]]
 
     @by_partition
-    def candidate_scores(self, X):
+    def candidate_scores(self, X: MatrixLike) -> sparse.csr_array:
         """Score the candidates of each row, in logarithmic time.
 
         Parameters
@@ -70,7 +72,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             return self._of_all_classes(model.scores(X))
 
     @by_partition
-    def predict_top_k(self, X, k=5):
+    def predict_top_k(self, X: MatrixLike, k: int = 5) -> sparse.csr_array:
         """Predict the most probable classes, in logarithmic time.
 
         Parameters
@@ -96,7 +98,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             return self._of_all_classes(model.top_k(X, k))
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities.
 
         The time and the size of the result are proportional to the number of classes;
