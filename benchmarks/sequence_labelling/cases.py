@@ -140,7 +140,7 @@ class ToF1(Case):
 
     n_sentences: int = 8936
     fits: tuple = (("ChainCRFClassifier", None, 5), ("CRFsuite", "ap", 5))
-    rounds: int = 3
+    rounds: int = 2
     smoke = {"n_sentences": 300, "rounds": 1}
 
     @property
