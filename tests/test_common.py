@@ -157,6 +157,8 @@ def expected_failures(estimator):
     """Names and reasons of the checks that an estimator cannot pass."""
     if not isinstance(estimator, ONLINE):
         return {}
+    if (getattr(estimator, "leaf", ""), estimator.loss) == ("rerank", "auto"):
+        return {}  # the few rows of these checks leave no class a doubt
     return {
         f"check_sample_weight_equivalence_on_{kind}_data": "depends on the order of the rows"
         for kind in ("dense", "sparse")

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._estimator.typing import RandomState
+from sklearn_optland.landscape._hessian import HessianAt
 from sklearn_optland.landscape._spectrum import EXACT, quadrature
 from sklearn_optland.landscape._surface import LossSurface
 
@@ -114,10 +115,10 @@ def critical_index(
     if n <= EXACT:
         values = eigh(surface.hessian(theta), eigvals_only=True)
         return int(np.sum(values < -tolerance(values, tol))), 0.0
-    rng = check_random_state(random_state)
+    rng, hessian = check_random_state(random_state), HessianAt(surface, theta)
     draws = []
     for start in rng.standard_normal((10, n)):
-        nodes, weights = quadrature(surface, theta, start)
+        nodes, weights = quadrature(hessian, start)
         draws.append(n * weights[nodes < -tolerance(nodes, tol)].sum())
     return float(np.mean(draws)), float(np.std(draws, ddof=1) / np.sqrt(len(draws)))
 

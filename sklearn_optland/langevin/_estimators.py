@@ -93,10 +93,11 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
     draw_weights_ : ndarray of shape (n_draws,)
         Weights of the draws in averages, which sum to 1; equal unless steps decay.
     r_hat_ : ndarray of shape (n_probes, n_outputs)
-        Split R-hat of the outputs for up to 50 training rows. Of nets the weights themselves are no
-        measure: units may change places. Infinity if there are fewer than four draws.
+        Split R-hat of the probabilities of up to 50 training rows, one column if there are two
+        classes. Weights are no measure: units of nets may change places, and all scores of a row
+        may move together. Infinity if there are fewer than four draws.
     effective_sample_size_ : ndarray of shape (n_probes, n_outputs)
-        What the draws are worth for the same outputs.
+        What the draws are worth for the same probabilities.
     certificate_ : Certificate
         The largest R-hat, less 1, scope "estimate": it can refute that the chains have mixed, and
         prove nothing.
@@ -229,6 +230,11 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         n_outputs = 1 if n_classes == 2 else n_classes
         self._sample(rows, columns, n_outputs, True, {"classes_": rows.classes})
         return self
+
+    def _predicted(self, F):
+        """Probabilities, of two classes the second's; scores may drift together. To six digits."""
+        F = F.astype(np.float64)
+        return np.round(expit(F) if F.shape[1] == 1 else softmax(F, axis=1), 6)
 
     @by_partition
     def predict_proba(self, X: MatrixLike) -> NDArray:

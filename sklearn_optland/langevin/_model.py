@@ -24,7 +24,7 @@ from sklearn_optland.langevin._posterior import posterior_of
 
 # Rows of a minibatch, unless `batch_size` says another number.
 BATCH_ROWS = 1000
-# Training rows whose scores tell whether chains have mixed.
+# Training rows whose predictions tell whether chains have mixed.
 PROBES = 50
 # Draws of a chain that R-hat needs, and the R-hat above which a fit warns.
 LEAST_DRAWS, LARGEST_R_HAT = 4, 1.1
@@ -163,19 +163,23 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         return samples
 
     def _diagnose(self, X):
-        """R-hat and effective sample sizes of scores of training rows, and the certificate."""
+        """R-hat and effective sample sizes of what is predicted, and the certificate."""
         probes = X[np.unique(np.linspace(0, len(X) - 1, PROBES).astype(int))]
         n_chains, n_draws = self.samples_["coefs_0"].shape[:2]
-        scores = np.stack([F for _, F in self._scores(probes)])
-        scores = scores.reshape(n_draws, n_chains, *scores.shape[1:]).swapaxes(0, 1)
+        draws = np.stack([self._predicted(F) for _, F in self._scores(probes)])
+        draws = draws.reshape(n_draws, n_chains, *draws.shape[1:]).swapaxes(0, 1)
         if n_draws < LEAST_DRAWS:
-            self.r_hat_ = np.full(scores.shape[2:], np.inf)
-            self.effective_sample_size_ = np.ones(scores.shape[2:])
+            self.r_hat_ = np.full(draws.shape[2:], np.inf)
+            self.effective_sample_size_ = np.ones(draws.shape[2:])
         else:
-            self.r_hat_ = r_hat(scores)
-            self.effective_sample_size_ = effective_sample_size(scores)
+            self.r_hat_ = r_hat(draws)
+            self.effective_sample_size_ = effective_sample_size(draws)
         excess = max(float(self.r_hat_.max()) - 1.0, 0.0)
         return Certificate("R-hat excess", excess, None, "estimate", excess)
+
+    def _predicted(self, F):
+        """What a draw with the scores F predicts."""
+        return F
 
     def _scores(self, X):
         """Pairs of a weight and the net's output for rows of X, of each draw."""
