@@ -19,12 +19,12 @@ from sklearn.metrics import get_scorer, mean_absolute_error
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_optland.linear_model import _cross_validation
 from sklearn_optland.linear_model import (
     FiniteSumClassifier,
     FiniteSumClassifierCV,
     FiniteSumRegressor,
     FiniteSumRegressorCV,
+    _cross_validation,
     alpha_max,
 )
 from sklearn_optland.linear_model._cross_validation import best_of, best_of_each, strongest_of

@@ -7,13 +7,15 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
 from sklearn_optland._loss.penalties import SPARSITIES
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland.linear_model._finite_sum.solve import (
+from sklearn_optland.linear_model._finite_sum.estimator import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
+)
+from sklearn_optland.linear_model._finite_sum.solve import solve
+from sklearn_optland.linear_model._finite_sum.training_problem import (
     make_penalty,
     regression_problem,
-    solve,
     training_source,
 )
 
