@@ -5,7 +5,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -19,7 +19,12 @@ from sklearn_optland.linear_model._coordinates import USERS_OWN, are_uneven
 from sklearn_optland.linear_model._finite_sum.gram_path import gram_points
 from sklearn_optland.linear_model._finite_sum.path import points_along
 from sklearn_optland.linear_model._finite_sum.solve import solve
-from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS, choose_solver, rate
+from sklearn_optland.linear_model._finite_sum.solver_specs import (
+    SOLVERS,
+    able_solvers,
+    choose_solver,
+    rate,
+)
 from sklearn_optland.linear_model._finite_sum.training_problem import make_penalty, training_source
 from sklearn_optland.linear_model._scores import last_parameters
 
@@ -57,12 +62,18 @@ def _cost_of_rounding(problem, W, of_user):
     return problem.curvature * float(np.max(moved**2))
 
 
-def remedy_of(problem):
-    """What helps where more passes would not: the columns' scale, or a stronger penalty."""
+def remedy_of(problem, estimator):
+    """What helps where more passes would not: the columns' scale, a solver, a stronger penalty."""
     means = problem.column_means
     if are_uneven(means, problem.column_squares - means**2, is_penalized=False):
         return "scale the data"
-    return "set a larger alpha"
+    solver = None if problem.is_partitioned else next(able_solvers(problem), None)
+    if solver is None or estimator.solver == "auto" or SOLVERS[solver].solver.draws_rows:
+        return "set a larger alpha"
+    if "solver" in estimator.get_params():
+        return f"set solver='auto', which takes {solver!r} here, or set a larger alpha"
+    kind = "FiniteSumClassifier" if is_classifier(estimator) else "FiniteSumRegressor"
+    return f"take {kind}, whose solver is {solver!r} here, or set a larger alpha"
 
 
 def _in_one_thread(items):
@@ -141,7 +152,7 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 counts = history["passes"] * (n_iter / history["passes"][-1])
                 curve = np.append(solution.certificate_at_zero, history["certificate"])
                 counts = np.append(0.0, counts)
-                remedy = remedy_of(problems[0])
+                remedy = remedy_of(problems[0], self)
                 what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
                 if n_iter >= self.max_iter and solution.sampling_is_to_blame:
                     what_to_change = UNEVEN_ADVICE
