@@ -6,7 +6,7 @@ from sklearn_optland._version import __version__
 from sklearn_optland.utils import _build_info
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the version, how it was compiled, and the versions that scikit-learn prints.
 
     See Also

@@ -92,6 +92,12 @@ def global_dtype(request):
     return request.param
 
 
+@pytest.fixture
+def callbacks():
+    """scikit-learn's callbacks, which it has from 1.9 on."""
+    return pytest.importorskip("sklearn.callback")
+
+
 if PROFILE == "coverage":
     # A traced line takes the GIL, even of a kernel: threads that fight for it would take hours.
     threading.settrace(None)

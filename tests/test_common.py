@@ -42,6 +42,7 @@ MODES = {
         {"solver": "admm", "activation": "logistic", **SMALL},
         {"solver": "taylor", **SMALL},
         {"solver": "bcd", **SMALL},
+        {"solver": "emsa", "activation": "tanh", **SMALL, "max_iter": 5},
         {"hidden_layer_sizes": (), "alpha": 1e-4},
         {**SMALL, "hidden_layer_sizes": (20, 20), "activation": "tanh"},
         {"metric": "identity", **SMALL},
@@ -50,6 +51,7 @@ MODES = {
         {"solver": "admm", "activation": "logistic", **SMALL},
         {"solver": "taylor", **SMALL},
         {"solver": "bcd", **SMALL},
+        {"solver": "emsa", "activation": "tanh", **SMALL, "max_iter": 5},
         {"hidden_layer_sizes": (), "alpha": 1e-4},
         {**SMALL, "hidden_layer_sizes": (20, 20), "activation": "tanh"},
         {"metric": "identity", **SMALL},
@@ -155,6 +157,8 @@ def expected_failures(estimator):
     """Names and reasons of the checks that an estimator cannot pass."""
     if not isinstance(estimator, ONLINE):
         return {}
+    if (getattr(estimator, "leaf", ""), estimator.loss) == ("rerank", "auto"):
+        return {}  # the few rows of these checks leave no class a doubt
     return {
         f"check_sample_weight_equivalence_on_{kind}_data": "depends on the order of the rows"
         for kind in ("dense", "sparse")

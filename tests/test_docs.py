@@ -11,7 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NEEDS = {"plotting": "matplotlib", "ProgressBar": "rich", "skops": "skops"}
+NEEDS = {
+    "sklearn.callback": "sklearn.callback",
+    "plotting": "matplotlib",
+    "ProgressBar": "rich",
+    "skops": "skops",
+}
 NEEDS |= {f"import {name}": name for name in ("mlflow", "onnxruntime", "optuna", "shap")}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

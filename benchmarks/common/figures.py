@@ -379,6 +379,24 @@ def streams(figure, tables):
     figure.axes[0].set_ylabel("accuracy")
 
 
+def multilabel(figure, tables):
+    """Precision at 5 against the time of a prediction, rows with several labels."""
+    rows = tables["precision"].rows
+    groups = list(dict.fromkeys(row["data"] for row in rows))
+    figure.set_size_inches(4.75 * len(groups), 3.2)
+    for ax, data in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
+        own = [row for row in rows if row["data"] == data]
+        points = [(row["µs a prediction"], row["P@5 %"]) for row in own]
+        names = [row["learner"].replace("Classifier", "") for row in own]
+        colours = [ORANGE if name.startswith("LOM") else BLUE for name in names]
+        ax.scatter(*np.transpose(points), s=16, color=colours)
+        ax.set(title=data, xscale="log", xlabel="µs a prediction", xlim=(5, 5000))
+        ax.margins(y=0.15)
+        plain_ticks(ax.xaxis, digits=[1])
+        label_points(ax, points, names)
+    figure.axes[0].set_ylabel("precision at 5, %")
+
+
 def draw_ratios(figure, found):
     """Bars from 1 to each ratio; `found` has labels and ratios."""
     figure.set_size_inches(9.5, 0.7 + 0.19 * len(found))
@@ -423,6 +441,7 @@ PICTURES = {  # by the folder of their tables
     "multiclass": multiclass,
     "sequence_labelling": sequence_labelling,
     "streams": streams,
+    "multilabel": multilabel,
     "net_defaults": net_defaults,
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,

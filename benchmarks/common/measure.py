@@ -1,9 +1,12 @@
 """What measures: cells that outlast an interrupted run, seconds, the least count to a level."""
 
 import json
+import os
 import sys
 import time
+from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -122,3 +125,25 @@ def first_count(value_at, level, most):
         middle = (low + high) // 2
         low, high = (low, middle) if value_at(middle) <= level else (middle, high)
     return high
+
+
+@contextmanager
+def quiet():
+    """What compiled code prints, progress bars above all, goes nowhere."""
+    kept = os.dup(1), os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def megabytes(path):
+    """Of a file or of all files of a folder."""
+    path = Path(path)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files) / 1e6

@@ -1,8 +1,9 @@
-"""Fits of dask-ml in its own environment: versions, then seconds and coefficients of each, as JSON.
+"""Fits of dask-ml in its own environment: versions, then seconds and gap of each, as JSON.
 
-    python dask_ml_fit.py SOLVER MEMORY SECONDS PART ...
+    python dask_ml_fit.py SOLVER MEMORY SECONDS GIGABYTES OPTIMUM LEVEL
 
-Ever more iterations, until the seconds are used up.
+Ever more iterations, until the objective is within LEVEL of OPTIMUM, relative to it, or the seconds
+are used up.
 """
 
 import json
@@ -11,41 +12,33 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import dask
+from dask_ml.linear_model import LogisticRegression
+from distributed import Client, LocalCluster
+from scale_out import data
 
 
-def main(solver, memory, budget, *paths):
-    import dask
-    import dask.array as da
-    from dask_ml.linear_model import LogisticRegression
-    from distributed import Client, LocalCluster
-
+def main(solver, memory, budget, gigabytes, optimum, level):
     names = ("dask-ml", "dask-glm", "dask", "scikit-learn", "numpy")
     print(json.dumps({name: version(name) for name in names}))
-    began = time.perf_counter()
-    for iterations in (2, 5, 12, 30, 75, 190):
-        with (
-            LocalCluster(
-                n_workers=2, threads_per_worker=1, memory_limit=memory, dashboard_address=None
-            ) as cluster,
-            Client(cluster),
-        ):
-            head = np.load(paths[0], mmap_mode="r")
-            load = dask.delayed(np.load)
-            X = da.concatenate([da.from_delayed(load(p), head.shape, head.dtype) for p in paths])
-            labels = [Path(path).with_name(Path(path).name.replace("X", "y")) for path in paths]
-            y = [da.from_delayed(load(p), head.shape[:1], np.int8) for p in labels]
-            y = da.concatenate(y)
-            settings = {"solver": solver, "max_iter": iterations, "C": 1.0, "tol": 1e-12}
-            model = LogisticRegression(fit_intercept=False, **settings)
+    paths, began = data.parts(float(gigabytes)), time.perf_counter()
+    settings = {"solver": solver, "C": 1.0, "tol": 1e-12, "fit_intercept": False}
+    workers = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": memory}
+    with LocalCluster(dashboard_address=None, **workers) as cluster, Client(cluster):
+        X, y = data.dask_arrays(paths)
+        LogisticRegression(max_iter=1, **settings).fit(X, y)  # workers import the package
+        for iterations in (3, 4, 5, 6, 8, 10, 15, 25, 50, 100):
             start = time.perf_counter()
-            X, y = dask.persist(X, y)  # it reads them again for each iteration else
-            model.fit(X, y)
+            # it reads them again for each iteration else
+            model = LogisticRegression(max_iter=iterations, **settings).fit(*dask.persist(X, y))
             seconds = time.perf_counter() - start
-        coef = np.ravel(model.coef_).tolist()
-        print(json.dumps({"iterations": iterations, "seconds": seconds, "coef": coef}), flush=True)
-        if time.perf_counter() - began + 2 * seconds > float(budget):
-            break
+            gap = data.objective(paths, model.coef_) / float(optimum) - 1
+            fit = {"iterations": iterations, "seconds": seconds, "gap": gap}
+            print(json.dumps(fit), flush=True)
+            if gap <= float(level) or time.perf_counter() - began + 2 * seconds > float(budget):
+                break
 
 
 if __name__ == "__main__":

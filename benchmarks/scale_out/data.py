@@ -53,3 +53,27 @@ def blocks(paths, read=np.load):
     lengths = [PART_ROWS] * len(paths)
     X = RowBlocks([partial(read, path) for path in paths], lengths=lengths)
     return X, RowBlocks([partial(np.load, labels_of(path)) for path in paths], lengths=lengths)
+
+
+def dask_arrays(paths):
+    """X and y of the parts as dask arrays, a chunk each."""
+    import dask
+    import dask.array as da
+
+    load = dask.delayed(np.load)
+
+    def array(paths, columns, dtype):
+        shape = PART_ROWS, *columns
+        return da.concatenate([da.from_delayed(load(path), shape, dtype) for path in paths])
+
+    return array(paths, (COLUMNS,), np.float32), array(map(labels_of, paths), (), np.int8)
+
+
+def objective(paths, coef):
+    """Of logistic regression with C = 1 and no intercept."""
+    coef = np.ravel(coef).astype(float)
+    losses = [
+        np.logaddexp(0, (1 - 2.0 * np.load(labels_of(path))) * (np.load(path) @ coef)).sum()
+        for path in paths
+    ]
+    return 0.5 * coef @ coef + sum(losses)

@@ -2,6 +2,7 @@
 
 import warnings
 from functools import cache, wraps
+from typing import cast
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -10,10 +11,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import make_constraint
 
 from sklearn_optland._estimator.lazy import refuse_dask
+from sklearn_optland._estimator.typing import Method
 from sklearn_optland._version import __version__
 
 
-def fit_context(method):
+def fit_context(method: Method) -> Method:
     """Decorate `fit` and `partial_fit`: if one raises, the estimator is what it was before.
 
     Validation stores the columns of new rows before anything can be found wrong with them. Around
@@ -36,7 +38,7 @@ def fit_context(method):
                 del state[name]
             raise
 
-    return call
+    return cast(Method, call)
 
 
 def goes_on(estimator, attribute, classes=None):

@@ -61,7 +61,7 @@ class Certificate:
     relative: float
 
     @property
-    def reached(self):
+    def reached(self) -> bool | None:
         """Whether the value is within the tolerance; None where there is none."""
         return None if self.tolerance is None else bool(self.value <= self.tolerance)
 

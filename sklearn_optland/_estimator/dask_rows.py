@@ -28,7 +28,9 @@ from sklearn_optland._estimator.training_rows import (
 )
 from sklearn_optland._rows.blocks import Unread, is_read_later, read_block
 from sklearn_optland._rows.cluster import is_collection, place_of
-from sklearn_optland._rows.dask_source import DaskSource, size_of
+from sklearn_optland._rows.dask_source import DaskSource
+
+TINY = np.finfo(float).tiny
 
 
 def any_collection(*data):
@@ -38,7 +40,11 @@ def any_collection(*data):
 
 @dataclass(frozen=True)
 class Summary:
-    """What one look at a partition tells of it; `codes` are those of its own labels."""
+    """What one look at a partition tells of it.
+
+    By its own labels, or in a regression all in one: `weights`, and of rows with a weight their
+    number `n_used` and that of their stored values, `n_values`.
+    """
 
     n_rows: int
     n_columns: int
@@ -46,10 +52,11 @@ class Summary:
     y_is_1d: bool
     dtype: np.dtype
     is_sparse: bool
-    weight: float
     largest_weight: float
-    labels: np.ndarray | None = None
-    weights: np.ndarray | None = None
+    labels: np.ndarray | None
+    weights: np.ndarray
+    n_used: np.ndarray
+    n_values: np.ndarray
 
 
 class Checked:
@@ -80,26 +87,29 @@ class Checked:
         for name, array in (("y", self.y), ("sample_weight", self.w)):
             if len(array) != n:
                 raise ValueError(f"{name}: found {len(array)} rows; allowed are {n}, those of X.")
+        # Stored values of each row.
+        self.sizes = np.diff(X.indptr) if self.is_sparse else np.full(n, X.shape[1])
         least = self.w.min(initial=0.0)
         if least < 0:
             raise ValueError(f"sample_weight: found {least:g}; allowed are no negative ones.")
 
     def summary(self):
         X, y, w = self.X, self.y, self.w
-        labels = weights = None
+        labels, codes = None, np.zeros(len(y), dtype=np.intp)
         if self.is_classification:
             labels, codes = np.unique(y, return_inverse=True)
-            weights = np.bincount(codes, weights=w, minlength=len(labels))
+        n_labels = 1 if labels is None else len(labels)
+        counts = w > 0, (w > 0) * self.sizes
+        sums = [np.bincount(codes, part, minlength=n_labels) for part in (w, *counts)]
         return Summary(
             *X.shape,
             y.shape[1] if y.ndim == 2 else 1,
             y.ndim == 1,
             X.dtype,
             self.is_sparse,
-            float(w.sum()),
             float(w.max(initial=0.0)),
             labels,
-            weights,
+            *sums,
         )
 
 
@@ -150,6 +160,8 @@ class DaskRows:
     per_class: object = 1.0
     classes: np.ndarray | None = None
 
+    is_multilabel = False
+
     @cached_property
     def dtype(self):
         """float32 if all partitions have it, else float64."""
@@ -197,7 +209,7 @@ class DaskRows:
     @property
     def total_sample_weight(self):
         """Sum of the weights as the user gave them."""
-        return sum(summary.weight for summary in self.summaries)
+        return float(sum(summary.weights.sum() for summary in self.summaries))
 
     @property
     def largest_weight(self):
@@ -231,11 +243,18 @@ class DaskRows:
         every = [details] * len(self.partitions)
         partitions = self.place.hold(prepared, self.partitions, every)
         self.partitions.clear()
-        n_rows, values = np.transpose(self.place.run(size_of, partitions))
-        n_values = values.sum() / max(n_rows.sum(), 1)
-        is_sparse = self._with_rows[0].is_sparse
-        shape = self.n_columns, n_values, is_sparse
-        return DaskSource(self.place, partitions, n_rows.tolist(), *shape, names)
+        used = [self._has_weight(summary) for summary in self.summaries]
+        pairs = list(zip(self.summaries, used, strict=True))
+        n_rows = [int(summary.n_used[labels].sum()) for summary, labels in pairs]
+        n_values = sum(summary.n_values[labels].sum() for summary, labels in pairs)
+        shape = self.n_columns, n_values / max(sum(n_rows), 1), self._with_rows[0].is_sparse
+        return DaskSource(self.place, partitions, n_rows, *shape, names)
+
+    def _has_weight(self, summary):
+        """Which labels of a partition have one, times `per_class`; in a regression the only one."""
+        if self.classes is None:
+            return [True]
+        return self.per_class[np.searchsorted(self.classes, summary.labels)] > 0
 
 
 def prepared(checked, details):
@@ -245,10 +264,11 @@ def prepared(checked, details):
     if classes is not None:
         y = np.searchsorted(classes, y).astype(np.int32)
         per_class = per_class[y]
+    is_used = (w > 0) & (per_class > 0)
     w = w * per_class
-    is_used = w > 0
     if not is_used.all():
         X, y, w = X[is_used], y[is_used], w[is_used]
+    w = np.maximum(w, TINY)  # rows that have been counted
     try:
         return X.astype(dtype, copy=False), columns(y, w), settings
     except ValueError as error:
@@ -284,7 +304,7 @@ def regression_rows_of(
     rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
     if rows.n_outputs > 1 and not multi_output:
         raise ValueError(f"y: found {rows.n_outputs} columns; allowed is one.")
-    total_weight(np.array([summary.weight for summary in rows.summaries]))
+    total_weight(np.array([summary.weights.sum() for summary in rows.summaries]))
     return rows
 
 

@@ -38,6 +38,8 @@ class HeldOut:
     is_log_loss : bool
     unit : float, default=1.0
         The user's loss is so many times that of these units.
+    is_multilabel : bool, default=False
+        Whether the log-loss is that of a logit for each output.
 
     Attributes
     ----------
@@ -45,23 +47,24 @@ class HeldOut:
         R² or accuracy of each call.
     """
 
-    def __init__(self, scores_of, Y, c, is_log_loss, unit=1.0):
+    def __init__(self, scores_of, Y, c, is_log_loss, unit=1.0, is_multilabel=False):
         self.scores_of, self.Y, self.c, self.unit = scores_of, Y.astype(np.float64), c, unit
-        self.is_log_loss, self.scores = is_log_loss, []
+        self.is_log_loss, self.is_multilabel, self.scores = is_log_loss, is_multilabel, []
 
     def __call__(self, parameters):
         """The loss."""
         F = self.scores_of(parameters)
         self.scores.append(self._score(np.nan_to_num(F.astype(np.float64))))
-        return self.unit * float(self.c @ row_losses(F, self.Y, self.is_log_loss))
+        return self.unit * float(
+            self.c @ row_losses(F, self.Y, self.is_log_loss, self.is_multilabel)
+        )
 
     def _score(self, F):
         if not self.is_log_loss:
             return float(r2_score(self.Y, F, sample_weight=self.c))
-        is_right = (F > 0) == (self.Y > 0.5) if F.shape[1] == 1 else None
-        if is_right is None:
-            is_right = F.argmax(axis=1) == self.Y.argmax(axis=1)
-        return float(self.c @ is_right.reshape(len(F)))
+        if F.shape[1] == 1 or self.is_multilabel:
+            return float(self.c @ ((F > 0) == (self.Y > 0.5)).all(axis=1))
+        return float(self.c @ (F.argmax(axis=1) == self.Y.argmax(axis=1)))
 
 
 def validation_attributes(held_out):
@@ -71,13 +74,13 @@ def validation_attributes(held_out):
     return {"validation_scores_": scores, "best_validation_score_": best}
 
 
-def row_losses(F, Y, is_log_loss):
+def row_losses(F, Y, is_log_loss, is_multilabel=False):
     """The loss of each row at scores F; targets Y are 0 or 1 for the log-loss."""
     F, Y = F.astype(np.float64), Y.astype(np.float64)
     if not is_log_loss:
         return 0.5 * np.sum((F - Y) ** 2, axis=1)
-    if F.shape[1] == 1:
-        return np.logaddexp(0.0, F[:, 0]) - Y[:, 0] * F[:, 0]
+    if F.shape[1] == 1 or is_multilabel:
+        return np.sum(np.logaddexp(0.0, F) - Y * F, axis=1)
     return -np.sum(Y * log_softmax(F, axis=1), axis=1)
 
 

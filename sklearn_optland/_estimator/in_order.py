@@ -1,14 +1,16 @@
 """`partial_fit` of collections: one partition after the other, in this process."""
 
 from functools import wraps
+from typing import cast
 
 from sklearn_optland._estimator.alignment import aligned_blocks
 from sklearn_optland._estimator.dask_rows import any_collection
+from sklearn_optland._estimator.typing import Method
 from sklearn_optland._rows.blocks import read_block
 from sklearn_optland._rows.cluster import is_dask
 
 
-def in_order(method):
+def in_order(method: Method) -> Method:
     """Decorate `partial_fit`: of a collection it learns partition after partition.
 
     Each is loaded into this process when its turn comes. An error names the partition; what was
@@ -29,7 +31,7 @@ def in_order(method):
                 raise ValueError(f"Partition {number}: {error}") from error
         return estimator
 
-    return call
+    return cast(Method, call)
 
 
 def _loaded(block):

@@ -2,11 +2,13 @@
 
 import copy
 from functools import partial, wraps
+from typing import cast
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_optland._estimator.typing import Method
 from sklearn_optland._rows.blocks import RowBlocks
 from sklearn_optland._rows.cluster import is_collection, is_dask
 
@@ -18,7 +20,7 @@ SCALES_OUT = (
 )
 
 
-def by_partition(method):
+def by_partition(method: Method) -> Method:
     """Decorate a method that takes X: with a collection of Dask's it returns a lazy dask array.
 
     With blocks it returns all that it makes of them, one after the other.
@@ -33,7 +35,7 @@ def by_partition(method):
             return _of_blocks(estimator, X, method, args, kwargs)
         return _lazy(estimator, X, partial(_of_rows, method.__name__, args, kwargs))
 
-    return call
+    return cast(Method, call)
 
 
 def _lazy(estimator, X, function):

@@ -1,18 +1,20 @@
 """What classifiers predict from the scores of their classes, of which two classes share one."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._estimator.typing import ColumnLike, MatrixLike
 from sklearn_optland._rows.cluster import in_memory, is_collection
 
 
 class LazyScore:
     """`score` also for collections of Dask: a mixin before scikit-learn's."""
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> float:
         """Score predictions: their accuracy, of regressors R².
 
         Parameters
@@ -42,7 +44,7 @@ class ScoreClassifier(LazyScore):
     """Labels from `decision_function` and `classes_`."""
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels.
 
         Parameters
@@ -64,7 +66,7 @@ class LogLossClassifier(ScoreClassifier):
     """Labels and probabilities from `decision_function` and `classes_`."""
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities.
 
         Parameters
@@ -83,7 +85,7 @@ class LogLossClassifier(ScoreClassifier):
         return softmax(scores, axis=1)
 
     @by_partition
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Predict logarithms of class probabilities, finite where the probabilities underflow.
 
         Parameters

@@ -30,7 +30,7 @@ class TrainingRows:
     classes : ndarray of shape (n_classes,) or None
         Sorted labels; None in a regression.
     codes : ndarray of int32 of shape (n_rows,) or None
-        The number of each row's label.
+        The number of each row's label; None too if rows have several.
     """
 
     X: object
@@ -64,6 +64,11 @@ class TrainingRows:
     def y_is_1d(self):
         """Whether targets of a regression are no matrix."""
         return self.y.ndim == 1
+
+    @property
+    def is_multilabel(self):
+        """Whether rows have any number of labels, and y is their indicator matrix."""
+        return self.classes is not None and self.codes is None
 
     @property
     def total_weight(self):
@@ -100,7 +105,15 @@ class TrainingRows:
 
 
 def classification_rows(
-    estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0, **validation
+    estimator,
+    X,
+    y,
+    sample_weight,
+    *,
+    accept_sparse=False,
+    multi_label=False,
+    factor=1.0,
+    **validation,
 ):
     """Rows of a classifier, of at least two classes; one of them has to have a weight.
 
@@ -111,6 +124,8 @@ def classification_rows(
         As the user gave them.
     accept_sparse : bool, default=False
         Whether CSR will do.
+    multi_label : bool, default=False
+        Whether y may be an indicator matrix, whose columns are the classes.
     factor : float, default=1.0
         Of all weights: C, where an objective has it.
     **validation
@@ -125,6 +140,8 @@ def classification_rows(
     ValueError
         For what `validate_data` refuses, one class alone, or weights without a sum.
     """
+    if multi_label and is_indicator(y):
+        return _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation)
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
     classes, codes = encode(y)
     check_labels(y, classes)
@@ -135,6 +152,32 @@ def classification_rows(
         weights = times_class_weight(weights, estimator.class_weight, y, classes, codes) * factor
         total_weight(weights, "sample_weight, times class_weight and C")
     return TrainingRows(X, y, sample_weight, weights, classes, codes)
+
+
+def is_indicator(y):
+    """Whether y is a matrix that says of each row which labels it has."""
+    if not sparse.issparse(y):
+        try:
+            y = np.asarray(y)
+        except ValueError:  # rows of several lengths: validation says so
+            return False
+        if y.ndim != 2:
+            return False
+    return type_of_target(y) == "multilabel-indicator"
+
+
+def _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation):
+    """Rows that have any number of labels."""
+    X, y = _validate(estimator, X, y, accept_sparse, multi_output=True, **validation)
+    if estimator.class_weight is not None:
+        raise ValueError(
+            f"class_weight: found {estimator.class_weight!r}; allowed with an indicator matrix y "
+            "is None."
+        )
+    weights = sample_weights(X, sample_weight)
+    total_weight(weights)
+    y = y.toarray() if sparse.issparse(y) else y
+    return TrainingRows(X, y, sample_weight, weights, np.arange(y.shape[1]))
 
 
 def labelled_rows(
@@ -391,6 +434,11 @@ def as_columns(codes, n_classes):
 def labels_and_weights(codes, weights, *, n_classes, total, dtype=np.float32):
     """Columns of a source: 0-1 targets Y, and weights c that sum to 1."""
     return {"Y": as_columns(codes, n_classes).astype(dtype, copy=False), "c": weights / total}
+
+
+def indicators_and_weights(y, weights, *, total, dtype=np.float32):
+    """Columns of a source: the indicator matrix as targets Y, and weights c that sum to 1."""
+    return {"Y": np.ascontiguousarray(y, dtype=dtype), "c": weights / total}
 
 
 def targets_and_weights(y, weights, *, dtype, total):

@@ -52,7 +52,7 @@ class Forward(LinearPass):
     """The scores [X 1] W; parameters W, and Z, which takes them."""
 
     kernel = staticmethod(kernels.forward)
-    writes = (1,)
+    writes, answers = (1,), False
 
 
 class Backward(AddsParameters):
@@ -98,4 +98,4 @@ class RowSquares(LinearPass):
     """sum_j weights_j x_ij^2 of each row; parameters weights, and an array that takes them."""
 
     kernel = staticmethod(kernels.row_squares)
-    writes = (1,)
+    writes, answers = (1,), False

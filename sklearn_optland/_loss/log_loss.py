@@ -18,9 +18,13 @@ def loss_along(source, Z, dZ, t):
     return reduce(sums, source, (source.y, source.c, Z, dZ))[1]
 
 
+# The smallest relative change of a probability by a Newton step; parameters Z, dZ.
+SmallestChange = partial(ExtremeOf, kernels.smallest_change, np.minimum)
+
+
 def smallest_change(source, Z, dZ):
     """The smallest relative change of a probability by the Newton step dZ."""
-    return reduce(ExtremeOf(kernels.smallest_change, np.minimum), source, (Z, dZ))[1]
+    return reduce(SmallestChange(), source, (Z, dZ))[1]
 
 
 def largest_change(source, Z_new, Z):
@@ -28,17 +32,29 @@ def largest_change(source, Z_new, Z):
     return reduce(ExtremeOf(_largest_change, np.maximum), source, (Z_new, Z))[1]
 
 
+def _residual_sums(R):
+    return np.append(R.sum(axis=0), np.abs(R).sum())
+
+
 def _largest_change(Z_new, Z):
     return np.abs(Z_new - Z).max(initial=0.0)
 
 
-def newton_dual(source, Z, dZ, cut, R):
+class NewtonDual(SumOf):
     """KL(p' || p) of the Newton step's dual point p' = p + cut (diag p - pp') dz.
 
-    R, of the source, takes c (p' - y).
+    Parameters Z, dZ, y, c and R, which takes c (p' - y).
     """
-    total = SumOf(partial(kernels.newton_dual, cut=cut), values=1.0, writes=(4,))
-    return reduce(total, source, (Z, dZ, source.y, source.c, R))[1]
+
+    def __init__(self, cut):
+        super().__init__(partial(kernels.newton_dual, cut=cut), values=1.0, writes=(4,))
+
+
+class ResidualSums(SumOf):
+    """The sum of residuals of each class, and of all magnitudes at last; parameter R."""
+
+    def __init__(self, k):
+        super().__init__(_residual_sums, (k + 1,))
 
 
 # Functions for `source.map` and for `SumOf`
@@ -96,11 +112,6 @@ def curvature_along(P, c, dZ):
 def class_variances(P, c):
     """Sum over rows of c p (1 - p)."""
     return c @ (P * (1.0 - P))
-
-
-def residual_sums(R):
-    """The sum of residuals of each class, and of all magnitudes at last."""
-    return np.append(R.sum(axis=0), np.abs(R).sum())
 
 
 def inner_with_change(R, Z_new, Z):

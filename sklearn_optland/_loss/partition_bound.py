@@ -1,11 +1,14 @@
 """The quadratic bound on a log-partition function, for any finite feature map."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sklearn_optland._loss import partition_bound_fast as kernels
 
 
-def partition_function_bound(features, weights, theta):
+def partition_function_bound(
+    features: ArrayLike, weights: ArrayLike, theta: ArrayLike
+) -> tuple[float, NDArray, NDArray]:
     r"""Bound a log-partition function by a quadratic around a point.
 
     For :math:`Z(\theta) = \sum_y h(y) \exp(\theta^T f(y))` over a finite set of y, and any

@@ -9,7 +9,13 @@ from itertools import islice
 import numpy as np
 from scipy import linalg
 
-from sklearn_optland._low_rank.completion import Model, SecondMoment, completion_steps
+from sklearn_optland._low_rank.completion import (
+    Model,
+    SecondMoment,
+    clipped,
+    completion_steps,
+    observed_range,
+)
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.source import ArraySource
 
@@ -17,11 +23,10 @@ from sklearn_optland._rows.source import ArraySource
 HELD_OUT = 0.1
 FEWEST = 10
 # Strengths are these powers of a factor times the largest one that matters. They begin in the
-# middle, where most tables have theirs, and fall until the error has not improved for a number of
-# them; larger ones are tried if the first is the best.
+# middle, where most tables have theirs, and fall until the error no longer improves; larger ones are
+# tried if the first is the best.
 FACTOR = 0.6
 FIRST, MOST = 4, 18
-PATIENCE = 2
 # Of several strengths whose errors differ by no more than this share, the largest is taken: it
 # needs the fewest components.
 NEAR = 2e-3
@@ -44,7 +49,7 @@ def alpha_max(source):
     return float(np.sqrt(max(linalg.eigvalsh(C, subset_by_index=(side, side))[0], 0.0)))
 
 
-def choose_alpha(Z, c, keys, max_rank, debias=False):
+def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):
     """The largest strength with nearly the least squared error on entries that are held out.
 
     Parameters
@@ -58,6 +63,8 @@ def choose_alpha(Z, c, keys, max_rank, debias=False):
     max_rank : int
     debias : bool, default=False
         Whether the errors are those of `Model.debiased`.
+    clip : bool, default=False
+        Whether they are those of values within the range of what was not held out.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def choose_alpha(Z, c, keys, max_rank, debias=False):
         alpha = 0.1 * largest or 1.0
         return Model.empty(d, alpha), np.array([alpha]), np.array([np.nan])
     truth, weights = Z[held_out], np.repeat(c, held_out.sum(axis=1))
-    tried = {}
+    limits, tried = observed_range(shown), {}
 
     def fit_at(power, start):
         """Fit with a strength, and note its error."""
@@ -90,7 +97,8 @@ def choose_alpha(Z, c, keys, max_rank, debias=False):
             if step.done:
                 break
         fitted = step.parameters.model
-        found = (fitted.debiased if debias else fitted).complete(shown)[held_out]
+        filled = (fitted.debiased if debias else fitted).complete(shown)
+        found = (clipped(filled, limits) if clip else filled)[held_out]
         tried[power] = float(np.average((found - truth) ** 2, weights=weights)), fitted
         return fitted
 
@@ -101,10 +109,10 @@ def choose_alpha(Z, c, keys, max_rank, debias=False):
     model = Model.empty(d, largest)
     for power in range(FIRST, MOST + 1):
         model = fit_at(power, model)
-        if power - best() >= PATIENCE:
+        if power > best():
             break
     power = FIRST
-    while power > 1 and best() - power < PATIENCE:
+    while power > 1 and best() == power:
         power -= 1
         fit_at(power, Model.empty(d, largest))
     powers = np.array(sorted(tried))

@@ -8,12 +8,12 @@ W + alpha I is like a covariance, K its inverse: on the missing entries m,
 
     z_m = W_mo (W_oo + alpha I)^-1 x_o = -K_mm^-1 K_mo x_o,
 
-the smaller one of the two systems is solved. With y = (x_o, z_m), z = W K y and the residual is
+the smaller one of the two systems is solved. K_mo x_o comes as B = X K, with 0 for what is missing:
+a product of matrices is several times faster than one of vectors for each row. With y = (x_o, z_m), z = W K y and the residual is
 x - z = alpha K y, which is zero on m.
 """
 from cython cimport floating
 from libc.math cimport isnan
-from scipy.linalg.cython_blas cimport ddot
 from scipy.linalg.cython_lapack cimport dposv
 
 import numpy as np
@@ -24,11 +24,12 @@ def complete(
     const double[:, ::1] W,
     const double[:, ::1] K,
     double alpha,
+    const double[:, ::1] B,
     double[:, ::1] Y,  # OUT
 ):
     """Y = X with its NaN filled; return the number of rows whose system was not definite."""
     cdef Py_ssize_t i, j, a, b
-    cdef int d = X.shape[1], m, o, size, one = 1, info, n_failed = 0
+    cdef int d = X.shape[1], m, o, size, one = 1, info, n_failed = 0, row
     missing_, observed_ = np.empty(d, dtype=np.intc), np.empty(d, dtype=np.intc)
     matrix_, rhs_ = np.empty((d // 2) ** 2 + 1), np.empty(d)
     cdef int[::1] missing = missing_, observed = observed_
@@ -50,17 +51,19 @@ def complete(
             if m == 0 or o == 0:
                 continue
             size = min(m, o)
-            for a in range(size):  # rows of the lower triangle: Fortran's upper one
+            for a in range(size):  # rows of the upper triangle: Fortran's lower one, which is faster
                 if m <= o:
-                    for b in range(a + 1):
-                        matrix[a * size + b] = K[missing[a], missing[b]]
-                    rhs[a] = -ddot(&d, <double*>&K[missing[a], 0], &one, y, &one)
+                    row = missing[a]
+                    for b in range(a, size):
+                        matrix[a * size + b] = K[row, missing[b]]
+                    rhs[a] = -B[i, row]
                 else:
-                    for b in range(a + 1):
-                        matrix[a * size + b] = W[observed[a], observed[b]]
+                    row = observed[a]
+                    for b in range(a, size):
+                        matrix[a * size + b] = W[row, observed[b]]
                     matrix[a * size + a] += alpha
-                    rhs[a] = y[observed[a]]
-            dposv(b"U", &size, &one, &matrix[0], &size, &rhs[0], &size, &info)
+                    rhs[a] = y[row]
+            dposv(b"L", &size, &one, &matrix[0], &size, &rhs[0], &size, &info)
             if info != 0:
                 n_failed += 1
                 continue

@@ -93,7 +93,8 @@ class Model:
     def complete(self, X):
         """Rows whose NaN are filled, in float64."""
         Y = np.empty(X.shape)
-        if complete(X, self.W, self.K, self.alpha, Y):
+        products = np.where(np.isnan(X), 0.0, X) @ self.K
+        if complete(X, self.W, self.K, self.alpha, products, Y):
             raise _too_small(self.alpha, self.w.max(initial=0))
         return Y
 
@@ -103,6 +104,16 @@ def _too_small(alpha, largest):
         f"alpha: found {alpha:.3g}; allowed are values above some 1e-13 times the largest singular "
         f"value, {largest:.3g}."
     )
+
+
+def observed_range(X):
+    """The least and the largest observed entry of each column, NaN where there is none."""
+    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+
+
+def clipped(X, limits):
+    """Values within limits of the columns; those that are NaN do not limit."""
+    return np.fmin(np.fmax(X, limits[0]), limits[1])
 
 
 class SecondMoment(Statistic):

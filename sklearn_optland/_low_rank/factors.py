@@ -1,4 +1,4 @@
-r"""Factors of observed entries with a nuclear norm, and the proof that they are the best.
+r"""Factors of observed entries with a norm of their product, and the proof that they are the best.
 
     minimise over U, V   sum_k l_k(u_i'v_j) + strength/2 (||U||^2 + ||V||^2)
 
@@ -6,11 +6,11 @@ is not convex, but its minimum over all ranks is that of sum_k l_k + strength ||
 Theta the pulls at the observed entries, a stationary point is the optimum if the largest singular
 value of Theta is at most the strength (Haeffele and Vidal 2015). The meta-algorithm: L-BFGS on the
 factors; singular vectors of Theta beyond the strength become new columns, with a line search along
-them; columns that vanish are dropped.
+them; columns that vanish are dropped. With other norms of the columns (`norms`) it is the same, but
+for the polar, and for L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995) on parts that are not negative.
 """
 
 from dataclasses import dataclass
-from itertools import islice
 from operator import lt
 
 import numpy as np
@@ -18,20 +18,17 @@ from scipy import linalg as dense
 from scipy.sparse import linalg
 
 from sklearn_optland._loss.gauge_dual import dual_scale
-from sklearn_optland._loss.scalar_losses_fast import curvatures
-from sklearn_optland._optim.lbfgs import Memory, minimize
+from sklearn_optland._low_rank.descent import descend
 from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.step import Step
 
 EPS = np.finfo(float).eps
 # Columns that are added at once, at most.
 NEW_COLUMNS = 8
-# Steps between two looks at the polar, and what the last of them must have brought to go on,
-# relative to the gap: as long as they bring much, the gap is that of the factors.
-MOST_STEPS = 40
+# What the latest steps must have brought to go on without a look at the polar, relative to the gap:
+# as long as they bring much, the gap is that of the factors.
 WINDOW = 5
 SHARE = 0.05
-MEMORY = 10
 # Looks that neither lower the objective beyond its rounding nor the gap, after which a fit ends.
 PATIENCE = 5
 ROUNDING = 1e-14
@@ -89,47 +86,30 @@ class Factorization:
     max_rank : int
     rng : RandomState
         Starts Lanczos' method.
+    norm : ProductNorm
     """
 
-    def __init__(self, observed, strength, max_rank, rng):
+    def __init__(self, observed, strength, max_rank, rng, norm):
         self.observed, self.strength, self.max_rank = observed, strength, max_rank
+        self.norm = norm
         self.start = rng.uniform(-1.0, 1.0, min(observed.shape))
+        self.positive_start = rng.uniform(0.0, 1.0, observed.shape[1])
         self.ones = observed.matrix(observed.ones)
-        self.margin = MARGIN if min(observed.shape) > DENSE_SIDE else 0.0
+        is_large = norm.is_nuclear and min(observed.shape) > DENSE_SIDE
+        self.margin = MARGIN if is_large else 0.0
         is_wide = observed.shape[0] < observed.shape[1]
         work = dense_work(self.ones.T.tocsr() if is_wide else self.ones)
         self.may_be_proven = work <= MOST_DENSE_WORK
+
+    def balanced(self, U, V):
+        """The same product with columns of equal norms, in falling order."""
+        return balanced(U, V) if self.norm.is_nuclear else self.norm.balanced(U, V)
 
     def evaluate(self, U, V):
         """Objective, scores and pulls."""
         f = self.observed.scores(U, V)
         loss, theta = self.observed.pulls(f)
-        return loss + 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V)), f, theta
-
-    def function(self, rank):
-        """Objective and gradient of flat factors."""
-        n, d = self.observed.shape
-
-        def value(flat):
-            U, V = flat[: n * rank].reshape(n, rank), flat[n * rank :].reshape(d, rank)
-            objective, _, theta = self.evaluate(U, V)
-            R = self.observed.pull_matrix(theta)
-            gradient = self.strength * flat
-            gradient[: n * rank] -= (R @ V).ravel()
-            gradient[n * rank :] -= (R.T @ U).ravel()
-            return objective, gradient
-
-        return value
-
-    def metric(self, U, V, theta):
-        """The diagonal of the Hessian of each factor, for the other one as it is."""
-        loss = self.observed.loss
-        if loss.is_bounded:
-            H = self.ones * loss.curvature
-        else:
-            H = self.observed.matrix(curvatures(loss, self.observed.y, theta))
-        rows, columns = H @ V**2 + self.strength, H.T @ U**2 + self.strength
-        return np.r_[rows.ravel(), columns.ravel()]
+        return loss + self.strength * self.norm.penalty(U, V), f, theta
 
     def certify(self, U, V):
         """The point with its gap; singular vectors of the pulls beyond the strength."""
@@ -137,7 +117,7 @@ class Factorization:
         left, values, right = self.top(theta)
         polar = float(values[0] / self.strength) if len(values) else 0.0
         scaled = dual_scale(polar * (1.0 + self.margin), 1.0) * theta
-        penalty = 0.5 * self.strength * (np.vdot(U, U) + np.vdot(V, V))
+        penalty = self.strength * self.norm.penalty(U, V)
         gap = self.observed.fenchel_gap(f, scaled) + penalty - (self.observed.c * scaled) @ f
         gap = max(gap, 0.0) + 8 * EPS * abs(objective)
         new = values > self.strength
@@ -147,10 +127,12 @@ class Factorization:
         return Point(U, V, objective, float(gap), polar), columns
 
     def top(self, theta):
-        """The largest singular values of the pulls, in falling order, with their vectors."""
+        """Unit columns with the largest u'Rv of the pulls R, in falling order."""
         R = self.observed.pull_matrix(theta)
         if not theta.any():
             return np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
+        if not self.norm.is_nuclear:
+            return self.norm.top(R, NEW_COLUMNS, self.positive_start)
         is_wide = R.shape[0] < R.shape[1]
         A = R.T.tocsr() if is_wide else R
         right = self._lanczos(A, np.abs(A.data).max()) if A.shape[1] > DENSE_SIDE else None
@@ -187,6 +169,8 @@ class Factorization:
         Lanczos' method finds singular values, but not that none is larger. Of pulls R,
         ``bound**2 I - R'R`` has a Cholesky factor only if none exceeds the bound.
         """
+        if not self.norm.is_nuclear:
+            return self.norm.is_exact
         if not self.margin:
             return True
         if not self.may_be_proven:
@@ -295,36 +279,26 @@ def factor_steps(problem, U, V, tol):
     step : Step
         Its parameters are a Point; where the gap was not computed, the curve "certificate" is NaN.
     """
-    passes, (n, _), age = 0, problem.observed.shape, 0
-    least = np.inf, np.inf
+    passes, age, least = 0, 0, (np.inf, np.inf)
     while True:
-        U, V = balanced(U, V)
+        U, V = problem.balanced(U, V)
         point, columns = problem.certify(U, V)
         passes += 2
         now = point.objective * (1 + ROUNDING), point.gap
         age = 0 if any(map(lt, now, least)) else age + 1
         least = min(point.objective, least[0]), min(point.gap, least[1])
         reached = point.gap <= tol * point.objective
-        factors = None
         if len(columns[1]) and not reached:
-            factors = problem.grow(point, columns)
-        start = (U, V) if factors is None else factors
-        rank = start[0].shape[1]
-        yield _step(point, passes, reached, reached or rank == 0 or age > PATIENCE)
-        flat = np.concatenate([part.ravel() for part in start])
-        diagonal = problem.metric(*start, problem.evaluate(*start)[2])
-        steps = minimize(
-            problem.function(rank), flat, Memory(MEMORY), lambda g, by=diagonal: g / by
-        )
+            U, V = problem.grow(point, columns)
+        yield _step(point, passes, reached, reached or U.shape[1] == 0 or age > PATIENCE)
         values, before = [], passes
-        for step in islice(steps, MOST_STEPS):
-            flat, passes = step.parameters, before + step.curves["passes"]
-            values.append(step.loss)
-            U, V = flat[: n * rank].reshape(n, rank), flat[n * rank :].reshape(-1, rank)
+        for (U, V), value, evaluations in descend(problem, U, V):
+            passes = before + evaluations
+            values.append(value)
             fall = values[-WINDOW - 1] - values[-1] if len(values) > WINDOW else np.inf
-            if step.done or fall <= SHARE * max(point.gap, tol * step.loss) * 0.5:
+            if fall <= SHARE * max(point.gap, tol * value) * 0.5:
                 break
-            yield _step(Point(U, V, step.loss), passes, False, False)
+            yield _step(Point(U, V, value), passes, False, False)
 
 
 def _step(point, passes, reached, done):

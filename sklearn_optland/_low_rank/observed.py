@@ -76,12 +76,16 @@ class Observed:
         other.rows = self.indices[number]
         return other
 
-    def row_factors(self, V, alpha):
-        """Factors of the rows that minimise the losses plus alpha/2 |u_i|^2."""
+    def row_factors(self, V, alpha, l1=None, positive=False):
+        """Factors of the rows that minimise the losses plus alpha/2 |u_i|^2 + sum_k l1_k |u_ik|.
+
+        `positive` keeps them from being negative.
+        """
         U = np.zeros((self.shape[0], V.shape[1]))
         c = self.c if self.weights is None else self.ones
         data = self.indptr, self.indices, self.y, c, self.offsets
-        if row_factors(*data, self.loss, V, alpha, U):
+        l1 = np.zeros(V.shape[1]) if l1 is None else l1
+        if row_factors(*data, self.loss, V, alpha, l1, positive, U):
             raise ValueError(
                 f"alpha: found {alpha:.3g}; allowed are values that keep the systems of rows "
                 "definite, above some 1e-13 times the largest square of a column's factors."

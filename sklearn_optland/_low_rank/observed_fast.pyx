@@ -7,6 +7,9 @@ minimises sum_k c_k l_k + alpha/2 |u_i|^2, which is strongly convex: Newton's st
     (sum_k c_k h_k v_j v_j' + alpha I) p = sum_k c_k theta_k v_j - alpha u_i,
 
 halved until they satisfy Armijo's condition. For the squared error the first one arrives.
+
+With a penalty sum_a w_a |u_a| or u_i >= 0, a step goes to the minimum of the same quadratic model
+plus the penalty, by coordinate descent: the proximal Newton method (Lee, Sun and Saunders 2014).
 """
 from libc.math cimport exp, fabs, fmax, log1p
 from scipy.linalg.cython_blas cimport ddot
@@ -24,11 +27,14 @@ from sklearn_optland._loss.scalar_losses_fast cimport (
     loss_value,
 )
 
-cdef int MAX_STEPS = 100
+cdef int MAX_STEPS = 1000
 cdef int MAX_HALVINGS = 60
 cdef double ARMIJO = 1e-4
 # The slope at which a row has arrived, relative to its value.
 cdef double FLAT = 1e-15
+# Sweeps of coordinate descent over a row's factors, and the move that ends them, relative to theirs.
+cdef int MAX_SWEEPS = 1000
+cdef double MOVE = 1e-12
 
 
 def scores(
@@ -69,7 +75,8 @@ cdef inline double curvature(Loss loss, double y, double pull) noexcept nogil:
 
 cdef double row_value(
     Loss loss, Py_ssize_t first, Py_ssize_t last, const double* y, const double* c,
-    const double* f, const double* along, double size, double alpha, int rank, double* u, double* p,
+    const double* f, const double* along, double size, double alpha, int rank, const double* l1,
+    double* u, double* p,
 ) noexcept nogil:
     """The objective of a row at u + size p, whose scores are f + size along."""
     cdef double total = 0, entry
@@ -79,8 +86,37 @@ cdef double row_value(
         total += c[k] * value(loss, y[k], f[k] + size * along[k])
     for a in range(rank):
         entry = u[a] + size * p[a]
-        total += 0.5 * alpha * entry * entry
+        total += 0.5 * alpha * entry * entry + l1[a] * fabs(entry)
     return total
+
+
+cdef void coordinate_descent(
+    double[:, ::1] H, const double* g, const double* l1, bint positive, int rank, const double* u,
+    double* p,  # OUT
+) noexcept nogil:
+    """p = argmin of p'Hp / 2 - g'p + sum_a l1_a |u_a + p_a|, u + p >= 0 if positive."""
+    cdef int a, b, _sweep
+    cdef double slope, before, at, move, largest
+    for a in range(rank):
+        p[a] = 0
+    for _sweep in range(MAX_SWEEPS):
+        move = largest = 0
+        for a in range(rank):
+            if H[a, a] <= 0:  # no entry is seen here: u_a is 0
+                continue
+            slope = g[a]
+            for b in range(rank):
+                slope -= (H[a, b] if b <= a else H[b, a]) * p[b]
+            before = u[a] + p[a]
+            slope += H[a, a] * before
+            at = fmax(fabs(slope) - l1[a], 0) / H[a, a]
+            if slope < 0:
+                at = 0 if positive else -at
+            p[a] = at - u[a]
+            move = fmax(move, fabs(at - before))
+            largest = fmax(largest, fabs(at))
+        if move <= MOVE * largest:
+            return
 
 
 def row_factors(
@@ -92,13 +128,19 @@ def row_factors(
     scalar_loss,
     const double[:, ::1] V,
     double alpha,
+    const double[::1] l1,
+    bint positive,
     double[:, ::1] U,  # OUT
 ):
-    """U = the best factors of the rows; return the number of systems that were not definite."""
+    """U = the best factors of the rows.
+
+    l1 are the weights w; without any and positive, the quadratic model has a closed form. Return the number of systems that were not definite.
+    """
     cdef Loss loss = as_loss(scalar_loss)
     cdef Py_ssize_t i, k, a, b, first, last
     cdef int rank = <int>V.shape[1], one = 1, info, _step, _halving, n_failed = 0
     cdef double theta, h, now, new, slope, size
+    cdef bint is_smooth = not positive and not np.any(l1)
     cdef double[:, ::1] H = np.empty((max(rank, 1), max(rank, 1)))
     cdef double[::1] p = np.zeros(rank + 1), g = np.empty(rank + 1)
     cdef double[::1] f = np.array(offsets), along = np.zeros(f.shape[0] + 1)
@@ -112,7 +154,8 @@ def row_factors(
                 U[i, a] = 0
             first, last = indptr[i], indptr[i + 1]
             now = row_value(
-                loss, first, last, &y[0], &c[0], &f[0], &along[0], 0, alpha, rank, &U[i, 0], &p[0])
+                loss, first, last, &y[0], &c[0], &f[0], &along[0], 0, alpha, rank, &l1[0],
+                &U[i, 0], &p[0])
             for _step in range(MAX_STEPS):
                 for a in range(rank):
                     for b in range(a + 1):  # the lower triangle of rows is Fortran's upper one
@@ -121,7 +164,9 @@ def row_factors(
                     p[a] = -alpha * U[i, a]
                 for k in range(first, last):
                     theta = loss_pull(loss, y[k], f[k])
-                    h = c[k] * curvature(loss, y[k], theta)
+                    # Huber's is 0 where it is linear: its bound keeps the model bounded below
+                    h = 1.0 if loss.kind == HUBER and not is_smooth else curvature(loss, y[k], theta)
+                    h *= c[k]
                     theta *= c[k]
                     v = &V[indices[k], 0]
                     for a in range(rank):
@@ -130,11 +175,16 @@ def row_factors(
                             H[a, b] += h * v[a] * v[b]
                 for a in range(rank):
                     g[a] = p[a]
-                dposv(b"U", &rank, &one, &H[0, 0], &rank, &p[0], &rank, &info)
-                if info != 0:
-                    n_failed += 1
-                    break
+                if is_smooth:
+                    dposv(b"U", &rank, &one, &H[0, 0], &rank, &p[0], &rank, &info)
+                    if info != 0:
+                        n_failed += 1
+                        break
+                else:
+                    coordinate_descent(H, &g[0], &l1[0], positive, rank, &U[i, 0], &p[0])
                 slope = -ddot(&rank, &g[0], &one, &p[0], &one)
+                for a in range(rank):
+                    slope += l1[a] * (fabs(U[i, a] + p[a]) - fabs(U[i, a]))
                 if not slope < -FLAT * now:
                     break
                 for k in range(first, last):
@@ -143,7 +193,7 @@ def row_factors(
                 for _halving in range(MAX_HALVINGS):
                     new = row_value(
                         loss, first, last, &y[0], &c[0], &f[0], &along[0], size, alpha, rank,
-                        &U[i, 0], &p[0])
+                        &l1[0], &U[i, 0], &p[0])
                     if new <= now + ARMIJO * size * slope:
                         break
                     size *= 0.5

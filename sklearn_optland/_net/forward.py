@@ -1,5 +1,7 @@
 """How blocks of rows go through a net."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -12,12 +14,27 @@ CACHED_VALUES = 1 << 18
 MIN_BLOCK_ROWS = 256
 
 
-def residuals(network, F, Y, c):
-    """F <- c dl/dF, for some rows; return the sum of c l(F, Y)."""
-    if network.is_multilabel:
+class LossKind(NamedTuple):
+    """The loss of the outputs.
+
+    Parameters
+    ----------
+    is_log_loss : bool
+        The log-loss, of one logit or of a softmax, or squared error, half its square.
+    is_multilabel : bool, default=False
+        Whether the log-loss is that of a logit for each output.
+    """
+
+    is_log_loss: bool
+    is_multilabel: bool = False
+
+
+def residuals(kind, F, Y, c):
+    """F <- c dl/dF, for some rows; return the sum of c l(F, Y). `kind`: a LossKind or a Network."""
+    if kind.is_multilabel:
         c = np.repeat(c, F.shape[1])
         F, Y = F.reshape(-1, 1), np.ascontiguousarray(Y).reshape(-1, 1)
-    return output_residuals(F, Y, c, network.is_log_loss)
+    return output_residuals(F, Y, c, kind.is_log_loss)
 
 
 class Forward:

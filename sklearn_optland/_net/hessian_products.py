@@ -37,13 +37,19 @@ class HessianProducts(NetStatistic):
         self.work = 2.0 * n_directions * n_parameters
 
     def add(self, block, parameters, total):
-        columns, layers, Y, directions = parameters
+        columns, layers, Y, directions, outputs = parameters
         forward, network = self.forward, self.forward.network
         X, Y, c = columns_of(block, columns), block.local(Y), block.source.c
         buffers = forward.buffers(block)
         totals = [network.layers(row) for row in total]
+        if outputs is not None:
+            outputs = [block.local(array) for array in outputs]
         for rows in forward.blocks(block):
-            pass_ = _Pass(network, layers, forward(layers, X, rows, buffers), Y[rows], c[rows])
+            if outputs is None:
+                V = forward(layers, X, rows, buffers)
+            else:
+                V = [forward.inputs(X, rows), *(array[rows] for array in outputs)]
+            pass_ = _Pass(network, layers, V, Y[rows], c[rows])
             for direction, sums in zip(directions, totals, strict=True):
                 pass_.add_product(direction, sums)
 
@@ -52,12 +58,13 @@ class _Pass:
     """A pass forward and back over some rows, and what products take from it."""
 
     def __init__(self, network, layers, V, Y, c):
-        self.network, self.layers, self.V, self.weights = network, layers, V, c[:, None]
+        self.network, self.layers, self.V = network, layers, V
         # Of each layer: adjoints; of hidden ones: slopes, and what a change of V bends adjoints by.
         n = len(layers)
         self.D, self.slopes, self.bends = [None] * n, [None] * n, [None] * n
         D = V[-1].copy()
         residuals(network, D, Y, c)
+        self.weights = c[:, None].astype(D.dtype)
         self.probabilities = D / self.weights + Y if network.is_log_loss else None
         self.D[-1], bend = D, BEND[network.activation]
         for level in range(n - 1, 0, -1):

@@ -110,13 +110,15 @@ class Passes:
         """
         return self._reduce(_Grams(self.forward, levels), theta)[1]
 
-    def hessian_products(self, theta, directions):
+    def hessian_products(self, theta, directions, outputs=None):
         """Products of the mean loss' Hessian with some directions.
 
         Parameters
         ----------
         theta : ndarray of shape (n_parameters,)
         directions : ndarray of shape (n_directions, n_parameters)
+        outputs : list of arrays of the source, default=None
+            `activations` at theta, which spare the pass forward.
 
         Returns
         -------
@@ -124,7 +126,7 @@ class Passes:
         """
         statistic = HessianProducts(self.forward, len(directions))
         directions = [self.network.layers(direction) for direction in directions]
-        return self._reduce(statistic, theta, self.Y, directions)[1]
+        return self._reduce(statistic, theta, self.Y, directions, outputs)[1]
 
     def columns_square(self):
         """Mean squared norm of the columns."""

@@ -13,6 +13,8 @@ from sklearn_optland._net.units import center_and_spread, column_moments
 
 # Batches that are remembered.
 RECENT = 25
+# A net is drawn anew if columns turn out to be so many times wider, or targets of another size.
+MISJUDGED = 10.0
 
 
 def record(source, n_outputs):
@@ -40,6 +42,22 @@ def typical(records):
     """
     x_mean, x_deviation, y_mean, y_deviation = map(np.stack, zip(*records, strict=True))
     return *_typical(x_mean, x_deviation), *_typical(y_mean, y_deviation)
+
+
+def are_misjudged(old, new):
+    """Whether units turn out to be other ones: the first batches were odd.
+
+    A net of those is far too large, or has lost its mass, and begins again sooner than it changes.
+
+    Parameters
+    ----------
+    old, new : (ndarray, float)
+        Sizes of the columns, and of the targets; old is None before there is a net.
+    """
+    if old is None:
+        return False
+    columns = new[0][old[0] > 0] / old[0][old[0] > 0] if np.ndim(old[0]) else new[0] / old[0]
+    return max(np.max(columns, initial=0.0), new[1] / old[1], old[1] / new[1]) > MISJUDGED
 
 
 def _typical(means, deviations):

@@ -93,7 +93,9 @@ class Units:
         return factors
 
 
-def choose_units(source, n_outputs, is_log_loss, *, is_standard=False, dtype=np.float64):
+def choose_units(
+    source, n_outputs, is_log_loss, *, is_standard=False, dtype=np.float64, moments=None
+):
     """Units for data: targets standardised, columns too, or only if one is far from 0 or wide.
 
     Parameters
@@ -107,23 +109,48 @@ def choose_units(source, n_outputs, is_log_loss, *, is_standard=False, dtype=np.
         Whether all columns are standardised, and the penalty is that of these units.
     dtype : dtype, default=np.float64
         Of the rows.
+    moments : tuple, default=None
+        Means and standard deviations of columns and targets, if they are known.
 
     Returns
     -------
     units : Units
     """
+    if moments is None:
+        moments = *center_and_spread(source), *column_moments(source, n_outputs, source.Y)
+    ends = None if is_log_loss else extremes(source, n_outputs, source.Y)
+    return units_by(moments, is_log_loss, ends, is_standard=is_standard, dtype=dtype)
+
+
+def units_by(moments, is_log_loss, ends=None, *, is_standard, dtype):
+    """Units by means and standard deviations.
+
+    Parameters
+    ----------
+    moments : tuple
+        Of columns and of targets.
+    is_log_loss, is_standard, dtype
+        As in `choose_units`.
+    ends : ndarray, default=None
+        Extremes of the targets. Default: the mean, as if none were far from it.
+
+    Returns
+    -------
+    units : Units
+    """
+    center, spread, mean, y_spread = moments
     shift = scale = None
-    center, spread = center_and_spread(source)
     if is_standard:
         shift, scale = center, divisors(center, spread, dtype)
     elif (np.abs(center) > FAR).any() or (spread > FAR).any():
         shift, scale = center, np.maximum(spread, 1.0)
     if is_log_loss:
-        return Units(shift, scale, np.zeros(n_outputs), 1.0, 0.0, is_standard)
-    mean, spread = column_moments(source, n_outputs, source.Y)
-    spread = float(np.sqrt(np.mean(spread**2)))
-    ends = extremes(source, n_outputs, source.Y)
-    return Units(shift, scale, mean, *target_size(spread, ends, mean), is_standard)
+        return Units(shift, scale, np.zeros_like(mean), 1.0, 0.0, is_standard)
+    y_spread = float(np.sqrt(np.mean(y_spread**2)))
+    if ends is None:
+        is_spread = y_spread > SMALLEST_SPREAD
+        return Units(shift, scale, mean, y_spread if is_spread else 1.0, 0.0, is_standard)
+    return Units(shift, scale, mean, *target_size(y_spread, ends, mean), is_standard)
 
 
 def center_and_spread(source):

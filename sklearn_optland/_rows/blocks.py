@@ -1,8 +1,11 @@
 """Rows in blocks that are read when a pass needs them, and let go of after it."""
 
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from sklearn_optland._rows.source import is_memory_mapped
@@ -55,7 +58,13 @@ class RowBlocks:
     (4000,)
     """
 
-    def __init__(self, blocks, *, lengths=None, names=None):
+    def __init__(
+        self,
+        blocks: Iterable[Any],
+        *,
+        lengths: Iterable[int] | None = None,
+        names: Iterable[str] | None = None,
+    ) -> None:
         self.blocks = list(blocks)
         if not self.blocks:
             raise ValueError("blocks: found none; allowed is at least one.")
@@ -72,7 +81,7 @@ class RowBlocks:
         self.names = None if names is None else list(names)
 
     @classmethod
-    def from_array(cls, X, block_rows):
+    def from_array(cls, X: NDArray | sparse.sparray | sparse.spmatrix, block_rows: int) -> Self:
         """Cut an array, such as a memory map, into blocks.
 
         Parameters
@@ -97,7 +106,13 @@ class RowBlocks:
         return cls([X[start : start + block_rows] for start in starts])
 
     @classmethod
-    def from_parquet(cls, source, columns=None, *, exclude=()):
+    def from_parquet(
+        cls,
+        source: Any,
+        columns: str | Sequence[str] | None = None,
+        *,
+        exclude: str | Sequence[str] = (),
+    ) -> Self:
         """Row groups of Parquet files; pyarrow reads them.
 
         Parameters

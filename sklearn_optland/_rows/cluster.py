@@ -137,9 +137,12 @@ class Cluster:
             return self.client.compute(tasks)
 
     def hold(self, function, partitions, *columns):
-        """Futures of results."""
+        """Futures of results, taken to be where the partitions are."""
         with self._guard():
-            return self._submit(function, partitions, *columns)
+            futures = self._submit(function, partitions, *columns)
+        homes = (self.homes.get(partition.key, ()) for partition in partitions)
+        self.homes |= dict(zip((future.key for future in futures), homes, strict=True))
+        return futures
 
     def run(self, function, partitions, *columns):
         """Results, in this process. An exception, Ctrl-C too, cancels what has not ended."""

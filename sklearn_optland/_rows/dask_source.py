@@ -39,6 +39,8 @@ from sklearn_optland._rows.source import ArraySource
 LOG = 64
 # Entries of a total from which on it is summed by a tree: a megabyte.
 LARGE_TOTAL = 1 << 17
+# Values of a sample up to which it comes into this process: steps on it need no messages.
+SMALL_SAMPLE = 1 << 22
 # Times that partitions may lose their state in one pass.
 MAX_LOSSES = 10
 
@@ -95,6 +97,9 @@ class DaskSource:
 
     def parts(self, statistic, parameters):
         """Sums of a statistic over the partitions, in their order."""
+        if not statistic.answers:
+            self.pending.append((next(self.numbers), Sum(statistic, deepcopy(parameters))))
+            return [(None, None)]
         is_large = n_entries(statistic.shape) >= LARGE_TOTAL and len(self.partitions) > FAN_IN
         merge = partial(merged, statistic) if is_large else None
         return self._ask(Sum(statistic, parameters), merge=merge)
@@ -129,10 +134,7 @@ class DaskSource:
             Take(index[first:last] - start)
             for first, last, start in zip(cuts[:-1], cuts[1:], self.bounds[:-1], strict=True)
         ]
-        Xs, columns = zip(*self._ask(*takes), strict=True)
-        X = sparse.vstack(Xs, format="csr") if self.is_sparse else np.concatenate(Xs)
-        joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
-        return ArraySource(X, **(joined | replaced))
+        return self._joined(self._ask(*takes), **replaced)
 
     def with_rows(self, function):
         """The same source with other rows: a picklable function of those of a partition.
@@ -145,13 +147,18 @@ class DaskSource:
         self.close()
         return source
 
-    def draw(self, squares, even, by_squares, seed):
-        """A sample of the rows, which stays with them: see `ArraySource.draw`."""
-        draws = [
-            [*self._lineage({squares.number}), (0, Draw(squares, even, by_squares, seed, first))]
-            for first in self.bounds[:-1].tolist()
-        ]
-        parts = self.place.hold(derive, self.partitions, draws)
+    @property
+    def most_sampled(self):
+        """Rows of a sample that is small enough to come into this process."""
+        return int(SMALL_SAMPLE / max(self.n_values, 1))
+
+    def draw(self, size, *rates):
+        """A sample of the rows, here if it is small, else beside them: see `ArraySource.draw`."""
+        draws = [Draw(*rates, first) for first in self.bounds[:-1].tolist()]
+        if size <= self.most_sampled:
+            return self._joined([part[:2] for part in self._ask(*draws)])
+        lineage = self._lineage(draws[0].reads)
+        parts = self.place.hold(derive, self.partitions, [[*lineage, (0, draw)] for draw in draws])
         n_rows, values = np.transpose(self.place.run(size_of, parts))
         n_values = values.sum() / max(n_rows.sum(), 1)
         shape = self.n_columns, n_values, self.is_sparse
@@ -218,6 +225,13 @@ class DaskSource:
         # What is lost in a tree has no number: all begin anew.
         is_lost = any(isinstance(answer, Behind) for answer in answers)
         return [Behind() for _ in self.partitions] if is_lost else answers
+
+    def _joined(self, parts, **replaced):
+        """Some rows with their columns, in this process."""
+        Xs, columns = zip(*parts, strict=True)
+        X = sparse.vstack(Xs, format="csr") if self.is_sparse else np.concatenate(Xs)
+        joined = {name: np.concatenate([part[name] for part in columns]) for name in self.names}
+        return ArraySource(X, **(joined | replaced))
 
     def _lineage(self, needed):
         """The operations that make arrays from the rows."""

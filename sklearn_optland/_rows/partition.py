@@ -118,7 +118,7 @@ class Sum(Operation):
 
     @cached_property
     def writes(self):
-        return numbers_of([self.parameters[place] for place in self.statistic.writes])
+        return numbers_of(self.statistic.written(self.parameters))
 
     def __call__(self, partition):
         partition.written = self.writes

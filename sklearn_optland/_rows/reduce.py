@@ -45,13 +45,20 @@ class Statistic:
         Of these arrays.
     writes : tuple of int
         Places of the parameters that `add` writes to, arrays of the source.
+    answers : bool
+        Whether there is a sum; if not, what is written can wait until something asks for it.
     """
 
     values = 1.0
     work = 0.0
     writes = ()
+    answers = True
     shape = None
     dtype = np.float64
+
+    def written(self, parameters):
+        """The arrays among the parameters that `add` writes to."""
+        return [parameters[place] for place in self.writes]
 
     def zero(self, parameters):
         """Return where blocks add into, as it is before the first."""
@@ -123,6 +130,41 @@ class ExtremeOf(SumOf):
         self.extreme(total, part, out=total)
 
 
+class Several(Statistic):
+    """Several statistics of the same rows in one pass: partitions get one message for all.
+
+    Parameters of `reduce` are a tuple for each. In a block each reads what those before it wrote.
+
+    Parameters
+    ----------
+    *statistics : Statistic
+        Each adds into one array, or none.
+    """
+
+    def __init__(self, *statistics):
+        self.statistics = statistics
+        self.values = max(statistic.values for statistic in statistics)
+        self.work = sum(statistic.work for statistic in statistics)
+        self.shape = [statistic.shape for statistic in statistics]
+
+    def written(self, parameters):
+        pairs = zip(self.statistics, parameters, strict=True)
+        return [array for statistic, own in pairs for array in statistic.written(own)]
+
+    def zero(self, parameters):
+        pairs = zip(self.statistics, parameters, strict=True)
+        return [statistic.zero(own) for statistic, own in pairs]
+
+    def add(self, block, parameters, total):
+        for statistic, own, part in zip(self.statistics, parameters, total, strict=True):
+            statistic.add(block, own, part)
+
+    def merge(self, total, part):
+        for statistic, mine, other in zip(self.statistics, total, part, strict=True):
+            if mine is not None:
+                statistic.merge(mine, other)
+
+
 def reduce(statistic, source, parameters=()):
     """Sum a statistic over all rows.
 
@@ -162,8 +204,8 @@ def chunk_bounds(statistic, n_rows, total):
     bounds : list of int
         Chunk i holds the rows bounds[i] to bounds[i + 1], last excluded.
     """
-    arrays = total if isinstance(total, list) else [] if total is None else [total]
-    entries = max(sum(array.size for array in arrays), 1)
+    arrays = total if isinstance(total, list) else [total]
+    entries = max(sum(array.size for array in arrays if array is not None), 1)
     work = n_rows * statistic.work
     least = max(CHUNK_WORK, WORK_PER_ENTRY * entries, work / MAX_CHUNKS)
     n_chunks = int(min(work / least, n_rows, MAX_ENTRIES // entries))

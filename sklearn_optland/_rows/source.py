@@ -72,8 +72,8 @@ class ArraySource:
         More that belongs to the rows: targets, weights. They are attributes.
     """
 
-    # Whether copies of the rows in other formats may be made.
-    may_be_copied = True
+    # Whether copies of the rows in other formats may be made, and the rows that a sample may have.
+    may_be_copied, most_sampled = True, np.inf
 
     def __init__(self, X, *, in_order=True, **columns):
         self.X, self.in_order, self.columns = X, in_order, columns
@@ -165,7 +165,7 @@ class ArraySource:
 
         return np.concatenate(run_tasks(run, len(bounds) - 1))
 
-    def draw(self, squares, even, by_squares, seed):
+    def draw(self, size, squares, even, by_squares, seed):
         """A sample of the rows, weighted back, as a source of the same kind.
 
         Row i is drawn with the chance min(1, c_i (even + by_squares squares_i)), by which its c is
@@ -173,6 +173,8 @@ class ArraySource:
 
         Parameters
         ----------
+        size : int
+            About how many rows that are.
         squares : array of the source, of shape (n_rows,)
         even, by_squares : float
         seed : int

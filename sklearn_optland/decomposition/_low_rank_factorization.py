@@ -1,8 +1,10 @@
 """Low-rank factorization of observed entries."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.special import expit
 from sklearn.base import (
@@ -10,7 +12,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -21,6 +22,7 @@ from sklearn_optland._estimator.base import (
     fit_context,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
@@ -32,8 +34,10 @@ from sklearn_optland._estimator.training_rows import (
     sample_weights,
     total_weight,
 )
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES
-from sklearn_optland._low_rank.factors import Factorization, balanced, factor_steps, refitted
+from sklearn_optland._low_rank.factors import Factorization, factor_steps, refitted
+from sklearn_optland._low_rank.norms import NORMS, product_norm
 from sklearn_optland._low_rank.observed import Observed, fit_offsets, row_offsets
 from sklearn_optland._rows.threads import one_blas_thread
 
@@ -73,12 +77,23 @@ class LowRankFactorization(
         - "poisson": for counts; scores are logarithms of means.
     epsilon : float, default=1.35
         Where "huber" becomes linear.
+    norm : {"nuclear", "l1_l2", "l1_l1"}, default="nuclear"
+        The penalty of :math:`UV^T`: the least total of products of column norms,
+        :math:`\sum_k \|u_k\| \|v_k\|`, over its factors of any rank. See Notes.
+
+        - "nuclear": Euclidean norms. It predicts entries from those of similar rows and columns.
+        - "l1_l2": L1 norms of U's columns, Euclidean ones of V's: few rows take part in a column.
+        - "l1_l1": L1 norms of both: few rows and few columns do.
+    positive : bool, default=False
+        Whether U and V have no negative entries: parts that only add up. Scores are then at least
+        the offsets, for which ``offsets=False`` may suit better. With "nuclear" the certificate is
+        an estimate.
     offsets : bool, default=True
         Whether there are the constant and the offsets.
     debias : bool, default=False
         Whether the factors are refitted after the certified fit, without the loss of
         :math:`\alpha` in the singular values: see Notes. It predicts better where entries are few,
-        as with ratings. `certificate_`, `history_`, `singular_values_` and `polar_` stay those of
+        as with ratings. For the nuclear norm without `positive`. `certificate_`, `history_`, `singular_values_` and `polar_` stay those of
         the certified optimum.
     max_rank : int, default=None
         The most columns of the factors. None: as many as the optimum has.
@@ -183,6 +198,8 @@ class LowRankFactorization(
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "loss": [StrOptions({"squared_error", "huber", "log_loss", "poisson"})],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "norm": [StrOptions(NORMS)],
+        "positive": ["boolean"],
         "offsets": ["boolean"],
         "debias": ["boolean"],
         "max_rank": [Interval(Integral, 1, None, closed="left"), None],
@@ -195,21 +212,25 @@ class LowRankFactorization(
 
     def __init__(
         self,
-        alpha=0.5,
+        alpha: float = 0.5,
         *,
-        loss="squared_error",
-        epsilon=1.35,
-        offsets=True,
-        debias=False,
-        max_rank=None,
-        tol=1e-3,
-        max_iter=1000,
-        warm_start=False,
-        random_state=None,
-    ):
+        loss: Literal["squared_error", "huber", "log_loss", "poisson"] = "squared_error",
+        epsilon: float = 1.35,
+        norm: Literal["nuclear", "l1_l2", "l1_l1"] = "nuclear",
+        positive: bool = False,
+        offsets: bool = True,
+        debias: bool = False,
+        max_rank: int | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.alpha = alpha
         self.loss = loss
         self.epsilon = epsilon
+        self.norm = norm
+        self.positive = positive
         self.offsets = offsets
         self.debias = debias
         self.max_rank = max_rank
@@ -219,7 +240,7 @@ class LowRankFactorization(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the factors.
 
         Parameters
@@ -240,9 +261,14 @@ class LowRankFactorization(
         Raises
         ------
         ValueError
-            If nothing is observed, for values that the loss does not take, or weights without a
-            positive sum.
+            If nothing is observed, for values that the loss does not take, weights without a
+            positive sum, or `debias` with another norm than the nuclear one.
         """
+        if self.debias and (self.norm != "nuclear" or self.positive):
+            raise ValueError(
+                f"debias: found True with norm={self.norm!r} and positive={self.positive}; allowed "
+                "is False with these."
+            )
         with always_checked():
             given = self._read(X, reset=True)
         weights = sample_weights(given, sample_weight)
@@ -259,9 +285,11 @@ class LowRankFactorization(
         mean, a, b = fit_offsets(observed) if self.offsets else (0.0, np.zeros(n), np.zeros(d))
         observed.offsets = mean + a[observed.rows] + b[observed.indices]
         strength = self.alpha * np.sqrt(total)
-        max_rank = min(n, d) if self.max_rank is None else self.max_rank
+        norm = product_norm(self.norm, self.positive, np.sqrt(weights), d)
+        most = min(n, d) if norm.is_nuclear else n + d
+        max_rank = most if self.max_rank is None else self.max_rank
         rng = private_random_state(self.random_state, 0)
-        problem = Factorization(observed, strength, max_rank, rng)
+        problem = Factorization(observed, strength, max_rank, rng, norm)
 
         def attributes(point):
             return self._attributes(problem, point, total)
@@ -269,12 +297,12 @@ class LowRankFactorization(
         with one_blas_thread():
             largest = problem.top(observed.pulls(np.zeros(len(observed.y)))[1])[1]
             is_empty = largest.max(initial=0.0) <= strength
-            start = self._start(is_used, d, np.sqrt(weights), is_empty)
+            start = self._start(is_used, d, np.sqrt(weights), 0 if is_empty else max_rank)
             steps = factor_steps(problem, *start, self.tol)
             kept, history = run(self, steps, attributes, rows=rows, max_iter=self.max_iter)
             point = kept.parameters
             if not np.isfinite(point.gap):
-                point = problem.certify(*balanced(point.U, point.V))[0]
+                point = problem.certify(*problem.balanced(point.U, point.V))[0]
                 history["objective"][-1], history["certificate"][-1] = point.objective, point.gap
             scope = "global" if problem.is_proven(point) else "estimate"
         for name in ("objective", "certificate"):
@@ -302,33 +330,37 @@ class LowRankFactorization(
             array[is_used], array[~is_used] = mine, others
         self.row_offsets_, self.row_factors_ = whole
 
-    def _start(self, is_used, d, roots, is_empty):
-        """Factors of the previous fit, or of rank 0, which the optimum has if is_empty."""
+    def _start(self, is_used, d, roots, max_rank):
+        """Factors of the previous fit, if they have no more columns than may be, or of rank 0."""
         n = len(is_used)
-        if not is_empty and self.warm_start and hasattr(self, "row_factors_"):
+        if max_rank and self.warm_start and hasattr(self, "row_factors_"):
             U, V = self.row_factors_, self.components_.T
-            if (len(U), len(V)) == (n, d) and U.shape[1] <= (self.max_rank or n):
+            if (len(U), len(V)) == (n, d) and U.shape[1] <= max_rank:
                 check_start(self, "row_factors_", "components_")
-                return U[is_used] * roots[:, None], np.ascontiguousarray(V)
+                U, V = U[is_used] * roots[:, None], np.ascontiguousarray(V)
+                return (np.maximum(U, 0), np.maximum(V, 0)) if self.positive else (U, V)
         return np.zeros((len(roots), 0)), np.zeros((d, 0))
 
     def _attributes(self, problem, point, total):
         """What predictions need."""
-        squares = np.einsum("ij,ij->j", point.V, point.V)
+        lengths = problem.norm.columns.lengths(point.V)
         fitted = {
             "rank_": point.U.shape[1],
-            "singular_values_": squares / np.sqrt(total),
+            "singular_values_": lengths**2 / np.sqrt(total),
             "polar_": point.polar,
         }
         if self.debias:
             U, V, beta = refitted(problem, point)
-        else:
-            weights, unit = problem.observed.weights, total**0.25
-            U = point.U if weights is None else point.U / np.sqrt(weights)[:, None]
-            U, V, beta = U * unit, point.V / unit, float(self.alpha)
-        return fitted | {"components_": V.T, "row_factors_": U, "_row_strength": beta}
+            return fitted | {"components_": V.T, "row_factors_": U, "_row_penalty": (beta,)}
+        weights, unit = problem.observed.weights, total**0.25
+        U = point.U if weights is None else point.U / np.sqrt(weights)[:, None]
+        penalty = (float(self.alpha),)
+        if problem.norm.rows.is_l1:
+            penalty = 0.0, self.alpha * np.sqrt(total) * lengths / unit
+        fitted |= {"components_": point.V.T / unit, "row_factors_": U * unit}
+        return fitted | {"_row_penalty": penalty}
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> NDArray:
         """Find the factors of rows that are optimal for the columns' factors.
 
         Parameters
@@ -355,9 +387,11 @@ class LowRankFactorization(
         a = row_offsets(observed) if self.offsets else np.zeros(X.shape[0])
         observed.offsets = observed.offsets + a[observed.rows]
         V = np.ascontiguousarray(self.components_.T)
-        return a, observed.row_factors(V, self._row_strength)
+        return a, observed.row_factors(V, *self._row_penalty, positive=self.positive)
 
-    def predict_entries(self, rows, columns, X=None):
+    def predict_entries(
+        self, rows: ArrayLike, columns: ArrayLike, X: MatrixLike | None = None
+    ) -> NDArray:
         """Predict entries of the matrix.
 
         Parameters

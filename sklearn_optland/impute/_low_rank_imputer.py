@@ -1,16 +1,18 @@
 """Imputation by a low-rank model."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.impute import MissingIndicator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import refuse_dask
 from sklearn_optland._estimator.run import finish, run
@@ -20,8 +22,14 @@ from sklearn_optland._estimator.training_rows import (
     always_checked,
     row_weights,
 )
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._low_rank.alpha_choice import choose_alpha, row_keys
-from sklearn_optland._low_rank.completion import Model, completion_steps
+from sklearn_optland._low_rank.completion import (
+    Model,
+    clipped,
+    completion_steps,
+    observed_range,
+)
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 
@@ -43,7 +51,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
     with the nuclear norm, the sum of singular values, and stops when a duality gap proves that it
     is within `tol` of the optimum. A row is filled by what its observed entries say:
     :math:`z = V u` for :math:`u = (V_o^T V_o + \beta I)^{-1} V_o^T x_o`, new rows like those of
-    the fit. The optimum has :math:`\beta = \alpha`, `debias` takes what predicts better.
+    the fit. The optimum has :math:`\beta = \alpha`; `debias` and `clip` take what predicts better.
 
     Parameters
     ----------
@@ -56,6 +64,10 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         columns of V that are as long as the completed table's principal components, and
         :math:`\beta = \alpha^2`. The fit and its certificate are the same. False: rows are
         filled as the certified optimum fills them.
+    clip : bool, default=True
+        Whether filled values stay within the range of the column's observed values in `fit`, as
+        those of neighbours or means do. It matters where columns have heavy tails. False: they are
+        what the model predicts, for rows beyond those of `fit` too.
     max_rank : int, default=None
         The most components. None: as many as the optimum has. If the optimum has more, the problem
         is not convex, and the certificate says how far from the unrestricted optimum the fit is.
@@ -81,6 +93,8 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         V' of the optimum, in the space of standardised columns.
     mean_, scale_ : ndarray of shape (n_used_features,)
         What columns are standardised with; weighted, over observed entries.
+    data_min_, data_max_ : ndarray of shape (n_used_features,)
+        The range of the columns' observed entries.
     alpha_ : float
         The strength.
     alphas_, errors_ : ndarray of shape (n_alphas,)
@@ -153,6 +167,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="neither"), StrOptions({"cv"})],
         "debias": ["boolean"],
+        "clip": ["boolean"],
         "max_rank": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -165,20 +180,22 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
 
     def __init__(
         self,
-        alpha="cv",
+        alpha: Literal["cv"] | float = "cv",
         *,
-        debias=True,
-        max_rank=None,
-        tol=1e-4,
-        max_iter=200,
-        scale=True,
-        missing_values=np.nan,
-        add_indicator=False,
-        keep_empty_features=False,
-        random_state=None,
-    ):
+        debias: bool = True,
+        clip: bool = True,
+        max_rank: int | None = None,
+        tol: float = 1e-4,
+        max_iter: int = 200,
+        scale: bool = True,
+        missing_values: float = np.nan,
+        add_indicator: bool = False,
+        keep_empty_features: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.alpha = alpha
         self.debias = debias
+        self.clip = clip
         self.max_rank = max_rank
         self.tol = tol
         self.max_iter = max_iter
@@ -189,7 +206,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -226,13 +243,14 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             self.indicator_ = MissingIndicator(error_on_new=False).fit(X)
         X = X[:, self._is_used]
         self.mean_, self.scale_ = _moments(X, c, self.scale)
+        self.data_min_, self.data_max_ = observed_range(X)
         Z, d = self._standardised(X), X.shape[1]
         max_rank = d if self.max_rank is None else self.max_rank
         with one_blas_thread():
             if self.alpha == "cv":
                 seed = private_random_state(self.random_state, 0).randint(2**31)
                 start, self.alphas_, self.errors_ = choose_alpha(
-                    Z, c, row_keys(X, seed), max_rank, debias=self.debias
+                    Z, c, row_keys(X, seed), max_rank, debias=self.debias, clip=self.clip
                 )
             else:
                 vars(self).pop("alphas_", None), vars(self).pop("errors_", None)
@@ -261,7 +279,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             "polar_": point.polar,
         }
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> NDArray:
         """Fill missing values.
 
         Parameters
@@ -291,12 +309,14 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
                 source = ArraySource(Z[is_due])
                 filled = source.map(model.complete, source.X)
                 filled = (filled * self.scale_ + self.mean_).astype(X.dtype)
-            used[is_due] = np.where(missing[is_due], filled, used[is_due])
-            if not np.isfinite(used[is_due]).all():
+            if not np.isfinite(filled[missing[is_due]]).all():
                 raise ValueError(
                     f"X: found values whose completion overflows {X.dtype}; allowed are values of "
                     "the size of those of fit."
                 )
+            if self.clip:
+                filled = clipped(filled, (self.data_min_, self.data_max_))
+            used[is_due] = np.where(missing[is_due], filled, used[is_due])
         if self.keep_empty_features:
             out = np.zeros_like(X)
             out[:, self._is_used] = used
@@ -305,7 +325,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             used = np.hstack([used, self.indicator_.transform(X)])
         return used
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray:
         """Return the names of the columns that `transform` returns.
 
         Parameters

@@ -1,8 +1,10 @@
 """Random features of the arc-cosine kernel: the hidden layers of a random net."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.extmath import safe_sparse_dot
@@ -11,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import FLOATS, always_checked
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._net.directions import random_directions
 
 
@@ -98,14 +101,14 @@ class ArcCosineSampler(
 
     def __init__(
         self,
-        n_components=100,
+        n_components: int = 100,
         *,
-        degree=1,
-        bias=0.0,
-        depth=1,
-        orthogonal=True,
-        random_state=None,
-    ):
+        degree: Literal[0, 1, 2] = 1,
+        bias: float = 0.0,
+        depth: int = 1,
+        orthogonal: bool = True,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.degree = degree
         self.bias = bias
@@ -114,7 +117,7 @@ class ArcCosineSampler(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: None = None) -> Self:
         """Draw the weights.
 
         Parameters
@@ -157,7 +160,7 @@ class ArcCosineSampler(
         return W if n == 0 else W * (2.0 * power / m) ** (0.5 / n)
 
     @by_partition
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> NDArray:
         """Compute the features.
 
         Parameters

@@ -1,13 +1,17 @@
 """Spectral complexity and margins of nets, by which their generalisation error scales."""
 
+from collections.abc import Sequence
 from numbers import Real
 
 import numpy as np
-from sklearn.base import is_classifier
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import Bunch, check_array
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._net.predictions import scores_of
 from sklearn_optland.landscape._nets import activation_of, layers_of, targets
 
@@ -15,7 +19,9 @@ from sklearn_optland.landscape._nets import activation_of, layers_of, targets
 SLOPES = {"logistic": 0.25, "tanh": 1.0, "relu": 1.0, "identity": 1.0}
 
 
-def spectral_complexity(estimator, *, reference=None, biases=True):
+def spectral_complexity(
+    estimator: BaseEstimator, *, reference: Sequence[ArrayLike] | None = None, biases: bool = True
+) -> float:
     r"""Compute the spectral complexity of a net.
 
     With the layers' matrices A, reference matrices M of the same shapes, and Lipschitz constants
@@ -147,7 +153,14 @@ def size_of(X, biases):
     return np.sqrt((X**2).sum() + (len(X) if biases else 0))
 
 
-def normalized_margins(estimator, X, y, *, reference=None, biases=True):
+def normalized_margins(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike,
+    *,
+    reference: Sequence[ArrayLike] | None = None,
+    biases: bool = True,
+) -> NDArray:
     r"""Compute the margins of rows in units of the net's spectral complexity.
 
     .. math:: \frac{f(x_i)_{y_i} - \max_{j \neq y_i} f(x_i)_j}{R_A \|X\| / n}
@@ -217,7 +230,17 @@ def normalized_margins(estimator, X, y, *, reference=None, biases=True):
     },
     prefer_skip_nested_validation=True,
 )
-def margin_rate(estimator, X, y, gamma, *, delta=0.05, constant=1.0, reference=None, biases=True):
+def margin_rate(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    delta: float = 0.05,
+    constant: float = 1.0,
+    reference: Sequence[ArrayLike] | None = None,
+    biases: bool = True,
+) -> Bunch:
     r"""Compute how the error on new rows scales with margins and spectral complexity.
 
     .. math:: \frac{1}{n} \#\{i : \text{margin of } x_i \leq \gamma\}

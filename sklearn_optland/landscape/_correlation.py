@@ -5,10 +5,13 @@ from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval
 
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland.landscape._surface import LossSurface
 
 
@@ -26,13 +29,13 @@ class LossCorrelation:
     test_losses_: np.ndarray
 
     @property
-    def correlation_(self):
+    def correlation_(self) -> float:
         """Pearson's correlation; NaN if all runs ended at one loss."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(np.corrcoef(self.train_losses_, self.test_losses_)[0, 1])
 
     @property
-    def standard_error_(self):
+    def standard_error_(self) -> float:
         """(1 - ρ²) / √n_runs."""
         return (1.0 - self.correlation_**2) / np.sqrt(len(self.train_losses_))
 
@@ -49,7 +52,17 @@ class LossCorrelation:
     },
     prefer_skip_nested_validation=True,
 )
-def loss_correlation(estimator, X, y, X_test, y_test, *, n_runs=30, n_jobs=None, random_state=None):
+def loss_correlation(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike,
+    X_test: MatrixLike,
+    y_test: ArrayLike,
+    *,
+    n_runs: int = 30,
+    n_jobs: int | None = None,
+    random_state: RandomState = None,
+) -> LossCorrelation:
     """Train a net many times, and correlate its training and test losses.
 
     The wider a net, the nearer to each other are the losses at which training ends, and the less

@@ -4,12 +4,18 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
 from sklearn_optland._estimator.certificate import Certificate, ratio
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
+from sklearn_optland.landscape._hessian import HessianAt
 from sklearn_optland.landscape._spectrum import EXACT, quadrature
+from sklearn_optland.landscape._surface import LossSurface
 
 # Eigenvalues up to this share of the largest are zero: symmetries of a net leave some.
 ZERO = 1e-8
@@ -57,7 +63,13 @@ class CriticalPoint:
     },
     prefer_skip_nested_validation=True,
 )
-def critical_index(surface, theta=None, *, tol=None, random_state=None):
+def critical_index(
+    surface: LossSurface,
+    theta: BaseEstimator | ArrayLike | None = None,
+    *,
+    tol: float | None = None,
+    random_state: RandomState = None,
+) -> tuple[float, float]:
     """Count the negative eigenvalues of a loss surface's Hessian.
 
     Parameters
@@ -103,10 +115,10 @@ def critical_index(surface, theta=None, *, tol=None, random_state=None):
     if n <= EXACT:
         values = eigh(surface.hessian(theta), eigvals_only=True)
         return int(np.sum(values < -tolerance(values, tol))), 0.0
-    rng = check_random_state(random_state)
+    rng, hessian = check_random_state(random_state), HessianAt(surface, theta)
     draws = []
     for start in rng.standard_normal((10, n)):
-        nodes, weights = quadrature(surface, theta, start)
+        nodes, weights = quadrature(hessian, start)
         draws.append(n * weights[nodes < -tolerance(nodes, tol)].sum())
     return float(np.mean(draws)), float(np.std(draws, ddof=1) / np.sqrt(len(draws)))
 
@@ -124,7 +136,14 @@ def tolerance(values, tol):
     },
     prefer_skip_nested_validation=True,
 )
-def find_critical_point(surface, start=None, *, index=None, tol=1e-8, max_iter=200):
+def find_critical_point(
+    surface: LossSurface,
+    start: BaseEstimator | ArrayLike | None = None,
+    *,
+    index: int | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 200,
+) -> CriticalPoint:
     """Search for a critical point of a loss surface near a start.
 
     Newton's method on the whole Hessian, each step within a trust region. Without an index it

@@ -3,10 +3,13 @@
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils import Bunch, check_random_state, check_X_y
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._optim.lbfgs import Memory, minimize
 
 # Steps of a descent, and pairs that its L-BFGS remembers.
@@ -37,7 +40,7 @@ def checked_column(X, y):
     },
     prefer_skip_nested_validation=True,
 )
-def linear_network_optimum(X, y, rank=None):
+def linear_network_optimum(X: ArrayLike, y: ArrayLike, rank: int | None = None) -> Bunch:
     r"""Compute the global minimum of a deep linear net in closed form.
 
     A net of linear layers computes a matrix whose rank is at most the smallest width. Its squared
@@ -102,7 +105,14 @@ def linear_network_optimum(X, y, rank=None):
     },
     prefer_skip_nested_validation=True,
 )
-def quadratic_network_valley(X, y, n_units, *, n_starts=10, random_state=None):
+def quadratic_network_valley(
+    X: ArrayLike,
+    y: ArrayLike,
+    n_units: int,
+    *,
+    n_starts: int = 10,
+    random_state: RandomState = None,
+) -> Bunch:
     r"""Compare descents of a net of squares with its global optimum.
 
     .. math:: f(x) = \sum_{j \le M} a_j (w_j^T x)^2
@@ -191,7 +201,7 @@ def descent_end(function, theta):
     },
     prefer_skip_nested_validation=True,
 )
-def poor_minimum(X, y, n_hidden=2):
+def poor_minimum(X: ArrayLike, y: ArrayLike, n_hidden: int = 2) -> MLPRegressor:
     """Construct a poor local minimum of a ReLU net.
 
     One unit computes the least-squares predictions, shifted so far that it is active on all rows;

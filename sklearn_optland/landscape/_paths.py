@@ -1,15 +1,21 @@
 """Paths of low loss between minima of a net: strings and elastic bands."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import minimum_spanning_tree
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland.landscape._alignment import aligned, balanced
+from sklearn_optland.landscape._surface import LossSurface
 
 # New points of a string are trained to this share of the level, so that segments stay below it.
 BELOW = 0.98
@@ -49,27 +55,27 @@ class Path:
     grid_: np.ndarray
 
     @property
-    def maximum_(self):
+    def maximum_(self) -> float:
         """The largest loss on the grid."""
         return float(self.grid_losses_.max())
 
     @property
-    def barrier_(self):
+    def barrier_(self) -> float:
         """By how much the largest loss on the grid is above that of the higher end."""
         return self.maximum_ - float(max(self.losses_[0], self.losses_[-1]))
 
     @property
-    def connected_(self):
+    def connected_(self) -> bool | None:
         """True if the loss is at most the level on the grid; else None, since nothing is proven."""
         return True if self.maximum_ <= self.level_ else None
 
     @property
-    def length_(self):
+    def length_(self) -> float:
         """The length of the path."""
         return float(np.linalg.norm(np.diff(self.points_, axis=0), axis=1).sum())
 
     @property
-    def normalized_length_(self):
+    def normalized_length_(self) -> float:
         """The length, divided by the distance of the ends; 1 for a straight path."""
         straight = float(np.linalg.norm(self.points_[-1] - self.points_[0]))
         return self.length_ / straight if straight > 0 else 1.0
@@ -93,7 +99,17 @@ class Path:
     },
     prefer_skip_nested_validation=True,
 )
-def connect(surface, a, b, method="string", *, level=None, align=True, max_points=64, max_iter=400):
+def connect(
+    surface: LossSurface,
+    a: BaseEstimator | ArrayLike,
+    b: BaseEstimator | ArrayLike,
+    method: Literal["string", "neb"] = "string",
+    *,
+    level: float | None = None,
+    align: bool = True,
+    max_points: int = 64,
+    max_iter: int = 400,
+) -> Path:
     """Look for a path of low loss between two nets.
 
     Parameters
@@ -341,7 +357,9 @@ class ConnectivityGraph:
         return f"{len(self.saddles_)} minima, connected below the loss {top:.4g}"
 
 
-def connectivity_graph(surface, minima, **settings):
+def connectivity_graph(
+    surface: LossSurface, minima: Sequence[Any] | NDArray, **settings: Any
+) -> ConnectivityGraph:
     """Connect many minima with each other.
 
     Parameters

@@ -1,9 +1,14 @@
 """Residual nets against linear predictors: Shamir's inequality."""
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils import Bunch, check_array, check_consistent_length, check_X_y
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_optland._estimator.parameters import validate_params
 
 # Mean losses of predictions, and their derivatives.
 LOSSES = {
@@ -24,7 +29,16 @@ LOSSES = {
     },
     prefer_skip_nested_validation=True,
 )
-def residual_net_bound(X, y, features, w, V, linear, *, loss="squared_error"):
+def residual_net_bound(
+    X: ArrayLike,
+    y: ArrayLike,
+    features: ArrayLike,
+    w: ArrayLike,
+    V: ArrayLike,
+    linear: ArrayLike,
+    *,
+    loss: Literal["squared_error", "log_loss"] = "squared_error",
+) -> Bunch:
     r"""Bound how much worse than a linear predictor a residual net can be.
 
     .. math:: f(x) = w^T \left(x + V \varphi(x)\right)

@@ -1,11 +1,19 @@
 """The loss on lines and planes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, validate_params
+from sklearn.utils._param_validation import Interval, Options
+
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
+from sklearn_optland.landscape._surface import LossSurface
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +37,7 @@ class LossSlice:
     origin_: np.ndarray
     directions_: np.ndarray
 
-    def project(self, points):
+    def project(self, points: ArrayLike) -> NDArray:
         """Project points onto the line or plane.
 
         Parameters
@@ -62,15 +70,15 @@ class LossSlice:
     prefer_skip_nested_validation=True,
 )
 def loss_slice(
-    surface,
-    center=None,
+    surface: LossSurface,
+    center: BaseEstimator | ArrayLike | None = None,
     *,
-    through=None,
-    n_directions=2,
-    extent=1.0,
-    n_points=25,
-    random_state=None,
-):
+    through: Sequence[Any] | None = None,
+    n_directions: Literal[1, 2] = 2,
+    extent: float = 1.0,
+    n_points: int = 25,
+    random_state: RandomState = None,
+) -> LossSlice:
     """Compute the loss on a line or a plane.
 
     Parameters

@@ -6,10 +6,13 @@ from math import comb, factorial
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import LinAlgError, eigh, solve
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.landscape._spin_glass_fast import energies_and_gradients, hessian
 from sklearn_optland.landscape._spin_glass_theory import critical_energy, threshold_energy
@@ -130,7 +133,9 @@ class SphericalSpinGlass:
         },
         prefer_skip_nested_validation=True,
     )
-    def __init__(self, p=3, n=50, *, field=0.0, random_state=None):
+    def __init__(
+        self, p: int = 3, n: int = 50, *, field: float = 0.0, random_state: RandomState = None
+    ) -> None:
         self.p, self.n, self.field, self.random_state = p, n, field, random_state
         q = p - 2
         # Slabs with the last index i of the prefix: C(i + q - 1, q - 1), of side i + 1.
@@ -176,7 +181,7 @@ class SphericalSpinGlass:
         M[rows, columns] = 0.5 * drawn * np.sqrt(orders / divisors[rows, columns])
         return (M + M.T).ravel()
 
-    def energy(self, s):
+    def energy(self, s: ArrayLike) -> float | NDArray:
         """Compute energies.
 
         Parameters
@@ -192,7 +197,7 @@ class SphericalSpinGlass:
         energies, _ = self._evaluate(self._checked(s))
         return float(energies[0]) if np.ndim(s) == 1 else energies
 
-    def gradient(self, s):
+    def gradient(self, s: ArrayLike) -> NDArray:
         """Compute the gradient in space; along the sphere it is its tangential part.
 
         Parameters
@@ -208,7 +213,7 @@ class SphericalSpinGlass:
         _, gradients = self._evaluate(self._checked(s))
         return gradients[0] if np.ndim(s) == 1 else gradients
 
-    def hessian(self, s):
+    def hessian(self, s: ArrayLike) -> NDArray:
         """Compute the Hessian in space.
 
         Parameters
@@ -228,7 +233,7 @@ class SphericalSpinGlass:
         hessian(self._slabs, self._prefixes, s.T.copy(), H, np.empty(self.n))
         return H
 
-    def sphere_hessian(self, s):
+    def sphere_hessian(self, s: ArrayLike) -> NDArray:
         r"""Compute the Hessian along the sphere, in tangent directions.
 
         With the projection P on the directions across s it is
@@ -254,7 +259,7 @@ class SphericalSpinGlass:
         return H
 
     @validate_params({"n_points": COUNT}, prefer_skip_nested_validation=True)
-    def random_points(self, n_points):
+    def random_points(self, n_points: int) -> NDArray:
         """Draw points of the sphere.
 
         Parameters
@@ -279,7 +284,14 @@ class SphericalSpinGlass:
          "max_iter": COUNT, "until": ["array-like", Real, None]},
         prefer_skip_nested_validation=True,
     )  # fmt: skip
-    def descend(self, starts=10, *, tol=1e-4, max_iter=10000, until=None):
+    def descend(
+        self,
+        starts: ArrayLike = 10,
+        *,
+        tol: float = 1e-4,
+        max_iter: int = 10000,
+        until: ArrayLike | None = None,
+    ) -> SpinGlassPoints:
         """Descend along the gradient, all replicas at once.
 
         The step is constant, the reciprocal of the largest curvature of a large glass, and halved
@@ -336,7 +348,9 @@ class SphericalSpinGlass:
          "max_iter": COUNT},
         prefer_skip_nested_validation=True,
     )  # fmt: skip
-    def critical_points(self, starts=10, *, tol=1e-9, max_iter=100):
+    def critical_points(
+        self, starts: ArrayLike = 10, *, tol: float = 1e-9, max_iter: int = 100
+    ) -> SpinGlassPoints:
         """Search for critical points of any index by Newton's method on the gradient.
 
         Parameters

@@ -3,15 +3,18 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
+
+from sklearn_optland._estimator.parameters import validate_params
 
 SPINS = [Interval(Integral, 2, None, closed="left")]
 INDEX = [Interval(Integral, 0, None, closed="left")]
 
 
 @validate_params({"p": SPINS}, prefer_skip_nested_validation=True)
-def threshold_energy(p):
+def threshold_energy(p: int) -> float:
     r"""Energy per spin above which saddles have an index that grows with the number of spins.
 
     .. math:: -E_\infty = -2 \sqrt{(p - 1) / p}
@@ -51,7 +54,7 @@ def threshold_energy(p):
     {"u": ["array-like", Real], "p": SPINS, "k": [*INDEX, None]},
     prefer_skip_nested_validation=True,
 )
-def complexity(u, p, k=None):
+def complexity(u: ArrayLike, p: int, k: int | None = None) -> float | NDArray:
     r"""Count the critical points of a spherical spin glass: the growth rate of their number.
 
     Of those with an energy per spin of at most u there are about :math:`e^{n \Theta(u)}` in the
@@ -111,7 +114,7 @@ def complexity(u, p, k=None):
 
 
 @validate_params({"p": SPINS, "k": INDEX}, prefer_skip_nested_validation=True)
-def critical_energy(p, k=0):
+def critical_energy(p: int, k: int = 0) -> float:
     """Energy per spin below which there are no critical points of index k.
 
     Where their `complexity` vanishes; of k = 0 it is the energy of the ground state.
@@ -153,7 +156,7 @@ def critical_energy(p, k=0):
 
 
 @validate_params({"u": ["array-like", Real], "p": SPINS}, prefer_skip_nested_validation=True)
-def expected_index(u, p):
+def expected_index(u: ArrayLike, p: int) -> float | NDArray:
     r"""Share of the directions in which the energy falls, at critical points of a given energy.
 
     The Hessian's eigenvalues there are a semicircle of radius :math:`2 \sqrt{p (p - 1)}` around

@@ -5,11 +5,14 @@ from copy import deepcopy
 from threading import Lock
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
 from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import Units
 from sklearn_optland._rows.source import ArraySource
@@ -100,7 +103,14 @@ class LossSurface:
     True
     """
 
-    def __init__(self, estimator, X, y, sample_weight=None, penalty=True):
+    def __init__(
+        self,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        penalty: bool = True,
+    ) -> None:
         check_is_fitted(estimator)
         _check_feature_names(estimator, X, reset=False)
         X = check_array(X, dtype=np.float64, order="C", accept_sparse="csr")
@@ -125,7 +135,7 @@ class LossSurface:
         self.passes = Passes(self.network, source, units, np.float64)
         self._lock = Lock()
 
-    def loss(self, theta):
+    def loss(self, theta: ArrayLike) -> float:
         """Compute the loss.
 
         Parameters
@@ -142,7 +152,7 @@ class LossSurface:
         with self._pass():
             return self.passes.value(theta) + self._penalty(theta)
 
-    def gradient(self, theta):
+    def gradient(self, theta: ArrayLike) -> NDArray:
         """Compute the gradient.
 
         Parameters
@@ -157,7 +167,7 @@ class LossSurface:
         """
         return self.loss_and_gradient(theta)[1]
 
-    def loss_and_gradient(self, theta):
+    def loss_and_gradient(self, theta: ArrayLike) -> tuple[float, NDArray]:
         """Compute the loss and its gradient in one pass.
 
         Parameters
@@ -177,7 +187,7 @@ class LossSurface:
             loss, gradient, *_ = self.passes.gradient_and_squares(theta)
         return loss + self._penalty(theta), gradient + self.penalty_factors * theta
 
-    def hessian_product(self, theta, directions):
+    def hessian_product(self, theta: ArrayLike, directions: ArrayLike) -> NDArray:
         """Multiply the Hessian with directions.
 
         Parameters
@@ -209,7 +219,7 @@ class LossSurface:
         products += self.penalty_factors * rows
         return products.T.reshape(directions.shape)
 
-    def hessian(self, theta):
+    def hessian(self, theta: ArrayLike) -> NDArray:
         """Compute the whole Hessian.
 
         Parameters
@@ -225,7 +235,7 @@ class LossSurface:
         H = self.hessian_product(theta, np.eye(self.n_parameters_))
         return 0.5 * (H + H.T)
 
-    def estimator_at(self, theta):
+    def estimator_at(self, theta: ArrayLike) -> BaseEstimator:
         """Return the estimator with other parameters.
 
         Parameters
@@ -253,7 +263,7 @@ class LossSurface:
         estimator.intercept_ = float(intercepts[0]) if is_number else intercepts.copy()
         return estimator
 
-    def flat(self, point):
+    def flat(self, point: BaseEstimator | ArrayLike) -> NDArray:
         """Return the flat array of a fitted estimator, or of itself.
 
         Parameters

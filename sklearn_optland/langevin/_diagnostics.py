@@ -1,11 +1,12 @@
 """Whether chains have mixed, and what their draws are worth."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 from sklearn.utils import check_array
 
 
-def r_hat(draws):
+def r_hat(draws: ArrayLike) -> NDArray:
     r"""Compute split R-hat, the potential scale reduction of several chains.
 
     Each chain is cut in two halves. With the variance W within the halves and the variance B / n
@@ -55,7 +56,7 @@ def r_hat(draws):
     return np.where((within == 0) & (between == 0), 1.0, found)
 
 
-def effective_sample_size(draws):
+def effective_sample_size(draws: ArrayLike) -> NDArray:
     r"""Compute how many independent draws several chains are worth.
 
     .. math:: \mathrm{ESS} = \frac{m n}{1 + 2 \sum_{t \geq 1} \rho_t},

@@ -1,12 +1,17 @@
 """Langevin dynamics: descent with noise, whose stationary law is a Gibbs distribution."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_array
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
 
 # Steps shrink as (1 + t / so many)^-decay.
 DECAY_STEPS = 100
@@ -104,18 +109,18 @@ def step_size_at(number, step_size, decay):
     prefer_skip_nested_validation=True,
 )
 def sgld(
-    gradient,
-    start,
-    step_size,
+    gradient: Callable[[NDArray], NDArray],
+    start: ArrayLike,
+    step_size: float,
     *,
-    beta=1.0,
-    n_steps=1000,
-    burn_in=0,
-    thin=1,
-    decay=0.0,
-    preconditioner=None,
-    random_state=None,
-):
+    beta: float = 1.0,
+    n_steps: int = 1000,
+    burn_in: int = 0,
+    thin: int = 1,
+    decay: float = 0.0,
+    preconditioner: Literal["rmsprop"] | ArrayLike | None = None,
+    random_state: RandomState = None,
+) -> Bunch:
     r"""Draw from a Gibbs distribution by stochastic gradient Langevin dynamics.
 
     For a function F with (stochastic) gradients g the chains

@@ -2,8 +2,10 @@
 
 from functools import partial
 from numbers import Real
+from typing import Literal, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +21,7 @@ from sklearn_optland._estimator.training_rows import (
     targets_and_weights,
     validate_rows,
 )
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.langevin._model import LangevinModel
 
 
@@ -90,10 +93,11 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
     draw_weights_ : ndarray of shape (n_draws,)
         Weights of the draws in averages, which sum to 1; equal unless steps decay.
     r_hat_ : ndarray of shape (n_probes, n_outputs)
-        Split R-hat of the outputs for up to 50 training rows. Of nets the weights themselves are no
-        measure: units may change places. Infinity if there are fewer than four draws.
+        Split R-hat of the probabilities of up to 50 training rows, one column if there are two
+        classes. Weights are no measure: units of nets may change places, and all scores of a row
+        may move together. Infinity if there are fewer than four draws.
     effective_sample_size_ : ndarray of shape (n_probes, n_outputs)
-        What the draws are worth for the same outputs.
+        What the draws are worth for the same probabilities.
     certificate_ : Certificate
         The largest R-hat, less 1, scope "estimate": it can refute that the chains have mixed, and
         prove nothing.
@@ -161,22 +165,22 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-        class_weight=None,
-    ):
+        C: float = 1.0,
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -195,7 +199,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Draw from the posterior.
 
         Parameters
@@ -227,8 +231,13 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         self._sample(rows, columns, n_outputs, True, {"classes_": rows.classes})
         return self
 
+    def _predicted(self, F):
+        """Probabilities, of two classes the second's; scores may drift together. To six digits."""
+        F = F.astype(np.float64)
+        return np.round(expit(F) if F.shape[1] == 1 else softmax(F, axis=1), 6)
+
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities, the mean of those of the draws.
 
         Parameters
@@ -253,7 +262,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
         return total / total.sum(axis=1, keepdims=True)
 
     @by_partition
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Predict logarithms of class probabilities.
 
         Parameters
@@ -270,7 +279,7 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
             return np.log(self.predict_proba(X))
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels.
 
         Parameters
@@ -426,22 +435,22 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        noise_variance="auto",
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-    ):
+        C: float = 1.0,
+        noise_variance: Literal["auto"] | float = "auto",
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -465,7 +474,7 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
         return tags
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Draw from the posterior.
 
         Parameters
@@ -493,6 +502,12 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         self._sample(rows, columns, rows.n_outputs, False, fitted)
         return self
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = False) -> NDArray: ...
+
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[True]) -> tuple[NDArray, NDArray]: ...
 
     @by_partition
     def predict(self, X, return_std=False):

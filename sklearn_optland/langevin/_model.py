@@ -1,16 +1,19 @@
 """What the Langevin estimators share: parameters, the fit, the scores of all draws."""
 
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.predictions import scores_of
 from sklearn_optland._net.units import choose_units
@@ -21,7 +24,7 @@ from sklearn_optland.langevin._posterior import posterior_of
 
 # Rows of a minibatch, unless `batch_size` says another number.
 BATCH_ROWS = 1000
-# Training rows whose scores tell whether chains have mixed.
+# Training rows whose predictions tell whether chains have mixed.
 PROBES = 50
 # Draws of a chain that R-hat needs, and the R-hat above which a fit warns.
 LEAST_DRAWS, LARGEST_R_HAT = 4, 1.1
@@ -48,21 +51,21 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(),
-        activation="tanh",
+        hidden_layer_sizes: ArrayLike = (),
+        activation: Literal["tanh", "logistic", "relu"] = "tanh",
         *,
-        C=1.0,
-        temperature=1.0,
-        preconditioner="auto",
-        step_size="auto",
-        decay=0.0,
-        batch_size="auto",
-        n_chains=4,
-        burn_in=0.25,
-        thin=10,
-        max_iter=2000,
-        random_state=None,
-    ):
+        C: float = 1.0,
+        temperature: float = 1.0,
+        preconditioner: Literal["auto", "hessian", "rmsprop"] | None = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        decay: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        n_chains: int = 4,
+        burn_in: float = 0.25,
+        thin: int = 10,
+        max_iter: int = 2000,
+        random_state: RandomState = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.C = C
@@ -160,19 +163,23 @@ class LangevinModel(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         return samples
 
     def _diagnose(self, X):
-        """R-hat and effective sample sizes of scores of training rows, and the certificate."""
+        """R-hat and effective sample sizes of what is predicted, and the certificate."""
         probes = X[np.unique(np.linspace(0, len(X) - 1, PROBES).astype(int))]
         n_chains, n_draws = self.samples_["coefs_0"].shape[:2]
-        scores = np.stack([F for _, F in self._scores(probes)])
-        scores = scores.reshape(n_draws, n_chains, *scores.shape[1:]).swapaxes(0, 1)
+        draws = np.stack([self._predicted(F) for _, F in self._scores(probes)])
+        draws = draws.reshape(n_draws, n_chains, *draws.shape[1:]).swapaxes(0, 1)
         if n_draws < LEAST_DRAWS:
-            self.r_hat_ = np.full(scores.shape[2:], np.inf)
-            self.effective_sample_size_ = np.ones(scores.shape[2:])
+            self.r_hat_ = np.full(draws.shape[2:], np.inf)
+            self.effective_sample_size_ = np.ones(draws.shape[2:])
         else:
-            self.r_hat_ = r_hat(scores)
-            self.effective_sample_size_ = effective_sample_size(scores)
+            self.r_hat_ = r_hat(draws)
+            self.effective_sample_size_ = effective_sample_size(draws)
         excess = max(float(self.r_hat_.max()) - 1.0, 0.0)
         return Certificate("R-hat excess", excess, None, "estimate", excess)
+
+    def _predicted(self, F):
+        """What a draw with the scores F predicts."""
+        return F
 
     def _scores(self, X):
         """Pairs of a weight and the net's output for rows of X, of each draw."""

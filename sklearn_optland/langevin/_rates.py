@@ -3,8 +3,11 @@
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
+
+from sklearn_optland._estimator.parameters import validate_params
 
 POSITIVE = [Interval(Real, 0, None, closed="neither")]
 SMALLEST = np.finfo(float).tiny
@@ -21,7 +24,9 @@ COUNT = [Interval(Integral, 1, None, closed="left")]
     },
     prefer_skip_nested_validation=True,
 )
-def stability_rate(step_sizes, *, beta, lipschitz, n_samples, constant=1.0):
+def stability_rate(
+    step_sizes: ArrayLike, *, beta: float, lipschitz: float, n_samples: int, constant: float = 1.0
+) -> float:
     r"""Compute the rate of the expected generalisation error by stability.
 
     .. math:: \frac{c}{n} \left(k_0 + L \sqrt{\beta \sum_{k > k_0} \eta_k}\right), \qquad
@@ -85,7 +90,15 @@ def stability_rate(step_sizes, *, beta, lipschitz, n_samples, constant=1.0):
     },
     prefer_skip_nested_validation=True,
 )
-def pac_bayes_rate(step_sizes, squared_gradients, *, beta, alpha, n_samples, constant=1.0):
+def pac_bayes_rate(
+    step_sizes: ArrayLike,
+    squared_gradients: ArrayLike,
+    *,
+    beta: float,
+    alpha: float,
+    n_samples: int,
+    constant: float = 1.0,
+) -> float:
     r"""Compute the PAC-Bayesian rate of the generalisation error.
 
     .. math:: c \sqrt{\frac{\beta}{n} \sum_k \eta_k e^{-\alpha (T_N - T_k) / 2}

@@ -13,6 +13,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, metadata_routing
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 from sklearn_optland._estimator.advice import warn_of_the_worst, warnings_kept
@@ -120,7 +121,7 @@ class CrossValidated:
             score["sample_weight"] = sample_weight
         return Bunch(splitter=Bunch(split={}), scorer=Bunch(score=score))
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Get the metadata routing of this object: to the splitter and to the scorer.
 
         Returns

@@ -1,17 +1,20 @@
 """The hyperplane of the widest margin, with a proof of how wide it can be."""
 
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import advise, warn_of_the_end
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import check_magnitudes, classification_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
@@ -123,13 +126,15 @@ class MaxMarginClassifier(
 
     def __init__(
         self,
-        tol=1e-6,
+        tol: float = 1e-6,
         *,
-        max_iter=100,
-        solver="multipliers",
-        fit_intercept=True,
-        inseparable="warn",
-    ):
+        max_iter: int = 100,
+        solver: Literal[
+            "multipliers", "gradient-descent", "momentum", "normalized"
+        ] = "multipliers",
+        fit_intercept: bool = True,
+        inseparable: Literal["warn", "raise"] = "warn",
+    ) -> None:
         self.tol = tol
         self.max_iter = max_iter
         self.solver = solver
@@ -137,7 +142,7 @@ class MaxMarginClassifier(
         self.inseparable = inseparable
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters

@@ -3,8 +3,11 @@
 import time
 
 import numpy as np
-from sklearn.base import clone
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch
+
+from sklearn_optland._estimator.typing import MatrixLike
 
 
 def fits_along(estimator, X, y, name, values, sample_weight=None):
@@ -31,7 +34,13 @@ def strongest_first(name, values):
     return np.argsort(values if name == "C" else -values, kind="stable")
 
 
-def regularization_path(estimator, X, y, values, sample_weight=None):
+def regularization_path(
+    estimator: BaseEstimator,
+    X: MatrixLike,
+    y: ArrayLike,
+    values: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> Bunch:
     """Fit a linear model for many strengths of its penalty, each fit started from the last.
 
     Parameters

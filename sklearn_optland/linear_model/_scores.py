@@ -1,6 +1,7 @@
 """What linear models share: what they do with coefficients."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -8,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sklearn_optland._estimator.base import check_start
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import ScoreClassifier
+from sklearn_optland._estimator.typing import MatrixLike
 
 # The score of a class that has no weight: beside the scores of the others, which are centred or 0,
 # its probability is 0 in float64.
@@ -68,7 +70,7 @@ class LinearClassifier(ScoreClassifier):
     """Scores from `coef_` and `intercept_`, two classes having one."""
 
     @by_partition
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters

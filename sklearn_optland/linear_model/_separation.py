@@ -1,10 +1,11 @@
 """Whether classes overlap or can be separated, with the proof."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_array, check_consistent_length
-from sklearn.utils._param_validation import validate_params
 from sklearn.utils.validation import _check_sample_weight, column_or_1d
 
+from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
     always_checked,
@@ -13,6 +14,7 @@ from sklearn_optland._estimator.training_rows import (
     encode,
     total_weight,
 )
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._coordinates import centred_columns
@@ -37,7 +39,13 @@ MAX_STEPS = 10
     },
     prefer_skip_nested_validation=True,
 )
-def separation(X, y, sample_weight=None, *, fit_intercept=True):
+def separation(
+    X: MatrixLike,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    fit_intercept: bool = True,
+) -> Bunch:
     r"""Tell whether a linear model can separate classes, and prove it.
 
     Logistic regression without a penalty has an optimum exactly if the classes overlap (Albert and

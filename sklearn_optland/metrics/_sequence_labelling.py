@@ -1,8 +1,12 @@
 """How well labels of sequences are predicted: whole sequences, and chunks of tokens."""
 
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight
 
 OUTSIDE = "O"
@@ -12,7 +16,12 @@ BEGINS, ENDS = ("B", "S"), ("E", "S")
 AVERAGES = ("micro", "macro", "weighted")
 
 
-def sequence_accuracy(y_true, y_pred, *, sample_weight=None):
+def sequence_accuracy(
+    y_true: ArrayLike | Sequence[Any],
+    y_pred: ArrayLike | Sequence[Any],
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Share of sequences of which all labels are right.
 
     Parameters
@@ -43,14 +52,20 @@ def sequence_accuracy(y_true, y_pred, *, sample_weight=None):
     >>> sequence_accuracy([["O", "B-X"], ["O"]], [["O", "B-Y"], ["O"]])
     0.5
     """
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     is_right = np.fromiter(map(_are_equal, y_true, y_pred), bool, len(lengths))
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, lengths, ensure_non_negative=True)
     return float(np.average(is_right, weights=sample_weight))
 
 
-def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
+def chunk_f1(
+    y_true: Sequence[Any],
+    y_pred: Sequence[Any],
+    *,
+    average: Literal["micro", "macro", "weighted"] = "micro",
+    zero_division: float = 0.0,
+) -> float:
     """F1 score of the chunks of tokens that labels describe: named entities, phrases.
 
     A label is "O", outside of chunks, or has the type of its chunk after a prefix: "B-" begins a
@@ -103,7 +118,7 @@ def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
     """
     if average not in AVERAGES:
         raise ValueError(f"average: found {average!r}; allowed are {list(AVERAGES)}.")
-    lengths = checked_lengths(y_true, y_pred)
+    y_true, y_pred, lengths = checked_labels(y_true, y_pred)
     types = {}
     true_type, true_end = _chunks(y_true, lengths, types, "y_true")
     type_, end = _chunks(y_pred, lengths, types, "y_pred")
@@ -123,7 +138,12 @@ def chunk_f1(y_true, y_pred, *, average="micro", zero_division=0.0):
     return float(np.average(scores, weights=weights))
 
 
-def sequence_accuracy_scorer(estimator, X, y, sample_weight=None):
+def sequence_accuracy_scorer(
+    estimator: BaseEstimator,
+    X: Any,
+    y: ArrayLike | Sequence[Any],
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Score an estimator by :func:`sequence_accuracy`, in searches and cross-validation.
 
     Parameters
@@ -149,7 +169,7 @@ def sequence_accuracy_scorer(estimator, X, y, sample_weight=None):
     return sequence_accuracy(y, estimator.predict(X), sample_weight=sample_weight)
 
 
-def chunk_f1_scorer(estimator, X, y):
+def chunk_f1_scorer(estimator: BaseEstimator, X: Any, y: Sequence[Any]) -> float:
     """Score an estimator by :func:`chunk_f1` of all chunks, in searches and cross-validation.
 
     Parameters
@@ -173,8 +193,9 @@ def chunk_f1_scorer(estimator, X, y):
     return chunk_f1(y, estimator.predict(X))
 
 
-def checked_lengths(y_true, y_pred):
-    """Tokens of each sequence; an error where true and predicted ones differ in number."""
+def checked_labels(y_true, y_pred):
+    """Labels in lists of sequences, and how many each has; an error where their numbers differ."""
+    y_true, y_pred = (list(y) if isinstance(y, Iterator) else y for y in (y_true, y_pred))
     if len(y_true) != len(y_pred):
         raise ValueError(
             f"y_pred: found {len(y_pred)} sequences; allowed are {len(y_true)}, those of y_true."
@@ -195,7 +216,7 @@ def checked_lengths(y_true, y_pred):
             f"y_pred[{first}]: found {found[first]} labels; allowed are {lengths[first]}, as many "
             "as in y_true."
         )
-    return lengths
+    return y_true, y_pred, lengths
 
 
 def _are_equal(labels, others):

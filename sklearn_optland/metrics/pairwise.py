@@ -1,11 +1,16 @@
 """Kernels between rows."""
 
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics.pairwise import check_pairwise_arrays
-from sklearn.utils._param_validation import Interval, Options, validate_params
+from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
+
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import MatrixLike
 
 __all__ = ["arc_cosine_kernel"]
 
@@ -20,7 +25,14 @@ __all__ = ["arc_cosine_kernel"]
     },
     prefer_skip_nested_validation=True,
 )
-def arc_cosine_kernel(X, Y=None, *, degree=1, bias=0.0, depth=1):
+def arc_cosine_kernel(
+    X: MatrixLike,
+    Y: MatrixLike | None = None,
+    *,
+    degree: Literal[0, 1, 2] = 1,
+    bias: float = 0.0,
+    depth: int = 1,
+) -> NDArray:
     r"""Compute the arc-cosine kernel between rows: that of infinitely wide random nets.
 
     With standard normal weights w, and 0 to the power of 0 being 0,

@@ -1,9 +1,17 @@
 """Objective gaps of fitted estimators against passes or seconds."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland.plotting._style import axes_of, draw_curve, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 XLABELS = {"passes": "passes over the data", "seconds": "seconds"}
 LOWEST = 1e-16  # a gap of 0 has no place on a logarithmic axis
@@ -51,15 +59,28 @@ class ConvergenceDisplay:
     ['SAGARegressor', 'SDCARegressor']
     """
 
-    def __init__(self, curves, *, rates=None, optimum=None):
+    def __init__(
+        self,
+        curves: dict[str, dict[str, NDArray]],
+        *,
+        rates: dict[str, dict[str, Any]] | None = None,
+        optimum: float | None = None,
+    ) -> None:
         self.curves = curves
         self.rates = rates
         self.optimum = optimum
 
     @classmethod
     def from_estimators(
-        cls, estimators, *, names=None, x="passes", optimum=None, slopes=True, ax=None
-    ):
+        cls,
+        estimators: Sequence[BaseEstimator],
+        *,
+        names: Sequence[str] | None = None,
+        x: Literal["passes", "seconds"] = "passes",
+        optimum: float | None = None,
+        slopes: bool = True,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Make the display of fitted estimators, and draw it.
 
         Parameters
@@ -94,7 +115,13 @@ class ConvergenceDisplay:
         rates = {n: e.rate_ for n, e in zip(names, estimators, strict=True) if hasattr(e, "rate_")}
         return cls(curves, rates=rates, optimum=optimum).plot(x=x, slopes=slopes, ax=ax)
 
-    def plot(self, *, x="passes", slopes=True, ax=None):
+    def plot(
+        self,
+        *,
+        x: Literal["passes", "seconds"] = "passes",
+        slopes: bool = True,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Draw the curves.
 
         Parameters

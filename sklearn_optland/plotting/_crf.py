@@ -1,10 +1,18 @@
 """What a chain has learned of neighbours, and what it makes of one sequence."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland.plotting._style import NEGATIVE, POSITIVE, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Up to so many labels cells have their number in them.
 MOST_NUMBERS = 12
@@ -53,16 +61,16 @@ class CRFDisplay:
 
     def __init__(
         self,
-        classes,
-        transition=None,
+        classes: ArrayLike,
+        transition: ArrayLike | None = None,
         *,
-        start=None,
-        end=None,
-        marginals=None,
-        tokens=None,
-        y_pred=None,
-        y_true=None,
-    ):
+        start: ArrayLike | None = None,
+        end: ArrayLike | None = None,
+        marginals: ArrayLike | None = None,
+        tokens: Sequence[str] | None = None,
+        y_pred: Sequence[Any] | None = None,
+        y_true: Sequence[Any] | None = None,
+    ) -> None:
         self.classes = classes
         self.transition = transition
         self.start = start
@@ -73,13 +81,21 @@ class CRFDisplay:
         self.y_true = y_true
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, *, tokens=None, y_true=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: Any = None,
+        *,
+        tokens: Sequence[str] | None = None,
+        y_true: Sequence[Any] | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Make the display of a fitted model, and draw it.
 
         Parameters
         ----------
-        estimator : ChainCRFClassifier, or Pipeline that ends with one
-            Fitted.
+        estimator : ChainCRFClassifier, Pipeline that ends with one, or search for one
+            Fitted. Of a search, its best estimator is drawn.
         X : {array-like, sparse matrix} of shape (n_tokens, n_features), default=None
             One sequence, or what the estimator takes as one, whose marginals and labels are drawn.
             Default: the transitions are.
@@ -95,8 +111,14 @@ class CRFDisplay:
         display : CRFDisplay
             The display, drawn.
         """
+        check_is_fitted(estimator)
+        estimator = getattr(estimator, "best_estimator_", estimator)
         model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        check_is_fitted(model, "transition_")
+        if not hasattr(model, "transition_"):
+            raise ValueError(
+                f"estimator: found a {type(model).__name__}, which has no transitions; "
+                "allowed is a chain CRF."
+            )
         start, end = (getattr(model, name, None) for name in ("start_", "end_"))
         marginals = y_pred = None
         if X is not None:
@@ -112,7 +134,7 @@ class CRFDisplay:
             y_true=y_true,
         ).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the marginals if there are any, else the transitions.
 
         Parameters

@@ -1,9 +1,16 @@
 """KKT residuals of a net against iterations."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland.plotting._style import axes_of, draw_curve, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LABELS = {
     "W_1": "W, first layer",
@@ -53,11 +60,11 @@ class KKTDisplay:
     ['W, first layer', 'W, last layer']
     """
 
-    def __init__(self, residuals):
+    def __init__(self, residuals: dict[str, NDArray]) -> None:
         self.residuals = residuals
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: BaseEstimator, *, ax: "Axes | None" = None) -> Self:
         """Make the display of a fitted net, and draw it.
 
         Parameters
@@ -75,7 +82,7 @@ class KKTDisplay:
         check_is_fitted(estimator, "kkt_residuals_")
         return cls(estimator.kkt_residuals_).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curves.
 
         Parameters

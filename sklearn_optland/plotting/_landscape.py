@@ -1,11 +1,19 @@
 """The landscape of a net: paths, spectra, slices."""
 
 from itertools import cycle
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from sklearn_optland.landscape import critical_energy, expected_index, threshold_energy
+from sklearn_optland.landscape._paths import Path
+from sklearn_optland.landscape._slices import LossSlice
+from sklearn_optland.landscape._spectrum import Spectrum
+from sklearn_optland.landscape._spin_glass import SpinGlassPoints
 from sklearn_optland.plotting._style import COLOURS, FAINT, NEGATIVE, POSITIVE, axes_of, draw_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Points of a density.
 POINTS = 400
@@ -50,10 +58,10 @@ class PathDisplay:
     ['straight']
     """
 
-    def __init__(self, paths):
+    def __init__(self, paths: dict[str, Path]) -> None:
         self.paths = paths
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curves.
 
         Parameters
@@ -119,10 +127,10 @@ class SpectrumDisplay:
     'eigenvalue'
     """
 
-    def __init__(self, spectrum):
+    def __init__(self, spectrum: Spectrum) -> None:
         self.spectrum = spectrum
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the density.
 
         Parameters
@@ -193,10 +201,10 @@ class SurfaceDisplay:
     'first direction'
     """
 
-    def __init__(self, loss_slice, paths=None):
+    def __init__(self, loss_slice: LossSlice, paths: dict[str, Path] | None = None) -> None:
         self.loss_slice, self.paths = loss_slice, paths
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curve, or contours of the logarithm of the loss.
 
         Parameters
@@ -262,10 +270,10 @@ class SpinGlassDisplay:
     'energy per spin'
     """
 
-    def __init__(self, points, p=3):
+    def __init__(self, points: SpinGlassPoints, p: int = 3) -> None:
         self.points, self.p = points, p
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the points, the theory's curve, and its band of low index.
 
         Between the ground state and the threshold a large glass has critical points of low index

@@ -1,8 +1,14 @@
 """How margins are distributed."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sklearn_optland.plotting._style import FAINT, axes_of, draw_curve, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class MarginDisplay:
@@ -40,10 +46,10 @@ class MarginDisplay:
     ['linear']
     """
 
-    def __init__(self, margins):
+    def __init__(self, margins: dict[str, ArrayLike]) -> None:
         self.margins = margins
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curves: at 0 they have the error.
 
         Parameters

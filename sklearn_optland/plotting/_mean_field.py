@@ -1,11 +1,18 @@
 """Figures of two-layer nets: their particles, and the first variation that certifies them."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
-from sklearn.base import clone
-from sklearn.callback import FitCallback
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ANGLES = 2000
 
@@ -15,11 +22,17 @@ def _particles(coefs, intercepts):
     return np.column_stack([coefs[0].T, intercepts[0]]).astype(np.float64), coefs[1]
 
 
-class _Recorder(FitCallback):
+class _Recorder:
     """A callback that keeps the parameters after each step of a fit."""
 
     def __init__(self):
         self.nets = []
+
+    def setup(self, estimator, context):
+        """Nothing to prepare."""
+
+    def teardown(self, estimator, context):
+        """Nothing to release."""
 
     def on_fit_task_begin(self, estimator, context, **_):
         """Nothing to note yet: no net is made."""
@@ -70,12 +83,14 @@ class ParticlesDisplay:
     (20, 2)
     """
 
-    def __init__(self, nets, *, output=0):
+    def __init__(self, nets: Sequence[tuple[Any, Any]], *, output: int = 0) -> None:
         self.nets = nets
         self.output = output
 
     @classmethod
-    def from_estimator(cls, estimator, *, output=0, ax=None):
+    def from_estimator(
+        cls, estimator: BaseEstimator, *, output: int = 0, ax: "Axes | None" = None
+    ) -> Self:
         """Make the display of a fitted net, and draw it.
 
         Parameters
@@ -96,7 +111,15 @@ class ParticlesDisplay:
         return cls([(estimator.coefs_, estimator.intercepts_)], output=output).plot(ax=ax)
 
     @classmethod
-    def from_fit(cls, estimator, X, y, *, output=0, ax=None):
+    def from_fit(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        output: int = 0,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Fit a copy of a net, and draw the paths of its particles.
 
         Parameters
@@ -121,7 +144,7 @@ class ParticlesDisplay:
         clone(estimator).set_callbacks(recorder).fit(X, y)
         return cls(recorder.nets, output=output).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the particles.
 
         Parameters
@@ -213,14 +236,24 @@ class CertificateDisplay:
     True
     """
 
-    def __init__(self, angles, first_variation, *, alpha, particles):
+    def __init__(
+        self, angles: NDArray, first_variation: NDArray, *, alpha: float, particles: NDArray
+    ) -> None:
         self.angles = angles
         self.first_variation = first_variation
         self.alpha = alpha
         self.particles = particles
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, sample_weight=None, ax=None):
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        ax: "Axes | None" = None,
+    ) -> Self:
         """Make the display of a fitted net, and draw it.
 
         Parameters
@@ -274,7 +307,7 @@ class CertificateDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curve, the level and the neurons.
 
         Parameters

@@ -8,9 +8,10 @@ Sigma_u is one matrix above all of them.
 """
 
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 
 COMBINE = ("loewner", "sum")
@@ -36,16 +37,16 @@ class LowRankCurvature(NamedTuple):
 
 
 def chain_partition_bound(
-    node_features,
-    theta,
+    node_features: ArrayLike,
+    theta: ArrayLike,
     *,
-    edge_features=None,
-    node_weights=None,
-    edge_weights=None,
-    combine="loewner",
-    curvature="full",
-    rank=10,
-):
+    edge_features: ArrayLike | None = None,
+    node_weights: ArrayLike | None = None,
+    edge_weights: ArrayLike | None = None,
+    combine: Literal["loewner", "sum"] = "loewner",
+    curvature: Literal["full", "diagonal", "low-rank"] = "full",
+    rank: int = 10,
+) -> tuple[float, NDArray, Any]:
     r"""Bound the log-partition function of a chain by a quadratic around a point.
 
     For labellings y of a chain of T nodes with K labels each,

@@ -4,6 +4,7 @@ from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 
 
@@ -48,7 +49,9 @@ class Sequences:
     [2, 1]
     """
 
-    def __init__(self, tokens, lengths):
+    def __init__(
+        self, tokens: ArrayLike | sparse.sparray | sparse.spmatrix, lengths: ArrayLike
+    ) -> None:
         self.tokens = tokens.tocsr() if sparse.issparse(tokens) else np.asarray(tokens)
         self.lengths = np.asarray(lengths)
         if self.lengths.ndim != 1 or self.lengths.dtype.kind not in "iu":
@@ -73,7 +76,7 @@ class Sequences:
             raise ValueError(f"lengths: found a sum of {total}; allowed is {n_rows}, that of rows.")
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         """The number of sequences, as scikit-learn asks for it."""
         return (len(self.lengths),)
 
@@ -104,6 +107,21 @@ class Sequences:
         else:
             rows = _rows_of(self._ends[chosen], self.lengths[chosen])
         return Sequences(self.tokens[rows], self.lengths[chosen])
+
+
+def part_of(chosen, starts, *arrays):
+    """Where the sequences of a part start, and the tokens' arrays of that part.
+
+    Parameters
+    ----------
+    chosen : ndarray of bool of shape (n_sequences,)
+    starts : ndarray of int64 of shape (n_sequences + 1,)
+    *arrays : {ndarray, CSR} of n_tokens rows
+    """
+    lengths = np.diff(starts)
+    tokens = np.repeat(chosen, lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths[chosen])]).astype(np.int64)
+    return starts, *(array[tokens] for array in arrays)
 
 
 def _rows_of(ends, lengths):

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Set
 from functools import partial
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import murmurhash3_32
@@ -91,7 +93,14 @@ class DictSequenceVectorizer(
         "output": [StrOptions({"sequences", "list"})],
     }
 
-    def __init__(self, n_features=None, *, min_count=1, dtype=np.float64, output="sequences"):
+    def __init__(
+        self,
+        n_features: int | None = None,
+        *,
+        min_count: int = 1,
+        dtype: DTypeLike = np.float64,
+        output: Literal["sequences", "list"] = "sequences",
+    ) -> None:
         self.n_features = n_features
         self.min_count = min_count
         self.dtype = dtype
@@ -104,7 +113,7 @@ class DictSequenceVectorizer(
         tags.requires_fit = self.n_features is None
         return tags
 
-    def fit(self, X, y=None):
+    def fit(self, X: Iterable[Any], y: None = None) -> Self:
         """Give each feature a column.
 
         Parameters
@@ -129,7 +138,7 @@ class DictSequenceVectorizer(
         self._learn(X)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Iterable[Any], y: None = None) -> Sequences | list[sparse.csr_array]:
         """Give each feature a column, and return the rows.
 
         Parameters
@@ -146,7 +155,7 @@ class DictSequenceVectorizer(
         """
         return self._rows(*self._learn(X))
 
-    def transform(self, X):
+    def transform(self, X: Iterable[Any]) -> Sequences | list[sparse.csr_array]:
         """Return the rows of sequences.
 
         Parameters
@@ -163,7 +172,7 @@ class DictSequenceVectorizer(
             check_is_fitted(self, "vocabulary_")
         return self._rows(*read(X, self._column_of()))
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: None = None) -> NDArray:
         """Get the names of the columns.
 
         Parameters
@@ -214,13 +223,14 @@ class DictSequenceVectorizer(
         """What gives the column of a name, or ABSENT."""
         if self.n_features is None:
             return lambda name: self.vocabulary_.get(name, ABSENT)
-        return lambda name: murmurhash3_32(name, positive=True) % self.n_features
+        return partial(_hashed, self.n_features)
 
     def _rows(self, codes, numbers, sizes, lengths):
         """The rows of what `read` has returned."""
         data = np.ones(len(codes), dtype=self.dtype)
         is_number = codes <= NUMBER
-        data[is_number] = numbers
+        with np.errstate(over="ignore"):
+            data[is_number] = numbers
         columns = np.where(is_number, NUMBER - codes, codes)
         ends = np.cumsum(sizes)
         is_absent = columns == ABSENT
@@ -232,6 +242,7 @@ class DictSequenceVectorizer(
         parts = data, columns.astype(kind), np.append(0, ends).astype(kind)
         tokens = sparse.csr_array(parts, shape=(len(sizes), n_columns))
         tokens.sum_duplicates()
+        _refuse_overflow(tokens, lengths)
         rows = Sequences(tokens, lengths)
         return rows if self.output == "sequences" else list(rows)
 
@@ -327,6 +338,23 @@ def _items(token, where):
         raise ValueError(
             f"{where}: found a {type(token).__name__}; allowed is a dict of features, or a list of "
             "names."
+        )
+
+
+def _hashed(n_features, name):
+    """The column of a name; those of halves of UTF-16's pairs, as files may have them, too."""
+    return murmurhash3_32(name.encode("utf-8", "surrogatepass"), positive=True) % n_features
+
+
+def _refuse_overflow(tokens, lengths):
+    """Raise ValueError if the rows' type does not hold a feature's value, or a sum of several."""
+    wrong = np.flatnonzero(~np.isfinite(tokens.data))
+    if len(wrong):
+        token, ends = np.searchsorted(tokens.indptr, wrong[0], side="right") - 1, np.cumsum(lengths)
+        i = np.searchsorted(ends, token, side="right")
+        raise ValueError(
+            f"X[{i}][{token - ends[i] + lengths[i]}]: a feature's value is too large for "
+            f"{tokens.dtype}; allowed are finite numbers."
         )
 
 

@@ -1,10 +1,15 @@
 """How many products a tensor needs: ranks of its matricizations."""
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
-from sklearn.utils._param_validation import Integral, Interval, Real, StrOptions, validate_params
+from sklearn.utils._param_validation import Integral, Interval, Real, StrOptions
 
 from sklearn_optland._estimator.base import private_random_state
+from sklearn_optland._estimator.parameters import validate_params
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland.tensor._circuit import Circuit, coefficients
 
 # Entries of a tensor, at most: 128 MB.
@@ -19,7 +24,9 @@ MAX_ENTRIES = 1 << 24
     },
     prefer_skip_nested_validation=True,
 )
-def matricization_rank(tensor, rows=None, tol=None):
+def matricization_rank(
+    tensor: ArrayLike, rows: ArrayLike | None = None, tol: float | None = None
+) -> int:
     r"""Compute the rank of a tensor as a matrix: a lower bound on its CP rank.
 
     Some modes are the rows of the matrix, the others its columns. A product of vectors becomes a
@@ -96,7 +103,14 @@ def matricization(tensor, rows=None):
     },
     prefer_skip_nested_validation=True,
 )
-def random_tensor(decomposition="ht", *, n_modes=8, side=3, rank=2, random_state=None):
+def random_tensor(
+    decomposition: Literal["ht", "cp"] = "ht",
+    *,
+    n_modes: int = 8,
+    side: int = 3,
+    rank: int = 2,
+    random_state: RandomState = None,
+) -> NDArray:
     """Draw a tensor of a decomposition, all parameters of it standard normal.
 
     Parameters

@@ -2,17 +2,20 @@
 
 import warnings
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.advice import levels_to_the_caller
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import as_targets, normalized, regression_rows
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._net.predictions import NetworkRegressor
 from sklearn_optland._net.units import column_moments
 from sklearn_optland._optim.step import Stall, Step
@@ -143,15 +146,15 @@ class NNLiftRegressor(
 
     def __init__(
         self,
-        n_neurons=3,
+        n_neurons: int = 3,
         *,
-        activation="tanh",
-        alpha=1e-4,
-        polish=True,
-        max_iter=100,
-        tol=1e-6,
-        random_state=None,
-    ):
+        activation: Literal["tanh", "relu"] = "tanh",
+        alpha: float = 1e-4,
+        polish: bool = True,
+        max_iter: int = 100,
+        tol: float = 1e-6,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_neurons = n_neurons
         self.activation = activation
         self.alpha = alpha
@@ -161,7 +164,7 @@ class NNLiftRegressor(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the net.
 
         Parameters

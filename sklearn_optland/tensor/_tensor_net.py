@@ -1,6 +1,10 @@
 """Tensor nets: arithmetic circuits whose coefficients are a decomposed tensor."""
 
+from collections.abc import Sequence
+from typing import Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 
@@ -13,6 +17,7 @@ from sklearn_optland._estimator.training_rows import (
     classification_rows,
     regression_rows,
 )
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.tensor._tensor_net_base import TensorNet
 
 
@@ -133,17 +138,17 @@ class TensorNetClassifier(LogLossClassifier, ClassifierMixin, TensorNet):
 
     def __init__(
         self,
-        patches=8,
-        rank=10,
+        patches: int | Sequence[int] = 8,
+        rank: int = 10,
         *,
-        decomposition="ht",
-        alpha=1e-2,
-        tol=1e-2,
-        max_iter=1000,
-        warm_start=False,
-        random_state=None,
-        class_weight=None,
-    ):
+        decomposition: Literal["ht", "cp"] = "ht",
+        alpha: float = 1e-2,
+        tol: float = 1e-2,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             patches,
             rank,
@@ -157,7 +162,7 @@ class TensorNetClassifier(LogLossClassifier, ClassifierMixin, TensorNet):
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
@@ -185,7 +190,7 @@ class TensorNetClassifier(LogLossClassifier, ClassifierMixin, TensorNet):
         return self._fit(rows, targets, True, {"classes_": rows.classes})
 
     @by_partition
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Compute the scores of the classes.
 
         Parameters
@@ -307,7 +312,7 @@ class TensorNetRegressor(LazyScore, RegressorMixin, TensorNet):
     """
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
@@ -335,7 +340,7 @@ class TensorNetRegressor(LazyScore, RegressorMixin, TensorNet):
         return self._fit(rows, targets, False, {"_y_is_1d": rows.y.ndim == 1})
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict targets.
 
         Parameters

@@ -1,11 +1,13 @@
 """What tensor nets share: patches of the columns, the fit by L-BFGS, scores and coefficients."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,12 +18,14 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
     normalized,
     validate_rows,
 )
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._net.units import choose_units, column_moments, standardised
 from sklearn_optland._optim import step
 from sklearn_optland._optim.lbfgs import Memory, minimize
@@ -67,16 +71,16 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        patches=8,
-        rank=10,
+        patches: int | Sequence[int] = 8,
+        rank: int = 10,
         *,
-        decomposition="ht",
-        alpha=1e-2,
-        tol=1e-2,
-        max_iter=1000,
-        warm_start=False,
-        random_state=None,
-    ):
+        decomposition: Literal["ht", "cp"] = "ht",
+        alpha: float = 1e-2,
+        tol: float = 1e-2,
+        max_iter: int = 1000,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.patches = patches
         self.rank = rank
         self.decomposition = decomposition
@@ -172,7 +176,7 @@ class TensorNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 scores[first:last] = phi @ self.output_weights_ + self.intercept_
         return np.nan_to_num(scores, copy=False)
 
-    def coefficient_tensor(self, output=0):
+    def coefficient_tensor(self, output: int = 0) -> NDArray:
         r"""Compute the coefficients of an output.
 
         It is the tensor of which the net is a decomposition: with standardised patches

@@ -1,15 +1,17 @@
 """Logarithms of the class probabilities of trees and forests."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklearn_optland._estimator.lazy import by_partition
+from sklearn_optland._estimator.typing import MatrixLike
 
 
 class LogProbabilities:
     """`predict_log_proba` of a classifier that has `predict_proba`."""
 
     @by_partition
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Predict logarithms of class probabilities.
 
         Time and size are those of `predict_proba`, proportional to the number of classes.

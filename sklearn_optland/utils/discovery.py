@@ -2,6 +2,7 @@
 
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from importlib import import_module
 
 from sklearn.base import (
@@ -33,7 +34,7 @@ def _public_modules():
             yield import_module(module.name)
 
 
-def all_estimators(type_filter=None):
+def all_estimators(type_filter: str | Sequence[str] | None = None) -> list[tuple[str, type]]:
     """Get a list of all estimators of the package.
 
     Parameters
@@ -80,7 +81,7 @@ def all_estimators(type_filter=None):
     )
 
 
-def skops_trusted_types():
+def skops_trusted_types() -> list[str]:
     """Get the types of the package that :func:`skops.io.load` needs to be told to trust.
 
     These are all estimators and what they store; a model whose other parts are scikit-learn's

@@ -8,8 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, _fit_context, clone
-from sklearn.callback import CallbackSupportMixin, ProgressBar
-from sklearn.callback._callback_context import CallbackContext
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
@@ -21,10 +19,13 @@ from sklearn_optland._optim.step import Step
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression, SAGAClassifier
 from sklearn_optland.neural_network import ADMMNetClassifier, MeanFieldTwoLayerNetClassifier
 
+callback = pytest.importorskip("sklearn.callback")
+CallbackContext = pytest.importorskip("sklearn.callback._callback_context").CallbackContext
+
 X, Y = np.zeros((3, 2)), np.ones(3)
 
 
-class Halving(CallbackSupportMixin, BaseEstimator):
+class Halving(callback.CallbackSupportMixin, BaseEstimator):
     """Halves a number until it is small; `before` is called before each halving."""
 
     _parameter_constraints = {}
@@ -172,7 +173,7 @@ def test_no_context_for_an_iteration_that_nobody_watches(monkeypatch):
 
 
 def test_progress_bar(capsys):
-    Halving(max_iter=4, small=0.0).set_callbacks(ProgressBar()).fit(X)
+    Halving(max_iter=4, small=0.0).set_callbacks(callback.ProgressBar()).fit(X)
     assert re.search(r"Halving - fit .*100%", capsys.readouterr().out)
 
 

@@ -60,7 +60,7 @@ def test_rows_are_ridge_regressions_on_the_components(seed, observed, dtype):
 def test_rows_of_a_system_that_is_not_definite_are_counted():
     X = np.array([[1.0, np.nan, np.nan], [1.0, 2.0, 3.0]])
     W, K = np.zeros((3, 3)), -np.eye(3)
-    assert complete_fast.complete(X, W, K, -1.0, np.empty((2, 3))) == 1
+    assert complete_fast.complete(X, W, K, -1.0, np.zeros((2, 3)), np.empty((2, 3))) == 1
 
 
 @given(SEEDS, st.floats(0.1, 0.8))

@@ -44,18 +44,33 @@ def test_rows_are_at_their_optimum(seed, loss, rank, alpha):
     observed = random_observed(rng, 5, 6, loss)
     V, U = rng.normal(size=(6, rank)), np.full((5, rank), np.nan)
     data = observed.indptr, observed.indices, observed.y, observed.c, observed.offsets
-    assert row_factors(*data, observed.loss, V, alpha, U) == 0
+    assert row_factors(*data, observed.loss, V, alpha, np.zeros(rank), False, U) == 0
     theta = observed.pulls(observed.scores(U, V))[1]
     gradient = alpha * U - observed.matrix(theta) @ V
     assert np.abs(gradient).max(initial=0.0) <= 1e-6
     assert (U[0] == 0).all()
 
 
+@settings(max_examples=30)
+@given(SEEDS, st.sampled_from(LOSSES), st.integers(1, 3), st.floats(0.0, 1.0), st.booleans())
+def test_rows_with_l1_or_signs_are_at_their_optimum(seed, loss, rank, alpha, positive):
+    """The subgradient of least size vanishes."""
+    rng = np.random.default_rng(seed)
+    observed = random_observed(rng, 5, 6, loss)
+    V, l1 = rng.normal(size=(6, rank)), rng.uniform(0.1, 1.0, rank)
+    U = observed.row_factors(V, alpha, l1, positive)
+    theta = observed.pulls(observed.scores(U, V))[1]
+    gradient = alpha * U - observed.matrix(theta) @ V + l1 * np.sign(U)
+    at_zero = np.maximum(-gradient if positive else np.abs(gradient), l1) - l1
+    assert np.abs(np.where(U == 0, at_zero, gradient)).max() <= 1e-5
+    assert not positive or (U >= 0).all()
+
+
 def test_a_system_that_is_not_definite_is_counted_and_refused():
     observed = random_observed(np.random.default_rng(0), 5, 6, "squared_error")
     U, V = np.zeros((5, 2)), np.ones((6, 2))
     data = observed.indptr, observed.indices, observed.y, observed.c, observed.offsets
-    assert row_factors(*data, observed.loss, V, -1e3, U) == 5
+    assert row_factors(*data, observed.loss, V, -1e3, np.zeros(2), False, U) == 5
     with pytest.raises(ValueError, match=r"^alpha: found -1e\+03"):
         observed.row_factors(V, -1e3)
 

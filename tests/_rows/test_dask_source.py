@@ -155,14 +155,16 @@ def test_what_a_statistic_writes_it_has_to_say():
         reduce(Sneaky(), source, (np.ones(2), source.zeros()))
 
 
+@pytest.mark.parametrize("size", [0, np.inf], ids=["comes here", "stays there"])
 @pytest.mark.parametrize("sizes", [[80], SIZES, [1] * 80])
-def test_samples_do_not_depend_on_partitions(sizes, global_random_seed):
+def test_samples_do_not_depend_on_partitions(sizes, size, global_random_seed):
     rng = np.random.RandomState(global_random_seed)
     X, c, squares = rng.randn(80, 3), rng.rand(80) + 0.1, rng.rand(80)
-    whole = ArraySource(X, c=c, squares=squares).draw(squares, 0.3, 0.2, global_random_seed)
+    whole = ArraySource(X, c=c, squares=squares).draw(size, squares, 0.3, 0.2, global_random_seed)
     remote = source_of(X, sizes, c=c, squares=squares)
     lent = remote.map(doubled, remote.squares)
-    sample = remote.draw(lent, 0.3, 0.1, global_random_seed)
+    sample = remote.draw(size, lent, 0.3, 0.1, global_random_seed)
+    assert isinstance(sample, ArraySource if size == 0 else DaskSource)
     assert 0 < whole.n_rows < 80
     every = sample.take(slice(None))
     np.testing.assert_array_equal(every.X, whole.X)
@@ -173,7 +175,7 @@ def test_samples_do_not_depend_on_partitions(sizes, global_random_seed):
 def test_samples_outlive_what_they_were_drawn_by(global_random_seed):
     X = np.random.RandomState(global_random_seed).randn(80, 3)
     source = ProcessSource(X, c=np.ones(80))
-    sample = source.draw(source.map(doubled, source.c), 0.2, 0.2, 1)
+    sample = source.draw(np.inf, source.map(doubled, source.c), 0.2, 0.2, 1)
     before = reduce(SumOf(np.sum), sample, (sample.c,))[1]
     source.place.forget(source.name)
     source.place.forget(sample.name)

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland._loss.scalar_losses import LOSSES as LOSSES_BY_NAME
 from sklearn_optland._low_rank import factors
+from sklearn_optland._low_rank.norms import product_norm
 from sklearn_optland._low_rank.observed import Observed
 from sklearn_optland.decomposition import LowRankFactorization
 
@@ -176,7 +177,8 @@ def test_what_is_proven_is_true_and_hardly_less_is_refused(shape, seed):
     X = np.where(rng.random(shape) < 0.02, rng.standard_cauchy(shape), np.nan)
     largest = np.linalg.norm(np.nan_to_num(X), 2)
     observed = Observed(as_csr(X), LOSSES_BY_NAME["squared_error"])
-    problem = factors.Factorization(observed, 0.1 * largest, 5, np.random.RandomState(0))
+    norm = product_norm("nuclear", False, np.ones(shape[0]), shape[1])
+    problem = factors.Factorization(observed, 0.1 * largest, 5, np.random.RandomState(0), norm)
     point = problem.certify(np.zeros((shape[0], 0)), np.zeros((shape[1], 0)))[0]
     assert_allclose(point.polar, 10.0, rtol=1e-12)
     assert problem.is_proven(point)

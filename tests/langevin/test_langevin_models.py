@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import fit_quietly
 from numpy.testing import assert_allclose
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, softmax
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +17,12 @@ from sklearn_optland._estimator.training_rows import as_columns
 from sklearn_optland._net.network import Network
 from sklearn_optland._net.units import Units
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.langevin import LangevinClassifier, LangevinRegressor
+from sklearn_optland.langevin import (
+    LangevinClassifier,
+    LangevinRegressor,
+    effective_sample_size,
+    r_hat,
+)
 from sklearn_optland.langevin._posterior import BIAS_VARIANCE, Posterior, posterior_of
 
 PRIOR = 2.0
@@ -293,6 +298,22 @@ def test_few_steps_warn_and_many_do_not(recwarn):
     with pytest.warns(ConvergenceWarning, match=r"Set max_iter to more than 10") as caught:
         model.set_params(max_iter=5).fit(X, y)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("hidden", [(), (3,)])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_r_hat_is_that_of_the_probabilities(hidden, n_classes):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < n_classes], y[y < n_classes]
+    model = fit_quietly(LangevinClassifier(hidden, max_iter=200, random_state=0), X, y)
+    probes = X[np.unique(np.linspace(0, len(X) - 1, 50).astype(int))]
+    draws, V = model.samples_, probes
+    for level in range(len(hidden) + 1):
+        V = V @ draws[f"coefs_{level}"] + draws[f"intercepts_{level}"][:, :, None]
+        V = np.tanh(V) if level < len(hidden) else V
+    P = (expit(V) if n_classes == 2 else softmax(V, axis=-1)).round(6)
+    assert_allclose(model.r_hat_, r_hat(P), rtol=1e-6)
+    assert_allclose(model.effective_sample_size_, effective_sample_size(P), rtol=1e-4)
 
 
 def test_constant_targets():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from helpers import fit_quietly
 from linear_model.finite_sum_helpers import FULL_BATCH, PENALTIES, data, estimator, objective
-from sklearn.callback import ProgressBar
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectFromModel
@@ -209,10 +208,10 @@ def test_read_only_memory_map_and_float32(tmp_path):
     assert gap <= model.certificate_.value
 
 
-def test_callbacks_and_grid_search():
+def test_callbacks_and_grid_search(callbacks):
     pytest.importorskip("rich")
     X, y = data("log_loss", 0, n=100)
-    FiniteSumClassifier(alpha=0.01).set_callbacks(ProgressBar()).fit(X, y)
+    FiniteSumClassifier(alpha=0.01).set_callbacks(callbacks.ProgressBar()).fit(X, y)
     search = GridSearchCV(FiniteSumClassifier(), {"alpha": [0.01, 0.1]}, n_jobs=2)
     assert search.fit(X, y).best_score_ > 0.6
 

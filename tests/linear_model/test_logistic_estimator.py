@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_model.logistic_helpers import by_mode, load, objective, separable
 from scipy import sparse
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -150,14 +149,14 @@ def test_zero_tolerance_goes_as_far_as_float64_and_does_not_warn():
     assert model.certificate_.value < 1e-13 * model.history_["objective"][-1]
 
 
-def test_callbacks_and_grid_search():
+def test_callbacks_and_grid_search(callbacks):
     pytest.importorskip("rich")
     X, y = load("iris")
-    monitor = ScoringMonitor(scoring="accuracy")
-    model = BoundMajorizationLogisticRegression().set_callbacks(ProgressBar(), monitor)
+    monitor = callbacks.ScoringMonitor(scoring="accuracy")
+    model = BoundMajorizationLogisticRegression().set_callbacks(callbacks.ProgressBar(), monitor)
     model.fit(X, y)
     search = GridSearchCV(BoundMajorizationLogisticRegression(), {"C": [0.1, 1.0]}, n_jobs=2)
-    search.set_callbacks(ProgressBar())
+    search.set_callbacks(callbacks.ProgressBar())
     assert search.fit(X, y).best_score_ > 0.9
 
 

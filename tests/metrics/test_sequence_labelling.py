@@ -108,6 +108,12 @@ def test_labels_of_sequence_accuracy_may_be_numbers():
 
 
 @pytest.mark.parametrize("metric", [chunk_f1, sequence_accuracy])
+def test_generators_are_read_once(metric):
+    y_true, y_pred = [["B-X", "O"], ["O"]], [["B-X", "O"], ["B-Y"]]
+    assert metric(iter(y_true), (labels for labels in y_pred)) == metric(y_true, y_pred)
+
+
+@pytest.mark.parametrize("metric", [chunk_f1, sequence_accuracy])
 @pytest.mark.parametrize(
     ("y_true", "y_pred", "message"),
     [

@@ -29,7 +29,7 @@ def precision(request, monkeypatch):
 
 @pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
+@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd", "emsa"])
 def test_columns_of_any_scale(solver, dtype):
     X, y = scaled(load_iris)
     activation = "relu" if solver in ("taylor", "bcd") else "logistic"
@@ -59,7 +59,7 @@ def test_extreme_values_are_fitted_or_refused(dtype):
 
 
 @pytest.mark.usefixtures("precision")
-@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
+@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd", "emsa"])
 def test_constant_targets_one_unit_and_singular_grams(solver):
     activation = "relu" if solver in ("taylor", "bcd") else "logistic"
     X, y = scaled(load_diabetes)

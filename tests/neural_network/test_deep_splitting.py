@@ -43,7 +43,7 @@ def problem(solver, loss, seed, *, alpha=0.01, n=40, sizes=(5, 4), source=ArrayS
         Y = (X[:, :1] + rng.randn(n, 1) > 0).astype(float)
     else:
         Y = np.eye(k)[(X + rng.randn(n, 3)).argmax(axis=1)]
-    activation = "tanh" if solver == "feasible" else SPLITTINGS[solver].activation
+    activation = "tanh" if solver == "feasible" else SPLITTINGS[solver].activations[0]
     network = Network((3, *sizes, k), activation, is_log_loss)
     source = source(X, Y=Y, c=c)
     units = choose_units(source, k, is_log_loss)
@@ -155,7 +155,7 @@ def test_output_prox_descends_to_its_minimum(loss, global_random_seed):
 
 
 @pytest.mark.parametrize("loss", ["squared error", "softmax"])
-@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd"])
+@pytest.mark.parametrize("solver", ["feasible", "admm", "taylor", "bcd", "emsa"])
 def test_rows_may_live_in_other_processes(solver, loss, global_random_seed):
     curves, beta = [], np.array([0.3, 0.1, 0.2])
     for source in (ArraySource, ProcessSource):

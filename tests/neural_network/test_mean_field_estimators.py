@@ -8,7 +8,6 @@ import pytest
 from helpers import fit_quietly
 from neural_network.mean_field_helpers import SOLVERS, curve, plain_objective
 from sklearn.base import clone
-from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
@@ -364,9 +363,9 @@ def test_impossible_choices_are_refused():
         MeanFieldTwoLayerNetClassifier(solver="margin-ascent").fit(X, y)
 
 
-def test_callbacks_and_grid_search():
+def test_callbacks_and_grid_search(callbacks):
     X, y = curve()
-    MeanFieldTwoLayerNet(10, max_iter=2000).set_callbacks(ProgressBar()).fit(X, y)
+    MeanFieldTwoLayerNet(10, max_iter=2000).set_callbacks(callbacks.ProgressBar()).fit(X, y)
     search = GridSearchCV(MeanFieldTwoLayerNet(20, random_state=0), {"alpha": [1e-3, 10.0]}, cv=2)
     assert search.fit(X, y).best_params_ == {"alpha": 1e-3}
 
@@ -393,6 +392,7 @@ class CtrlC:
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.usefixtures("callbacks")
 def test_ctrl_c_ends_a_fit_with_a_message(solver):
     X, y = curve()
     model = MeanFieldTwoLayerNet(solver=solver, random_state=0).set_callbacks(CtrlC(after=3))

@@ -51,6 +51,16 @@ COLUMNS = {
 
 
 @pytest.mark.parametrize("change", COLUMNS)
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=str)
+def test_units_and_offsets_of_columns_change_nothing_for_several_labels(model, change):
+    X, y = data()
+    y = np.column_stack([y > 1, y > 2, X[:, 0] > 0]).astype(int)
+    expected = outputs(model, X, y)
+    found = outputs(model, COLUMNS[change](X), y)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * expected.std())
+
+
+@pytest.mark.parametrize("change", COLUMNS)
 @pytest.mark.parametrize("model", [*REGRESSORS, *CLASSIFIERS], ids=str)
 def test_units_and_offsets_of_columns_change_nothing(model, change):
     X, y = data()
@@ -156,3 +166,64 @@ def test_sparse_rows_of_deep_nets_are_dense_ones(n_classes, solver, container):
     expected = outputs(dense, X / size, y)
     found = outputs(Net((10,), **settings), container(1e3 * X), y)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+SPARSE = {
+    "particles": {"max_iter": 40},
+    "flow": {"solver": "flow", "max_iter": 20},
+    "conic": {"solver": "conic", "max_iter": 20},
+    "kernel": {"regime": "kernel", "max_iter": 40},
+    "auto": {"alpha": "auto", "max_iter": 40},
+}
+
+
+@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array])
+@pytest.mark.parametrize("settings", SPARSE)
+@pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])
+def test_sparse_rows_of_mean_field_nets_are_dense_ones(Net, settings, container):
+    X, y = data()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X[np.abs(X) < 1] = 0
+    y = np.digitize(y, [2, 3]) if Net is MeanFieldTwoLayerNetClassifier else y
+    settings = {"alpha": 0.01, "random_state": 0, **SPARSE[settings]}
+    dense = Net(20, scale_inputs=False, **settings)
+    expected = fit_quietly(clone(dense), X, y)
+    found = fit_quietly(clone(dense), container(X), y)
+    np.testing.assert_allclose(found.predict(container(X)), expected.predict(X), rtol=1e-5)
+    assert found.certificate_.value == pytest.approx(expected.certificate_.value, rel=1e-3)
+    # In standard units there is one divisor, and the size of the sparse columns changes nothing.
+    scaled = Net(20, **settings)
+    expected = fit_quietly(clone(scaled), container(X), y).predict(container(X))
+    found = fit_quietly(clone(scaled), container(1e3 * X), y).predict(container(1e3 * X))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_stream_of_sparse_rows():
+    X, y = data()
+    X = sparse.csr_array(np.where(np.abs(X) < 1, 0, X / np.abs(X).max(axis=0)))
+    for scale_inputs in (True, False):
+        model = MeanFieldTwoLayerNet(
+            50, solver="flow", alpha=1e-4, scale_inputs=scale_inputs, random_state=0
+        )
+        for _ in range(100):
+            model.partial_fit(X, y)
+        assert model.score(X, y) > 0.5
+
+
+def test_sliding_frank_wolfe_of_sparse_rows():
+    X, y = data()
+    X = np.where(np.abs(X) < 1, 0, X / np.abs(X).max(axis=0))
+    model = MeanFieldTwoLayerNet(solver="sliding-frank-wolfe", alpha=0.01, max_iter=10)
+    model.set_params(scale_inputs=False, random_state=0)
+    sparse_fit, dense_fit = (
+        fit_quietly(clone(model), rows, y) for rows in (sparse.csr_array(X), X)
+    )
+    ends = [fit.history_["objective"][-1] for fit in (sparse_fit, dense_fit)]
+    assert ends[0] == pytest.approx(ends[1], rel=0.01)
+    assert sparse_fit.certificate_.scope == "estimate"
+
+
+def test_margins_take_dense_rows():
+    X, y = data()
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        MeanFieldTwoLayerNetClassifier(solver="margin-ascent").fit(sparse.csr_array(X), y > 2)

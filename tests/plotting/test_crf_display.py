@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -19,6 +20,9 @@ MARGINALS = np.array([[0.7, 0.1, 0.2], [0.2, 0.5, 0.3]])
 
 class Chain(BaseEstimator):
     """With the attributes and methods of ChainCRFClassifier that the display needs."""
+
+    def __init__(self, prior=0):
+        self.prior = prior
 
     def fit(self, X, y, start=(1.0, -5.0, 0.5), end=(0.0, 0.0, 0.0)):
         self.classes_, self.transition_ = np.array(CLASSES), TRANSITION
@@ -105,3 +109,13 @@ def test_bad_input_is_named(ax):
         CRFDisplay(CLASSES).plot(ax=ax)
     with pytest.raises(NotFittedError):
         CRFDisplay.from_estimator(Chain(), ax=ax)
+    with pytest.raises(ValueError, match="estimator: found a FunctionTransformer, which has no tr"):
+        CRFDisplay.from_estimator(FunctionTransformer().fit([[0.0]]), ax=ax)
+
+
+def test_a_search_draws_its_best_model(ax):
+    X, y = [np.ones((2, 1))] * 4, [["B", "I"]] * 4
+    search = GridSearchCV(Chain(), {"prior": [0, 1]}, cv=KFold(2), scoring=lambda *_: 0.0)
+    display = CRFDisplay.from_estimator(search.fit(X, y), X[0], ax=ax)
+    np.testing.assert_array_equal(display.transition, TRANSITION)
+    np.testing.assert_array_equal(display.marginals, MARGINALS)

@@ -104,6 +104,7 @@ def test_a_sequence_in_place_of_a_list_is_named():
         model.predict(X[0])
 
 
+@pytest.mark.usefixtures("callbacks")
 def test_predictions_during_a_fit_are_of_the_fit_before():
     """The names belong to the coefficients: other threads see both change at the end only."""
     model = ChainCRFClassifier().fit(X, Y)

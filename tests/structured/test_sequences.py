@@ -214,6 +214,7 @@ def own_score(model, X, y, **metadata):
     return model.score(X, y, **metadata)
 
 
+@pytest.mark.usefixtures("callbacks")
 @pytest.mark.parametrize("weights", [None, np.arange(1.0, 7.0)])
 @pytest.mark.parametrize(
     ("scorer", "data"),

@@ -215,3 +215,19 @@ def test_a_fit_that_fails_leaves_the_vectorizer_as_it_was():
     with pytest.raises(ValueError, match="found None"):
         vectorizer.fit([[{"x": "y"}, {"a": None}]])
     assert vectorizer.vocabulary_ == {"a:b": 0}
+
+
+@pytest.mark.parametrize(
+    ("token", "dtype"),
+    [({"a": 1e300}, np.float32), ({"a:b": 1e308, "a": {"b": 1e308}}, np.float64)],
+)
+def test_values_that_overflow_name_the_token(token, dtype):
+    X = [GOOD, [{"a": 1.0}, {"a": 2.0}, token]]
+    with pytest.raises(ValueError, match=r"X\[1\]\[2\]: a feature's value is too large for float"):
+        DictSequenceVectorizer(dtype=dtype).fit_transform(X)
+
+
+def test_halves_of_pairs_are_hashed():
+    """A file read with errors="surrogateescape" has them."""
+    rows = DictSequenceVectorizer(n_features=8).fit_transform([[{"word": "\udce9t\udce9"}]])
+    assert rows.tokens.sum() == 1

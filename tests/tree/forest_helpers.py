@@ -23,3 +23,9 @@ def sparse_classes(n_classes=40, n_features=200, rows_per_class=20, seed=0):
     counts = np.ones(columns.size)
     rows = np.repeat(np.arange(len(y)), columns.shape[1])
     return sparse.coo_array((counts, (rows, columns.ravel())), (len(y), n_features)).tocsr(), y
+
+
+def indicators(y, n_classes, rng):
+    """An indicator matrix: each row has its class, and each other one with probability 0.2."""
+    own = np.eye(n_classes, dtype=bool)[y]
+    return (own | (rng.uniform(size=own.shape) < 0.2)).astype(int)

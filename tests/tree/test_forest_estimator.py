@@ -16,7 +16,7 @@ from tree.forest_helpers import many_classes, sparse_classes
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.label_trees import LISTED_CLASSES
 from sklearn_optland.tree._forest.training import prototypes
-from sklearn_optland.tree._training_rows import hold_out
+from sklearn_optland.tree._training_rows import hold_out, one_class_each
 
 pytestmark = pytest.mark.kernels
 
@@ -186,8 +186,9 @@ def test_prototypes_partition_classes(global_random_seed):
     X, y = many_classes(n_classes=8, seed=global_random_seed)
     X[y == 3] = X[y == 3][0]  # rows that are the same make one cluster
     own, class_of = prototypes(
-        X, y, np.ones(len(y)), 8, 3, np.random.RandomState(global_random_seed)
+        X, one_class_each(y, 8), np.ones(len(y)), 3, np.random.RandomState(global_random_seed)
     )
+    own = own.indices
     np.testing.assert_array_equal(class_of[own], y)
     np.testing.assert_array_equal(np.unique(own), np.arange(len(class_of)))
     np.testing.assert_array_equal(np.bincount(class_of), [3, 3, 3, 1, 3, 3, 3, 3])
@@ -198,7 +199,8 @@ def test_prototypes_partition_classes(global_random_seed):
 )
 def test_held_out_rows_leave_every_class_a_row(codes, share, seed):
     codes = np.array(codes)
-    kept, held_out = hold_out(len(codes), share, np.random.RandomState(seed), codes)
+    Y = one_class_each(codes.astype(np.int32), 9)
+    kept, held_out = hold_out(len(codes), share, np.random.RandomState(seed), Y)
     np.testing.assert_array_equal(np.sort(np.r_[kept, held_out]), np.arange(len(codes)))
     assert set(codes[kept]) == set(codes)
     assert len(held_out) <= share * len(codes)
@@ -222,6 +224,19 @@ def test_memory_follows_sparse_data(leaf):
     X, y = sparse_classes(n_classes=10, n_features=100)
     model = LOMForestClassifier(leaf=leaf, max_iter=2, random_state=0).fit(X, y)
     assert len(pickle.dumps(model)) < 1e6  # 2^n_bits weights would be 64 MB
+
+
+def test_columns_that_no_row_has_cost_nothing(csr):
+    X, y, model = csr
+    rng = np.random.RandomState(0)
+    columns = np.sort(rng.choice(1_000_000, X.shape[1], replace=False)).astype(np.int32)
+    shape = X.shape[0], 1_000_000
+    wide = sparse.csr_array((X.data, columns[X.indices], X.indptr), shape)
+    other = LOMForestClassifier(random_state=0).fit(wide, y)
+    np.testing.assert_array_equal(other.predict_proba(wide), model.predict_proba(X))
+    assert len(pickle.dumps(other)) < len(pickle.dumps(model)) + 4.1e6
+    extra = wide + sparse.csr_array((np.ones(1), ([0], [0])), shape)  # a word that is new
+    np.testing.assert_array_equal(other.predict(extra), model.predict(X))
 
 
 def test_model_has_no_hyperplane_as_long_as_sparse_rows():

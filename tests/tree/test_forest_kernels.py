@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays as np_arrays
 from scipy import sparse, stats
-from tree.forest_helpers import many_classes, sparse_classes
+from sklearn.svm import LinearSVC
+from tree.forest_helpers import indicators, many_classes, sparse_classes
 
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.tree import LOMForestClassifier
@@ -21,6 +22,7 @@ from sklearn_optland.tree._forest.ranking import Model
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._forest.train_fast import train
+from sklearn_optland.tree._training_rows import one_class_each
 
 pytestmark = pytest.mark.kernels
 
@@ -75,7 +77,7 @@ def test_equal_means_are_not_split():
 def test_coordinates_have_unit_covariance_within_classes(global_random_seed):
     X, y = many_classes(n_classes=5, rows_per_class=400, seed=global_random_seed)
     X = X @ np.random.RandomState(1).standard_normal((12, 12)) + 1000
-    place = coordinates(X, y, np.ones(len(y)), 5, np.random.RandomState(0))
+    place = coordinates(X, one_class_each(y, 5), np.ones(len(y)), np.random.RandomState(0))
     u = (X - place.shift) * place.scale @ place.basis - place.offset
     means = np.array([u[y == k].mean(axis=0) for k in range(5)])
     np.testing.assert_allclose(means, place.means, atol=1e-8)
@@ -90,14 +92,32 @@ def test_weights_of_coordinates_are_repetitions(make, global_random_seed):
     X, y = make(n_classes=10, seed=global_random_seed)
     weights = np.random.RandomState(0).randint(1, 4, len(y))
     repeated = np.repeat(np.arange(len(y)), weights)
-    first = coordinates(X, y, weights.astype(float), 10, np.random.RandomState(0))
-    second = coordinates(
-        X[repeated], y[repeated], np.ones(len(repeated)), 10, np.random.RandomState(0)
-    )
+    Y = one_class_each(y, 10)
+    first = coordinates(X, Y, weights.astype(float), np.random.RandomState(0))
+    ones = np.ones(len(repeated))
+    second = coordinates(X[repeated], Y[repeated], ones, np.random.RandomState(0))
+    assert_same_place(first, second)
+
+
+def assert_same_place(first, second):
     np.testing.assert_allclose(first.prior, second.prior)
     np.testing.assert_allclose(first.scale, second.scale)
     distances = [np.linalg.norm(p.means[:, None] - p.means, axis=2) for p in (first, second)]
     np.testing.assert_allclose(*distances, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [many_classes, sparse_classes])
+def test_a_row_of_several_classes_stands_for_a_copy_of_each(make, global_random_seed):
+    X, y = make(n_classes=10, seed=global_random_seed)
+    rng = np.random.RandomState(0)
+    Y = indicators(y, 10, rng)
+    Y[:4] = 0  # rows without classes
+    weights = rng.uniform(0.5, 2, len(y))
+    row, code = np.nonzero(Y)
+    several = coordinates(X, sparse.csr_array(Y), weights, np.random.RandomState(0))
+    copies = one_class_each(code.astype(np.int32), 10)
+    single = coordinates(X[row], copies, weights[row], np.random.RandomState(0))
+    assert_same_place(several, single)
 
 
 @given(st.integers(1, 200), st.integers(0, 2**32 - 1))
@@ -216,70 +236,105 @@ def test_candidates_and_scores_are_those_of_the_oracle(data_and_model, beam_widt
         assert (np.diff(scores.data[stored]) <= 0).all()
 
 
-@pytest.mark.parametrize("softmax", [True, False])
-def test_training_step_is_that_of_the_oracle(data_and_model, softmax, global_random_seed):
-    # With a beam that reaches every leaf all prototypes that are listed compete.
+@pytest.fixture(params=[1, 3], ids=["one class a row", "several"])
+def competition(request, data_and_model, global_random_seed):
+    """Rows, weights of prototypes to start with, and all that `train` wants.
+
+    With a beam that reaches every leaf all prototypes that are listed compete.
+    """
     X, y, _ = data_and_model
     keep = y < 10
     X, y = X[keep][:40], y[keep][:40]
+    if sparse.issparse(X):
+        X = X[:, np.unique(X.indices)]  # the others are not in the model
     model = LOMForestClassifier(n_prototypes=2, beam_width=100, validation_fraction=0, max_iter=1)
     model.fit(X, y)
     forest = Model(model._arrays, 100).forest
     class_of, n = model._arrays["class_of"], forest.n_prototypes
     rng = np.random.RandomState(global_random_seed)
-    own = np.array(
-        [rng.choice(np.flatnonzero(class_of == k)) for k in np.searchsorted(model.classes_, y)]
-    )
-    weights = rng.uniform(0.5, 2, len(y))
+    codes = np.searchsorted(model.classes_, y)
+    Y = indicators(codes, 10, rng) if request.param > 1 else np.eye(10, dtype=int)[codes]
+    own = np.zeros((len(y), n), dtype=bool)
+    for i, code in zip(*np.nonzero(Y), strict=True):
+        own[i, rng.choice(np.flatnonzero(class_of == code))] = True
     _, entries = standardised(model, X.toarray() if sparse.issparse(X) else X.astype(float))
     start = model._arrays["start"]
     size = model._arrays["table"].size if len(start) else n * entries.shape[1]
     w = (0.1 * rng.standard_normal(size)).astype(np.float32)
-    squares, order = np.zeros_like(w), rng.permutation(len(y)).astype(np.int32)
     rows = as_rows(X, in_order=False)
     leaves = np.empty((len(y), forest.n_trees * forest.beam), dtype=np.int32)
     route(forest, rows, 0, len(y), leaves)
+    of_row = sparse.csr_array(own)
+    weights, order = rng.uniform(0.5, 2, len(y)), rng.permutation(len(y)).astype(np.int32)
+    columns = of_row.indptr.astype(np.int32), of_row.indices.astype(np.int32)
+    arguments = forest, rows, order, leaves, *columns, weights, start, 1
 
-    if len(start):
-        W = np.array([[w[start[j] + c] for j in range(len(start))] for c in range(n)], dtype=float)
-    else:
-        W = w.reshape(n, -1).astype(float)
-    G, expected = np.zeros_like(W), 0.0
+    def matrix(w):
+        if len(start):
+            return np.array([w[start + c] for c in range(n)], dtype=float)
+        return w.reshape(n, -1).astype(float)
+
+    return arguments, w, matrix, entries, own, own @ np.eye(10, dtype=bool)[class_of], class_of
+
+
+def test_softmax_step_is_that_of_the_oracle(competition):
+    arguments, w, matrix, entries, _, has, class_of = competition
+    order, weights = arguments[2], arguments[6]
+    W, G, expected = matrix(w), 0.0 * matrix(w), 0.0
     for i in order:
         scores = W @ entries[i]
-        mine, other = class_of == class_of[own[i]], class_of != class_of[own[i]]
-        if softmax:
-            p = np.exp(scores - scores.max())
+        p = np.exp(scores - scores.max())
+        g = has[i].sum() * p / p.sum()
+        for code in np.flatnonzero(has[i]):
+            mine = class_of == code
             expected += weights[i] * np.log(p.sum() / p[mine].sum())
-            g = p / p.sum() - np.where(mine, p, 0) / p[mine].sum()
-            g[g**2 <= 1e-6] = 0
-        else:
-            up = np.where(np.arange(n) == own[i], np.maximum(1 - scores, 0), 0)
-            down = np.where(other, np.maximum(1 + scores, 0), 0)
-            expected += weights[i] * (up @ up + down @ down)
-            g = 2 * (down - up)
+            g -= np.where(mine, p, 0) / p[mine].sum()
+        g[g**2 <= 1e-6] = 0
         gradient = weights[i] * g[:, None] * entries[i]
         G += gradient**2
         W -= 0.1 * gradient / np.sqrt(G + 1e-20)
-
-    loss = train(
-        forest,
-        rows,
-        softmax,
-        0.1,
-        order,
-        leaves,
-        own.astype(np.int32),
-        weights,
-        start,
-        1,
-        w,
-        squares,
-    )
-    if len(start):
-        w = np.array([[w[start[j] + c] for j in range(len(start))] for c in range(n)])
+    none = np.zeros((0, 1), dtype=np.float32)
+    loss = train(*arguments, 0.1, 1.0, w, np.zeros_like(w), none)
     assert loss == pytest.approx(expected, rel=1e-3)
-    np.testing.assert_allclose(w.reshape(W.shape), W, atol=2e-3)
+    np.testing.assert_allclose(matrix(w), W, atol=2e-3)
+
+
+def test_dual_steps_are_those_of_the_oracle(competition):
+    arguments, w, matrix, entries, own, has, class_of = competition
+    order, weights = arguments[2], arguments[6]
+    C, expected = 0.05, 0.0
+    W, A = matrix(w), np.zeros(own.shape)
+    for i in np.tile(order, 2):
+        x, ridge = entries[i], 0.5 / (C * weights[i])
+        for c in np.flatnonzero(own[i] | ~has[i][class_of]):
+            sign = 1 if own[i, c] else -1
+            miss = 1 - sign * W[c] @ x
+            expected += weights[i] * max(miss, 0) ** 2
+            goal = max(A[i, c] + (miss - ridge * A[i, c]) / (x @ x + ridge), 0)
+            W[c] += (goal - A[i, c]) * sign * x
+            A[i, c] = goal
+    n_rows, width = len(order), arguments[0].max_trained + own.shape[1]
+    alpha = np.zeros((n_rows, width), dtype=np.float32)
+    loss = sum(train(*arguments, 0.0, C, w, w[:0].copy(), alpha) for _ in range(2))
+    assert loss == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(matrix(w), W, atol=2e-3)
+    np.testing.assert_allclose(np.sort(alpha)[:, -own.shape[1] :], np.sort(A), atol=2e-3)
+
+
+def test_squared_hinge_of_all_classes_is_one_against_all(csr):
+    X, y, _ = csr
+    X = (X / 3).tocsr()  # of one length
+    model = LOMForestClassifier(
+        1, beam_width=100, loss="squared_hinge", max_iter=200, validation_fraction=0, random_state=0
+    ).fit(X, y)
+    unit = model._arrays["scale"][0]
+    rows = np.hstack([X.toarray() * unit, np.ones((len(y), 1))])
+    C = 1 / np.mean(np.sum(rows[:, :-1] ** 2, axis=1))
+    scores = model.candidate_scores(X).toarray()
+    svm = LinearSVC(C=C, fit_intercept=False, tol=1e-8, max_iter=10_000)
+    for code in range(0, 40, 10):
+        expected = svm.fit(rows, y == code).decision_function(rows)
+        np.testing.assert_allclose(scores[:, code], expected, atol=2e-3)
 
 
 def test_leaves_list_the_classes_that_come_to_them(dense):

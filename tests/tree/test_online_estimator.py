@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.class_weight import compute_sample_weight
@@ -318,9 +317,9 @@ def test_prediction_takes_any_finite_value():
 # Callbacks
 
 
-def test_callbacks_see_a_fitted_estimator_each_pass(digits):
+def test_callbacks_see_a_fitted_estimator_each_pass(digits, callbacks):
     X, X_test, y, _ = digits
-    monitor = ScoringMonitor(scoring="accuracy")
+    monitor = callbacks.ScoringMonitor(scoring="accuracy")
     model = LOMTreeClassifier(max_iter=4, random_state=0)
     model.set_callbacks(monitor).fit(X, y)
     plain = LOMTreeClassifier(max_iter=4, random_state=0).fit(X, y)

@@ -1,9 +1,7 @@
 """What the data sets and the solvers share: splits, CPU time, sizes, one thread."""
 
-import os
 import pickle
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ from scipy.sparse import issparse
 sys.path.append(str(Path(__file__).parents[2]))  # of `common`
 
 from common.bases import TimedSolver
-from common.measure import cpu_seconds
+from common.measure import cpu_seconds, quiet
 
 VALIDATION = "validation"  # the fold on which hyperparameters are chosen; the others are 0, 1, …
 MAX_TUNING_ROWS = 200_000
@@ -53,28 +51,6 @@ def median_cpu_seconds(call):
     while sum(seconds) < TIMING_SECONDS or (len(seconds) < 3 and seconds[0] < 2):
         seconds.append(cpu_seconds(call))
     return float(np.median(seconds))
-
-
-@contextmanager
-def quiet():
-    """What compiled code prints, progress bars above all, goes nowhere."""
-    kept = os.dup(1), os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        for number, copy in enumerate(kept, start=1):
-            os.dup2(copy, number)
-            os.close(copy)
-
-
-def megabytes(path):
-    """Of a file or of all files of a folder."""
-    path = Path(path)
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def products_per_pass(X, n_classes):

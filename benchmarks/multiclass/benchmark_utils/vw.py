@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common.measure import megabytes
 from scipy.sparse import csr_matrix, issparse
 from vowpalwabbit import Workspace
 
-from . import MulticlassSolver, megabytes
+from . import MulticlassSolver
 
 MAX_BITS = 27  # of the table of weights
 TEST_ROWS = 30_000  # that a timing of prediction reads, at least

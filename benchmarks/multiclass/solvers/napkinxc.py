@@ -2,7 +2,8 @@ import shutil
 import tempfile
 
 import numpy as np
-from benchmark_utils import MulticlassSolver, megabytes
+from benchmark_utils import MulticlassSolver
+from common.measure import megabytes
 from napkinxc.models import PLT
 from scipy.sparse import csr_matrix
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import omikuji
-from benchmark_utils import MulticlassSolver, cpu_seconds, megabytes, quiet
+from benchmark_utils import MulticlassSolver
+from common.measure import cpu_seconds, megabytes, quiet
 from omikuji import ffi, lib
 from scipy.sparse import csr_matrix
 

@@ -1,5 +1,9 @@
 """Linear classification by finite sums with the penalty by cross-validation."""
 
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils._param_validation import StrOptions
@@ -8,7 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.linear_model._cross_validation import checked_weights, class_weight_of_all
+from sklearn_optland.linear_model._finite_sum.choices import ClassificationLoss, Solver
 from sklearn_optland.linear_model._finite_sum.classifiers import (
     FiniteSumClassifier,
     is_probabilistic,
@@ -157,29 +163,29 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: ClassificationLoss = "log_loss",
         *,
-        alphas=10,
-        eps=1e-3,
-        l1_ratios=(0.0,),
-        solver="auto",
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        cv=None,
-        scoring=None,
-        selection="best",
-        refit=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        alphas: ArrayLike = 10,
+        eps: float = 1e-3,
+        l1_ratios: ArrayLike = (0.0,),
+        solver: Solver = "auto",
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        cv: Any = None,
+        scoring: str | Callable[..., Any] | None = None,
+        selection: Literal["best", "one_standard_error"] = "best",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.alphas = alphas
         self.eps = eps
@@ -203,7 +209,9 @@ class FiniteSumClassifierCV(LinearClassifier, SparseCoefMixin, ClassifierMixin, 
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Choose `alpha` and `l1_ratio`, then fit all rows.
 
         Parameters

@@ -1,8 +1,10 @@
 """Linear classifiers by finite-sum solvers."""
 
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model._base import SparseCoefMixin
 from sklearn.utils._param_validation import StrOptions
@@ -12,7 +14,9 @@ from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.dask_rows import DaskRows, classification_rows_of
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
+from sklearn_optland.linear_model._finite_sum.choices import ClassificationLoss, Solver
 from sklearn_optland.linear_model._finite_sum.estimator import (
     PENALTY_CONSTRAINTS,
     FiniteSumEstimator,
@@ -258,24 +262,24 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: ClassificationLoss = "log_loss",
         *,
-        solver="auto",
-        alpha=1e-4,
-        l1_ratio=0.0,
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        warm_start=False,
-        random_state=None,
-    ):
+        solver: Solver = "auto",
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.solver = solver
         self.alpha = alpha
@@ -294,7 +298,7 @@ class FiniteSumClassifier(LinearClassifier, SparseCoefMixin, ClassifierMixin, Fi
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -402,20 +406,20 @@ class _FixedSolverClassifier(FiniteSumClassifier):
 
     def __init__(
         self,
-        loss="log_loss",
+        loss: ClassificationLoss = "log_loss",
         *,
-        alpha=1e-4,
-        l1_ratio=0.0,
-        positive=False,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        warm_start=False,
-        random_state=None,
-    ):
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio

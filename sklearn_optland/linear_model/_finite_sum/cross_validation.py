@@ -41,7 +41,7 @@ class _FiniteSumCV(CrossValidated, OptlandEstimator, BaseEstimator):
     }
 
     @property
-    def penalty(self):
+    def penalty(self) -> str:
         """What the chosen penalty is, see :class:`FiniteSumClassifier`."""
         return penalty_name(self.alpha_, self.l1_ratio_)
 

@@ -1,12 +1,22 @@
 """The solvers of finite sums as a function."""
 
-import numpy as np
-from sklearn.utils import Bunch, check_array
-from sklearn.utils._param_validation import StrOptions, validate_params
+from typing import Literal
 
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils import Bunch, check_array
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._estimator.training_rows import always_checked, row_weights
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._loss.penalties import SPARSITIES
 from sklearn_optland._loss.scalar_losses import LOSSES
+from sklearn_optland.linear_model._finite_sum.choices import (
+    ClassificationLoss,
+    RegressionLoss,
+    Solver,
+)
 from sklearn_optland.linear_model._finite_sum.estimator import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
@@ -39,28 +49,28 @@ L1_RATIOS = {"l2": 0.0, "l1": 1.0, "mcp": 1.0, "scad": 1.0, "none": 0.0}
     prefer_skip_nested_validation=True,
 )
 def finite_sum(
-    loss,
-    penalty,
-    X,
-    y,
+    loss: ClassificationLoss | RegressionLoss,
+    penalty: Literal["elasticnet", "l1", "l2", "mcp", "none", "scad"],
+    X: MatrixLike,
+    y: ArrayLike,
     *,
-    solver="auto",
-    alpha=1e-4,
-    l1_ratio=0.5,
-    positive=False,
-    penalty_weights=None,
-    penalty_groups=None,
-    epsilon=1.35,
-    quantile=0.5,
-    sample_weight=None,
-    fit_intercept=False,
-    start=None,
-    sampling="auto",
-    step_size="auto",
-    tol=1e-6,
-    max_iter=1000,
-    random_state=None,
-):
+    solver: Solver = "auto",
+    alpha: float = 1e-4,
+    l1_ratio: float = 0.5,
+    positive: bool = False,
+    penalty_weights: ArrayLike | None = None,
+    penalty_groups: ArrayLike | None = None,
+    epsilon: float = 1.35,
+    quantile: float = 0.5,
+    sample_weight: ArrayLike | None = None,
+    fit_intercept: bool = False,
+    start: ArrayLike | None = None,
+    sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+    step_size: Literal["auto"] | float = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    random_state: RandomState = None,
+) -> Bunch:
     """Minimise a finite sum: the solvers without an estimator around them.
 
     For loops of one's own: `start` takes the iterate that an earlier call returned, and neither

@@ -1,9 +1,16 @@
 """Linear regression by finite sums with the penalty by cross-validation."""
 
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from numpy.typing import ArrayLike
+
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.training_rows import regression_rows
+from sklearn_optland._estimator.typing import MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland.linear_model._cross_validation import checked_weights
+from sklearn_optland.linear_model._finite_sum.choices import RegressionLoss, Solver
 from sklearn_optland.linear_model._finite_sum.cross_validation import _FiniteSumCV
 from sklearn_optland.linear_model._finite_sum.estimator import LOSS_CONSTRAINTS
 from sklearn_optland.linear_model._finite_sum.regressors import (
@@ -151,30 +158,30 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: RegressionLoss = "squared_error",
         *,
-        epsilon=1.35,
-        quantile=0.5,
-        alphas=100,
-        eps=1e-3,
-        l1_ratios=(0.0,),
-        solver="auto",
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        cv=None,
-        scoring=None,
-        selection="best",
-        refit=True,
-        n_jobs=None,
-        random_state=None,
-    ):
+        epsilon: float = 1.35,
+        quantile: float = 0.5,
+        alphas: ArrayLike = 100,
+        eps: float = 1e-3,
+        l1_ratios: ArrayLike = (0.0,),
+        solver: Solver = "auto",
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        cv: Any = None,
+        scoring: str | Callable[..., Any] | None = None,
+        selection: Literal["best", "one_standard_error"] = "best",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.epsilon = epsilon
         self.quantile = quantile
@@ -199,7 +206,9 @@ class FiniteSumRegressorCV(LinearRegressorMixin, _FiniteSumCV):
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Choose `alpha` and `l1_ratio`, then fit all rows.
 
         Parameters

@@ -1,8 +1,10 @@
 """Linear regression by finite-sum solvers."""
 
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn.base import RegressorMixin
 from sklearn.utils._param_validation import StrOptions
@@ -12,7 +14,9 @@ from sklearn_optland._estimator.dask_rows import DaskRows, regression_rows_of
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.typing import ColumnLike, MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
+from sklearn_optland.linear_model._finite_sum.choices import RegressionLoss, Solver
 from sklearn_optland.linear_model._finite_sum.estimator import (
     LOSS_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
@@ -30,12 +34,12 @@ class LinearRegressorMixin(LazyScore, RegressorMixin):
     """What regressors by finite sums share: predictions of the loss's kind, sparse coefficients."""
 
     @property
-    def sparse_coef_(self):
+    def sparse_coef_(self) -> csr_array:
         """`coef_` as a CSR array of shape (1, n_features)."""
         return csr_array(np.atleast_2d(self.coef_))
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict targets.
 
         Parameters
@@ -284,25 +288,25 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: RegressionLoss = "squared_error",
         *,
-        epsilon=1.35,
-        quantile=0.5,
-        solver="auto",
-        alpha=1e-4,
-        l1_ratio=0.0,
-        positive=False,
-        sparsity="l1",
-        penalty_weights=None,
-        penalty_groups=None,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        warm_start=False,
-        random_state=None,
-    ):
+        epsilon: float = 1.35,
+        quantile: float = 0.5,
+        solver: Solver = "auto",
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        sparsity: Literal["l1", "mcp", "scad"] = "l1",
+        penalty_weights: ArrayLike | None = None,
+        penalty_groups: ArrayLike | None = None,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.epsilon = epsilon
         self.quantile = quantile
@@ -322,7 +326,7 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -393,21 +397,21 @@ class _FixedSolverRegressor(FiniteSumRegressor):
 
     def __init__(
         self,
-        loss="squared_error",
+        loss: RegressionLoss = "squared_error",
         *,
-        epsilon=1.35,
-        quantile=0.5,
-        alpha=1e-4,
-        l1_ratio=0.0,
-        positive=False,
-        sampling="auto",
-        step_size="auto",
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        warm_start=False,
-        random_state=None,
-    ):
+        epsilon: float = 1.35,
+        quantile: float = 0.5,
+        alpha: float = 1e-4,
+        l1_ratio: float = 0.0,
+        positive: bool = False,
+        sampling: Literal["auto", "lipschitz", "uniform"] = "auto",
+        step_size: Literal["auto"] | float = "auto",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.loss = loss
         self.epsilon = epsilon
         self.quantile = quantile

@@ -1,9 +1,11 @@
 """Where paths of strengths begin: the least alpha at which a constant is the best fit."""
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, clone, is_classifier
 
 from sklearn_optland._estimator.training_rows import classification_rows, regression_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._finite_sum.estimator import FiniteSumEstimator
@@ -18,7 +20,9 @@ MAX_HALVINGS = 300
 LEAST, LARGEST = 1e-150, 1e150
 
 
-def alpha_max(estimator, X, y, sample_weight=None):
+def alpha_max(
+    estimator: BaseEstimator, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+) -> float:
     r"""Find the least `alpha` at which all coefficients of a finite sum are zero.
 
     With the pulls :math:`\theta_i = -\ell'(y_i, b)` at the best constant b, or at 0 without an

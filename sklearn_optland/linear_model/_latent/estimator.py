@@ -2,11 +2,12 @@
 
 from functools import partial
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 
@@ -18,11 +19,13 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows, validate_rows
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
@@ -171,19 +174,19 @@ class LatentLogisticRegression(
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        C=1.0,
-        init="k-means",
-        n_init=1,
-        solver="lbfgs",
-        tol=1e-4,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        warm_start=False,
-        random_state=None,
-    ):
+        C: float = 1.0,
+        init: Literal["k-means", "noise"] = "k-means",
+        n_init: int = 1,
+        solver: Literal["lbfgs", "bohning", "jc12"] = "lbfgs",
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.C = C
         self.init = init
@@ -197,7 +200,7 @@ class LatentLogisticRegression(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -320,7 +323,7 @@ class LatentLogisticRegression(
         return Z.reshape(-1, n_classes, n_components)
 
     @by_partition
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Compute the scores of the classes, logsumexp of those of their components.
 
         Parameters
@@ -337,7 +340,7 @@ class LatentLogisticRegression(
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
     @by_partition
-    def component_proba(self, X):
+    def component_proba(self, X: MatrixLike) -> NDArray:
         """Predict probabilities of the components of all classes.
 
         Parameters

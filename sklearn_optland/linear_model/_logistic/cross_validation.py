@@ -1,14 +1,18 @@
 """The strength of the penalty by cross-validation: warm-started paths, one for each fold."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import classification_rows
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.linear_model._cross_validation import (
     CrossValidated,
     Path,
@@ -123,17 +127,17 @@ class BoundMajorizationLogisticRegressionCV(
     def __init__(
         self,
         *,
-        Cs=10,
-        fit_intercept=True,
-        cv=None,
-        scoring=None,
-        tol=1e-6,
-        max_iter=1000,
-        class_weight=None,
-        n_jobs=None,
-        refit=True,
-        random_state=None,
-    ):
+        Cs: ArrayLike = 10,
+        fit_intercept: bool = True,
+        cv: Any = None,
+        scoring: str | Callable[..., Any] | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        class_weight: ClassWeight = None,
+        n_jobs: int | None = None,
+        refit: bool = True,
+        random_state: RandomState = None,
+    ) -> None:
         self.Cs = Cs
         self.fit_intercept = fit_intercept
         self.cv = cv
@@ -146,7 +150,9 @@ class BoundMajorizationLogisticRegressionCV(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None, **params: Any
+    ) -> Self:
         """Choose `C`, then fit all rows.
 
         Parameters

@@ -1,19 +1,20 @@
 """Proven lower bounds on the optimum of logistic regression: values of dual points."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from sklearn_optland._loss.intercept import best_shift, solve_semidefinite
 from sklearn_optland._loss.log_loss import (
+    NewtonDual,
+    ResidualSums,
+    SmallestChange,
     inner_with_change,
     largest_change,
-    newton_dual,
-    residual_sums,
     shifted,
-    smallest_change,
 )
-from sklearn_optland._rows.reduce import SumOf, reduce
+from sklearn_optland._rows.reduce import Several, SumOf, reduce
 from sklearn_optland.linear_model._logistic.problem import EPS, as_column
 
 # An imbalance of the residuals, relative to them, that one more Newton step takes to rounding.
@@ -47,8 +48,8 @@ def _bound_of_full_step(problem, point, dZ):
     """
     if problem.fit_intercept:
         dZ = _balanced_step(problem, point.Z, dZ, point.gradient[-1])
-    cut, R, divergence = _newton_dual(problem, point.Z, dZ)
-    gap = _dual_gap(problem, point, R, divergence) if cut == 1.0 else np.inf
+    dual = _newton_dual(problem, point.Z, dZ)
+    gap = _dual_gap(problem, point, dual) if dual.cut == 1.0 else np.inf
     return _less_rounding(point.objective - gap, point.objective) if gap < np.inf else None
 
 
@@ -58,10 +59,10 @@ def _bound_of_cut_step(problem, point, dZ):
     if problem.fit_intercept:
         dZ = _balanced_step(problem, Z, dZ, 0.0)
     objective = loss + problem.half_norm(point.W)
-    cut, R, divergence = _newton_dual(problem, Z, dZ)
-    gap = _dual_gap(problem, point, R, divergence)
-    bound = _less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, R))
-    if cut < 1.0:
+    dual = _newton_dual(problem, Z, dZ)
+    gap = _dual_gap(problem, point, dual)
+    bound = _less_rounding(objective - gap, objective, _lost_digits(problem, point, Z, dual))
+    if dual.cut < 1.0:
         scores = problem.source.map(np.add, Z, dZ)
         bound = max(bound, _softmax_bound(problem, point, Z, loss, scores))
     return bound
@@ -100,19 +101,19 @@ def _softmax_bound(problem, point, Z, loss, scores):
     # KL(p' || p) = logsumexp(z) - logsumexp(z') + p'(z' - z), y's share in each cancels
     inner, terms = reduce(SumOf(inner_with_change, (2,)), problem.source, (R, scores, Z))[1]
     new_loss = problem.loss(scores)
-    divergence = loss - new_loss + inner
-    gap = _dual_gap(problem, point, R, divergence)
+    dual = DualPoint(R, loss - new_loss + inner, *_residual_sums(problem, R))
+    gap = _dual_gap(problem, point, dual)
     objective = loss + problem.half_norm(point.W)
-    size = new_loss + terms + _lost_digits(problem, point, Z, R)
+    size = new_loss + terms + _lost_digits(problem, point, Z, dual)
     return _less_rounding(objective - gap, objective, size)
 
 
-def _lost_digits(problem, point, Z, R):
+def _lost_digits(problem, point, Z, dual):
     """What residuals make of the shift of scores, whose ulp is what they may have lost by it."""
     if Z is point.Z:
         return 0.0
     shift = largest_change(problem.source, Z, point.Z)
-    return shift * _residual_sums(problem, R)[1]
+    return shift * dual.size
 
 
 def bound_from_image(problem, point):
@@ -124,49 +125,64 @@ def bound_from_image(problem, point):
     """
     direction, scores, residual, column = point.image
     if problem.fit_intercept:
-        h = problem.curvature(point.Z, 0.0)
-        total = reduce(SumOf(np.sum), problem.source, (h,))[1]
-        shift = residual[-1] / total if total > 0 else 0.0
-        scores = problem.source.map(partial(shifted, shift), scores)
         if column is None:
+            h = problem.curvature(point.Z, 0.0)
             column = problem.backward(problem.source.map(as_column, h))
+        total = column[-1]  # of the curvatures
+        shift = residual[-1] / total if total > 0 else np.zeros(1)
+        scores = problem.source.map(partial(shifted, shift), scores)
         residual = residual - shift * column
-    cut, R, divergence = _newton_dual(problem, point.Z, scores)
-    if cut < 1.0:
+    dual = _newton_dual(problem, point.Z, scores)
+    if dual.cut < 1.0:
         return None
-    gap = _dual_gap(problem, point, R, divergence, problem.l2 * direction + residual)
+    gap = _dual_gap(problem, point, dual, problem.l2 * direction + residual)
     return _less_rounding(point.objective - gap, point.objective)
 
 
-def _newton_dual(problem, Z, dZ):
-    """Probabilities p' = p + cut (diag p - pp') dz with the largest cut <= 1 that they allow.
+@dataclass
+class DualPoint:
+    """Probabilities p', by the residuals c (p' - y), of the source.
 
-    Returns cut, the residuals c (p' - y) and sum_i c_i KL(p'_i || p_i).
+    `divergence` is sum_i c_i KL(p'_i || p_i); `sums` are the residuals' of each class, `size` that
+    of all magnitudes.
     """
-    source = problem.source
-    smallest = smallest_change(source, Z, dZ)
-    cut = -1 / smallest if smallest < -1 else 1.0
-    R = source.empty(problem.k)
-    return cut, R, newton_dual(source, Z, dZ, cut, R)
+
+    residuals: object
+    divergence: float
+    sums: np.ndarray
+    size: float
+    cut: float = 1.0
+
+
+def _newton_dual(problem, Z, dZ, cut=1.0):
+    """The dual point p' = p + cut (diag p - pp') dz with the largest cut <= 1 that it allows."""
+    source, R = problem.source, problem.source.empty(problem.k)
+    smallest, divergence, sums = reduce(
+        Several(SmallestChange(), NewtonDual(cut), ResidualSums(problem.k)),
+        source,
+        ((Z, dZ), (Z, dZ, source.y, source.c, R), (R,)),
+    )[1]
+    if cut == 1.0 and smallest < -1:
+        return _newton_dual(problem, Z, dZ, -1 / smallest)
+    return DualPoint(R, float(divergence), sums[:-1], float(sums[-1]), cut)
 
 
 def _residual_sums(problem, R):
     """Sums of the residuals of each class, and of all magnitudes."""
-    sums = reduce(SumOf(residual_sums, (problem.k + 1,)), problem.source, (R,))[1]
-    return sums[:-1], sums[-1]
+    sums = reduce(ResidualSums(problem.k), problem.source, (R,))[1]
+    return sums[:-1], float(sums[-1])
 
 
-def _dual_gap(problem, point, R, divergence, G=None):
-    """Objective minus dual objective of probabilities with these residuals and divergence.
+def _dual_gap(problem, point, dual, G=None):
+    """Objective minus dual objective of a dual point.
 
     G is the penalty's gradient plus X'R, 0 at the optimum; unless it is known, a pass computes it.
     """
-    G = problem.l2 * point.W + problem.backward(R) if G is None else G
-    gap = 0.5 / problem.l2 * np.vdot(G[:-1], G[:-1]) + divergence
+    G = problem.l2 * point.W + problem.backward(dual.residuals) if G is None else G
+    gap = 0.5 / problem.l2 * np.vdot(G[:-1], G[:-1]) + dual.divergence
     if problem.fit_intercept:
-        sums, size = _residual_sums(problem, R)
-        imbalance = np.abs(sums).max()
-        if not imbalance <= 1e-12 * size:
+        imbalance = np.abs(dual.sums).max()
+        if not imbalance <= 1e-12 * dual.size:
             return np.inf  # no dual point: the intercept could not be balanced
         gap += imbalance * problem.k * (1.0 + np.abs(point.W[-1]).max())  # rounding
     return gap

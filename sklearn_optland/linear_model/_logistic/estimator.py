@@ -3,11 +3,11 @@
 from contextlib import closing
 from functools import partial
 from numbers import Integral, Real
+from typing import Literal, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -18,6 +18,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.dask_rows import (
     DaskRows,
     classification_rows_of,
@@ -26,6 +27,7 @@ from sklearn_optland._estimator.dask_rows import (
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LogLossClassifier
 from sklearn_optland._estimator.training_rows import always_checked
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -209,18 +211,18 @@ class BoundMajorizationLogisticRegression(
 
     def __init__(
         self,
-        C=1.0,
+        C: float = 1.0,
         *,
-        curvature="auto",
-        batch="full",
-        refresh=1,
-        tol=1e-6,
-        max_iter=1000,
-        fit_intercept=True,
-        class_weight=None,
-        warm_start=False,
-        random_state=None,
-    ):
+        curvature: Literal["auto", "bohning", "bohning-nesterov", "jc12", "low-rank"] = "auto",
+        batch: Literal["full", "growing"] = "full",
+        refresh: int = 1,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        fit_intercept: bool = True,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.C = C
         self.curvature = curvature
         self.batch = batch
@@ -233,7 +235,7 @@ class BoundMajorizationLogisticRegression(
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters

@@ -13,6 +13,7 @@ from sklearn_optland._loss.log_loss import moved
 from sklearn_optland._optim.lbfgs import Memory
 from sklearn_optland._optim.majorize import ROUNDING, MetricStep, majorize, on_samples
 from sklearn_optland._optim.metrics import deflated
+from sklearn_optland._rows.batches import rows_of_batches
 from sklearn_optland.linear_model._logistic.curvatures import (
     BinaryNewtonCurvature,
     DiagonalCurvature,
@@ -28,8 +29,8 @@ from sklearn_optland.linear_model._logistic.samples import (
     IMPORTANCE_RIDGE,
     after_samples,
     importance_sample,
-    rows_of_batches,
     sample_of_many,
+    sample_sizes,
     sampling_ridge,
     uniform_sample,
 )
@@ -39,9 +40,9 @@ from sklearn_optland.linear_model._logistic.samples import (
 # without an extra pass.
 FIRST_BATCH = 64
 GROWTH = 1.5
-# Parts of the data for the first steps, and the most steps on each.
+# Parts of the data for the first steps, and the most steps on each, and on what partitions sent.
 FIRST_BATCHES = (32, 8)
-MAX_BATCH_STEPS = 4
+MAX_BATCH_STEPS, MAX_STEPS_HERE = 4, 20
 # A curvature is renewed once the decrement falls less than that many times in a step.
 SLOW = 16
 # From this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
@@ -86,22 +87,21 @@ def quasi_newton_from_samples(problem, W, rng):
     The samples find the region where Newton's curvature holds, and the last one's curvature
     serves the whole data until it slows the descent.
     """
-    n, d = problem.n_samples, problem.n_features
+    d = problem.n_features
     curvature = GramCurvature(problem)
     fresh = False
     if not W.any():
         seed = None
-        for part in FIRST_BATCHES:
-            size = n // part
-            if size < 10 * d:
-                continue
+        for size in sample_sizes(problem, FIRST_BATCHES, 10 * d):
             seed = int(rng().randint(2**31)) if seed is None else seed
             sample = importance_sample(problem, size, seed)
             curvature.problem = sample
             curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
             fresh = True
             descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
-            for _, step in zip(range(MAX_BATCH_STEPS), descent, strict=False):
+            is_here = sample.source.may_be_copied and not problem.source.may_be_copied
+            n_steps = MAX_STEPS_HERE if is_here else MAX_BATCH_STEPS
+            for _, step in zip(range(n_steps), descent, strict=False):
                 W = step.point.W
                 # about the distance between the optimum of a sample and that of the data
                 if step.expected_gap <= 0.1 * d / size * step.point.objective:

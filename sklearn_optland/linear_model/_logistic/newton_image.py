@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_optland._loss.log_loss import newton_dual, smallest_change
+from sklearn_optland._loss.log_loss import NewtonDual, smallest_change
 from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland.linear_model._logistic.curvatures import (
     BinaryNewtonCurvature,
@@ -101,7 +101,8 @@ def newton_image(system, V):
         scores = problem.forward(V)
         if not smallest_change(source, point.Z, scores) >= -MOST:
             return None
-        divergence = newton_dual(source, point.Z, scores, 1.0, R)
+        parameters = point.Z, scores, source.y, source.c, R
+        divergence = reduce(NewtonDual(1.0), source, parameters)[1]
         left = problem.backward(R)
         refined = system.refined(V, left)
         if np.all(np.abs(left) <= UNFELT * _most(problem, R)):

@@ -26,7 +26,7 @@ from sklearn_optland._loss.log_loss import (
 from sklearn_optland._optim.conjugate_gradients import conjugate_gradients
 from sklearn_optland._optim.line_search import ARMIJO, minimize_along
 from sklearn_optland._optim.majorize import ROUNDING
-from sklearn_optland._rows.reduce import SumOf, reduce
+from sklearn_optland._rows.reduce import Several, SumOf, reduce
 from sklearn_optland.linear_model._logistic.products import (
     CSRProducts,
     Float64Products,
@@ -167,7 +167,8 @@ class LogLossProblem:
     def column_squares(self):
         """Diagonal of [X 1]'C[X 1], shape (n_features + 1,)."""
         self.count_pass()
-        squares = reduce(ColumnSquares(self.source, self.k), self.source, (self.source.c,))[1]
+        both = Several(ColumnSquares(self.source, self.k), SumOf(np.sum, values=1.0))
+        squares, self.total = reduce(both, self.source, ((self.source.c,), (self.source.c,)))[1]
         return finite(np.append(squares, self.total))
 
     @cached_property

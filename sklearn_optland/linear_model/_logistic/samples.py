@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from sklearn_optland._rows.reduce import SumOf, reduce
 from sklearn_optland._rows.row_orders_fast import draw_rows
 
 # Of the ridge: "growing" takes all of it. An importance sample has seen every direction;
@@ -25,6 +24,17 @@ def sample_size(problem):
     n = problem.n_samples
     size = max(n // SAMPLE_PART, SAMPLE_ROWS * problem.k * (problem.n_features + 1))
     return size if 8 * size < n else 0  # rare classes may double it
+
+
+def sample_sizes(problem, parts, least):
+    """Rows of the samples for the first steps: so many parts of the data, of at least `least`.
+
+    Of partitions one that is small enough comes here: others would cost a message each.
+    """
+    n, most = problem.n_samples, problem.source.most_sampled
+    sizes = sorted({min(n // part, max(most, least)) for part in parts})
+    sizes = [size for size in sizes if size >= least]
+    return sizes[-1:] if sizes and sizes[-1] <= most < np.inf else sizes
 
 
 def sample_of_many(problem, rng):
@@ -55,9 +65,9 @@ def _rates(size, even, by_squares):
 
 def importance_sample(problem, size, seed):
     """The problem on rows that know the curvature, weighted back; they stay where they are."""
-    source, squares = problem.source, problem.row_squares
-    by_squares = float(reduce(SumOf(np.dot), source, (source.c, squares))[1])
-    return problem.on(source.draw(squares, *_rates(size, problem.total, by_squares), seed))
+    # Each column's squares sum to 1.
+    rates = _rates(size, problem.total, np.count_nonzero(problem.column_squares[:-1]))
+    return problem.on(problem.source.draw(size, problem.row_squares, *rates, seed))
 
 
 def sampling_ridge(problem, size):
@@ -76,11 +86,3 @@ def after_samples(problem, W):
     """Evaluate where samples have led, or zero if that is better."""
     point = problem.evaluate(W)
     return point if point.objective <= problem.at_zero else problem.evaluate(problem.zeros())
-
-
-def rows_of_batches(n_rows, first, growth, rng):
-    """Sorted numbers of rows, in batches that grow until one has all; the last is left out."""
-    order, size = rng.permutation(n_rows), first
-    while size < n_rows:
-        yield np.sort(order[:size])
-        size = int(np.ceil(growth * size))

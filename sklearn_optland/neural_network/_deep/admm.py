@@ -32,7 +32,7 @@ STEEPEST = 1 / (6 * np.sqrt(3))  # max |sigma''| of the sigmoid
 class Admm(Sweeps):
     """Sweeps of Algorithm 1."""
 
-    activation, default_rho = "logistic", 0.1
+    activations, default_rho = ("logistic",), 0.1
 
     def _begin(self):
         self.V = self.passes.activations(self.theta)

@@ -1,15 +1,17 @@
 """Parameters for which Algorithm 1 is proven to converge."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import Bunch, check_array
-from sklearn.utils._param_validation import validate_params
+
+from sklearn_optland._estimator.parameters import validate_params
 
 
 @validate_params(
     {"X": ["array-like"], "y": ["array-like"], "hidden_layer_sizes": ["array-like"]},
     prefer_skip_nested_validation=True,
 )
-def convergence_conditions(X, y, hidden_layer_sizes):
+def convergence_conditions(X: ArrayLike, y: ArrayLike, hidden_layer_sizes: ArrayLike) -> Bunch:
     """Compute parameters for which Algorithm 1 is proven to converge to a KKT point.
 
     The theorem is for sigmoids, half the squared error and three layers of weights W, without

@@ -1,15 +1,18 @@
 """Deep nets trained by splitting, and by its form on the feasible set."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import (
@@ -19,6 +22,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.dask_rows import (
     classification_rows_of,
@@ -38,18 +42,28 @@ from sklearn_optland._estimator.penalty_search import (
 )
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
-    labels_and_weights,
     normalized,
     targets_and_weights,
 )
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
+from sklearn_optland._net.batches import classification_batch, regression_batch
+from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.network import Network, hidden_sizes
 from sklearn_optland._net.passes import Passes
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
+from sklearn_optland._net.predictions import (
+    NetworkClassifier,
+    NetworkRegressor,
+    class_columns,
+    n_class_outputs,
+)
+from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._optim.step import Stall
 from sklearn_optland._rows.source import float32_pays
 from sklearn_optland._rows.threads import one_blas_thread
+from sklearn_optland.neural_network._deep import streaming
 from sklearn_optland.neural_network._deep.admm import Admm
+from sklearn_optland.neural_network._deep.emsa import Emsa
 from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
 from sklearn_optland.neural_network._deep.kkt import KKT_LINES, Objective
 from sklearn_optland.neural_network._deep.splitting import BlockCoordinateDescent, Taylor
@@ -59,7 +73,13 @@ from sklearn_optland.neural_network._deep.splitting import BlockCoordinateDescen
 PATIENCE = 50
 # The search for a penalty: largest width, iterations and tolerance of its fits.
 SEARCH_WIDTH, SEARCH_STEPS, SEARCH_TOL = 32, 100, 1e-3
-SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent}
+SPLITTINGS = {"admm": Admm, "taylor": Taylor, "bcd": BlockCoordinateDescent, "emsa": Emsa}
+
+
+def _is_feasible(estimator):
+    if estimator.solver != "feasible":
+        raise AttributeError(f"partial_fit needs solver='feasible', not {estimator.solver!r}")
+    return True
 
 
 class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
@@ -67,6 +87,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     _takes_dask = ("fit",)
     _takes_sparse = True
+    # What partial_fit goes on from.
+    _stream = None
 
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -88,23 +110,23 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Literal["relu", "logistic", "tanh"] = "relu",
         *,
-        solver="feasible",
-        metric="auto",
-        alpha="auto",
-        scale_inputs=True,
-        rho=None,
-        tol=1e-3,
-        max_iter=1000,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=100,
-        init="glorot",
-        warm_start=False,
-        random_state=None,
-    ):
+        solver: Literal["feasible", "admm", "bcd", "taylor"] = "feasible",
+        metric: Literal["auto", "gram", "identity"] = "auto",
+        alpha: Literal["auto"] | float = "auto",
+        scale_inputs: bool = True,
+        rho: ArrayLike | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 100,
+        init: Literal["glorot"] | float | Sequence[Any] = "glorot",
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -121,17 +143,17 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
 
-    def _network(self, n_columns, n_outputs, is_log_loss):
+    def _network(self, n_columns, n_outputs, kind):
         """The net's sizes; an error if they or the activation do not fit."""
         hidden = hidden_sizes(self.hidden_layer_sizes)
         if self.solver in SPLITTINGS:
-            allowed = SPLITTINGS[self.solver].activation
-            if self.activation != allowed and hidden:
+            allowed = SPLITTINGS[self.solver].activations
+            if self.activation not in allowed and hidden:
                 raise ValueError(
                     f"activation: found {self.activation!r}; allowed with solver={self.solver!r} "
-                    f"is {allowed!r}."
+                    f"is {' or '.join(map(repr, allowed))}."
                 )
-        return Network((n_columns, *hidden, n_outputs), self.activation, is_log_loss)
+        return Network((n_columns, *hidden, n_outputs), self.activation, *kind)
 
     def _rho(self, network):
         """One coupling for each layer with weights."""
@@ -164,7 +186,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return theta
         return network.glorot(rng, dtype, 1.0 if self.init == "glorot" else self.init)
 
-    def _solve(self, rows, columns, n_outputs, is_log_loss, fitted):
+    def _solve(self, rows, columns, n_outputs, kind, fitted):
         """Run the solver, and store what came out.
 
         Parameters
@@ -173,19 +195,20 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         columns : callable
             Makes the columns Y and c of a source: see `DaskRows.source`.
         n_outputs : int
-        is_log_loss : bool
+        kind : LossKind
         fitted : dict
             What predictions need besides the net.
         """
         if self.early_stopping:
             refuse_partitions(rows, "early_stopping=True")
         rng = private_random_state(self.random_state)
-        network = self._network(rows.n_columns, n_outputs, is_log_loss)
+        network = self._network(rows.n_columns, n_outputs, kind)
         source, dtype, held_out = rows.source(columns, ("Y", "c")), rows.dtype, None
         quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
         with closing(source), one_blas_thread(), quiet:
             scaling = {"is_standard": self.scale_inputs, "dtype": dtype}
-            units = choose_units(source, n_outputs, is_log_loss, **scaling)
+            moments = record(source, n_outputs)
+            units = choose_units(source, n_outputs, kind.is_log_loss, moments=moments, **scaling)
             unit = units.size**2
             theta = self._start(network, units, rows.classes, rng, dtype)
             if units.is_constant:  # such targets have an exact fit, but no unit to measure it in
@@ -196,7 +219,8 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
                 source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
                 held = Passes(network, held, units, dtype)
-                held_out = HeldOut(held.outputs, held.Y, held.source.c, is_log_loss, unit)
+                settings = kind.is_log_loss, unit, kind.is_multilabel
+                held_out = HeldOut(held.outputs, held.Y, held.source.c, *settings)
             passes = Passes(network, source, units, dtype)
             factors = units.penalty_factors(network, dtype)
             of_user = units.user_factors(network)
@@ -227,6 +251,7 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.n_layers_, self.n_outputs_ = len(network.sizes), n_outputs
         advice = self._advice(history, certificate, dtype)
         fitted = attributes(kept.parameters) | validation_attributes(held_out)
+        fitted["_stream"] = streaming.stream_state(of_a_fit(moments))
         finish(self, fitted, history, certificate, advice=advice)
 
     def _choose_alpha(self, source, classes, network, dtype, rng):
@@ -239,8 +264,9 @@ class _ADMMNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             shapes = [(W.shape[0] + 1, W.shape[1]) for W in self.coefs_]
             if shapes == network.shapes:
                 return self.alpha_, None
+        has_classes = network.is_log_loss and not network.is_multilabel
         make = partial(SearchPath, self, network, dtype, rng.randint(np.iinfo(np.int32).max))
-        return search_alpha(source, rng, make, has_classes=network.is_log_loss)
+        return search_alpha(source, rng, make, has_classes=has_classes)
 
     def _solver(self, objective, theta, rows):
         """The algorithm: an iterable of steps."""
@@ -333,13 +359,15 @@ class SearchPath:
             if step.done or step.residual <= SEARCH_TOL:
                 break
         F = self.held.outputs(theta)
-        return units.size**2 * row_losses(F, self.held.Y, network.is_log_loss)
+        kind = network.is_log_loss, network.is_multilabel
+        return units.size**2 * row_losses(F, self.held.Y, *kind)
 
 
 class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     r"""Deep net for classification, trained by splitting methods.
 
-    With the net's scores f, one logit for two classes and a softmax for more, it minimises
+    With the net's scores f, one logit for two classes and a softmax for more, or a logit for each
+    column of an indicator matrix, it minimises
 
     .. math:: \frac{\sum_i s_i\, \ell(y_i, f(x_i))}{\sum_i s_i}
               + \frac{\alpha}{2} \sum_l \|W_l\|^2, \qquad f(x) = \sigma(\cdots \sigma(x W_1
@@ -353,8 +381,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. Empty: a linear model.
     activation : {"logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
-    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu", "emsa" for
+        "logistic" or "tanh".
+    solver : {"feasible", "admm", "taylor", "bcd", "emsa"}, default="feasible"
         The algorithm.
 
         - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
@@ -362,9 +391,12 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
         - "taylor": splitting of products and activations, with multipliers of the output only.
         - "bcd": the same without multipliers, proximal.
+        - "emsa": Pontryagin's maximum principle. A sweep is a pass forward, one backward, and for
+          each layer ten steps of L-BFGS on its augmented Hamiltonian. The objective falls with
+          each sweep.
 
-        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
-        objective on the way is returned.
+        "admm", "taylor" and "bcd" split, are fast for some sweeps and then oscillate; the net with
+        the lowest objective on the way is returned.
     metric : {"auto", "gram", "identity"}, default="auto"
         Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
         layers with more than 2000 inputs, where a Gram costs more than it saves.
@@ -378,7 +410,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
-        and 1 for the others.
+        and 1 for the others. Of "emsa" it is the first strength of the augmented Hamiltonian's
+        terms: it doubles where a sweep would raise the objective, which is done again, and falls by
+        a fifth after each sweep.
     tol : float, default=1e-3
         The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
 
@@ -501,6 +535,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
     G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
     without gradients: a scalable ADMM approach", ICML 2016: "taylor".
 
+    Q. Li, L. Chen, C. Tai and W. E, "Maximum principle based algorithms for deep learning", JMLR 18
+    (2018): "emsa".
+
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
     curvature", ICML 2015: K-FAC.
 
@@ -523,24 +560,24 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: ArrayLike = (100,),
+        activation: Literal["relu", "logistic", "tanh"] = "relu",
         *,
-        solver="feasible",
-        metric="auto",
-        alpha="auto",
-        scale_inputs=True,
-        rho=None,
-        tol=1e-3,
-        max_iter=1000,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=100,
-        init="glorot",
-        warm_start=False,
-        random_state=None,
-        class_weight=None,
-    ):
+        solver: Literal["feasible", "admm", "bcd", "taylor"] = "feasible",
+        metric: Literal["auto", "gram", "identity"] = "auto",
+        alpha: Literal["auto"] | float = "auto",
+        scale_inputs: bool = True,
+        rho: ArrayLike | None = None,
+        tol: float = 1e-3,
+        max_iter: int = 1000,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 100,
+        init: Literal["glorot"] | float | Sequence[Any] = "glorot",
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             hidden_layer_sizes,
             activation,
@@ -561,7 +598,7 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -570,8 +607,9 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             Training data. Memory maps in C order are read a block at a time.
             Or a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
-        y : array-like of shape (n_samples,)
-            Class labels, of at least two classes.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, of at least two classes; or the indicator matrix of rows with any number
+            of labels, in memory, each a logit of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights s. Default: all 1.
 
@@ -586,12 +624,50 @@ class ADMMNetClassifier(NetworkClassifier, ClassifierMixin, _ADMMNet):
             If the data have fewer than two classes, no weight, or missing or infinite values; or if
             parameters do not fit each other.
         """
-        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=True)
-        n_classes = len(rows.classes)
-        columns = partial(labels_and_weights, n_classes=n_classes, total=rows.total_weight)
-        n_outputs = 1 if n_classes == 2 else n_classes
-        self._solve(rows, columns, n_outputs, True, class_attributes(rows.classes))
+        takes = {"accept_sparse": True, "in_memory": {"multi_label": True}}
+        rows = classification_rows_of(self, X, y, sample_weight, **takes)
+        columns, fitted = class_columns(rows, np.float32)
+        kind = LossKind(True, rows.is_multilabel)
+        self._solve(rows, columns, n_class_outputs(rows), kind, fitted)
         return self
+
+    @available_if(_is_feasible)
+    @fit_context
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Take a step on each mini-batch of 200 rows, in their order.
+
+        Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of
+        the columns are medians over the latest 25 calls, of a `fit` all 25, so that an odd batch
+        changes little. If they turn out to be more than ten times wider, the first calls were odd,
+        and the net is drawn anew. `alpha="auto"` is 1e-3, or what the fit before has chosen.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, or an indicator matrix.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come. Needed in the first call without a `fit`, but for an
+            indicator matrix.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        takes = {"is_first": self._stream is None, "accept_sparse": True}
+        X, Y, c, fitted = classification_batch(self, X, y, classes, sample_weight, **takes)
+        kind = LossKind(True, fitted["_indicator_dtype"] is not None)
+        return streaming.partial_fit(self, kind, X, Y, c, fitted)
 
 
 class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
@@ -611,8 +687,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units of each hidden layer. Empty: a linear model.
     activation : {"logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu".
-    solver : {"feasible", "admm", "taylor", "bcd"}, default="feasible"
+        Of the hidden layers. "admm" asks for "logistic", "taylor" and "bcd" for "relu", "emsa" for
+        "logistic" or "tanh".
+    solver : {"feasible", "admm", "taylor", "bcd", "emsa"}, default="feasible"
         The algorithm.
 
         - "feasible": ADMM's metric on its feasible set, accelerated by L-BFGS. It is not the
@@ -620,9 +697,12 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         - "admm": Algorithm 1, with hidden layers' blocks by one step on a safe majorizer.
         - "taylor": splitting of products and activations, with multipliers of the output only.
         - "bcd": the same without multipliers, proximal.
+        - "emsa": Pontryagin's maximum principle. A sweep is a pass forward, one backward, and for
+          each layer ten steps of L-BFGS on its augmented Hamiltonian. The objective falls with
+          each sweep.
 
-        The last three split, are fast for some sweeps and then oscillate; the net with the lowest
-        objective on the way is returned.
+        "admm", "taylor" and "bcd" split, are fast for some sweeps and then oscillate; the net with
+        the lowest objective on the way is returned.
     metric : {"auto", "gram", "identity"}, default="auto"
         Of "feasible": the Gram matrix of each layer's inputs, or none. "auto" takes none for
         layers with more than 2000 inputs, where a Gram costs more than it saves.
@@ -636,7 +716,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     rho : float or array-like of shape (n_layers - 1,), default=None
         Strength of the splitting solvers' couplings, the β of the papers; one for each layer with
         weights, or the same for all. None is 0.1 for "admm", the least bad in our measurements,
-        and 1 for the others.
+        and 1 for the others. Of "emsa" it is the first strength of the augmented Hamiltonian's
+        terms: it doubles where a sweep would raise the objective, which is done again, and falls by
+        a fifth after each sweep.
     tol : float, default=1e-3
         The fit stops when the relative KKT residual is at most `tol`: the largest of the layers'
 
@@ -755,6 +837,9 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     G. Taylor, R. Burmeister, Z. Xu, B. Singh, A. Patel and T. Goldstein, "Training neural networks
     without gradients: a scalable ADMM approach", ICML 2016: "taylor".
 
+    Q. Li, L. Chen, C. Tai and W. E, "Maximum principle based algorithms for deep learning", JMLR 18
+    (2018): "emsa".
+
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored approximate
     curvature", ICML 2015: K-FAC.
 
@@ -769,7 +854,7 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
     """
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -798,5 +883,36 @@ class ADMMNetRegressor(NetworkRegressor, RegressorMixin, _ADMMNet):
         rows = regression_rows_of(self, X, y, sample_weight, **takes)
         fitted = {"out_activation_": "identity", "_y_is_1d": rows.y_is_1d}
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
-        self._solve(rows, columns, rows.n_outputs, False, fitted)
+        self._solve(rows, columns, rows.n_outputs, LossKind(False), fitted)
         return self
+
+    @available_if(_is_feasible)
+    @fit_context
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Take a step on each mini-batch of 200 rows, in their order.
+
+        Only for `solver="feasible"`. It goes on from the net of `fit` or of the last call. Units of
+        columns and targets are medians over the latest 25 calls, of a `fit` all 25, so that an odd
+        batch changes little. If columns turn out to be more than ten times wider, or targets of
+        another size, the first calls were odd, and the net is drawn anew. `alpha="auto"` is 1e-3,
+        or what the fit before has chosen.
+
+        Parameters
+        ----------
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, not all zero. Default: all 1.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        takes = {"is_first": self._stream is None, "accept_sparse": True}
+        X, Y, c, fitted = regression_batch(self, X, y, sample_weight, **takes)
+        return streaming.partial_fit(self, LossKind(False), X, Y, c, fitted)

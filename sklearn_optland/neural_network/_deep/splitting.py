@@ -28,7 +28,7 @@ WARM_UP = 10
 class Split(Sweeps):
     """z, a and W; what rows have is a of the hidden layers, z, and a multiplier of z_L."""
 
-    activation, default_rho = "relu", 1.0
+    activations, default_rho = ("relu",), 1.0
 
     def _begin(self):
         sizes = self.network.sizes

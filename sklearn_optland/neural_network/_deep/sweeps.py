@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from sklearn_optland._net.entrywise_fast import output_residuals
+from sklearn_optland._net.forward import residuals
 from sklearn_optland._rows.reduce import Statistic, reduce
 
 NEWTON_STEPS, HALVINGS = 3, 4
@@ -74,9 +74,10 @@ class SweepStatistic(Statistic):
         """Blocks that the cache holds: the loss of their outputs, X, and the rows' variables."""
         _, Y, *variables = parameters
         X, c, Y = block.source.X, block.source.c, block.local(Y)
+        kind = self.forward.network.is_log_loss, self.forward.network.is_multilabel
         variables = [[block.local(array) for array in arrays] for arrays in variables]
         for rows in self.forward.blocks(block):
-            loss = OutputLoss(Y[rows], c[rows], self.forward.network.is_log_loss)
+            loss = OutputLoss(Y[rows], c[rows], *kind)
             X_part = self.forward.columns(X, rows)
             yield loss, X_part, *([array[rows] for array in arrays] for arrays in variables)
 
@@ -90,10 +91,13 @@ class OutputLoss:
     c : ndarray of shape (n_rows,)
         Their weights.
     is_log_loss : bool
+    is_multilabel : bool, default=False
+        As `LossKind` has them.
     """
 
-    def __init__(self, Y, c, is_log_loss):
-        self.Y, self.c, self.is_log_loss = Y, c, is_log_loss
+    def __init__(self, Y, c, is_log_loss, is_multilabel=False):
+        self.Y, self.c = Y, c
+        self.is_log_loss, self.is_multilabel = is_log_loss, is_multilabel
 
     @cached_property
     def weights(self):
@@ -103,7 +107,7 @@ class OutputLoss:
     def slope(self, F):
         """Sum of c l(F), and dl/dF."""
         D = np.ascontiguousarray(F).copy()
-        loss = output_residuals(D, self.Y, self.c, self.is_log_loss)
+        loss = residuals(self, D, self.Y, self.c)
         return loss, D / self.weights
 
     def prox(self, F, target, strength):
@@ -115,6 +119,10 @@ class OutputLoss:
         Y = self.Y
         if not self.is_log_loss:
             return (Y + strength * target) / (1 + strength)
+        if self.is_multilabel:  # each output is a row of its own
+            flat = OutputLoss(Y.reshape(-1, 1), np.repeat(self.c, Y.shape[1]), is_log_loss=True)
+            F = flat.prox(F.reshape(-1, 1), target.reshape(-1, 1), strength)
+            return F.reshape(Y.shape)
 
         def value(F):
             if F.shape[1] == 1:

@@ -4,10 +4,11 @@ from contextlib import closing
 from functools import partial
 from itertools import islice
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,6 +24,7 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import (
@@ -38,6 +40,7 @@ from sklearn_optland._estimator.penalty_search import (
 )
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._net.recent_moments import of_a_fit, record
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.neural_network._mean_field import solvers
@@ -62,7 +65,7 @@ VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
 # The search for a penalty: particles, steps and tolerance of its fits.
-SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 300, 1e-3
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 150, 1e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -71,11 +74,12 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     # Of the fitted net.
     _hidden_activation = "relu"
+    _is_multilabel = False
     _takes_dask = ("fit",)
 
     @property
     def _takes_sparse(self):
-        return self.activation == "square"
+        return self.solver != MARGIN_ASCENT
 
     _parameter_constraints = {
         "n_particles": [Interval(Integral, 1, None, closed="left")],
@@ -98,24 +102,26 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_particles=100,
+        n_particles: int = 100,
         *,
-        alpha="auto",
-        solver="particles",
-        regime="feature",
-        activation="relu",
-        fit_intercept=True,
-        scale_inputs=True,
-        noise=0.0,
-        batch_size="auto",
-        max_iter=1000,
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        random_state=None,
-    ):
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal[
+            "particles", "conic", "flow", "margin-ascent", "sliding-frank-wolfe"
+        ] = "particles",
+        regime: Literal["feature", "kernel"] = "feature",
+        activation: Literal["relu", "square"] = "relu",
+        fit_intercept: bool = True,
+        scale_inputs: bool = True,
+        noise: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_particles = n_particles
         self.alpha = alpha
         self.solver = solver
@@ -134,7 +140,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
 
     @property
-    def interaction_matrix_(self):
+    def interaction_matrix_(self) -> NDArray:
         """Symmetric matrix Q of shape (n_features, n_features): f is x'Qx and a linear part.
 
         One for each output, of shape (n_outputs, n_features, n_features), if there are several. For
@@ -193,8 +199,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             held_out = None
             if held is not None:
                 on_held = problem.on(held)
-                kind = self._is_log_loss, problem.units
-                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *kind)
+                settings = self._is_log_loss, problem.units, self._is_multilabel
+                held_out = HeldOut(on_held.full_scores, on_held.Y, held.c, *settings)
             seed = rng.randint(MAX_SEED)
 
             def attributes(theta):
@@ -235,6 +241,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.activation == "square":
             refuse_partitions(rows, "activation='square'")
         source, columns = rows.source(make, ("Y", "c")), StandardColumns()
+        if source.is_sparse:
+            refuse_partitions(rows, "CSR")
         moments = record(source, n_outputs)
         records = of_a_fit(moments)
         if self.scale_inputs:
@@ -260,7 +268,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             if sides == (source.n_columns, n_outputs):
                 return self.alpha_, None
         make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
-        return search_alpha(source, rng, make, has_classes=self._is_log_loss)
+        has_classes = self._is_log_loss and not self._is_multilabel
+        return search_alpha(source, rng, make, has_classes=has_classes)
 
     def _problem(self, source, n_outputs, dtype, alpha, scales=None):
         problem = KernelProblem if self.regime == "kernel" else TwoLayerProblem
@@ -273,6 +282,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             n_outputs,
             dtype,
             is_log_loss=self._is_log_loss,
+            is_multilabel=self._is_multilabel,
             alpha=alpha * self._unit_of_alpha(scales),
             fit_intercept=self.fit_intercept,
             scales=scales,
@@ -439,7 +449,7 @@ class SearchPath:
             if step.done:
                 break
         F = self.held.full_scores(theta)
-        return problem.units * row_losses(F, self.held.Y, problem.is_log_loss)
+        return problem.units * row_losses(F, self.held.Y, *problem.kind)
 
 
 def _advice(net, dtype):

@@ -1,11 +1,14 @@
 """Conic particle gradient descent: sparse measures from many particles."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_array, column_or_1d
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
+from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._optim.line_search import backtrack
 from sklearn_optland._optim.step import Stall, Step
 from sklearn_optland.neural_network._mean_field.solvers import PATIENCE, Settled, as_step
@@ -140,8 +143,15 @@ def conic_steps(evaluate, retract, weights, positions, free, alpha):
     prefer_skip_nested_validation=True,
 )
 def conic_descent(
-    feature_map, y, positions, *, masses=None, alpha=1e-3, tol=1e-10, max_iter=10_000
-):
+    feature_map: Callable[[NDArray], tuple[NDArray, NDArray]],
+    y: ArrayLike,
+    positions: ArrayLike,
+    *,
+    masses: ArrayLike | None = None,
+    alpha: float = 1e-3,
+    tol: float = 1e-10,
+    max_iter: int = 10_000,
+) -> Bunch:
     """Fit a sparse measure: conic particle gradient descent with a feature map of your own.
 
     It minimises, over masses :math:`w_j \\ge 0` and positions :math:`\\theta_j`,

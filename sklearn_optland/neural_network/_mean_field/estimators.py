@@ -1,29 +1,25 @@
 """Wide two-layer ReLU nets, trained as measures."""
 
 from functools import partial
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.dask_rows import classification_rows_of, regression_rows_of
-from sklearn_optland._estimator.training_rows import (
-    FLOATS,
-    always_checked,
-    as_columns,
-    as_targets,
-    check_labels,
-    labels_and_weights,
-    normalized,
-    refuse_balanced,
-    row_weights,
-    targets_and_weights,
-    times_class_weight,
+from sklearn_optland._estimator.training_rows import targets_and_weights
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
+from sklearn_optland._net.batches import classification_batch, regression_batch
+from sklearn_optland._net.predictions import (
+    NetworkClassifier,
+    NetworkRegressor,
+    class_columns,
+    n_class_outputs,
 )
-from sklearn_optland._net.predictions import NetworkClassifier, NetworkRegressor, class_attributes
 from sklearn_optland.neural_network._mean_field import streaming
 from sklearn_optland.neural_network._mean_field.base import MARGIN_ASCENT, MeanFieldNet
 
@@ -85,7 +81,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         features' Gram matrix, whatever their number; needs `solver="particles"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
+        of Notes, with certificates in many dimensions. It needs the feature regime
         and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
         finds its own neurons.
     fit_intercept : bool, default=True
@@ -244,14 +240,14 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
     _is_log_loss = False
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers, or
+            Training data. Dense, it may be
+            a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -263,7 +259,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
         self : MeanFieldTwoLayerNet
             The fitted estimator.
         """
-        takes = {"accept_sparse": self._takes_sparse, "multi_output": True}
+        takes = {"accept_sparse": True, "multi_output": True}
         rows = regression_rows_of(self, X, y, sample_weight, **takes)
         columns = partial(targets_and_weights, dtype=rows.dtype, total=rows.total_weight)
         extra = {"_y_is_1d": rows.y_is_1d, "out_activation_": "identity"}
@@ -271,7 +267,9 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
     @available_if(_is_stochastic)
     @fit_context
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Take steps of the stochastic flow, one for each mini-batch.
 
         Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
@@ -279,7 +277,7 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
@@ -292,17 +290,8 @@ class MeanFieldTwoLayerNet(NetworkRegressor, RegressorMixin, MeanFieldNet):
             The fitted estimator.
         """
         is_first = getattr(self, "_flow", None) is None
-        numeric = {"multi_output": True, "y_numeric": True}
-        with always_checked():
-            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first, **numeric)
-        Y = as_targets(y, X.dtype)
-        if not is_first and Y.shape[1] != self.n_outputs_:
-            raise ValueError(
-                f"y: found {Y.shape[1]} outputs; allowed are {self.n_outputs_}, as in the first "
-                "call."
-            )
-        extra = {"_y_is_1d": y.ndim == 1, "out_activation_": "identity"}
-        return streaming.partial_fit(self, X, Y, row_weights(X, sample_weight), extra)
+        batch = regression_batch(self, X, y, sample_weight, is_first=is_first, accept_sparse=True)
+        return streaming.partial_fit(self, *batch)
 
 
 # The same class by a name with the suffix.
@@ -361,7 +350,7 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         `"margin-ascent"`.
     activation : {"relu", "square"}, default="relu"
         Of the hidden neurons; the theory needs its homogeneity. "square" makes the quadratic nets
-        of Notes, with certificates in many dimensions, and takes CSR. It needs the feature regime
+        of Notes, with certificates in many dimensions. It needs the feature regime
         and the solver "particles" or "sliding-frank-wolfe", which then are one algorithm, that
         finds its own neurons.
     fit_intercept : bool, default=True
@@ -538,25 +527,27 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
     def __init__(
         self,
-        n_particles=100,
+        n_particles: int = 100,
         *,
-        alpha="auto",
-        solver="particles",
-        regime="feature",
-        activation="relu",
-        fit_intercept=True,
-        scale_inputs=True,
-        noise=0.0,
-        batch_size="auto",
-        max_iter=1000,
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        random_state=None,
-        class_weight=None,
-    ):
+        alpha: Literal["auto"] | float = "auto",
+        solver: Literal[
+            "particles", "conic", "flow", "margin-ascent", "sliding-frank-wolfe"
+        ] = "particles",
+        regime: Literal["feature", "kernel"] = "feature",
+        activation: Literal["relu", "square"] = "relu",
+        fit_intercept: bool = True,
+        scale_inputs: bool = True,
+        noise: float = 0.0,
+        batch_size: Literal["auto"] | int = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        class_weight: ClassWeight = None,
+    ) -> None:
         super().__init__(
             n_particles,
             alpha=alpha,
@@ -578,17 +569,18 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self.class_weight = class_weight
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ColumnLike, sample_weight: ColumnLike | None = None) -> Self:
         """Fit the net.
 
         Parameters
         ----------
         X : {array-like, CSR matrix} of shape (n_samples, n_features)
-            Training data; CSR with `activation="square"` only.
-            Or a dask array or dataframe, whose rows stay with their workers, or
+            Training data; CSR not with `solver="margin-ascent"`. Dense, it may be
+            a dask array or dataframe, whose rows stay with their workers, or
             :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of that kind.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels; or the indicator matrix of rows with any number of labels, in memory, each
+            a logit of its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. Default: all 1.
 
@@ -597,21 +589,28 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        rows = classification_rows_of(self, X, y, sample_weight, accept_sparse=self._takes_sparse)
-        n_classes = len(rows.classes)
-        if self.solver == MARGIN_ASCENT and n_classes > 2:
+        takes = {"accept_sparse": self._takes_sparse, "in_memory": {"multi_label": True}}
+        rows = classification_rows_of(self, X, y, sample_weight, **takes)
+        n_outputs = n_class_outputs(rows)
+        if self.solver == MARGIN_ASCENT and n_outputs > 1:
+            kind = "labels" if rows.is_multilabel else "classes"
             raise ValueError(
-                f"y: found {n_classes} classes; allowed with solver={MARGIN_ASCENT!r} are two."
+                f"y: found {n_outputs} {kind}; allowed with solver={MARGIN_ASCENT!r} are two "
+                "classes."
             )
-        columns = partial(
-            labels_and_weights, n_classes=n_classes, total=rows.total_weight, dtype=np.float64
-        )
-        n_outputs = 1 if n_classes == 2 else n_classes
-        return self._fit(rows, columns, n_outputs, class_attributes(rows.classes))
+        self._is_multilabel = rows.is_multilabel
+        columns, fitted = class_columns(rows, np.float64)
+        return self._fit(rows, columns, n_outputs, fitted)
 
     @available_if(_is_stochastic)
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Take steps of the stochastic flow, one for each mini-batch.
 
         Only for `solver="flow"`. It goes on from the net of `fit`, whatever its solver was, or of
@@ -619,12 +618,13 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, CSR matrix} of shape (n_samples, n_features)
             Data.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,), or (n_samples, n_classes)
+            Class labels, or an indicator matrix.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever come. Needed in the first call without a `fit`.
+            All labels that will ever come. Needed in the first call without a `fit`, but for an
+            indicator matrix.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights, not all zero. Default: all 1.
 
@@ -633,32 +633,9 @@ class MeanFieldTwoLayerNetClassifier(NetworkClassifier, ClassifierMixin, MeanFie
         self : MeanFieldTwoLayerNetClassifier
             The fitted estimator.
         """
-        refuse_balanced(self.class_weight)
         is_first = getattr(self, "_flow", None) is None
-        if is_first and classes is None:
-            raise ValueError("classes: found None; the first call of partial_fit needs all labels.")
-        with always_checked():
-            X, y = validate_data(self, X, y, dtype=FLOATS, order="C", reset=is_first)
-        check_labels(y, classes=())  # how many they are says nothing in a batch
-        if is_first:
-            known = np.unique(classes)
-            if len(known) < 2:
-                raise ValueError(
-                    f"classes: found {known.tolist()}; allowed are two classes or more."
-                )
-        else:
-            known = self.classes_
-            if classes is not None and not np.array_equal(np.unique(classes), known):
-                raise ValueError(
-                    f"classes: found {np.unique(classes).tolist()}; allowed are those of the first "
-                    f"call, {known.tolist()}."
-                )
-        strange = np.setdiff1d(y, known)
-        if len(strange):
-            raise ValueError(f"y: found labels {strange.tolist()}; allowed are {known.tolist()}.")
-        codes = np.searchsorted(known, y)
-        c = row_weights(X, sample_weight)
-        if self.class_weight is not None:
-            c = normalized(times_class_weight(c, self.class_weight, y, known, codes))
-        Y = as_columns(codes, len(known)).astype(np.float64)
-        return streaming.partial_fit(self, X, Y, c, class_attributes(known))
+        batch = classification_batch(
+            self, X, y, classes, sample_weight, is_first=is_first, accept_sparse=True
+        )
+        self._is_multilabel = batch[-1]["_indicator_dtype"] is not None
+        return streaming.partial_fit(self, *batch)

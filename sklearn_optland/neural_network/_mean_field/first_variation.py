@@ -23,13 +23,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._net.units import extremes
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
-from sklearn_optland.neural_network._mean_field.passes import divided
+from sklearn_optland.neural_network._mean_field.passes import divided, some_rows
 
 EPSILON = np.finfo(np.float64).eps
 RANK_ROWS = 64  # enough of them to see that the rows span more than three dimensions
@@ -75,7 +76,7 @@ class Inputs(NamedTuple):
     Parameters
     ----------
     source : ArraySource or another source of rows
-    X : array of the source, of shape (n_rows, n_columns), float32 or float64
+    X : array of the source, or CSR, of shape (n_rows, n_columns), float32 or float64
     some : ndarray of shape (n_some, n_columns)
         A few of them in this process, of the same type: enough to see how many dimensions the rows
         span, if these are more than three.
@@ -122,7 +123,7 @@ class Values(Statistic):
 
     def inputs(self, block, X):
         """Inputs of a block over their scale."""
-        X = np.asarray(block.local(X)[block.slice])
+        X = some_rows(block.local(X), block.slice)
         return X.astype(self.dtype, copy=False) if self.scale == 1 else X / self.scale
 
 
@@ -219,7 +220,9 @@ def maximum_over_sphere(
     """
     source, (_, d), dtype = inputs.source, inputs.some.shape, inputs.some.dtype
     X_scale, R_scale = (
-        float(np.abs(extremes(source, n_columns, array)).max())
+        float(np.abs(array.data).max(initial=0.0))
+        if issparse(array)
+        else float(np.abs(extremes(source, n_columns, array)).max())
         for array, n_columns in ((inputs.X, d), (R, n_outputs))
     )
     if X_scale == 0 or R_scale == 0:
@@ -229,7 +232,7 @@ def maximum_over_sphere(
     if _span_many_dimensions(inputs, X_scale):
         X = basis = None
     else:
-        X = source.gather(inputs.X)
+        X = inputs.X.toarray() if issparse(inputs.X) else source.gather(inputs.X)
         basis, rows = _coordinates(X, X_scale)
     if basis is None:
         R = source.map(partial(divided, divisor=R_scale, dtype=dtype), R)
@@ -279,7 +282,9 @@ def _best_distinct(points, values, n_points):
 
 
 def _span_many_dimensions(inputs, scale):
-    """Whether some of the rows span more than three dimensions."""
+    """Whether some of the rows span more than three dimensions; wider CSR is taken to do so."""
+    if issparse(inputs.X) and inputs.X.shape[1] > 3:
+        return True
     few = inputs.some / inputs.some.dtype.type(scale)
     return few.shape[1] > 3 and np.linalg.matrix_rank(few) > 3
 

@@ -69,7 +69,7 @@ class KernelProblem(TwoLayerProblem):
         gram = HiddenGram(m, self.fit_intercept)
         G = reduce(gram, self.source, self.hidden_layer(theta))[1]
         # Curvature of the loss: 1, 1/4, and at most 1/2 for a softmax.
-        G *= 1.0 if not self.is_log_loss else 0.25 if k == 1 else 0.5
+        G *= 1.0 if not self.is_log_loss else 0.25 if k == 1 or self.kind.is_multilabel else 0.5
         jitter = JITTER[self.dtype.type] * np.trace(G)
         G[np.diag_indices(m)] += self._ridge(theta)
         G[np.diag_indices(m + 1)] += jitter if jitter > 0 else 1.0

@@ -5,11 +5,15 @@ inputs (None: the source's own), targets in units, scores without the output int
 the hidden layer, and pulls -dl/df. A hidden layer is (W, bias) with the units of X in it.
 """
 
+from functools import partial
+
 import numpy as np
+from scipy.sparse import hstack, issparse
 from scipy.special import expit, softmax
 
 from sklearn_optland._loss.log_loss import class_curvature, divergences
-from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals, times_slope
+from sklearn_optland._net.entrywise_fast import KINDS, activate, times_slope
+from sklearn_optland._net.forward import multiply, residuals
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
@@ -27,9 +31,14 @@ def inputs(block, X):
     return block.source.X if X is None else block.local(X)
 
 
+def some_rows(X, rows):
+    """Some rows of X; CSR stays so."""
+    return X[rows] if issparse(X) else np.asarray(X[rows])
+
+
 def hidden_layer(block, X, W, bias):
     """Outputs of the hidden layer at the rows of a block."""
-    H = np.asarray(inputs(block, X)[block.slice]) @ W
+    H = some_rows(inputs(block, X), block.slice) @ W
     activate(H, bias, RELU)
     return H
 
@@ -40,14 +49,14 @@ class LossGradient(Statistic):
     Parameters
     ----------
     layout : ParticleLayout
-    is_log_loss : bool
+    kind : LossKind
     m : int
         Number of particles.
     """
 
-    def __init__(self, layout, is_log_loss, m):
+    def __init__(self, layout, kind, m):
         d, k = layout.n_features, layout.n_outputs
-        self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
+        self.layout, self.kind, self.m = layout, kind, m
         self.values, self.work = d, m * (2 * d + 4 * k)
         self.shape, self.dtype = (d + 1 + k) * m + k, layout.dtype
 
@@ -62,15 +71,15 @@ class LossGradient(Statistic):
         for start in range(block.first, block.last, size):
             part = slice(start, min(start + size, block.last))
             n = part.stop - start
-            x, H, F = np.asarray(X[part]), hidden[:n], scores[:n]
-            np.matmul(x, W, out=H)
+            x, H, F = some_rows(X, part), hidden[:n], scores[:n]
+            multiply(x, W, H)
             if k == 1:
                 fast.relu_scores(H, bias, a, F[:, 0])
             else:
                 activate(H, bias, RELU)
                 np.matmul(H, A, out=F)
             F += offset
-            loss += output_residuals(F, Y[part], c[part], self.is_log_loss)
+            loss += residuals(self.kind, F, Y[part], c[part])
             if k == 1:
                 fast.relu_pull(H, a, F[:, 0], gA[:, 0], gbias)
                 P = H
@@ -129,18 +138,21 @@ def product(H, R):
 
 
 def augmented(X, x_scale, bias):
-    """Inputs in units, with the bias feature unless it is None."""
-    X = np.asarray(X) / X.dtype.type(x_scale)
-    return X if bias is None else np.column_stack([X, np.full(len(X), bias, X.dtype)])
+    """Inputs in units, with the bias feature unless it is None; CSR stays so."""
+    X = (X if issparse(X) else np.asarray(X)) / X.dtype.type(x_scale)
+    if bias is None:
+        return X
+    stack = partial(hstack, format="csr") if issparse(X) else np.hstack
+    return stack([X, np.full((X.shape[0], 1), bias, X.dtype)])
 
 
 # Losses
 
 
-def pulls(F, Y, *, offset, is_log_loss):
+def pulls(F, Y, *, offset, kind):
     """-dl/df of each row, at scores F + offset."""
     R = F + offset
-    output_residuals(R, Y.astype(np.float64, copy=False), np.ones(len(R)), is_log_loss)
+    residuals(kind, R, Y.astype(np.float64, copy=False), np.ones(len(R)))
     return -R
 
 
@@ -157,8 +169,13 @@ def divided(R, *, divisor, dtype):
 class LossStatistic(Statistic):
     """Something of the loss at scores with some output intercept."""
 
-    def __init__(self, is_log_loss, k):
-        self.is_log_loss, self.k, self.values = is_log_loss, k, 8 * k
+    def __init__(self, kind, k):
+        self.kind, self.k, self.values = kind, k, 8 * k
+
+    @property
+    def has_logits(self):
+        """Whether outputs are logits, each of its own."""
+        return self.k == 1 or self.kind.is_multilabel
 
     def local(self, block, F, offset, Y):
         """Scores with intercept, targets and weights of a block."""
@@ -171,23 +188,24 @@ class Loss(LossStatistic):
 
     def add(self, block, parameters, _):
         F, Y, c = self.local(block, *parameters)
-        return output_residuals(F, Y, c, self.is_log_loss)
+        return residuals(self.kind, F, Y, c)
 
 
 class Balance(LossStatistic):
     """The mean of the pulls, and the log-loss' Hessian in the output intercept."""
 
-    def __init__(self, is_log_loss, k):
-        super().__init__(is_log_loss, k)
+    def __init__(self, kind, k):
+        super().__init__(kind, k)
         self.shape = [k, (k, k)]
 
     def add(self, block, parameters, total):
         F, Y, c = self.local(block, *parameters)
-        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss)
+        R = pulls(F, Y, offset=0.0, kind=self.kind)
         total[0] += c @ R
-        if self.is_log_loss:
+        if self.kind.is_log_loss:
             P = Y - R
-            total[1] += class_curvature(P, c) if self.k > 1 else c @ (P * (1 - P))
+            logits = np.diag(c @ (P * (1 - P))) if self.has_logits else None
+            total[1] += class_curvature(P, c) if logits is None else logits
 
 
 def least_margin(F, Y):
@@ -214,7 +232,9 @@ class Divergence(LossStatistic):
     def add(self, block, parameters, _):
         *scores, scale = parameters
         F, Y, c = self.local(block, *scores)
-        if self.k == 1:
+        if self.has_logits:
+            c = np.repeat(c, self.k)
+            F, Y = np.ravel(F), np.ravel(Y)
             F, Y = np.column_stack([np.zeros(len(F)), F]), np.column_stack([1 - Y, Y])
         return float(c @ divergences(scale * softmax(F, axis=1) + (1 - scale) * Y, F))
 
@@ -231,7 +251,7 @@ class MassLoss(LossStatistic):
         H, U, masses, F, offset, Y = parameters
         block.local(F)[block.slice] = (block.local(H)[block.slice] * masses) @ U
         scores, Y, c = self.local(block, F, offset, Y)
-        return output_residuals(scores, Y, c, self.is_log_loss)
+        return residuals(self.kind, scores, Y, c)
 
 
 class MassNewton(LossStatistic):
@@ -241,24 +261,29 @@ class MassNewton(LossStatistic):
     its block of w, the one of w and o, and the one of o.
     """
 
-    def __init__(self, is_log_loss, k, m):
-        super().__init__(is_log_loss, k)
+    def __init__(self, kind, k, m):
+        super().__init__(kind, k)
         self.shape, self.values = [(m, k), k, (m, m), (m, k), (k, k)], 8 * (m + k)
 
     def add(self, block, parameters, total):
         H, U, F, offset, Y = parameters
         F, Y, c = self.local(block, F, offset, Y)
         H = block.local(H)[block.slice]
-        R = pulls(F, Y, offset=0.0, is_log_loss=self.is_log_loss) * c[:, None]
+        R = pulls(F, Y, offset=0.0, kind=self.kind) * c[:, None]
         part = H.T @ R, R.sum(axis=0), *self._curvature(F, H, U, c)
         for sums, terms in zip(total, part, strict=True):
             sums += terms
 
     def _curvature(self, F, H, U, c):
-        if not self.is_log_loss or self.k == 1:
-            h = c * expit(F[:, 0]) * expit(-F[:, 0]) if self.is_log_loss else c
-            Q = ((H * h[:, None]).T @ H) * (U @ U.T)
-            return Q, (h @ H)[:, None] * U, h.sum() * np.eye(self.k)
+        if not self.kind.is_log_loss:
+            Q = ((H * c[:, None]).T @ H) * (U @ U.T)
+            return Q, (c @ H)[:, None] * U, c.sum() * np.eye(self.k)
+        if self.has_logits:
+            h = c[:, None] * expit(F) * expit(-F)
+            Q = sum(
+                np.outer(u, u) * ((H * w[:, None]).T @ H) for u, w in zip(U.T, h.T, strict=True)
+            )
+            return Q, (H.T @ h) * U, np.diag(h.sum(axis=0))
         column = c[:, None]
         P = softmax(F, axis=1)
         mean = H * (P @ U.T)  # sum_k p_k H u_k

@@ -20,6 +20,7 @@ import numpy as np
 
 from sklearn_optland._loss.gauge_dual import dual_scale
 from sklearn_optland._loss.intercept import best_shift
+from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
@@ -85,6 +86,8 @@ class TwoLayerProblem:
         Of the inputs, float32 or float64.
     is_log_loss : bool
         The loss: log-loss, or half the squared error.
+    is_multilabel : bool, default=False
+        Whether the log-loss is that of a logit for each output.
     alpha : float
         Strength of the penalty.
     fit_intercept : bool
@@ -95,14 +98,25 @@ class TwoLayerProblem:
 
     layout_class = ParticleLayout
 
-    def __init__(self, source, n_outputs, dtype, *, is_log_loss, alpha, fit_intercept, scales=None):
+    def __init__(
+        self,
+        source,
+        n_outputs,
+        dtype,
+        *,
+        is_log_loss,
+        is_multilabel=False,
+        alpha,
+        fit_intercept,
+        scales=None,
+    ):
         if scales is None:
             scales = choose_scales(source, n_outputs, is_log_loss, fit_intercept)
         self.scales = Scales(*scales)
         self.layout = self.layout_class(
             source.n_columns, n_outputs, np.dtype(dtype), fit_intercept, self.scales
         )
-        self.is_log_loss, self.dtype = is_log_loss, np.dtype(dtype)
+        self.kind, self.dtype = LossKind(is_log_loss, is_multilabel), np.dtype(dtype)
         self.x_scale = self.scales.x_scale
         self.bias = float(fit_intercept) / self.x_scale
         self.units = self.scales.y_scale**2  # of the objective
@@ -119,6 +133,11 @@ class TwoLayerProblem:
         in_units = partial(standardised, mean=mean, size=size, rounding=rounding, dtype=self.dtype)
         self.source, self.X = source, None
         self.Y = source.map(in_units, source.Y)
+
+    @property
+    def is_log_loss(self):
+        """Whether the loss is the log-loss."""
+        return self.kind.is_log_loss
 
     @property
     def fit_intercept(self):
@@ -177,7 +196,7 @@ class TwoLayerProblem:
 
     def _loss_gradient(self, net):
         """Mean loss of a net, and its gradient by the weights for the rows as they are."""
-        statistic = passes.LossGradient(self.layout, self.is_log_loss, net[0].shape[1])
+        statistic = passes.LossGradient(self.layout, self.kind, net[0].shape[1])
         return reduce(statistic, self.source, (self.X, self.Y, *net))
 
     def _net(self, theta):
@@ -216,7 +235,7 @@ class TwoLayerProblem:
 
     def pulls(self, F, offset):
         """-dl/df of each row, at scores F + offset."""
-        function = partial(passes.pulls, offset=offset, is_log_loss=self.is_log_loss)
+        function = partial(passes.pulls, offset=offset, kind=self.kind)
         return self.source.map(function, F, self.Y)
 
     def least_margin(self, theta):
@@ -240,10 +259,23 @@ class TwoLayerProblem:
         def newton(shift):
             return *reduce(balance, self.source, (F, shift, self.Y))[1], BALANCED
 
-        return best_shift(newton, offset.astype(np.float64))
+        offset = offset.astype(np.float64)
+        if not self.kind.is_multilabel:
+            return best_shift(newton, offset)
+        for output in range(self.n_outputs):  # a shift of one is none of the others
+
+            def newton_of_one(shift, output=output):
+                shifted = offset.copy()
+                shifted[output] = shift[0]
+                imbalance, hessian, balanced = newton(shifted)
+                one = slice(output, output + 1)
+                return imbalance[one], hessian[one, one], balanced
+
+            offset[output] = best_shift(newton_of_one, offset[output : output + 1].copy())[0]
+        return offset
 
     def _of_loss(self, statistic, *sizes):
-        return statistic(self.is_log_loss, self.n_outputs, *sizes)
+        return statistic(self.kind, self.n_outputs, *sizes)
 
     def with_best_intercept(self, theta):
         """The same particles with the output intercept at its best."""
@@ -278,6 +310,9 @@ class TwoLayerProblem:
         d, bias = self.layout.n_features, self.bias if self.fit_intercept else None
         some = self.source.take(some_of(self.source.n_rows)).X
         some = passes.augmented(some, self.x_scale, bias)
+        if self.source.is_sparse:
+            X = passes.augmented(self.source.X, self.x_scale, bias)
+            return Inputs(self.source, X, some.toarray())
         X = self.source.empty(some.shape[1], dtype=self.dtype)
         reduce(passes.Augmented(d), self.source, (X, self.x_scale, bias))
         return Inputs(self.source, X, some)

@@ -86,17 +86,17 @@ def _best_masses(problem, theta):
     def value(masses, offset, F):
         """The objective; F takes the scores."""
         parameters = H, U, masses, F, offset, problem.Y
-        loss = reduce(MassLoss(problem.is_log_loss, k), problem.source, parameters)[0]
+        loss = reduce(MassLoss(problem.kind, k), problem.source, parameters)[0]
         return loss + problem.alpha * masses.sum()
 
-    newton = MassNewton(problem.is_log_loss, k, m)
+    newton = MassNewton(problem.kind, k, m)
     new_F = problem.source.empty(k)
     current, n_steps = value(masses, offset, F), 0
     while n_steps < NEWTON_STEPS:
         n_steps += 1
         parameters = H, U, F, offset, problem.Y
         products, balance, Q, cross, free = reduce(newton, problem.source, parameters)[1]
-        if problem.is_log_loss and k > 1:
+        if problem.is_log_loss and k > 1 and not problem.kind.is_multilabel:
             free += 1 / k  # a constant shift of all classes changes nothing: none is made
         if not problem.fit_intercept:
             cross, free = 0.0 * cross, 0.0 * free

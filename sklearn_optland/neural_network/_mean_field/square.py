@@ -26,7 +26,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import expit, softmax
 
-from sklearn_optland._net.entrywise_fast import output_residuals
+from sklearn_optland._net.forward import residuals
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.step import Stall
 from sklearn_optland._rows.reduce import Statistic, reduce
@@ -95,9 +95,9 @@ class SquareNeurons(ParticleLayout):
 class SquareLossGradient(Statistic):
     """Mean loss of a quadratic net, and its gradient by the scaled weights; float64."""
 
-    def __init__(self, layout, is_log_loss, m, n_values):
+    def __init__(self, layout, kind, m, n_values):
         d, k = layout.n_features, layout.n_outputs
-        self.layout, self.is_log_loss, self.m = layout, is_log_loss, m
+        self.layout, self.kind, self.m = layout, kind, m
         self.values, self.work = n_values, m * (2 * n_values + 4 * k)
         self.shape = (d + 1 + k) * m + k
 
@@ -114,7 +114,7 @@ class SquareLossGradient(Statistic):
             Z = x @ W
             Z += bias
             F = (Z * Z) @ A + offset
-            loss += output_residuals(F, Y[rows], c[rows], self.is_log_loss)
+            loss += residuals(self.kind, F, Y[rows], c[rows])
             Z *= F @ (2 * A.T)
             gW += x.T @ Z
             gbias += Z.sum(axis=0)
@@ -188,15 +188,16 @@ class ProductMoments(Statistic):
         total += (P * (h * block.source.c[block.slice])[:, None]).T @ P
 
 
-def curvature(F, *, is_log_loss):
+def curvature(F, *, kind):
     """Bounds of the loss' second derivatives at scores, an output at a time.
 
     2 p (1 - p) times the identity is above the Hessian of a softmax.
     """
-    if not is_log_loss:
+    if not kind.is_log_loss:
         return np.ones((len(F), 1))
-    P = expit(F) if F.shape[1] == 1 else softmax(F, axis=1)
-    return np.maximum(P * (1 - P) * (1 if F.shape[1] == 1 else 2), LEAST_CURVATURE)
+    has_logits = F.shape[1] == 1 or kind.is_multilabel
+    P = expit(F) if has_logits else softmax(F, axis=1)
+    return np.maximum(P * (1 - P) * (1 if has_logits else 2), LEAST_CURVATURE)
 
 
 def inputs(block, rows):
@@ -233,7 +234,7 @@ class SquareProblem(TwoLayerProblem):
 
     def _loss_gradient(self, net):
         statistic = SquareLossGradient(
-            self.layout, self.is_log_loss, net[0].shape[1], self.source.n_values
+            self.layout, self.kind, net[0].shape[1], self.source.n_values
         )
         return reduce(statistic, self.source, (self.Y, *net))
 
@@ -290,7 +291,7 @@ class SquareProblem(TwoLayerProblem):
         number = np.zeros((side, side), dtype=int)
         number[statistic.pairs] = np.arange(len(statistic.pairs[0]))
         number = np.maximum(number, number.T)
-        curvatures = self.source.map(partial(curvature, is_log_loss=self.is_log_loss), F + offset)
+        curvatures = self.source.map(partial(curvature, kind=self.kind), F + offset)
         for output in range(self.n_outputs if self.is_log_loss else 1):
             parameters = curvatures, output, self.x_scale, self.bias
             G = reduce(statistic, self.source, parameters)[1]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._estimator.penalty_search import ALPHA
 from sklearn_optland._estimator.training_rows import normalized
-from sklearn_optland._net.recent_moments import record, typical, with_batch
+from sklearn_optland._net.recent_moments import are_misjudged, record, typical, with_batch
 from sklearn_optland._net.units import SMALLEST_SPREAD
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
@@ -20,8 +20,6 @@ from sklearn_optland.neural_network._mean_field.units import Scales, StandardCol
 # The step does not fall below this.
 SHORTEST_STEP = 1e-6
 BATCH_SIZE = 200
-# A net is drawn anew if columns turn out to be so many times wider, or targets of another size.
-MISJUDGED = 10.0
 
 
 def flow_state(records):
@@ -57,7 +55,7 @@ def partial_fit(net, X, Y, c, extra):
         problem = net._problem(source.with_rows(columns), Y.shape[1], X.dtype, alpha, scales)
         layout = problem.layout
         units = (columns.spread if net.scale_inputs else problem.x_scale), scales.y_scale
-        if is_first or _are_misjudged(state["units"], units):
+        if is_first or are_misjudged(state["units"], units):
             rng, m = private_random_state(net.random_state), net.n_particles
             theta = layout.spread_start(m, 1 / np.sqrt(m), rng)
         else:
@@ -76,16 +74,6 @@ def partial_fit(net, X, Y, c, extra):
         if hasattr(net, stale):
             delattr(net, stale)
     return net
-
-
-def _are_misjudged(old, new):
-    """Whether units turn out to be other ones: the first batches were odd.
-
-    A net of those is far too large, or has lost its mass, and begins again sooner than it changes.
-    """
-    if old is None:
-        return False
-    return max(np.max(new[0] / old[0]), new[1] / old[1], old[1] / new[1]) > MISJUDGED
 
 
 def _units(net, records, dtype):

@@ -1,10 +1,12 @@
 """Conditional random fields on linear chains."""
 
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,8 +18,10 @@ from sklearn_optland._estimator.base import (
     goes_on,
     private_random_state,
 )
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._estimator.run import finish, run
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import one_blas_thread, share_rows
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
@@ -30,6 +34,7 @@ from sklearn_optland.structured._chain.sequences import (
     with_weight,
 )
 from sklearn_optland.structured._chain.solvers import SOLVERS
+from sklearn_optland.structured._sequences import Sequences
 
 # Of the weights times C: their squares, times those of the largest values, are far from overflow.
 LARGEST_WEIGHT = 1e30
@@ -69,7 +74,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         - "sag": the stochastic average gradient, half of whose draws are in proportion to Lipschitz
           constants, which a line search finds for each sequence. Between the others where tokens
           share strong features.
-        - "lbfgs": L-BFGS on all parameters, with a looser bound.
+        - "lbfgs": L-BFGS on all parameters, with a looser bound. Where there are 10^5 tokens,
+          two for each sequence and ten for each column, or more, the first steps see a sixteenth
+          and then a quarter of the sequences.
         - "jc12": bound majorization: each iteration minimises, by conjugate gradients, a quadratic
           that touches the objective and lies above it. The objective never rises and there is no
           step size, but it takes hundreds of iterations, more with each label: for study, with few
@@ -97,7 +104,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         Threads that share predictions, as joblib understands it. Passes of a fit are shared by as
         many threads as scikit-learn would use; visits of "sdca" and "sag" are not shared.
     random_state : int, RandomState instance or None, default=None
-        Draws the order of the visits. None stands for 0.
+        Draws the order of the visits, and the sequences of the first steps of "lbfgs". None stands
+        for 0.
 
     Attributes
     ----------
@@ -114,7 +122,8 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     history_ : dict of ndarray of shape (`n_iter_`,)
         "objective", "lower_bound" of the optimum, "certificate", "seconds" and "passes" (over the
         data) after each iteration. The certificate of "sdca" and "sag" costs a pass, and is NaN
-        where none was made; the objective is what the visits saw there.
+        where none was made; the objective is what the visits saw there. So it is where "lbfgs" saw
+        a part of the sequences.
     n_iter_ : int
         Number of epochs or iterations.
     solver_ : str
@@ -205,18 +214,18 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
 
     def __init__(
         self,
-        C=1.0,
+        C: float = 1.0,
         *,
-        solver="auto",
-        states="all",
-        boundary=True,
-        tol=1e-4,
-        max_iter=1000,
-        class_weight=None,
-        warm_start=False,
-        n_jobs=None,
-        random_state=None,
-    ):
+        solver: Literal["auto", "jc12", "lbfgs", "sag", "sdca"] = "auto",
+        states: Literal["all", "observed"] = "all",
+        boundary: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.C = C
         self.solver = solver
         self.states = states
@@ -229,7 +238,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         self.random_state = random_state
 
     @fit_context
-    def fit(self, X, y, lengths=None, sample_weight=None):
+    def fit(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -328,7 +343,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
 
-    def predict(self, X, lengths=None, *, allowed_transitions=None):
+    def predict(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        *,
+        allowed_transitions: Callable[[Any, Any], bool] | ArrayLike | None = None,
+    ) -> NDArray | list[NDArray]:
         """Predict the most probable labelling of each sequence (Viterbi's).
 
         Parameters
@@ -359,7 +380,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         paths = self._best_paths(tokens, *self._allowed(allowed_transitions))
         return tokens.as_given(self.classes_[paths])
 
-    def predict_marginals(self, X, lengths=None):
+    def predict_marginals(
+        self, X: MatrixLike | Sequences | Sequence[Any], lengths: ArrayLike | None = None
+    ) -> NDArray | list[NDArray]:
         """Predict the probabilities of each token's labels, given all tokens of its sequence.
 
         Parameters
@@ -390,7 +413,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         self._share(tokens, marginals)
         return tokens.as_given(np.ascontiguousarray(p[:, :k]))
 
-    def predict_proba(self, X, lengths=None):
+    def predict_proba(
+        self, X: MatrixLike | Sequences | Sequence[Any], lengths: ArrayLike | None = None
+    ) -> NDArray | list[NDArray]:
         """Predict the probabilities of each token's labels: the same as `predict_marginals`.
 
         Parameters
@@ -410,7 +435,12 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         """
         return self.predict_marginals(X, lengths)
 
-    def sequence_log_proba(self, X, y, lengths=None):
+    def sequence_log_proba(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+    ) -> NDArray:
         """Compute the logarithms of the probabilities of given labellings.
 
         Parameters
@@ -454,7 +484,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         )
         return -losses
 
-    def sample(self, X, lengths=None, n_samples=1, random_state=None):
+    def sample(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        n_samples: int = 1,
+        random_state: RandomState = None,
+    ) -> NDArray | list[NDArray]:
         """Draw labellings from the model's distribution.
 
         Parameters
@@ -491,7 +527,13 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         labels = self.classes_[codes]
         return np.split(labels, tokens.starts[1:-1], axis=1) if tokens.listed else labels
 
-    def score(self, X, y, lengths=None, sample_weight=None):
+    def score(
+        self,
+        X: MatrixLike | Sequences | Sequence[Any],
+        y: ArrayLike | Sequence[Any],
+        lengths: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Compute the share of the tokens whose labels are predicted right.
 
         Parameters

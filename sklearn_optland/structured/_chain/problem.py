@@ -10,6 +10,7 @@ from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
+from sklearn_optland.structured._sequences import part_of
 
 
 class SequenceSource(ArraySource):
@@ -72,6 +73,8 @@ class ChainProblem:
         Whether the ends of sequences have parameters.
     only_observed : bool
         Whether there are parameters only for what occurs with a label.
+    has : ndarray of uint8 of the shape of theta, default=None
+        1 for parameters that there are, if that is known already.
 
     Attributes
     ----------
@@ -83,12 +86,12 @@ class ChainProblem:
         Mean of c |x|^2 over tokens.
     """
 
-    def __init__(self, X, starts, codes, c, k, *, has_ends, only_observed):
+    def __init__(self, X, starts, codes, c, k, *, has_ends, only_observed, has=None):
         self.X, self.starts, self.codes, self.c, self.k = X, starts, codes, c, k
         self.lanes, self.n_columns = lanes_of(k), X.shape[1]
         self.has_ends, self.shape = has_ends, (self.n_columns + k + 2, self.lanes)
         self.rows = as_rows(X, in_order=False)
-        self.has = self._observed() if only_observed else None
+        self.has = self._observed() if only_observed and has is None else has
         self.source = SequenceSource(self.restricted(Chain(self.rows, starts, k, codes)))
         # Stored values of a token, and multiply-adds of a sequence.
         self.n_values = X.nnz / X.shape[0] if sparse.issparse(X) else X.shape[1]
@@ -116,6 +119,16 @@ class ChainProblem:
         """Parameters of columns, of transitions, and of the ends or None."""
         first, last = self.n_columns, self.n_columns + self.k
         return theta[:first], theta[first:last], theta[last:] if self.has_ends else None
+
+    def restrict(self, index):
+        """The problem on some of the sequences, weighted up to the number of all."""
+        n_sequences = len(self.c)
+        chosen = np.zeros(n_sequences, dtype=bool)
+        chosen[index] = True
+        starts, X, codes = part_of(chosen, self.starts, self.X, self.codes)
+        c = self.c[chosen] * (n_sequences / len(index))
+        kinds = {"has_ends": self.has_ends, "only_observed": self.has is not None, "has": self.has}
+        return ChainProblem(X, starts, codes, c, self.k, **kinds)
 
     def restricted(self, chain):
         """The chain, with parameters only where there are any."""

@@ -23,7 +23,7 @@ from sklearn_optland._estimator.training_rows import (
     weights_by_dict,
 )
 from sklearn_optland.structured._chain.labels import labels_of_lists
-from sklearn_optland.structured._sequences import Sequences
+from sklearn_optland.structured._sequences import Sequences, part_of
 from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
 
 # Squares of such values, times the largest weight, are far from overflow.
@@ -174,9 +174,8 @@ def with_weight(rows):
     is_used = weights > 0
     if is_used.all():
         return X, starts, codes, weights
-    lengths = np.diff(starts)
-    tokens = np.repeat(is_used, lengths)
-    return X[tokens], _starts(lengths[is_used], tokens.sum()), codes[tokens], weights[is_used]
+    starts, X, codes = part_of(is_used, starts, X, codes)
+    return X, starts, codes, weights[is_used]
 
 
 def _class_weights(class_weight, classes, codes, starts, weights):

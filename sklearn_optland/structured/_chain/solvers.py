@@ -1,4 +1,4 @@
-"""Solvers of a chain's objective: dual ascent and average gradients over sequences, and L-BFGS.
+"""Solvers of a chain's objective: dual ascent and average gradients over sequences.
 
 A solver is made of a problem, parameters to start from, `tol` and a random state. `steps` yields a
 `Step` an iteration, and `certify` bounds what is left at any parameters.
@@ -7,12 +7,12 @@ A solver is made of a problem, parameters to start from, `tol` and a random stat
 import numpy as np
 
 from sklearn_optland._optim.certify import BoundTrigger
-from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.row_orders_fast import shuffle
 from sklearn_optland.structured._chain.chain_fast import AverageGradient as Gradients
 from sklearn_optland.structured._chain.chain_fast import DualAscent as Duals
+from sklearn_optland.structured._chain.lbfgs import LBFGS, has_few_columns
 from sklearn_optland.structured._chain.majorizer import BoundMajorization
 
 # Longer sequences have no Gram matrix of their tokens, nor have those that are as long as this many
@@ -247,52 +247,6 @@ class AverageGradient(DualAscent):
         return moved
 
 
-class LBFGS:
-    """L-BFGS on all parameters. The objective is 1-strongly convex: |gradient|^2 / 2 bounds a gap.
-
-    That bound is the duality gap of the model's own marginals. A lower bound that is known already
-    may be better.
-    """
-
-    name = "lbfgs"
-    # Pairs of steps and gradient changes.
-    MEMORY = 10
-
-    def __init__(self, problem, theta, tol, rng, lower_bound=0.0):
-        self.problem, self.tol, self.lower_bound = problem, tol, lower_bound
-        self.theta = problem.zeros() if theta is None else theta
-
-    def certify(self, theta):
-        """Objective at theta, and how far it can be above the optimum."""
-        objective, gradient = self.problem.evaluate(theta)
-        return objective, self._bound(theta, objective, gradient)
-
-    def steps(self):
-        """Yield a step for each iteration."""
-        shape, latest = self.problem.shape, {}
-
-        def function(flat):
-            theta = flat.reshape(shape)
-            value, gradient = self.problem.evaluate(theta)
-            latest.update(theta=flat, bound=self._bound(theta, value, gradient))
-            return value, gradient.reshape(-1)
-
-        for step in minimize(function, self.theta.reshape(-1), Memory(self.MEMORY)):
-            # The accepted trial is the last one; only a step that is no step any more is not.
-            is_known = latest["theta"] is step.parameters
-            bound = latest["bound"] if is_known else self.certify(step.parameters.reshape(shape))[1]
-            step.curves |= {"lower_bound": step.loss - bound, "certificate": bound}
-            step.parameters = step.parameters.reshape(shape)
-            step.reached = self.tol > 0 and bound <= self.tol * step.loss
-            step.done |= step.reached
-            yield step
-
-    def _bound(self, theta, objective, gradient):
-        rounding = self.problem.rounding
-        known = max(objective - self.lower_bound, 0.0) + rounding * float(np.linalg.norm(theta))
-        return min(known, 0.5 * (float(np.linalg.norm(gradient)) + rounding) ** 2)
-
-
 class Auto:
     """Dual ascent, unless L-BFGS is faster: at once, or after dual ascent has proved slow.
 
@@ -300,10 +254,10 @@ class Auto:
     of L-BFGS with the columns, if these are many and rare.
     """
 
-    # Mean c |x|^2 of a token, and tokens for each column, above which L-BFGS is faster: measured on
-    # chains of 1 to 10 tokens, 4 labels and 10 to 100 columns, where it takes a tenth to a third of
-    # the time. CoNLL-2000 has 23 C, and 1.4 tokens for each column.
-    HARD, TOKENS_PER_COLUMN = 20.0, 10
+    # Mean c |x|^2 of a token above which L-BFGS is faster if columns are few: measured on chains of
+    # 1 to 10 tokens, 4 labels and 10 to 100 columns, where it takes a tenth to a third of the time.
+    # CoNLL-2000 has 23 C, and 1.4 tokens for each column.
+    HARD = 20.0
     # Bytes of the duals above which they are left.
     MOST_DUALS = 1 << 31
     # Epochs before dual ascent can be called slow, and those that it may still need.
@@ -314,10 +268,9 @@ class Auto:
     def __init__(self, problem, theta, tol, rng):
         self.problem, self.tol = problem, tol
         is_hard = problem.strength > self.HARD
-        is_narrow = self.TOKENS_PER_COLUMN * problem.n_columns < len(problem.codes)
         size = np.dtype(type_of_marginals(theta, tol)).itemsize
         too_large = size * problem.n_marginals > self.MOST_DUALS
-        kind = LBFGS if (is_hard and is_narrow) or too_large else DualAscent
+        kind = LBFGS if (is_hard and has_few_columns(problem)) or too_large else DualAscent
         self.solver = kind(problem, theta, tol, rng)
 
     @property

@@ -12,6 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.tree._training_rows import row_of_pairs
 
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
@@ -49,13 +50,26 @@ class Coordinates:
     prior: np.ndarray
 
 
-def coordinates(X, codes, weights, n_classes, rng):
-    """Discriminant coordinates of weighted rows, each class having at least one."""
+def coordinates(X, Y, weights, rng):
+    """Discriminant coordinates of weighted rows; in all sums a row stands once for each class.
+
+    Parameters
+    ----------
+    X : ndarray or CSR of shape (n_rows, n_features)
+    Y : csr_array of shape (n_rows, n_classes)
+        The classes of the rows; each has at least one.
+    weights : ndarray of shape (n_rows,)
+    rng : RandomState
+
+    Returns
+    -------
+    place : Coordinates
+    """
     weights = np.maximum(weights / weights.max(), LEAST_WEIGHT)
-    source = ArraySource(X, codes=codes, weights=weights)
-    totals = np.bincount(codes, weights=weights, minlength=n_classes)
+    source = ArraySource(X, Y=Y, weights=weights, copies=weights * np.diff(Y.indptr))
+    totals = Y.T @ weights
     total, prior = totals.sum(), totals / totals.sum()
-    _, (means,) = reduce(ClassSums(source, n_classes), source)
+    _, (means,) = reduce(ClassSums(source), source)
     if source.is_sparse:
         means = sparse.diags_array(1 / totals) @ means
         shift = np.zeros(source.n_columns)
@@ -72,7 +86,7 @@ def coordinates(X, codes, weights, n_classes, rng):
         means *= scale
     directions = None  # the features themselves
     if source.is_sparse or source.n_columns > MAX_COVARIANCE:
-        rank = min(SINGULAR_DIRECTIONS, n_classes, source.n_columns)
+        rank = min(SINGULAR_DIRECTIONS, Y.shape[1], source.n_columns)
         root = sparse.diags_array(np.sqrt(prior))
         directions = randomized_svd(root @ means, rank, n_iter=4, random_state=rng)[2].T
         means = means @ directions
@@ -89,9 +103,9 @@ def coordinates(X, codes, weights, n_classes, rng):
 class ClassSums(Statistic):
     """Weighted sums of the rows of each class, sparse if the rows are; a list of one array."""
 
-    def __init__(self, source, n_classes):
+    def __init__(self, source):
         self.values, self.is_sparse = source.n_values, source.is_sparse
-        self.shape = n_classes, source.n_columns
+        self.shape = source.Y.shape[1], source.n_columns
 
     def zero(self, parameters):
         """Return the sums of no rows."""
@@ -100,11 +114,7 @@ class ClassSums(Statistic):
     def add(self, block, parameters, total):
         """Add the rows of a block."""
         source = block.source
-        n_rows = block.last - block.first
-        member = sparse.csr_array(
-            (source.weights[block.slice], source.codes[block.slice], np.arange(n_rows + 1)),
-            (n_rows, self.shape[0]),
-        )
+        member = sparse.diags_array(source.weights[block.slice]) @ source.Y[block.slice]
         self.merge(total, [member.T @ source.X[block.slice].astype(np.float64)])
 
     def merge(self, total, part):
@@ -124,9 +134,9 @@ class Squares(Statistic):
     def add(self, block, parameters, total):
         """Add the rows of a block."""
         (shift,) = parameters
-        weights, X = block.source.weights[block.slice], block.source.X[block.slice]
+        copies, X = block.source.copies[block.slice], block.source.X[block.slice]
         is_sparse = block.source.is_sparse
-        total += weights @ (X.astype(np.float64).power(2) if is_sparse else (X - shift) ** 2)
+        total += copies @ (X.astype(np.float64).power(2) if is_sparse else (X - shift) ** 2)
 
 
 class Scatter(Statistic):
@@ -137,7 +147,9 @@ class Scatter(Statistic):
     """
 
     def __init__(self, source, width):
-        self.values, self.shape = BLOCK_ARRAYS * max(source.n_values, width), (width, width)
+        classes_per_row = max(source.Y.nnz / max(source.Y.shape[0], 1), 1.0)
+        self.values = BLOCK_ARRAYS * max(source.n_values, width) * classes_per_row
+        self.shape = width, width
 
     def add(self, block, parameters, total):
         """Add the rows of a block."""
@@ -148,8 +160,10 @@ class Scatter(Statistic):
         else:
             rest = (source.X[block.slice] - shift) * scale
             rest = rest if projection is None else rest @ projection
-        rest -= means[source.codes[block.slice]]
-        rest *= np.sqrt(source.weights[block.slice, None])
+        Y = source.Y[block.slice]
+        row = row_of_pairs(Y)
+        rest = rest[row] - means[Y.indices]
+        rest *= np.sqrt(source.weights[block.slice][row, None])
         total += rest.T @ rest
 
 

@@ -3,21 +3,30 @@
 from dataclasses import fields
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import is_multilabel
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.scores import LazyScore
-from sklearn_optland._estimator.training_rows import encode, refuse_balanced
+from sklearn_optland._estimator.training_rows import refuse_balanced
+from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland.tree._forest.fitted import FittedForest
-from sklearn_optland.tree._forest.held_out import choose, recall_of_rows
+from sklearn_optland.tree._forest.held_out import (
+    choose,
+    judged_on_training_rows,
+    sigmoid_scale,
+    softmax_scale,
+)
 from sklearn_optland.tree._forest.histogram import (
     Histograms,
     grown_trees,
@@ -25,10 +34,20 @@ from sklearn_optland.tree._forest.histogram import (
     learn_batch,
     stream_trees,
 )
-from sklearn_optland.tree._forest.ranking import Model, as_kind, is_sparse_problem
+from sklearn_optland.tree._forest.ranking import (
+    Model,
+    as_kind,
+    is_sparse_problem,
+    used_columns,
+)
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
-from sklearn_optland.tree._training_rows import training_rows
+from sklearn_optland.tree._training_rows import (
+    indicator,
+    refuse_unless,
+    training_rows,
+    with_columns,
+)
 
 
 class LOMForestClassifier(
@@ -48,6 +67,9 @@ class LOMForestClassifier(
 
     With `leaf="histogram"` the class probabilities of several `LOMTreeClassifier` are averaged.
 
+    Rows may have any number of classes: `y` is then an indicator matrix, dense or sparse, and in
+    all statistics a row stands once for each of its classes.
+
     Parameters
     ----------
     n_estimators : int, default=3
@@ -58,9 +80,10 @@ class LOMForestClassifier(
     leaf : {"rerank", "histogram"}, default="rerank"
         What leaves are for: to name candidates, or to predict.
     loss : {"auto", "softmax", "squared_hinge", "discriminant"}, default="auto"
-        What the ranking model minimises over the candidates of a row, its class and 16 random
-        other ones: the log-loss, or the sum of max(0, 1 - ys)², y = 1 for the row's class and -1
-        for the others, s being scores. "discriminant" is not trained: its scores are those of
+        What the ranking model minimises over the candidates of a row, its classes and 16 random
+        other ones: the log-loss, summed over its classes, by AdaGrad; or the sum of
+        max(0, 1 - ys)², y = 1 for the row's classes and -1 for the others, s being scores, by dual
+        coordinate ascent with an L2 penalty. "discriminant" is not trained: its scores are those of
         linear discriminant analysis, from which the softmax starts, and of dense data only.
         "auto" compares on held-out rows: for sparse data "squared_hinge" and "softmax", for dense
         classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000 classes and
@@ -71,9 +94,13 @@ class LOMForestClassifier(
         held-out rows, as far as the classes have 30 rows for each on average; with sparse data
         it is 1.
     max_iter : int, default=10
-        Passes over the rows. The model is the mean of those after the later half.
+        Passes over the rows. With the softmax, the model is the mean of those after the later half.
     learning_rate : float, default=1.0
-        Size of the steps, relative to those that served well on all data tried. Beyond 1e6 it is
+        Size of the softmax's steps, relative to those that served well on all data tried. Beyond
+        1e6 it is 1e6.
+    C : float, default=1.0
+        Of the squared hinge, whose weights have the penalty |w|²/2 for each class: what the loss
+        counts beside it, for rows of length 1; they are scaled to it on average. Beyond 1e6 it is
         1e6.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
@@ -97,11 +124,13 @@ class LOMForestClassifier(
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels, sorted.
+        The class labels, sorted; of an indicator matrix, the numbers of its columns.
+    multilabel_ : bool
+        Whether `y` was an indicator matrix.
     candidate_recall_ : float
-        The share of rows whose class is among their candidates: a bound on the accuracy. Measured
-        on held-out rows by the model that did not see them; with `leaf="histogram"` or without
-        held-out rows on the training rows.
+        The share of rows whose class is among their candidates, or of the classes of all rows: a
+        bound on the accuracy. Measured on held-out rows by the model that did not see them; with
+        `leaf="histogram"` or without held-out rows on the training rows, at most 20000 of them.
     loss_ : str
         The loss that was used; of `leaf="rerank"`.
     n_prototypes_ : int
@@ -141,8 +170,9 @@ class LOMForestClassifier(
     classes; `candidate_scores` has those that exist.
 
     A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
-    most 4 * 2^n_bits bytes and some 300 a feature. Training takes 12 bytes where the model has 2 or
-    4, and 4 bytes a row for each leaf that it visits.
+    most 4 * 2^n_bits bytes and some 540 a feature that training rows have. Training takes 12 bytes
+    where the model has 2 or 4, and 4 bytes a row for each leaf that it visits; with the squared
+    hinge 4 to 8 bytes there, and 4 a row for each candidate.
 
     References
     ----------
@@ -150,6 +180,9 @@ class LOMForestClassifier(
 
     J. Duchi, E. Hazan and Y. Singer, "Adaptive subgradient methods for online learning and
     stochastic optimization", JMLR 12 (2011).
+
+    C.-J. Hsieh, K.-W. Chang, C.-J. Lin, S. S. Keerthi and S. Sundararajan, "A dual coordinate
+    descent method for large-scale linear SVM", ICML 2008.
 
     H. K. H. Lee and M. A. Clyde, "Lossless online Bayesian bagging", JMLR 5 (2004).
 
@@ -177,6 +210,7 @@ class LOMForestClassifier(
         "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "C": [Interval(Real, 0, None, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "n_bits": [Interval(Integral, 1, 30, closed="both")],
@@ -187,21 +221,22 @@ class LOMForestClassifier(
 
     def __init__(
         self,
-        n_estimators=3,
+        n_estimators: int = 3,
         *,
-        beam_width=2,
-        leaf="rerank",
-        loss="auto",
-        n_prototypes="auto",
-        max_iter=10,
-        learning_rate=1.0,
-        validation_fraction=0.1,
-        max_nodes=None,
-        n_bits=24,
-        class_weight=None,
-        random_state=None,
-        n_jobs=None,
-    ):
+        beam_width: int = 2,
+        leaf: Literal["rerank", "histogram"] = "rerank",
+        loss: Literal["auto", "discriminant", "softmax", "squared_hinge"] = "auto",
+        n_prototypes: Literal["auto"] | int = "auto",
+        max_iter: int = 10,
+        learning_rate: float = 1.0,
+        C: float = 1.0,
+        validation_fraction: float = 0.1,
+        max_nodes: int | None = None,
+        n_bits: int = 24,
+        class_weight: ClassWeight = None,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.n_estimators = n_estimators
         self.beam_width = beam_width
         self.leaf = leaf
@@ -209,6 +244,7 @@ class LOMForestClassifier(
         self.n_prototypes = n_prototypes
         self.max_iter = max_iter
         self.learning_rate = learning_rate
+        self.C = C
         self.validation_fraction = validation_fraction
         self.max_nodes = max_nodes
         self.n_bits = n_bits
@@ -217,15 +253,16 @@ class LOMForestClassifier(
         self.n_jobs = n_jobs
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the forest.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 and float64 in C order, and CSR, are used without a copy.
-        y : array-like of shape (n_samples,)
-            Class labels.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels. Or a matrix, which may be sparse, of zeros and ones, 1 for each class of a
+            row; scikit-learn's `MultiLabelBinarizer` makes it of lists of labels.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights: of rows in all statistics, and of their gradients. A row of
             weight 0 is left out. Default: all 1.
@@ -240,23 +277,40 @@ class LOMForestClassifier(
         ValueError
             If the data have missing or infinite values, or values beyond 1e18 in size, if no
             row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
-            64 columns.
+            64 columns; if a matrix of labels is zero, has other values than 0 and 1, or comes with
+            `leaf="histogram"` or `class_weight`.
         """
-        rows = training_rows(self, X, y, sample_weight)
-        classes, codes = encode(rows.y)
-        X, weights, codes = rows.used(codes)
+        multilabel = getattr(y, "ndim", 2) > 1 and is_multilabel(y)
+        if multilabel:
+            refuse_unless(self, "an indicator matrix as y", leaf="rerank", class_weight=None)
+        rows = training_rows(self, X, y, sample_weight, multi_output=multilabel)
+        classes, Y = indicator(rows.y)
+        X, weights, Y = rows.used(Y)
         # Classes without weight stay in `classes_`, and are no candidates.
-        met, codes = np.unique(codes, return_inverse=True)
+        met, codes = np.unique(Y.indices, return_inverse=True)
+        Y = with_columns(Y, codes, len(met))
         weights = weights / weights.mean()
         rng = private_random_state(self.random_state)
         fit = self._fit_histograms if self.leaf == "histogram" else self._fit_ranking
-        labels = {"classes_": classes, "_met": met, "_lock": SharedLock()}
-        fit(rows, X, codes.astype(np.int32), weights, labels, rng)
+        labels = {
+            "classes_": classes,
+            "multilabel_": multilabel,
+            "_has_sparse_labels": sparse.issparse(rows.y),
+            "_met": met,
+            "_lock": SharedLock(),
+        }
+        fit(rows, X, Y, weights, labels, rng)
         return self
 
     @available_if(lambda forest: forest.leaf == "histogram")
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn from some rows, once, in their order; of `leaf="histogram"`.
 
         Each tree learns the rows with weights of its own, drawn from the exponential distribution
@@ -306,6 +360,7 @@ class LOMForestClassifier(
             n_streamed = 0 if first else self._n_streamed
             vars(self).update(
                 classes_=labels,
+                multilabel_=False,
                 _met=np.searchsorted(labels, known),
                 _arrays=None,
                 estimators_=trees,
@@ -320,35 +375,37 @@ class LOMForestClassifier(
         self.n_iter_ = 1
         return self
 
-    def _fit_ranking(self, rows, X, codes, weights, labels, rng):
+    def _fit_ranking(self, rows, X, Y, weights, labels, rng):
         """Choose settings on held-out rows, then train with all."""
-        n_classes = len(labels["_met"])
-        X = as_kind(X, is_sparse_problem(X))
+        calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
+        X, columns = as_kind(X, is_sparse_problem(X)), {}
         if self.loss == "discriminant" and sparse.issparse(X):
             raise ValueError(
                 f"loss: found 'discriminant' with sparse X of {X.shape[1]} columns; allowed are "
                 "'auto', 'softmax' and 'squared_hinge'."
             )
+        if sparse.issparse(X):
+            X, columns["column_of"] = used_columns(X)
         settings = Settings(*(getattr(self, field.name) for field in fields(Settings)))
         settings, quality = choose(
-            X, codes, weights, n_classes, settings, self.validation_fraction, rng
+            X, Y, weights, settings, self.validation_fraction, calibrate, rng
         )
 
         def attributes(arrays):
-            return {**labels, "_arrays": arrays, **quality}
+            return {**labels, "_arrays": arrays | columns, **quality}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 
         def steps():
-            candidates = Candidates(X, codes, weights, n_classes, settings, seed)
+            candidates = Candidates(X, Y, weights, settings, seed)
             yield from passes(candidates, settings, seed)
 
         last, history = run(
             self, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
         )
-        if quality["candidate_recall_"] is None:
+        if "candidate_recall_" not in quality:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
-            quality["candidate_recall_"] = recall_of_rows(model, X, codes, weights)
+            quality |= judged_on_training_rows(model, X, Y, weights, calibrate, rng)
         first_loss, loss = history["objective"][[0, -1]]
         certificate = Certificate(
             "mean loss", float(loss), None, "estimate", ratio(loss, first_loss)
@@ -356,8 +413,9 @@ class LOMForestClassifier(
         finish(self, attributes(last.parameters), history, certificate)
         vars(self).pop("estimators_", None)
 
-    def _fit_histograms(self, rows, X, codes, weights, labels, rng):
+    def _fit_histograms(self, rows, X, Y, weights, labels, rng):
         """Fit online trees one after the other."""
+        codes = Y.indices
 
         def attributes(trees):
             return {**labels, "_arrays": None, "estimators_": trees}

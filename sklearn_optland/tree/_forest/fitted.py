@@ -4,14 +4,16 @@ from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland.tree._forest.histogram import Histograms
-from sklearn_optland.tree._forest.ranking import Model
+from sklearn_optland.tree._forest.ranking import Model, MultilabelModel
 from sklearn_optland.tree._log_probabilities import LogProbabilities
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._top_k import check_k
@@ -23,6 +25,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    multilabel_ : bool
     _met : ndarray of int
         The classes that have had weight, which are what is predicted.
     _arrays : dict
@@ -32,7 +35,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
     """
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels, in logarithmic time.
 
         Parameters
@@ -43,14 +46,19 @@ class FittedForest(LogProbabilities, OptlandEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            The class of the highest score among each row's candidates.
+            The class of the highest score among each row's candidates. After a fit to an indicator
+            matrix, one of shape (n_samples, n_classes), CSR if that was sparse: 1 for the classes
+            whose probability is at least 1/2.
         """
         X = validate_rows(self, X, accept_sparse=True)
         with self._reading() as model:
-            return self.classes_[self._met[model.codes(X)]]
+            if not self.multilabel_:
+                return self.classes_[self._met[model.codes(X)]]
+            labels = self._of_all_classes(model.indicator(X))
+            return labels if self._has_sparse_labels else labels.toarray()
 
     @by_partition
-    def candidate_scores(self, X):
+    def candidate_scores(self, X: MatrixLike) -> sparse.csr_array:
         """Score the candidates of each row, in logarithmic time.
 
         Parameters
@@ -70,7 +78,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             return self._of_all_classes(model.scores(X))
 
     @by_partition
-    def predict_top_k(self, X, k=5):
+    def predict_top_k(self, X: MatrixLike, k: int = 5) -> sparse.csr_array:
         """Predict the most probable classes, in logarithmic time.
 
         Parameters
@@ -96,7 +104,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             return self._of_all_classes(model.top_k(X, k))
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities.
 
         The time and the size of the result are proportional to the number of classes;
@@ -114,6 +122,10 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             most 0.999) by the softmax of their scores, with a factor that suits held-out rows best;
             all other classes share the rest evenly. With `leaf="histogram"`, the mean of the
             trees' probabilities.
+
+            After a fit to an indicator matrix, the probability of each class to be among those of
+            the row, and rows need not sum to 1. Of a candidate it is the sigmoid of its score,
+            scaled on held-out rows; all other classes have what was missed there, evenly.
         """
         X = validate_rows(self, X, accept_sparse=True)
         with self._reading() as model:
@@ -140,13 +152,19 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             if self._arrays is None:
                 yield Histograms(self.estimators_, len(self._met), self.n_jobs)
             else:
-                yield Model(
+                kind = MultilabelModel if self.multilabel_ else Model
+                yield kind(
                     self._arrays,
                     self.beam_width,
-                    recall=1.0 if self.candidate_recall_ is None else self.candidate_recall_,
-                    temper=self._temper,
+                    missed=(1 - self.candidate_recall_) * self._classes_per_row,
+                    calibration=self._calibration,
                     n_jobs=self.n_jobs,
                 )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.leaf == "rerank"
+        return tags
 
     def __getstate__(self):
         state = super().__getstate__()

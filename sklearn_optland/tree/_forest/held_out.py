@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_expit
 
-from sklearn_optland.tree._forest.ranking import Model, softmax
+from sklearn_optland.tree._forest.ranking import Model, score_and_sum, softmax
 from sklearn_optland.tree._forest.training import Candidates, passes
 from sklearn_optland.tree._training_rows import hold_out
 
@@ -23,20 +24,23 @@ MANY_CLASSES = 1000
 MIN_HELD_OUT = 50
 # More do not decide better.
 MAX_HELD_OUT = 20_000
-# Rows whose candidates are kept at a time.
-RECALL_ROWS = 10_000
+# Of Platt's line: scores that part all classes would have an infinite one.
+LARGEST_LOGIT = 1e3
 
 
-def choose(X, codes, weights, n_classes, settings, fraction, rng):
+def choose(X, Y, weights, settings, fraction, calibrate, rng):
     """Choose what is "auto" in the settings, by the error on held-out rows.
+
+    The error is the share of rows whose best class is none of theirs.
 
     Parameters
     ----------
-    X, codes, weights, n_classes, rng
-        As `passes` takes them.
-    settings : Settings
+    X, Y, weights, settings, rng
+        As `Candidates` takes them.
     fraction : float
         Share of the rows that is held out.
+    calibrate : callable
+        `softmax_scale` or `sigmoid_scale`.
 
     Returns
     -------
@@ -46,27 +50,27 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
     """
     losses, numbers = [settings.loss], [settings.n_prototypes]
     if settings.loss == "auto":
-        losses = _losses(X, n_classes)
+        losses = _losses(X, Y.shape[1])
     if settings.n_prototypes == "auto":
-        most = 1 if sparse.issparse(X) else len(codes) / n_classes / ROWS_PER_PROTOTYPE
+        most = 1 if sparse.issparse(X) else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
-    share = min(fraction, MAX_HELD_OUT / len(codes))
-    kept, held_out = hold_out(len(codes), share, rng, codes)
+    share = min(fraction, MAX_HELD_OUT / X.shape[0])
+    kept, held_out = hold_out(X.shape[0], share, rng, Y)
     if len(held_out) < MIN_HELD_OUT:
-        return settings, _quality(settings, None, 1.0, {})
+        return settings, _attributes(settings, {})
     seed = rng.randint(np.iinfo(np.int32).max)
     scores, errors = {}, {}
 
     def candidates(trial):
-        data = X[kept], codes[kept], weights[kept] / weights[kept].mean()
-        return Candidates(*data, n_classes, trial, np.random.RandomState(seed))
+        data = X[kept], Y[kept], weights[kept] / weights[kept].mean()
+        return Candidates(*data, trial, np.random.RandomState(seed))
 
     def error(trial, trees):
         for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
             model = step.parameters
         best = scores[trial] = Model(model, trial.beam_width).best(X[held_out])
-        wrong = best[0][:, 0] != codes[held_out]
+        wrong = ~is_own(best[0][:, :1], Y[held_out])[:, 0]
         errors[trial] = float(np.average(wrong, weights=weights[held_out]))
         return errors[trial]
 
@@ -78,9 +82,8 @@ def choose(X, codes, weights, n_classes, settings, fraction, rng):
         if error(trial, candidates(trial)) >= errors[settings]:
             break
         settings = trial
-    best, of_row = scores[settings], weights[held_out]
-    recall, found = _recall(best, codes[held_out], of_row)
-    return settings, _quality(settings, recall, _temper(best[1], found, of_row), errors)
+    quality = judged(*scores[settings], Y[held_out], weights[held_out], calibrate)
+    return settings, _attributes(settings, errors) | quality
 
 
 def _losses(X, n_classes):
@@ -93,36 +96,87 @@ def _losses(X, n_classes):
     return ["softmax", "discriminant"] if n_rows < TRIED_ROWS else ["softmax"]
 
 
-def _quality(settings, recall, temper, errors):
-    """Fitted attributes that held-out rows decide; the recall is None if there are none."""
+def _attributes(settings, errors):
+    """Fitted attributes that say what was chosen, and why."""
+    named = {f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()}
     return {
         "loss_": settings.loss,
         "n_prototypes_": settings.n_prototypes,
-        "candidate_recall_": recall,
-        "validation_errors_": {
-            f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()
-        },
-        "_temper": temper,
+        "validation_errors_": named,
     }
 
 
-def _recall(best, codes, weights):
-    """The weighted share of rows that have their class among the candidates, and where it is."""
-    found = best[0] == codes[:, None]
-    return float(np.average(found.any(axis=1), weights=weights)), found
+def judged(codes, scores, Y, weights, calibrate):
+    """Fitted attributes that say how good the candidates of some rows are.
+
+    Parameters
+    ----------
+    codes, scores : ndarray of shape (n_rows, width)
+        As `Model.best` returns them.
+    Y : csr_array of shape (n_rows, n_classes)
+    weights : ndarray of shape (n_rows,)
+    calibrate : callable
+        `softmax_scale` or `sigmoid_scale`.
+    """
+    found, n_own = is_own(codes, Y), np.diff(Y.indptr)
+    total = weights @ n_own
+    recall = float(weights @ found.sum(axis=1) / total) if total > 0 else 1.0
+    return {
+        "candidate_recall_": recall,
+        "_classes_per_row": float(total / weights.sum()),
+        "_calibration": calibrate(scores, found, weights),
+    }
 
 
-def recall_of_rows(model, X, codes, weights):
-    """The recall of all rows, some at a time."""
-    found = 0.0
-    for first in range(0, len(codes), RECALL_ROWS):
-        part = slice(first, first + RECALL_ROWS)
-        recall, _ = _recall(model.best(X[part]), codes[part], weights[part])
-        found += recall * weights[part].sum()
-    return float(found / weights.sum())
+def is_own(codes, Y):
+    """Which of the listed classes of each row are its own; -1 is no class."""
+    row = np.arange(len(codes))[:, None]
+    return np.asarray(Y[row, np.maximum(codes, 0)].todense()) * (codes >= 0) > 0
 
 
-def _temper(scores, found, weights):
+def judged_on_training_rows(model, X, Y, weights, calibrate, rng):
+    """The same where no rows were held out: of a sample of the training rows, if they are many."""
+    rows = slice(None)
+    if X.shape[0] > MAX_HELD_OUT:
+        rows = np.sort(rng.choice(X.shape[0], MAX_HELD_OUT, replace=False))
+    if calibrate is softmax_scale:  # rows that were learned would make it too sure
+        calibrate = unscaled
+    return judged(*model.best(X[rows]), Y[rows], weights[rows], calibrate)
+
+
+def unscaled(scores, found, weights):
+    """The factor that leaves the scores as they are."""
+    return 1.0
+
+
+def sigmoid_scale(scores, found, weights):
+    """The line whose sigmoid is the probability that a candidate is one of the row's classes.
+
+    That is Platt's scaling, of the candidates' scores and the logarithm of the sum of their
+    exponentials: scores of a softmax say something only beside those of the others.
+
+    Returns
+    -------
+    line : ndarray of shape (3,)
+        Factors of the score and of the logarithm, and an offset.
+    """
+    listed = scores > -np.inf
+    values = np.stack([part[listed] for part in (*score_and_sum(scores), np.ones(scores.shape))])
+    unit = np.maximum(np.abs(values).max(axis=1, initial=0.0), np.finfo(np.float32).tiny)
+    values /= unit[:, None]
+    sign = np.where(found[listed], 1.0, -1.0)
+    c = np.broadcast_to(weights[:, None], listed.shape)[listed]
+    c = c / c.sum()
+
+    def loss(line):
+        margin = sign * (line @ values)
+        return -c @ log_expit(margin), -values @ (c * sign * expit(-margin))
+
+    bounds = [(1 / LARGEST_LOGIT, LARGEST_LOGIT), *[(-LARGEST_LOGIT, LARGEST_LOGIT)] * 2]
+    return minimize(loss, [1.0, 0.0, 0.0], jac=True, bounds=bounds, method="L-BFGS-B").x / unit
+
+
+def softmax_scale(scores, found, weights):
     """The factor of the scores that gives the found classes the best log-likelihood."""
     rows = found.any(axis=1)
     if not rows.any():

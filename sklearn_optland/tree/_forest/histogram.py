@@ -5,9 +5,9 @@ from scipy import sparse
 
 from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._optim.step import Step
+from sklearn_optland._rows.largest import largest_of_rows
 from sklearn_optland.tree._forest.training import LARGEST_LEARNING_RATE
 from sklearn_optland.tree._online.estimator import LOMTreeClassifier
-from sklearn_optland.tree._top_k import largest_of_rows
 
 # Of LOMTreeClassifier, where `learning_rate` is 1.
 TREE_RATE = 0.2

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from sklearn_optland._rows.largest import largest_of_rows
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded
 from sklearn_optland.tree._forest.split_fast import split_classes
-from sklearn_optland.tree._top_k import largest_of_rows
+from sklearn_optland.tree._training_rows import row_of_pairs
 
 # The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
 # tf-idf rows of short texts have.
@@ -106,6 +107,7 @@ def forest_arrays(X, place, trees):
         n_nodes += len(tree.b)
         leaves += tree.leaves
     return {
+        "column_of": np.arange(d if is_sparse else 0, dtype=np.int32),
         "shift": place.shift,
         "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,
@@ -124,7 +126,7 @@ def _lists(leaves):
     }
 
 
-def list_frequent_classes(arrays, leaves, codes, weights):
+def list_frequent_classes(arrays, leaves, Y, weights):
     """Replace the lists of the leaves by the classes whose rows come to them most often.
 
     Parameters
@@ -133,19 +135,22 @@ def list_frequent_classes(arrays, leaves, codes, weights):
         As `forest_arrays` returns them; modified.
     leaves : ndarray of shape (n_rows, n_trees, beam)
         The leaves that each row visits, the nearest first; -1 where there are no more.
-    codes, weights : ndarray of shape (n_rows,)
+    Y : csr_array of shape (n_rows, n_classes)
+        The classes of each row.
+    weights : ndarray of shape (n_rows,)
     """
     start, members = arrays["leaf_start"], arrays["leaf_members"]
     shape = len(start) - 1, len(arrays["class_of"])
     # The classes that a leaf was grown with come after all that rows have brought to it.
     grown = np.repeat(np.arange(shape[0]), np.diff(start))
     counts = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), shape)
+    row = row_of_pairs(Y)
     for tree in range(leaves.shape[1]):
         for turn in range(leaves.shape[2]):
-            visited = leaves[:, tree, turn]
+            visited = leaves[row, tree, turn]
             there = visited >= 0
-            visits = weights[there] * (LATER_VISIT if turn else 1.0)
-            counts += sparse.csr_array((visits, (visited[there], codes[there])), shape)
+            visits = weights[row[there]] * (LATER_VISIT if turn else 1.0)
+            counts += sparse.csr_array((visits, (visited[there], Y.indices[there])), shape)
     listed = largest_of_rows(counts, LISTED_CLASSES)
     arrays["leaf_start"] = listed.indptr.astype(np.int32)
     arrays["leaf_members"] = listed.indices.astype(np.int32)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit, logsumexp
 
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import share_rows
@@ -25,19 +26,20 @@ class Model:
         What LabelForest takes, and what ranks: "ranking", rows of dense data; "table" and "start"
         of sparse data.
     beam_width : int
-    recall : float, default=1.0
-        The share of rows that have their class among the candidates.
-    temper : float, default=1.0
-        The factor of scores whose softmax is a probability.
+    missed : float, default=0.0
+        How many classes of a row are no candidates, on average.
+    calibration : float or ndarray of shape (3,), default=1.0
+        The factor of scores whose softmax is a probability; of `MultilabelModel`, what
+        `sigmoid_scale` returns.
     n_jobs : int, default=None
     """
 
-    def __init__(self, arrays, beam_width, *, recall=1.0, temper=1.0, n_jobs=None):
+    def __init__(self, arrays, beam_width, *, missed=0.0, calibration=1.0, n_jobs=None):
         parts = dict(arrays)
         self.ranking = ShortRows(**parts.pop("ranking"))
         self.table, self.start = parts.pop("table"), parts.pop("start")
         self.forest = LabelForest(**parts, beam=beam_width)
-        self.recall, self.temper, self.n_jobs = recall, temper, n_jobs
+        self.missed, self.calibration, self.n_jobs = missed, calibration, n_jobs
 
     def best(self, X, width=None):
         """The best classes of each row and their scores, best first; -1 where there are no more.
@@ -100,10 +102,36 @@ class Model:
         n_classes = self.forest.n_classes
         n_candidates = np.count_nonzero(codes >= 0, axis=1)
         # No candidate may be less probable than all classes are on average.
-        mass = np.maximum(min(self.recall, 1 - LEAST_MISS), n_candidates / n_classes)
-        shares = softmax(scores, self.temper) * mass[:, None]
+        mass = np.maximum(1 - max(self.missed, LEAST_MISS), n_candidates / n_classes)
+        shares = softmax(scores, self.calibration) * mass[:, None]
         other = (1 - mass) / np.maximum(n_classes - n_candidates, 1)
         return codes, shares, other
+
+
+class MultilabelModel(Model):
+    """The same of rows that have any number of classes: each has a probability of its own."""
+
+    def indicator(self, X):
+        """The classes whose probability is at least a half, as a CSR array of ones."""
+        codes, shares, _ = self._shares(X)
+        codes = np.where(shares >= 0.5, codes, -1)
+        return stored(codes, np.ones(codes.shape, dtype=np.int64), self.forest.n_classes)
+
+    def _shares(self, X):
+        codes, scores = self.best(X)
+        n_other = self.forest.n_classes - np.count_nonzero(codes >= 0, axis=1)
+        other = np.minimum(max(self.missed, LEAST_MISS) / np.maximum(n_other, 1), 0.5)
+        of_score, of_sum, offset = self.calibration
+        scores, log_sum = score_and_sum(scores)
+        shares = expit(of_score * scores + of_sum * log_sum + offset)
+        return codes, np.maximum(shares, other[:, None]), other
+
+
+def score_and_sum(scores):
+    """The scores of rows, and the logarithm of the sum of their exponentials for each."""
+    scores = scores.astype(np.float64)
+    log_sum = logsumexp(scores, axis=1, keepdims=True)
+    return scores, np.broadcast_to(log_sum, scores.shape)
 
 
 def softmax(scores, temper):
@@ -117,6 +145,23 @@ def as_kind(X, is_sparse):
     if is_sparse:
         return X if sparse.issparse(X) else sparse.csr_array(X)
     return X.toarray(order="C") if sparse.issparse(X) else X
+
+
+def used_columns(X):
+    """Sparse rows without the columns that none of them has.
+
+    Returns
+    -------
+    X : csr_array of shape (n_rows, number of columns in use)
+    column_of : ndarray of shape (n_columns,), int32
+        Where the columns are there, -1 for those that are not.
+    """
+    used = np.flatnonzero(np.bincount(X.indices, minlength=X.shape[1]))
+    used = used if used.size else np.array([0])
+    column_of = np.full(X.shape[1], -1, dtype=np.int32)
+    column_of[used] = np.arange(len(used))
+    parts = X.data, column_of[X.indices], X.indptr
+    return sparse.csr_array(parts, (X.shape[0], len(used))), column_of
 
 
 def is_sparse_problem(X):

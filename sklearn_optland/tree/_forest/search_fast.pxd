@@ -20,9 +20,9 @@ cdef class LabelForest:
     cdef const float[:, ::1] projection
     cdef ShortRows nodes
     cdef const int[:, ::1] children
-    cdef const int[::1] roots, leaf_start, leaf_members, class_of
+    cdef const int[::1] roots, leaf_start, leaf_members, class_of, column_of
     cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
-    cdef readonly Py_ssize_t max_candidates
+    cdef readonly Py_ssize_t max_candidates, max_trained  # the latter besides a row's own
     cdef readonly bint is_sparse
 
 
@@ -31,8 +31,9 @@ cdef class Scratch:
     cdef float[::1] z, x
     cdef int[::1] column
     # Of the candidates; what is stamped with the row's turn has been met.
-    cdef int[::1] candidate, stamp, class_stamp, class_slot
+    cdef int[::1] candidate, stamp, class_stamp, class_slot, own_stamp
     cdef float[::1] score
+    cdef double[::1] mass  # of each class of the row that is learned
     cdef int[::1] turn  # one entry
     # Of the search, for each tree: where it is, and the alternatives.
     cdef int[::1] node, n_open, active, asked
@@ -41,8 +42,9 @@ cdef class Scratch:
     cdef float[:, ::1] open_cost
 
 
-cdef Scratch scratch_for(LabelForest forest, Rows rows)
+cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=*)
 cdef Py_ssize_t load(
     LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
 ) noexcept nogil
+cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil

@@ -104,8 +104,10 @@ cdef class LabelForest:
 
     Parameters
     ----------
-    shift, scale : ndarray of shape (n_features,), float64
-    projection : ndarray of shape (n_features + 1, n_z), float32
+    column_of : ndarray, int32
+        Of sparse data, what the columns of rows are here, -1 for what no training row had.
+    shift, scale : ndarray of shape (n_columns,), float64
+    projection : ndarray of shape (n_columns + 1, n_z), float32
         The matrix P; empty for dense data.
     nodes : dict
         Of the inner nodes, as `as_short_rows` returns them.
@@ -121,9 +123,10 @@ cdef class LabelForest:
     """
 
     def __init__(
-        self, *, shift, scale, projection, nodes, children, roots, leaf_start, leaf_members,
-        class_of, n_classes, depth, beam,
+        self, *, column_of, shift, scale, projection, nodes, children, roots, leaf_start,
+        leaf_members, class_of, n_classes, depth, beam,
     ):
+        self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
         largest = np.finfo(np.float32).max
         self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
@@ -138,12 +141,13 @@ cdef class LabelForest:
         self.n_trees = len(roots)
         longest = max(np.diff(leaf_start))
         self.max_candidates = min(self.n_prototypes, self.n_trees * self.beam * longest)
+        self.max_trained = self.max_candidates + N_NEGATIVES
 
 
 cdef class Scratch:
-    """What a thread needs to work on a row."""
+    """What a thread needs to work on a row, or to learn one that has up to `most_own` classes."""
 
-    def __init__(self, LabelForest forest, longest_row):
+    def __init__(self, LabelForest forest, longest_row, most_own):
         def ints(*shape):
             return np.zeros(shape, dtype=np.int32)
 
@@ -153,9 +157,10 @@ cdef class Scratch:
         n_trees, n_open = forest.n_trees, forest.depth * forest.beam + 1
         self.z, self.x = floats(forest.n_z), floats(longest_row + 1)
         self.column = ints(longest_row + 1)
-        n = forest.max_candidates + N_NEGATIVES + 1
+        n = forest.max_trained + most_own
         self.candidate, self.score = ints(n), floats(n)
         self.stamp, self.turn = ints(forest.n_prototypes), ints(1)
+        self.own_stamp, self.mass = ints(forest.n_prototypes), np.zeros(most_own)
         self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
         self.node, self.n_open = ints(n_trees), ints(n_trees)
         self.active, self.asked = ints(n_trees), ints(n_trees)
@@ -163,21 +168,22 @@ cdef class Scratch:
         self.open_node, self.open_cost = ints(n_trees, n_open), floats(n_trees, n_open)
 
 
-cdef Scratch scratch_for(LabelForest forest, Rows rows):
+cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=0):
     """Scratch that the longest of the rows fits into."""
     cdef RowPointers x = rows.pointers()
     cdef Py_ssize_t i, longest = 0
     if forest.is_sparse:
         for i in range(x.n_rows):
             longest = max(longest, x.indptr[i + 1] - x.indptr[i])
-    return Scratch(forest, longest)
+    return Scratch(forest, longest, most_own)
 
 
 cdef Py_ssize_t standardise(
     LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search
 ) noexcept nogil:
     """What `load` does with the values of a row."""
-    cdef Py_ssize_t p, d = f.n_columns
+    cdef Py_ssize_t p, n = 0, d = f.n_columns
+    cdef int column
     cdef double value
     if not f.is_sparse:
         if floating is float:
@@ -187,15 +193,20 @@ cdef Py_ssize_t standardise(
         s.z[d] = 1
         return 0
     for p in range(size):
-        s.column[p] = index[p]
-        value = x[p] * f.scale[index[p]]
-        s.x[p] = <float>min(max(value, -LIMIT), LIMIT)
-    s.column[size] = <int>d
-    s.x[size] = 1
+        column = f.column_of[index[p]]
+        if column < 0:
+            continue
+        s.column[n] = column
+        value = x[p] * f.scale[column]
+        s.x[n] = <float>min(max(value, -LIMIT), LIMIT)
+        n += 1
+    s.column[n] = <int>d
+    s.x[n] = 1
+    n += 1
     if to_search:
         memset(&s.z[0], 0, f.n_z * sizeof(float))
-        optland_project(size + 1, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
-    return size + 1
+        optland_project(n, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+    return n
 
 
 cdef Py_ssize_t load(
@@ -280,20 +291,25 @@ cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
             open_node[best], open_cost[best] = open_node[e], open_cost[e]
 
 
+cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
+    """Put a prototype behind n candidates, unless it is one; returns their number."""
+    if s.stamp[c] == s.turn[0]:
+        return n
+    s.stamp[c] = s.turn[0]
+    s.candidate[n] = c
+    return n + 1
+
+
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
     """The prototypes that the leaves list, each once; stamped with this turn."""
     cdef Py_ssize_t e, n = 0
-    cdef int p, c
+    cdef int p
     s.turn[0] += 1
     for e in range(f.n_trees * f.beam):
         if leaves[e] < 0:
             continue
         for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
-            c = f.leaf_members[p]
-            if s.stamp[c] != s.turn[0]:
-                s.stamp[c] = s.turn[0]
-                s.candidate[n] = c
-                n += 1
+            n = join(s, n, f.leaf_members[p])
     return n
 
 

@@ -20,6 +20,7 @@ from sklearn_optland.tree._forest.label_trees import (
 )
 from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
 from sklearn_optland.tree._forest.train_fast import train
+from sklearn_optland.tree._training_rows import row_of_pairs, with_columns
 
 # The softmax of dense data starts from so much of linear discriminant analysis: full scores are
 # too sure of themselves.
@@ -33,7 +34,11 @@ SPARSE_RATE = 1.0
 # Of `learning_rate`: at larger ones each row undoes what others have taught, and the squares of
 # scores leave float32.
 LARGEST_LEARNING_RATE = 1e6
-# Rows that the mean length of a row is taken from.
+# Of C, at which margins are hard.
+LARGEST_C = 1e6
+# Rows without values have no size to measure C by.
+LEAST_SQUARE = 1e-6
+# Rows that the mean sizes of a row are taken from.
 LENGTH_SAMPLE = 1000
 
 
@@ -47,6 +52,7 @@ class Settings:
     n_prototypes: int
     max_iter: int
     learning_rate: float
+    C: float
     n_bits: int
 
     @property
@@ -55,24 +61,27 @@ class Settings:
         return 1 if self.loss == "discriminant" else self.max_iter
 
 
-def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
+def prototypes(X, Y, weights, n_prototypes, rng):
     """Cut the rows of each class into clusters.
 
     Returns
     -------
-    prototype : ndarray of shape (n_rows,), int32
+    own : csr_array of shape (n_rows, number of prototypes)
+        The prototypes of each row, one for each of its classes.
     class_of : ndarray, int32
         The class of each prototype, ascending.
     """
+    n_classes = Y.shape[1]
     if n_prototypes == 1:
-        return codes, np.arange(n_classes, dtype=np.int32)
-    prototype, class_of = np.zeros(len(codes), dtype=np.int32), []
-    order = np.argsort(codes, kind="stable")
-    first = np.searchsorted(codes[order], np.arange(n_classes + 1))
+        return Y, np.arange(n_classes, dtype=np.int32)
+    prototype, class_of = np.zeros(Y.nnz, dtype=np.int32), []
+    row, order = row_of_pairs(Y), np.argsort(Y.indices, kind="stable")
+    first = np.searchsorted(Y.indices[order], np.arange(n_classes + 1))
     deviation = 1.0 if sparse.issparse(X) else X.std(axis=0, dtype=np.float64)
     scale = np.divide(1, deviation, where=deviation > 0, out=np.zeros_like(deviation))
     for k in range(n_classes):
-        rows = order[first[k] : first[k + 1]]
+        pairs = order[first[k] : first[k + 1]]
+        rows = row[pairs]
         n_clusters = min(n_prototypes, len(rows))
         members = X[rows] if sparse.issparse(X) else X[rows] * scale.astype(X.dtype)
         if sparse.issparse(X):  # KMeans takes no others
@@ -85,9 +94,10 @@ def prototypes(X, codes, weights, n_classes, n_prototypes, rng):
             warnings.simplefilter("ignore", ConvergenceWarning)
             labels = clusters.fit_predict(members, sample_weight=weights[rows])
         found, labels = np.unique(labels, return_inverse=True)
-        prototype[rows] = len(class_of) + labels
+        prototype[pairs] = len(class_of) + labels
         class_of += [k] * len(found)
-    return prototype, np.array(class_of, dtype=np.int32)
+    own = with_columns(Y, prototype, len(class_of))
+    return own, np.array(class_of, dtype=np.int32)
 
 
 class Candidates:
@@ -97,18 +107,17 @@ class Candidates:
     ----------
     X : ndarray or CSR of shape (n_rows, n_features)
         Of the kind that `as_kind` returns.
-    codes : ndarray of shape (n_rows,), int32
-        Classes; each has a row.
+    Y : csr_array of shape (n_rows, n_classes)
+        The classes of each row; each class has a row.
     weights : ndarray of shape (n_rows,)
         Positive, of mean 1.
-    n_classes : int
     settings : Settings
     rng : RandomState
     """
 
-    def __init__(self, X, codes, weights, n_classes, settings, rng):
+    def __init__(self, X, Y, weights, settings, rng):
         self.X, self.weights, self.rows = X, weights, as_rows(X, in_order=False)
-        self.own, self.place, arrays = _trees(X, codes, weights, n_classes, settings, rng)
+        self.own, self.place, arrays = _trees(X, Y, weights, settings, rng)
         forest = LabelForest(**arrays, beam=settings.beam_width)
         leaves = np.empty((X.shape[0], forest.n_trees * forest.beam), dtype=np.int32)
         for first, last in row_blocks(X.shape[0], forest.n_z * forest.depth * forest.n_trees):
@@ -117,6 +126,7 @@ class Candidates:
             arrays, leaves.reshape(-1, forest.n_trees, forest.beam), self.own, weights
         )
         self.arrays, self.leaves = arrays, leaves
+        self.most_own = int(np.diff(self.own.indptr).max())
         self.forest = LabelForest(**arrays, beam=settings.beam_width)
 
 
@@ -137,12 +147,13 @@ def passes(candidates, settings, rng):
     """
     X, forest, place = candidates.X, candidates.forest, candidates.place
     start, w = _weights(place, forest, settings, X.shape[1])
-    is_trained = settings.loss != "discriminant"
-    rate = min(settings.learning_rate, LARGEST_LEARNING_RATE) if is_trained else 0.0
-    rate *= SPARSE_RATE if forest.is_sparse else DENSE_RATE
-    rate /= _mean_length(X, place) + 1
-    squares, average = np.zeros_like(w), w
-    averaged = 0
+    is_dual = settings.loss == "squared_hinge"
+    width = forest.max_trained + candidates.most_own
+    alpha = np.zeros((X.shape[0] if is_dual else 0, width), dtype=np.float32)
+    squares = np.zeros(0 if is_dual else len(w), dtype=np.float32)
+    rate, C = _steps(candidates, settings)
+    average, averaged = w, 0
+    seed = rng.randint(np.iinfo(np.int32).max)
     values_per_row = X.nnz / X.shape[0] if forest.is_sparse else X.shape[1]
     for step in range(settings.n_passes):
         visits = rng.permutation(X.shape[0]).astype(np.int32)
@@ -151,18 +162,20 @@ def passes(candidates, settings, rng):
             loss += train(
                 forest,
                 candidates.rows,
-                settings.loss != "squared_hinge",
-                rate,
                 visits[first:last],
                 candidates.leaves,
-                candidates.own,
+                candidates.own.indptr,
+                candidates.own.indices,
                 candidates.weights,
                 start,
-                rng.randint(np.iinfo(np.int32).max),
+                seed if is_dual else rng.randint(np.iinfo(np.int32).max),
+                rate,
+                C,
                 w,
                 squares,
+                alpha,
             )
-        if step >= settings.n_passes // 2:  # the mean of the later half of the passes
+        if step >= settings.n_passes // 2 and not is_dual:  # the mean of the later half
             averaged += 1
             if averaged == 1:
                 average = w.copy()
@@ -172,33 +185,44 @@ def passes(candidates, settings, rng):
         yield Step(parameters, {"objective": loss / X.shape[0], "passes": step + 1})
 
 
-def _trees(X, codes, weights, n_classes, settings, rng):
+def _steps(candidates, settings):
+    """The rate of AdaGrad, and C, for rows of this size."""
+    X, place = candidates.X, candidates.place
+    length, square = _mean_sizes(X, place)
+    rate = min(settings.learning_rate, LARGEST_LEARNING_RATE)
+    rate *= SPARSE_RATE if sparse.issparse(X) else DENSE_RATE
+    if settings.loss == "discriminant":
+        rate = 0.0
+    return rate / (length + 1), min(settings.C, LARGEST_C) / square
+
+
+def _trees(X, Y, weights, settings, rng):
     """Trees over the prototypes of the classes.
 
     Returns
     -------
-    own : ndarray of shape (n_rows,), int32
-        The prototype of each row.
+    own : csr_array of shape (n_rows, number of prototypes)
+        The prototypes of each row.
     place : Coordinates
         Of the prototypes.
     arrays : dict
         What LabelForest takes, besides the width of the beam.
     """
-    own, class_of = prototypes(X, codes, weights, n_classes, settings.n_prototypes, rng)
-    place = coordinates(X, own, weights, len(class_of), rng)
+    own, class_of = prototypes(X, Y, weights, settings.n_prototypes, rng)
+    place = coordinates(X, own, weights, rng)
     trees = [grow(place.means, place.prior, rng)]
     # Prototypes are numbered as the first tree has them, so that candidates are neighbours.
     order = np.concatenate(trees[0].leaves)
     number = np.empty(len(order), dtype=np.int32)
     number[order] = np.arange(len(order))
     trees[0].leaves = [number[leaf] for leaf in trees[0].leaves]
-    own, class_of = number[own], class_of[order]
+    own, class_of = with_columns(own, number[own.indices], len(order)), class_of[order]
     place.means, place.prior = place.means[order], place.prior[order]
     trees += [grow(place.means, place.prior, rng) for _ in range(1, settings.n_estimators)]
     arrays = {
         **forest_arrays(X, place, trees),
         "class_of": class_of,
-        "n_classes": n_classes,
+        "n_classes": Y.shape[1],
     }
     return own, place, arrays
 
@@ -237,9 +261,13 @@ def _ranking(forest, start, w):
     return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
 
 
-def _mean_length(X, place):
-    """The mean of a row's sum of absolute values, as the kernel sees them."""
+def _mean_sizes(X, place):
+    """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
     if sparse.issparse(X):
-        return SPARSE_LENGTH
+        values = X.data.astype(np.float64)
+        length, square = np.abs(values).sum() / X.shape[0], values @ values / X.shape[0]
+        unit = SPARSE_LENGTH / length if length > 0 else 1.0
+        return SPARSE_LENGTH, max(square * unit**2, LEAST_SQUARE)
     sample = X[:: max(X.shape[0] // LENGTH_SAMPLE, 1)]
-    return float(np.abs((sample - place.shift) * place.scale).sum(axis=1).mean())
+    rows = np.abs((sample - place.shift) * place.scale)
+    return float(rows.sum(axis=1).mean()), max(float((rows**2).sum(axis=1).mean()), LEAST_SQUARE)

@@ -2,13 +2,15 @@
 
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.in_order import in_order
 from sklearn_optland._estimator.run import run
 from sklearn_optland._estimator.scores import LazyScore
@@ -17,6 +19,7 @@ from sklearn_optland._estimator.training_rows import (
     encode,
     refuse_balanced,
 )
+from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._optim.step import Step
 from sklearn_optland.tree._online.fitted import FittedTree
 from sklearn_optland.tree._online.learn_fast import LOSSES
@@ -172,22 +175,22 @@ class LOMTreeClassifier(
 
     def __init__(
         self,
-        max_nodes=None,
+        max_nodes: int | None = None,
         *,
-        swap_resistance=4.0,
-        max_depth=None,
-        max_iter=20,
-        learning_rate=0.2,
-        loss="hinge",
-        refit_leaves=True,
-        n_bits=None,
-        shuffle=True,
-        early_stopping=False,
-        class_weight=None,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-    ):
+        swap_resistance: float = 4.0,
+        max_depth: int | None = None,
+        max_iter: int = 20,
+        learning_rate: float = 0.2,
+        loss: Literal["hinge", "absolute", "log_loss"] = "hinge",
+        refit_leaves: bool = True,
+        n_bits: int | None = None,
+        shuffle: bool = True,
+        early_stopping: bool = False,
+        class_weight: ClassWeight = None,
+        warm_start: bool = False,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+    ) -> None:
         self.max_nodes = max_nodes
         self.swap_resistance = swap_resistance
         self.max_depth = max_depth
@@ -207,7 +210,7 @@ class LOMTreeClassifier(
         return hasattr(self, "_arrays")
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the tree by `max_iter` passes over the rows.
 
         Parameters
@@ -260,7 +263,13 @@ class LOMTreeClassifier(
 
     @in_order
     @fit_context
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ColumnLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ColumnLike | None = None,
+    ) -> Self:
         """Learn from some rows, once, in their order.
 
         The tree goes on from where it is, also after `fit`: leaves that the fit has refitted split

@@ -1,6 +1,7 @@
 """A fitted tree as text and as a picture."""
 
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -9,8 +10,13 @@ from sklearn_optland.tree._online.fitted import FittedTree
 from sklearn_optland.tree._online.measures import node_measures
 from sklearn_optland.tree._online.tree import view
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
+
+def export_text(
+    tree: FittedTree, *, max_depth: int = 10, n_terms: int = 3, decimals: int = 2
+) -> str:
     """Write a fitted tree as text.
 
     Parameters
@@ -65,7 +71,15 @@ def export_text(tree, *, max_depth=10, n_terms=3, decimals=2):
     return "\n".join(lines)
 
 
-def plot_tree(tree, *, max_depth=4, n_terms=2, decimals=2, ax=None, fontsize=None):
+def plot_tree(
+    tree: FittedTree,
+    *,
+    max_depth: int = 4,
+    n_terms: int = 2,
+    decimals: int = 2,
+    ax: "Axes | None" = None,
+    fontsize: float | None = None,
+) -> list[Any]:
     """Draw a fitted tree, with matplotlib.
 
     Parameters

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
@@ -10,6 +11,7 @@ from sklearn_optland._estimator.base import OptlandEstimator
 from sklearn_optland._estimator.certificate import Certificate, ratio
 from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.training_rows import validate_rows
+from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland.tree._log_probabilities import LogProbabilities
 from sklearn_optland.tree._online.measures import (
     class_probabilities,
@@ -36,7 +38,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
     """
 
     @by_partition
-    def apply(self, X):
+    def apply(self, X: MatrixLike) -> NDArray:
         """Route rows to their leaves.
 
         Parameters
@@ -54,7 +56,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             return self._leaves(arrays, X)
 
     @by_partition
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray:
         """Predict class labels, in logarithmic time.
 
         Parameters
@@ -73,7 +75,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             return arrays["classes"][arrays["ranks"][codes]]
 
     @by_partition
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Predict class probabilities, from the counts of the leaves.
 
         The time and the size of the result are proportional to the number of classes;
@@ -96,7 +98,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
         return probabilities
 
     @by_partition
-    def predict_top_k(self, X, k=5):
+    def predict_top_k(self, X: MatrixLike, k: int = 5) -> sparse.csr_array:
         """Predict the most probable classes, in logarithmic time.
 
         Parameters
@@ -122,7 +124,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
         return sparse.csr_array((probability, classes, first), shape=(len(other), n_classes))
 
     @by_partition
-    def decision_path(self, X):
+    def decision_path(self, X: MatrixLike) -> sparse.csr_array:
         """Find the nodes that rows pass.
 
         Parameters
@@ -140,7 +142,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             above, _ = paths(view(arrays, "nodes"))
             return above[self._leaves(arrays, X)]
 
-    def get_depth(self):
+    def get_depth(self) -> int:
         """Get the depth of the tree.
 
         Returns
@@ -152,7 +154,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             above, _ = paths(view(arrays, "nodes"))
         return int(np.diff(above.indptr).max()) - 1
 
-    def get_n_leaves(self):
+    def get_n_leaves(self) -> int:
         """Get the number of leaves.
 
         Returns
@@ -164,7 +166,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             return int(np.count_nonzero(view(arrays, "nodes")["left"] < 0))
 
     @property
-    def node_stats_(self):
+    def node_stats_(self) -> dict[str, NDArray]:
         """What the splits do, from the counts of the leaves.
 
         They are those of the training rows under the final tree if `refit_leaves`, else what was
@@ -181,7 +183,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             return node_measures(arrays)
 
     @property
-    def leaf_entropy_(self):
+    def leaf_entropy_(self) -> float:
         """G, the mean entropy of the classes in a leaf, in nats.
 
         Returns
@@ -193,7 +195,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             return leaf_entropy(leaf_counts(arrays))[0]
 
     @property
-    def certificate_(self):
+    def certificate_(self) -> Certificate:
         """`leaf_entropy_`, relative to the entropy of the classes before any split.
 
         Returns
@@ -206,7 +208,7 @@ class FittedTree(LogProbabilities, OptlandEstimator):
             entropy, prior = leaf_entropy(leaf_counts(arrays))
         return Certificate("leaf entropy", entropy, None, "estimate", ratio(entropy, prior))
 
-    def entropy_bound(self, gamma=None):
+    def entropy_bound(self, gamma: float | None = None) -> float:
         """Bound the leaf entropy by the paper's theorem.
 
         If every split is weakly better than chance, J / 2 >= gamma, then t splits of the heaviest
