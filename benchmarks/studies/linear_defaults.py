@@ -307,7 +307,7 @@ def lasso(only):
             for rival, path in paths()
         }
         rival, seconds = best_of(fits, partial(regularization_path, ours, X, y, alphas))
-        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", np.nan]
+        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", None]
 
 
 def objective_of_classes(coef, X, y, alpha):
