@@ -381,16 +381,14 @@ def streams(figure, tables):
 
 def multilabel(figure, tables):
     """Precision at 5 against the time of a prediction, rows with several labels."""
-    rows = tables["precision"].rows
-    groups = list(dict.fromkeys(row["data"] for row in rows))
-    figure.set_size_inches(4.75 * len(groups), 3.2)
-    for ax, data in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True):
-        own = [row for row in rows if row["data"] == data]
-        points = [(row["µs a prediction"], row["P@5 %"]) for row in own]
-        names = [row["learner"].replace("Classifier", "") for row in own]
+    figure.set_size_inches(4.75 * len(tables), 3.2)
+    axes = figure.subplots(1, len(tables), squeeze=False)[0]
+    for ax, (n_labels, table) in zip(axes, tables.items(), strict=True):
+        points = [(row["µs a prediction"], row["P@5 %"]) for row in table.rows]
+        names = [row["learner"].replace("Classifier", "") for row in table.rows]
         colours = [ORANGE if name.startswith("LOM") else BLUE for name in names]
         ax.scatter(*np.transpose(points), s=16, color=colours)
-        ax.set(title=data, xscale="log", xlabel="µs a prediction", xlim=(5, 5000))
+        ax.set(title=f"{n_labels} labels", xscale="log", xlabel="µs a prediction", xlim=(5, 5000))
         ax.margins(y=0.15)
         plain_ticks(ax.xaxis, digits=[1])
         label_points(ax, points, names)

@@ -18,12 +18,12 @@ import sys
 import tempfile
 import warnings
 from datetime import date
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
-import sklearn
 from scipy import sparse
 
 import sklearn_optland
@@ -37,13 +37,12 @@ from sklearn_optland.tree import LOMForestClassifier
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.extreme import hierarchical_multilabel, read_extreme, write_extreme
 from common.measure import cpu_seconds, megabytes, quiet
-from common.tables import Table, write
+from common.tables import Table, read, write
 
 SEED = 1
 ROWS_PER_LABEL, WORDS_PER_LABEL = 6, 3  # fewer labels than 3333 have 20 000 rows, 10 000 words
 TOP = 5
 COLUMNS = {
-    "data": "",
     "learner": "",
     "P@1 %": "{:.2f}",
     "P@3 %": "{:.2f}",
@@ -195,27 +194,36 @@ def main():
     parser.add_argument("--files", nargs=2, metavar=("TRAIN", "TEST"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    problems = {f"simulated, {k} labels": lambda k=k: simulated(k) for k in arguments.labels}
+    problems = {f"--labels {k}": lambda k=k: simulated(k) for k in arguments.labels}
     if arguments.files:
         files = arguments.files
-        problems[Path(files[0]).stem] = lambda: [p for file in files for p in read_extreme(file)]
-    table = Table(
-        COLUMNS,
-        conditions={
-            "command": "OMP_NUM_THREADS=1 python benchmarks/studies/multilabel.py",
-            "date": date.today().isoformat(),
-            "versions": f"sklearn-optland {sklearn_optland.__version__}, "
-            f"scikit-learn {sklearn.__version__}",
-        },
-    )
-    print(table.head())
-    for data, load in problems.items():
-        parts = load()
+        problems = {f"--files {' '.join(files)}": lambda: chain(*map(read_extreme, files))}
+    for which, load_rows in problems.items():
+        command = f"OMP_NUM_THREADS=1 python benchmarks/studies/multilabel.py {which}"
+        versions = f"sklearn-optland {sklearn_optland.__version__}, {installed_versions()}"
+        today = date.today().isoformat()
+        conditions = {"command": command, "date": today, "versions": versions}
+        table = Table(COLUMNS, conditions=conditions)
+        print(table.head(), flush=True)
+        rows = list(load_rows())
         for name, (_, _, package) in LEARNERS.items():
             if find_spec(package):
-                cells = data, name, *measured(name, *parts)
+                cells = name, *measured(name, *rows)
                 print(table.add(dict(zip(table.columns, cells, strict=True))), flush=True)
-                write("multilabel", {"precision": table})
+        write("multilabel", read("multilabel") | {Path(which.split()[-1]).stem: table})
+
+
+def installed_versions():
+    """Those of the other libraries."""
+    names = "omikuji", "napkinxc", "libpecos", "numpy", "scipy", "scikit-learn"
+    return ", ".join(f"{name} {version(name)}" for name in names if is_installed(name))
+
+
+def is_installed(name):
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

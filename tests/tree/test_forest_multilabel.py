@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
+from sklearn.callback import ScoringMonitor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_val_score
@@ -123,6 +124,15 @@ def test_weights_are_repetitions_up_to_the_order_of_rows(problem):
     first = model.fit(X, Y, weights).predict_proba(X)
     second = model.fit(X[weights > 0], Y[weights > 0]).predict_proba(X)
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("fraction", [0, 0.1])
+def test_callbacks_see_a_model_that_predicts(problem, fraction):
+    X, Y, _ = problem
+    model = LOMForestClassifier(validation_fraction=fraction, max_iter=2, random_state=0)
+    model.set_callbacks(ScoringMonitor(scoring="f1_micro")).fit(X, Y)
+    plain = LOMForestClassifier(**model.get_params()).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 
 
 def test_label_lists_go_through_the_binarizer():

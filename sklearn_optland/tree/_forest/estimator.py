@@ -26,6 +26,8 @@ from sklearn_optland.tree._forest.held_out import (
     judged_on_training_rows,
     sigmoid_scale,
     softmax_scale,
+    unjudged,
+    unscaled,
 )
 from sklearn_optland.tree._forest.histogram import (
     Histograms,
@@ -253,7 +255,7 @@ class LOMForestClassifier(
         self.n_jobs = n_jobs
 
     @fit_context
-    def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: MatrixLike, y: MatrixLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the forest.
 
         Parameters
@@ -392,7 +394,8 @@ class LOMForestClassifier(
         )
 
         def attributes(arrays):
-            return {**labels, "_arrays": arrays | columns, **quality}
+            judgement = unjudged(labels["multilabel_"]) | quality
+            return {**labels, "_arrays": arrays | columns, **judgement}
 
         seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
 
@@ -405,6 +408,7 @@ class LOMForestClassifier(
         )
         if "candidate_recall_" not in quality:
             model = Model(last.parameters, self.beam_width, n_jobs=self.n_jobs)
+            calibrate = sigmoid_scale if labels["multilabel_"] else unscaled
             quality |= judged_on_training_rows(model, X, Y, weights, calibrate, rng)
         first_loss, loss = history["objective"][[0, -1]]
         certificate = Certificate(

@@ -35,7 +35,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
     """
 
     @by_partition
-    def predict(self, X: MatrixLike) -> NDArray:
+    def predict(self, X: MatrixLike) -> NDArray | sparse.csr_array:
         """Predict class labels, in logarithmic time.
 
         Parameters

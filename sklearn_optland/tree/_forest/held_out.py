@@ -50,7 +50,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     """
     losses, numbers = [settings.loss], [settings.n_prototypes]
     if settings.loss == "auto":
-        losses = _losses(X, Y.shape[1])
+        losses = _losses(X, Y)
     if settings.n_prototypes == "auto":
         most = 1 if sparse.issparse(X) else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
@@ -86,12 +86,12 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     return settings, _attributes(settings, errors) | quality
 
 
-def _losses(X, n_classes):
+def _losses(X, Y):
     """The losses to try, first the one to use without a trial."""
     if sparse.issparse(X):
         return ["squared_hinge", "softmax"]
-    n_rows = X.shape[0] / n_classes
-    if n_classes >= MANY_CLASSES and n_rows < FEW_ROWS:
+    n_rows = Y.nnz / Y.shape[1]
+    if Y.shape[1] >= MANY_CLASSES and n_rows < FEW_ROWS:
         return ["discriminant"]
     return ["softmax", "discriminant"] if n_rows < TRIED_ROWS else ["softmax"]
 
@@ -116,7 +116,7 @@ def judged(codes, scores, Y, weights, calibrate):
     Y : csr_array of shape (n_rows, n_classes)
     weights : ndarray of shape (n_rows,)
     calibrate : callable
-        `softmax_scale` or `sigmoid_scale`.
+        `softmax_scale`, `sigmoid_scale` or `unscaled`.
     """
     found, n_own = is_own(codes, Y), np.diff(Y.indptr)
     total = weights @ n_own
@@ -126,6 +126,12 @@ def judged(codes, scores, Y, weights, calibrate):
         "_classes_per_row": float(total / weights.sum()),
         "_calibration": calibrate(scores, found, weights),
     }
+
+
+def unjudged(multilabel):
+    """The same of a model that no rows have judged yet, as callbacks may see it."""
+    calibration = np.array([1.0, 0.0, 0.0]) if multilabel else 1.0
+    return {"candidate_recall_": 1.0, "_classes_per_row": 1.0, "_calibration": calibration}
 
 
 def is_own(codes, Y):
@@ -139,13 +145,11 @@ def judged_on_training_rows(model, X, Y, weights, calibrate, rng):
     rows = slice(None)
     if X.shape[0] > MAX_HELD_OUT:
         rows = np.sort(rng.choice(X.shape[0], MAX_HELD_OUT, replace=False))
-    if calibrate is softmax_scale:  # rows that were learned would make it too sure
-        calibrate = unscaled
     return judged(*model.best(X[rows]), Y[rows], weights[rows], calibrate)
 
 
 def unscaled(scores, found, weights):
-    """The factor that leaves the scores as they are."""
+    """The factor that leaves the scores as they are: learned rows would make a softmax too sure."""
     return 1.0
 
 

@@ -1,7 +1,7 @@
 """Train the model that ranks the candidates of `search_fast`.
 
 A row x trains its candidates, its own classes, of which it has any number, and N_NEGATIVES random
-other ones. What is random of row i is drawn from seed + i.
+other ones.
 
 softmax         sum_k -log sum_{c of k} exp(s_c) / sum_c exp(s_c), k being the row's classes: a step
                 of AdaGrad by coordinate (Duchi, Hazan and Singer 2011).
