@@ -22,6 +22,14 @@ def oldest(session):
     session.run("pytest", *session.posargs)
 
 
+@nox.session(python="3.12")
+@nox.parametrize("version", ["1.6", "1.7", "1.8"])
+def scikit_learn(session, version):
+    """Older releases of scikit-learn, with the newest of everything else."""
+    session.install(".[test]", f"scikit-learn=={version}.*")
+    session.run("pytest", *session.posargs)
+
+
 @nox.session(python="3.14t")
 def free_threading(session):
     """Python without the GIL: kernels must not switch it on again."""

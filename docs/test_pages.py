@@ -8,6 +8,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -16,7 +17,7 @@ WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui").WebDriverWa
 SITE = Path(__file__).parent / "_build" / "html"
 PAGES = [page.relative_to(SITE).as_posix() for page in sorted(SITE.rglob("*.html"))]
 PAGES = [page for page in PAGES if not page.startswith("_")]  # templates of the theme
-WIDTHS = 1280, 400
+WIDTHS = 1920, 1280, 400
 OPTIONS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -66,6 +67,26 @@ def browser(tmp_path_factory, site):
     browser.get_log("browser")
     yield browser
     browser.quit()
+
+
+@pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("elastic net", "user_guide/finite_sums.html"),
+        ("regularization path", "linear_model.regularization_path.html"),
+        ("pandas", "auto_tasks/plot_1_data_frames.html"),
+        ("LinearSVC", "how_to/from_sklearn.html"),
+        ("multilabel", "how_to/choose.html"),
+    ],
+)
+def test_search_finds(browser, site, words, page):
+    browser.set_window_size(1280, 900)
+    browser.get(f"{site}/search.html?q={quote_plus(words)}")
+    found = f"#search-results a[href*='{page}']"
+    WebDriverWait(browser, 20).until(
+        lambda browser: browser.find_elements("css selector", found),
+        f"{words}: {page} is not found",
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)

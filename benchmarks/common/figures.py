@@ -379,6 +379,29 @@ def streams(figure, tables):
     figure.axes[0].set_ylabel("accuracy")
 
 
+def low_rank(figure, tables):
+    """Errors of imputers on rows that they have not seen, and of ratings against seconds."""
+    figure.set_size_inches(9.5, 3.2)
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    rows = tables["imputation"].rows
+    sets = list(dict.fromkeys(row["data"] for row in rows))
+    for name, style in styled(dict.fromkeys(row["imputer"] for row in rows)):
+        own = [row for row in rows if row["imputer"] == name]
+        places = [sets.index(row["data"]) for row in own]
+        left.plot(places, [row["RMSE"] for row in own], linestyle="", label=name, **style)
+    left.set_xticks(range(len(sets)), [name.replace("_housing", "") for name in sets])
+    left.set(ylabel="RMSE of unseen rows", ylim=(0, None))
+    left.margins(x=0.1)
+    left.legend()
+    ratings = tables["ratings"].rows
+    points = [(row["fit, s"], row["test RMSE"]) for row in ratings]
+    right.scatter(*np.transpose(points), s=16, color=BLUE)
+    right.set(xscale="log", xlabel="CPU seconds of a fit", ylabel="RMSE of ratings", xlim=(0.1, 40))
+    right.margins(y=0.25)
+    plain_ticks(right.xaxis, digits=[1])
+    label_points(right, points, [row["method"] for row in ratings])
+
+
 def multilabel(figure, tables):
     """Precision at 5 against the time of a prediction, rows with several labels."""
     figure.set_size_inches(4.75 * len(tables), 3.2)
@@ -440,6 +463,7 @@ PICTURES = {  # by the folder of their tables
     "sequence_labelling": sequence_labelling,
     "streams": streams,
     "multilabel": multilabel,
+    "low_rank": low_rank,
     "net_defaults": net_defaults,
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,

@@ -5,7 +5,9 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from string import Formatter
 
@@ -85,6 +87,12 @@ def n_fields(template):
 def fingerprint(tables):
     """A text that is another one when a cell changes."""
     return sha256(repr([table.rows for table in tables.values()]).encode()).hexdigest()[:16]
+
+
+def conditions_of(command, *packages):
+    """The conditions of a study's table: its command, today, and versions of the packages."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return {"command": command, "date": date.today().isoformat(), "versions": versions}
 
 
 def read(folder):

@@ -101,9 +101,9 @@ class F1(Case):
     n_sentences: int = 8936
     epochs: tuple = (3, 5, 8, 12, 16, 100)
     iterations: tuple = (
-        ("ap", (2, 3, 4, 5, 10)),
+        ("ap", (2, 3, 4, 5)),
         ("arow", (2, 10)),
-        ("l2sgd", (2, 10)),
+        ("l2sgd", (2,)),
     )
     smoke = {"n_sentences": 300, "epochs": (5,), "iterations": (("ap", (5,)),)}
 
@@ -129,39 +129,6 @@ class F1(Case):
         fitted.run(None)
         result = objective.evaluate_result(**fitted.get_result())
         return {"seconds": fitted.train_seconds, "F1": result["f1"]}
-
-
-@dataclass(frozen=True)
-class ToF1(Case):
-    """CPU seconds to the chunk F1 of CRFsuite's optimum less .2 points, medians of rounds that
-    alternate: ours and the fastest online trainer, each with the fewest epochs that come there of
-    the table "f1".
-    """
-
-    n_sentences: int = 8936
-    fits: tuple = (("ChainCRFClassifier", None, 5), ("CRFsuite", "ap", 5))
-    rounds: int = 3
-    smoke = {"n_sentences": 300, "rounds": 1}
-
-    @property
-    def columns(self):
-        return {"solver": "{}", "epochs": "{}", "seconds": "{:.1f}", "F1": "{:.2f}"}
-
-    def rows(self, folder, cell):
-        lines = cell("to F1", partial(self.measure, folder), rounds=self.rounds)
-        for name, algorithm, epochs in self.fits if lines else ():
-            row = {"solver": " ".join(filter(None, [name, algorithm])), "epochs": epochs}
-            yield row | {key: np.median(values) for key, values in lines[name].items()}
-
-    def measure(self, folder, rounds):
-        one_fit = F1(n_sentences=self.n_sentences).measure
-        lines = {name: {"seconds": [], "F1": []} for name, *_ in self.fits}
-        for _ in range(rounds):
-            for name, algorithm, epochs in self.fits:
-                found = one_fit(folder, name, algorithm, None, epochs)
-                for key, value in found.items():
-                    lines[name][key].append(value)
-        return lines
 
 
 @dataclass(frozen=True)
@@ -269,7 +236,6 @@ class SameObjective(Case):
 CASES = {
     "levels": Levels(),
     "f1": F1(),
-    "to-f1": ToF1(),
     "decoding": Decoding(),
     "memory": Memory(),
     "same-objective": SameObjective(),

@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what paths barriers
     OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what eigenpairs [--rows 60000]
     OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what curvlinops
-    OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/landscape.py --what correlation
+    export OPTLAND_DATA=~/data
+    OMP_NUM_THREADS=1 python benchmarks/studies/landscape.py --what correlation [--units 25 500]
 
 Seconds are of the CPU. `paths`: ReLU nets on 600 rows of digits, two of each width trained to the
 loss 0.1 from random starts, connected at that level by strings, with and without aligned units; and
@@ -30,6 +31,7 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_optland.landscape import LossSurface, connect, loss_correlation
+from sklearn_optland.landscape._hessian import HessianAt
 from sklearn_optland.landscape._paths import descend
 from sklearn_optland.landscape._spectrum import BASIS, largest_eigenpairs, quadrature
 
@@ -37,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.npz import load
 
 LEVEL, ROWS, WIDTHS, N_PAIRS = 0.1, 600, (8, 16, 32, 64, 128), 5
-N_EIGENPAIRS, HIDDEN = 10, 126
+N_EIGENPAIRS, HIDDEN, TOL = 10, 126, 1e-3
 # Power iteration ends where an eigenvalue changes by less than this share: PyHessian's default, and
 # a tenth of it.
 POWER_TOLS, POWER_STEPS = (1e-3, 1e-4), 1000
@@ -107,10 +109,9 @@ def eigenpairs(n_rows):
     settings = {"activation": "tanh", "alpha": 0.0, "max_iter": 3, "random_state": 0}
     net = MLPClassifier((HIDDEN,), **settings).fit(X, y)
     surface = LossSurface(net, X, y, penalty=False)
-    args = surface, surface.theta_, N_EIGENPAIRS, 1e-3, np.random.RandomState(0)
-    (values, _), seconds = timed(largest_eigenpairs, *args)
+    values, seconds = timed(top_eigenvalues, surface, TOL)
     print(f"{surface.n_parameters_} parameters, {n_rows} rows; Lanczos: {seconds:.1f} s")
-    exact = largest_eigenpairs(*args[:3], 1e-8, args[4])[0][::-1]
+    exact = top_eigenvalues(surface, 1e-8)[::-1]
     print(f"largest relative error {np.abs(values[::-1] / exact - 1).max():.0e}")
     if find_spec("torch") is None:
         print("torch: skipped, not installed", file=sys.stderr)
@@ -120,6 +121,12 @@ def eigenpairs(n_rows):
         error = np.abs(np.sort(values)[::-1] / exact - 1).max()
         print(f"power iteration, tol {tol:g}: {theirs:.1f} s, {steps} products, largest relative "
               f"error {error:.0e}; theirs / ours {theirs / seconds:.1f}", flush=True)  # fmt: skip
+
+
+def top_eigenvalues(surface, tol):
+    """The largest, as `hessian_spectrum` finds them: with products in float32 where those do."""
+    hessian = HessianAt(surface, surface.theta_, 0.1 * tol)
+    return largest_eigenpairs(hessian, N_EIGENPAIRS, tol, np.random.RandomState(0))[0]
 
 
 def power_iteration(net, X, y, tol):
@@ -172,7 +179,8 @@ def our_density(surface):
     """Nodes and weights of ten draws."""
     rng = np.random.default_rng(0)
     starts = rng.standard_normal((10, surface.n_parameters_))
-    rules = [quadrature(surface, surface.theta_, start) for start in starts]
+    hessian = HessianAt(surface, surface.theta_)
+    rules = [quadrature(hessian, start) for start in starts]
     return tuple(np.concatenate(part) for part in zip(*rules, strict=True))
 
 
@@ -203,9 +211,8 @@ def curvlinops():
         ]
         print(f"density, 800 products: distance {distances[0]:.1e} in {spent:.1f} s, "
               f"curvlinops {distances[1]:.1e} in {more:.1f} s")  # fmt: skip
-        args = surface, surface.theta_, N_EIGENPAIRS, 1e-3, np.random.RandomState(0)
-        (values, _), spent = timed(largest_eigenpairs, *args)
-        size = {"k": N_EIGENPAIRS, "which": "LA", "tol": 1e-3, "ncv": BASIS * N_EIGENPAIRS}
+        values, spent = timed(top_eigenvalues, surface, TOL)
+        size = {"k": N_EIGENPAIRS, "which": "LA", "tol": TOL, "ncv": BASIS * N_EIGENPAIRS}
         (others, _), more = timed(eigsh, theirs.to_scipy(), **size)
         ours, other = (
             np.abs(np.sort(found) / exact[-N_EIGENPAIRS:] - 1).max() for found in (values, others)
@@ -214,13 +221,13 @@ def curvlinops():
               f"in {more:.2f} s", flush=True)  # fmt: skip
 
 
-def correlation():
+def correlation(n_units):
     X, y, _ = load("mnist")
-    X, y = X[: 2 * TRAIN].astype(float) / 255, y[: 2 * TRAIN]
+    X, y = X[: 2 * TRAIN].astype(np.float32) / np.float32(255), y[: 2 * TRAIN]
     print("| hidden units | correlation | standard error | spread of the test loss | s |")
     print("| --- | --- | --- | --- | --- |")
     warnings.simplefilter("ignore")
-    for units in UNITS:
+    for units in n_units:
         net = MLPClassifier((units,), solver="adam", alpha=0.0, max_iter=60, n_iter_no_change=60)
         data = X[:TRAIN], y[:TRAIN], X[TRAIN:], y[TRAIN:]
         settings = {"n_runs": RUNS, "random_state": 0}
@@ -231,16 +238,19 @@ def correlation():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    tables = {"paths": paths, "barriers": barriers, "correlation": correlation}
-    tables["curvlinops"] = curvlinops
-    parser.add_argument("--what", nargs="+", choices=[*tables, "eigenpairs"], required=True)
+    tables = {"paths": paths, "barriers": barriers, "curvlinops": curvlinops}
+    others = "eigenpairs", "correlation"
+    parser.add_argument("--what", nargs="+", choices=[*tables, *others], required=True)
     parser.add_argument("--rows", type=int, default=6000)
+    parser.add_argument("--units", type=int, nargs="+", default=UNITS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     for what in arguments.what:
         print(f"\n{what}")
         if what == "eigenpairs":
             eigenpairs(arguments.rows)
+        elif what == "correlation":
+            correlation(arguments.units)
         else:
             tables[what]()
 

@@ -57,12 +57,12 @@ def complexity():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     nets = {
-        "MLPClassifier, lbfgs": MLPClassifier((64,), alpha=0, solver="lbfgs", max_iter=3000),
+        "MLPClassifier, lbfgs": MLPClassifier((64,), alpha=0, solver="lbfgs", max_iter=10_000),
         "ADMMNetClassifier": ADMMNetClassifier((64,), alpha=1e-6),
     }
-    for n in (500, 1000):
+    for n in (500, 1000, len(X)):
         for name, net in nets.items():
-            for seed in range(3):
+            for seed in range(5):
                 found = []
                 for labels in (y[:n], np.random.RandomState(seed).permutation(y[:n])):
                     model = clone(net).set_params(random_state=seed).fit(X[:n], labels)

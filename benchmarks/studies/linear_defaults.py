@@ -5,6 +5,8 @@
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what lasso
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what classes
     OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what multinomial
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what cv
+    OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what l1 --only madelon
     python benchmarks/report.py
 
 `defaults`: both minimise the same objective at the default strength of scikit-learn's class, each
@@ -30,8 +32,13 @@ against each solver of LogisticRegression. sag and saga take the fewest passes, 
 reach 1e-6 of the optimum, lbfgs and newton-cg the loosest tolerance of the grid; ours stop by their
 certificates at 1e-6. All take turns.
 
+`cv`: cross-validation over 100 strengths and 5 folds, all at their defaults but for the L1 share,
+against LassoCV, ElasticNetCV and LogisticRegressionCV with liblinear, which has 10 strengths, given
+to both. Ours certify each fit to 1e-6.
+
 A row has the medians of rounds in turn, in milliseconds of CPU time, and the median of theirs ÷
-ours with its quartiles. Tables go to results/linear_defaults.json.
+ours with its quartiles. Tables go to results/linear_defaults.json. `--only` measures the rows of
+some data anew and keeps the others.
 """
 
 import argparse
@@ -48,11 +55,15 @@ import sklearn
 from defaults import in_turn
 from scipy.sparse import issparse
 from scipy.special import logsumexp
+from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.linear_model import (
     ElasticNet,
+    ElasticNetCV,
     HuberRegressor,
     Lasso,
+    LassoCV,
     LogisticRegression,
+    LogisticRegressionCV,
     Ridge,
     lasso_path,
 )
@@ -62,7 +73,9 @@ from sklearn.svm import LinearSVC, LinearSVR
 import sklearn_optland
 from sklearn_optland.linear_model import (
     FiniteSumClassifier,
+    FiniteSumClassifierCV,
     FiniteSumRegressor,
+    FiniteSumRegressorCV,
     SDCAClassifier,
     alpha_max,
     regularization_path,
@@ -75,6 +88,7 @@ from finite_sum.datasets.rcv1_like import Dataset as Rcv1Like
 
 cpu_seconds = partial(in_turn, clock=process_time)
 SHAPES = (2000, 20), (1000, 500), (100_000, 50)
+CV_SHAPES = (2000, 20), (20_000, 50), (1000, 500)
 ROUNDS, SECONDS = 15, 60  # of a row, and the most that its rounds may take
 LEVEL = 1e-6
 TOLERANCES = 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6, 1e-7, 1e-8
@@ -128,14 +142,18 @@ def drawn(n, d, has_classes):
     return X, f + 2 * noise > 0 if has_classes else f + noise
 
 
-def defaults():
-    for n, d in SHAPES:
+def name_of(shape):
+    return "{} × {}".format(*shape)
+
+
+def defaults(only):
+    for n, d in (shape for shape in SHAPES if only(name_of(shape))):
         for name, has_classes, ours, theirs in pairs(n):
             data = drawn(n, d, has_classes)
             seconds = cpu_seconds([ours.fit, theirs.fit], data, 1)
             n_rounds = int(np.clip(SECONDS / seconds.sum(), 3, ROUNDS))
             seconds = cpu_seconds([ours.fit, theirs.fit], data, n_rounds)
-            yield [f"{n} × {d}", name], seconds, [ours.solver_, ours.certificate_.relative]
+            yield [name_of((n, d)), name], seconds, [ours.solver_, ours.certificate_.relative]
 
 
 def l1_data(name):
@@ -196,8 +214,8 @@ def best_of(fits, ours):
     return best, seconds[best]
 
 
-def l1():
-    for name in L1_DATA:
+def l1(only):
+    for name in filter(only, L1_DATA):
         X, y = l1_data(name)
         columns = X.tocsc() if issparse(X) else np.asfortranarray(X)
         settings = {"l1_ratio": 1.0, "fit_intercept": False}
@@ -254,9 +272,9 @@ def paths():
         print("celer is not installed", file=sys.stderr)
 
 
-def lasso():
+def lasso(only):
     settings = {"l1_ratio": 1.0, "fit_intercept": False}
-    for name in SQUARES_DATA:
+    for name in filter(only, SQUARES_DATA):
         X, y = squares_data(name)
         columns = X.tocsc() if issparse(X) else np.asfortranarray(X)
         largest = alpha_max(FiniteSumRegressor(**settings), X, y)
@@ -289,7 +307,7 @@ def lasso():
             for rival, path in paths()
         }
         rival, seconds = best_of(fits, partial(regularization_path, ours, X, y, alphas))
-        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", np.nan]
+        yield [name, f"100 alphas to 0.01, {rival}"], seconds, ["", None]
 
 
 def objective_of_classes(coef, X, y, alpha):
@@ -298,9 +316,9 @@ def objective_of_classes(coef, X, y, alpha):
     return (logsumexp(Z, axis=1) - own).mean() + alpha * np.abs(coef).sum()
 
 
-def classes():
-    for name, file in CLASSES_DATA.items():
-        X, y, n_train = npz.load(file)
+def classes(only):
+    for name in filter(only, CLASSES_DATA):
+        X, y, n_train = npz.load(CLASSES_DATA[name])
         X, y = X[:n_train].astype(float), np.unique(y[:n_train], return_inverse=True)[1]
         X = X if issparse(X) else StandardScaler().fit_transform(X)
         settings = {"l1_ratio": 1.0, "fit_intercept": False}
@@ -342,9 +360,9 @@ def fewest_passes(error, solver):
     return solver(reaches)
 
 
-def multinomial():
+def multinomial(only):
     alpha = 1e-4
-    for name in ("digits", "pendigits", "satimage"):
+    for name in filter(only, ("digits", "pendigits", "satimage")):
         X, y, n_train = npz.load(name)
         X, y = StandardScaler().fit_transform(X[:n_train]), np.unique(y, return_inverse=True)[1]
         y = y[:n_train]
@@ -377,7 +395,35 @@ def multinomial():
                 yield [name, f"{own}, {solver}"], np.array([seconds[own], seconds[solver]]), last
 
 
+def cv_pairs():
+    """Names of data, of problems, ours, theirs, X and y."""
+    share = {"l1_ratios": (0.5,)}
+    X, y = load_diabetes(return_X_y=True)
+    of_targets = {"diabetes": (X, y)}
+    for shape in CV_SHAPES:
+        of_targets[name_of(shape)] = drawn(*shape, has_classes=False)
+    for name, data in of_targets.items():
+        yield name, "LassoCV", FiniteSumRegressorCV(l1_ratios=(1.0,)), LassoCV(), data
+        yield name, "ElasticNetCV", FiniteSumRegressorCV(**share), ElasticNetCV(), data
+    X, y = load_breast_cancer(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    Cs = np.logspace(-4, 4, 10)
+    ours = FiniteSumClassifierCV(alphas=1 / (Cs * 0.8 * len(y)), l1_ratios=(1.0,))
+    theirs = LogisticRegressionCV(
+        Cs=Cs, l1_ratios=(1.0,), solver="liblinear", use_legacy_attributes=False
+    )
+    yield "breast_cancer", "LogisticRegressionCV", ours, theirs, (X, y)
+
+
+def cv(only):
+    for name, problem, ours, theirs, data in cv_pairs():
+        if only(name):
+            seconds = cpu_seconds([ours.fit, theirs.fit], data, 7)
+            yield [name, problem], seconds, [ours.solver_, ours.certificate_.relative]
+
+
 TABLES = {
+    "cv": cv,
     "defaults": defaults,
     "l1": l1,
     "lasso": lasso,
@@ -386,13 +432,16 @@ TABLES = {
 }
 
 
-def table_of(what):
+def table_of(what, only, stored):
+    """A table of the rows of some data, all if there are none, and of what else is stored."""
     versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
     command = f"OMP_NUM_THREADS=1 python benchmarks/studies/linear_defaults.py --what {what}"
     conditions = {"command": command, "date": date.today().isoformat(), "versions": versions}
     table = Table(PAIR | LAST, conditions=conditions)
+    if only and stored:
+        table.rows = [row for row in stored.rows if row["data"] not in only]
     print(f"\n{what}\n{table.head()}")
-    for name, seconds, last in TABLES[what]():
+    for name, seconds, last in TABLES[what](lambda data: not only or data in only):
         ratios = np.percentile(seconds[1] / seconds[0], [50, 25, 75])
         cells = [*name, *(1e3 * np.median(seconds, axis=1)), list(ratios), *last]
         print(table.add(dict(zip(table.columns, cells, strict=True))), flush=True)
@@ -402,9 +451,13 @@ def table_of(what):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--what", nargs="+", default=list(TABLES))
+    parser.add_argument("--only", nargs="+", default=(), metavar="DATA")
     warnings.simplefilter("ignore")
-    for what in parser.parse_args().what:
-        write("linear_defaults", read("linear_defaults") | {what: table_of(what)})
+    arguments = parser.parse_args()
+    for what in arguments.what:
+        tables = read("linear_defaults")
+        table = table_of(what, arguments.only, tables.get(what))
+        write("linear_defaults", tables | {what: table})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
     OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/net_defaults.py
     OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/net_defaults.py --data yacht
+    OMP_NUM_THREADS=1 OPTLAND_DATA=~/data python benchmarks/studies/net_defaults.py \
+        --what certificates
     python benchmarks/report.py
 
 Ours are `MeanFieldTwoLayerNet` and `ADMMNetRegressor`, and their classifiers. Theirs are
@@ -10,7 +12,10 @@ TransformedTargetRegressor; HistGradientBoosting, RandomForest, and Ridge or Log
 behind a StandardScaler. All that is set is random_state. Of three random splits a quarter tests, at
 most 5000 rows; of the rest at most `--max-rows` rows train. A cell has the mean of R² or accuracy,
 and the median of CPU seconds of a fit. `gaps` are the certificates of our nets on the first split.
-Tables go to results/net_defaults.json.
+`certificates` are what is known of the mean-field fits to three sets: their gap, the largest first
+variation over `alpha` that thousands of starts find, what rounds of sliding Frank-Wolfe from there
+come to, and a bound that is proven for any number of columns (`proven_maximum`). Tables go to
+results/net_defaults.json.
 """
 
 import argparse
@@ -42,6 +47,7 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
+from sklearn_optland.neural_network._mean_field.first_variation import Inputs, maximum_over_sphere
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.npz import load
@@ -56,6 +62,8 @@ CLASSIFICATION = "digits", "satimage", "pendigits", "usps", "breast_cancer"
 OURS = "mean field", "ADMM"
 SPLITS, TEST_ROWS = 3, 5000
 FEWER = 0.005  # what counts as level
+CERTIFIED = "concrete", "energy", "breast_cancer"
+ROUNDS, GAP, STARTS = 40, 1e-3, 2000
 
 
 def scaled(model):
@@ -114,6 +122,56 @@ def results(name, models, wanted, max_rows):
     return {model: np.transpose(cells) for model, cells in found.items()}, fits
 
 
+def certificates(name, max_rows):
+    """What is known of the default fit, and of sliding Frank-Wolfe that goes on from it."""
+    X, y, *_ = split(name, 0, max_rows)
+    make = MeanFieldTwoLayerNet if name in REGRESSION else MeanFieldTwoLayerNetClassifier
+    net = make(random_state=0).fit(X, y)
+    row = {"data": name, "alpha": net.alpha_}
+    row |= {"gap": net.certificate_.relative, "scope": net.certificate_.scope}
+    row["largest ÷ alpha"] = first_variation(net, X, y)[0] / net.alpha_
+    row["proven ÷ alpha"] = first_variation(net, X, y)[1] / net.alpha_
+    before = net.history_["objective"][-1]
+    net.set_params(solver="sliding-frank-wolfe", warm_start=True, max_iter=ROUNDS, tol=GAP)
+    start = time.process_time()
+    net.fit(X, y)
+    row["sliding: rounds, s"] = [net.n_iter_, time.process_time() - start]
+    row["sliding: gap"] = net.certificate_.relative
+    row["sliding: objective ÷ default's"] = net.history_["objective"][-1] / before
+    row["sliding: largest ÷ alpha"] = first_variation(net, X, y)[0] / net.alpha_
+    return row
+
+
+def first_variation(net, X, y):
+    """The largest first variation that many starts find, and a bound, in standard units."""
+    Z = np.column_stack([StandardScaler().fit_transform(X), np.ones(len(X))])
+    if net._is_log_loss:
+        R = (y == net.classes_[1]) - net.predict_proba(X)[:, 1]
+    else:
+        R = (y - net.predict(X)) / y.std()
+    R = (R - R.mean())[:, None] / len(R)
+    settings = {"starts": np.concatenate([Z, -Z]), "n_starts": STARTS, "random_state": 0}
+    found = maximum_over_sphere(Inputs.of_array(Z), R, 1, **settings)
+    return found.value, max(proven_maximum(Z, R[:, 0]), proven_maximum(Z, -R[:, 0]))
+
+
+def proven_maximum(Z, r):
+    """A bound on sum_i r_i relu(z_i't) over unit vectors t, in any dimension.
+
+    relu is half its argument and half its size. |u| is at most (u^2 / s + s) / 2 for any s > 0,
+    and -|u| at most -u^2 / |z_i|: the rest is an eigenvalue. The best s of a few is taken, in
+    proportion to |z_i|.
+    """
+    lengths, positive = np.linalg.norm(Z, axis=1), r > 0
+    bounds = []
+    for share in np.geomspace(0.02, 2, 40):
+        s = share * lengths
+        weights = np.where(positive, r / (2 * s), r / lengths)
+        largest = np.linalg.eigvalsh((Z.T * weights) @ Z)[-1]
+        bounds.append(0.5 * (largest + 0.5 * r[positive] @ s[positive]))
+    return 0.5 * np.linalg.norm(Z.T @ r) + min(bounds)
+
+
 def summary(rows, names):
     """What the table says of ours, as notes."""
     notes = []
@@ -136,8 +194,14 @@ def main():
     parser.add_argument("--data", nargs="+", default=[*REGRESSION, *CLASSIFICATION])
     parser.add_argument("--max-rows", type=int, default=3000)
     parser.add_argument("--models", nargs="+", help="those to run; others keep their cells")
+    parser.add_argument("--what", choices=["scores", "certificates"], default="scores")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    if arguments.what == "certificates":
+        table = certificate_table(arguments.max_rows)
+        write("net_defaults", {**read("net_defaults"), "certificates": table})
+        print(table)
+        return
     names = list(regressors(0))
     tables = read("net_defaults")
     old = {row["data"]: row for row in tables["scores"].rows} if "scores" in tables else {}
@@ -158,21 +222,46 @@ def main():
                 "ADMM: KKT residual": fits["ADMM"].certificate_.relative,
             }
         print(name, {n: [round(float(v), 4) for v in c] for n, c in cells.items()}, flush=True)
-        tables = tables_of(old, old_gaps)
+        tables = {**read("net_defaults"), **tables_of(old, old_gaps)}
         write("net_defaults", tables)
     print(*tables.values(), sep="\n\n")
+
+
+def conditions_of(options=""):
+    versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
+    return {
+        "command": f"OMP_NUM_THREADS=1 python benchmarks/studies/net_defaults.py{options}",
+        "date": date.today().isoformat(),
+        "versions": versions,
+    }
+
+
+def certificate_table(max_rows):
+    table = Table(
+        {
+            "data": "",
+            "alpha": "{:.0e}",
+            "gap": "{:.1e}",
+            "scope": "",
+            "largest ÷ alpha": "{:.2f}",
+            "proven ÷ alpha": "{:.0f}",
+            "sliding: rounds, s": "{:.0f}, {:.1f}",
+            "sliding: gap": "{:.1e}",
+            "sliding: objective ÷ default's": "{:.3f}",
+            "sliding: largest ÷ alpha": "{:.2f}",
+        },
+        conditions=conditions_of(" --what certificates"),
+    )
+    for name in CERTIFIED:
+        print(table.add(certificates(name, max_rows)), flush=True)
+    return table
 
 
 def tables_of(rows, gap_rows):
     """The tables, of the sets that there are."""
     names = list(regressors(0))
     order = [name for name in (*REGRESSION, *CLASSIFICATION) if name in rows]
-    versions = f"sklearn-optland {sklearn_optland.__version__}, scikit-learn {sklearn.__version__}"
-    conditions = {
-        "command": "OMP_NUM_THREADS=1 python benchmarks/studies/net_defaults.py",
-        "date": date.today().isoformat(),
-        "versions": versions,
-    }
+    conditions = conditions_of()
     scores = Table({"data": "", **dict.fromkeys(names, "{:.3f}, {:.2f} s")}, conditions=conditions)
     for name in order:
         scores.add(rows[name])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +14,9 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from sklearn_optland._rows.source import ArraySource
 
 FLOATS = [np.float64, np.float32]
+
+# From scikit-learn 1.9 on.
+_REFUSES_ZEROS = "allow_all_zero_weights" in signature(_check_sample_weight).parameters
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ def labelled_rows(
     rows : TrainingRows
     """
     X, y = _validate(estimator, X, y, accept_sparse, **validation)
-    weights = sample_weights(X, sample_weight, allow_all_zero_weights=is_part)
+    weights = sample_weights(X, sample_weight, may_be_zero=is_part)
     check_labels(y, is_part=is_part)
     if is_part:
         weights = weights * _weights_of_labels(estimator.class_weight, y)
@@ -281,13 +285,17 @@ def always_checked():
     return config_context(assume_finite=False)
 
 
-def sample_weights(X, sample_weight, **validation):
-    """Sample weights as float64, ones for None; an error for negative ones."""
+def sample_weights(X, sample_weight, *, may_be_zero=False):
+    """Sample weights as float64, ones for None; an error for negative ones, or zeros alone."""
     if sample_weight is None:
         return np.ones(X.shape[0])
-    return _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **validation
+    options = {"allow_all_zero_weights": may_be_zero} if _REFUSES_ZEROS else {}
+    weights = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options
     )
+    if not (may_be_zero or weights.any()):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 def check_labels(y, classes=None, *, is_part=False):
@@ -318,14 +326,19 @@ def encode(y):
     return classes, codes.astype(np.int32)
 
 
-def check_magnitudes(X, largest):
-    """An error for values beyond a size, whose squares or products would overflow."""
+def check_magnitudes(X, largest, least=0.0):
+    """An error for values beyond a size, whose squares or products would overflow, or vanish."""
     values = X.data if sparse.issparse(X) else X
     if values.size:
         found = max(values.max(), -values.min())
         if found > largest:
             raise ValueError(
                 f"X: found a value of size {found:.3g}; allowed is at most {largest:g}."
+            )
+        if 0 < found < least:
+            raise ValueError(
+                f"X: found values of size {found:.3g} at most; allowed is a largest of at least "
+                f"{least:g}, or 0."
             )
 
 

@@ -23,8 +23,8 @@ from sklearn_optland._rows.source import ArraySource
 HELD_OUT = 0.1
 FEWEST = 10
 # Strengths are these powers of a factor times the largest one that matters. They begin in the
-# middle, where most tables have theirs, and fall until the error no longer improves; larger ones are
-# tried if the first is the best.
+# middle, where most tables have theirs, and fall until the error no longer improves; larger ones
+# are tried if the first is the best.
 FACTOR = 0.6
 FIRST, MOST = 4, 18
 # Of several strengths whose errors differ by no more than this share, the largest is taken: it

@@ -9,8 +9,8 @@ W + alpha I is like a covariance, K its inverse: on the missing entries m,
     z_m = W_mo (W_oo + alpha I)^-1 x_o = -K_mm^-1 K_mo x_o,
 
 the smaller one of the two systems is solved. K_mo x_o comes as B = X K, with 0 for what is missing:
-a product of matrices is several times faster than one of vectors for each row. With y = (x_o, z_m), z = W K y and the residual is
-x - z = alpha K y, which is zero on m.
+a product of matrices is several times faster than one of vectors for each row. With
+y = (x_o, z_m), z = W K y and the residual is x - z = alpha K y, which is zero on m.
 """
 from cython cimport floating
 from libc.math cimport isnan
@@ -51,7 +51,7 @@ def complete(
             if m == 0 or o == 0:
                 continue
             size = min(m, o)
-            for a in range(size):  # rows of the upper triangle: Fortran's lower one, which is faster
+            for a in range(size):  # of the upper triangle: Fortran's lower one, which is faster
                 if m <= o:
                     row = missing[a]
                     for b in range(a, size):

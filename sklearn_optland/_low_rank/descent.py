@@ -65,13 +65,23 @@ def metric(problem, U, V):
 
 
 def bounded_steps(problem, U, V):
-    """L-BFGS-B on the parts of the factors that the norms make their penalties smooth by."""
+    """L-BFGS-B on the parts of the factors by which the norms make their penalties smooth.
+
+    It starts from the identity and has thresholds of its own, so variables are scaled to curvatures
+    of about 1, and the objective to 1.
+    """
     sides = problem.norm.rows, problem.norm.columns
     (P, low), (Q, low_too) = sides[0].parts(U), sides[1].parts(V)
     bounds = optimize.Bounds(np.repeat([low, low_too], [P.size, Q.size]))
+    unit = abs(problem.evaluate(U, V)[0]) or 1.0
+    sizes = np.sqrt(unit / metric(problem, U, V))
+    by_side = sizes[: U.size].reshape(U.shape), sizes[U.size :].reshape(V.shape)
+    sizes = [side.sizes(size).ravel() for side, size in zip(sides, by_side, strict=True)]
+    sizes = np.concatenate(sizes)
     found = []
 
     def parts_of(flat):
+        flat = flat * sizes
         return flat[: P.size].reshape(P.shape), flat[P.size :].reshape(Q.shape)
 
     def factors(parts):
@@ -88,14 +98,14 @@ def bounded_steps(problem, U, V):
             penalty, slope = side.penalty(part)
             value += problem.strength * penalty
             gradients.append((problem.strength * slope - side.gradient(pull)).ravel())
-        return value, np.concatenate(gradients)
+        return value / unit, np.concatenate(gradients) * sizes / unit
 
     def note(intermediate_result):
         found.append(intermediate_result)
 
     optimize.minimize(
         function,
-        np.concatenate([P.ravel(), Q.ravel()]),
+        np.concatenate([P.ravel(), Q.ravel()]) / sizes,
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
@@ -103,4 +113,4 @@ def bounded_steps(problem, U, V):
         options={"maxiter": MOST_BOUNDED_STEPS, "maxcor": MEMORY, "ftol": 0, "gtol": 0},
     )
     for number, result in enumerate(found, 1):
-        yield factors(parts_of(result.x)), float(result.fun), number
+        yield factors(parts_of(result.x)), unit * float(result.fun), number

@@ -192,7 +192,7 @@ class Factorization:
         return True
 
     def grow(self, point, columns):
-        """Factors with new columns, of sizes that lower the objective."""
+        """Factors with new columns, of sizes that lower the objective; None if none does."""
         left, sizes, right = columns
         root = np.sqrt(sizes)
 
@@ -289,10 +289,11 @@ def factor_steps(problem, U, V, tol):
         least = min(point.objective, least[0]), min(point.gap, least[1])
         reached = point.gap <= tol * point.objective
         if len(columns[1]) and not reached:
-            U, V = problem.grow(point, columns)
+            U, V = problem.grow(point, columns) or (U, V)
         yield _step(point, passes, reached, reached or U.shape[1] == 0 or age > PATIENCE)
         values, before = [], passes
-        for (U, V), value, evaluations in descend(problem, U, V):
+        for factors, value, evaluations in descend(problem, U, V):
+            U, V = factors
             passes = before + evaluations
             values.append(value)
             fall = values[-WINDOW - 1] - values[-1] if len(values) > WINDOW else np.inf

@@ -71,11 +71,20 @@ class ColumnNorm:
         """A gradient by the parts, from that by the factor."""
         return np.vstack([by_factor, -by_factor]) if self._has_halves else by_factor
 
+    def sizes(self, of_factor):
+        """Positive numbers for the parts, from those for the factor."""
+        return np.vstack([of_factor] * 2) if self._has_halves else of_factor
+
+    def half_square(self, A):
+        """Half the sum of the squares of the columns' norms."""
+        values = self.lengths(A) if self.is_l1 else A
+        return 0.5 * float(np.vdot(values, values))
+
     def penalty(self, parts):
-        """Half the sum of the squares of the columns' norms, and its gradient by the parts."""
+        """`half_square` and its gradient, by the parts."""
         if not self.is_l1:
             return 0.5 * np.vdot(parts, parts), parts
-        weights = np.vstack([self.weights] * 2) if self._has_halves else self.weights
+        weights = self.sizes(self.weights)
         lengths = weights[:, 0] @ parts
         return 0.5 * lengths @ lengths, weights * lengths
 
@@ -105,8 +114,7 @@ class ProductNorm:
 
     def penalty(self, U, V):
         """Half the sum of the squares of all norms."""
-        a, b = self.rows.lengths(U), self.columns.lengths(V)
-        return 0.5 * float(a @ a + b @ b)
+        return self.rows.half_square(U) + self.columns.half_square(V)
 
     def balanced(self, U, V):
         """The same product with columns of equal norms, in falling order; vanished ones go."""
@@ -160,6 +168,8 @@ class ProductNorm:
 
 def _power(R, start):
     """Non-negative unit vectors of a large u'Rv: projected power iterations never lower it."""
+    unit = np.abs(R.data).max()
+    R = R / unit
     positive = R.maximum(0)
     longest = positive.multiply(positive).sum(axis=1).argmax()
     best = np.zeros((R.shape[0], 0)), np.zeros(0), np.zeros((R.shape[1], 0))
@@ -173,8 +183,8 @@ def _power(R, start):
             v /= max(value, TINY)
             if value <= before * (1 + POWER_TOL):
                 break
-        if value > best[1].sum():
-            best = u[:, None], np.array([value]), v[:, None]
+        if unit * value > best[1].sum():
+            best = u[:, None], np.array([unit * value]), v[:, None]
     return best
 
 

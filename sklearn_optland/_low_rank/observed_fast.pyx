@@ -32,7 +32,7 @@ cdef int MAX_HALVINGS = 60
 cdef double ARMIJO = 1e-4
 # The slope at which a row has arrived, relative to its value.
 cdef double FLAT = 1e-15
-# Sweeps of coordinate descent over a row's factors, and the move that ends them, relative to theirs.
+# Sweeps of coordinate descent over a row's factors, and the relative move that ends them.
 cdef int MAX_SWEEPS = 1000
 cdef double MOVE = 1e-12
 
@@ -134,13 +134,13 @@ def row_factors(
 ):
     """U = the best factors of the rows.
 
-    l1 are the weights w; without any and positive, the quadratic model has a closed form. Return the number of systems that were not definite.
+    l1 are the weights w. Return the number of systems that were not definite.
     """
     cdef Loss loss = as_loss(scalar_loss)
     cdef Py_ssize_t i, k, a, b, first, last
     cdef int rank = <int>V.shape[1], one = 1, info, _step, _halving, n_failed = 0
     cdef double theta, h, now, new, slope, size
-    cdef bint is_smooth = not positive and not np.any(l1)
+    cdef bint is_smooth = not positive and not np.any(l1), is_bound
     cdef double[:, ::1] H = np.empty((max(rank, 1), max(rank, 1)))
     cdef double[::1] p = np.zeros(rank + 1), g = np.empty(rank + 1)
     cdef double[::1] f = np.array(offsets), along = np.zeros(f.shape[0] + 1)
@@ -165,8 +165,8 @@ def row_factors(
                 for k in range(first, last):
                     theta = loss_pull(loss, y[k], f[k])
                     # Huber's is 0 where it is linear: its bound keeps the model bounded below
-                    h = 1.0 if loss.kind == HUBER and not is_smooth else curvature(loss, y[k], theta)
-                    h *= c[k]
+                    is_bound = loss.kind == HUBER and not is_smooth
+                    h = c[k] * (1.0 if is_bound else curvature(loss, y[k], theta))
                     theta *= c[k]
                     v = &V[indices[k], 0]
                     for a in range(rank):

@@ -4,6 +4,7 @@ A new estimator joins by one more `Entry` in `ENTRIES`; the rest of the tour doe
 """
 
 from dataclasses import dataclass
+from inspect import signature
 
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
@@ -54,6 +55,11 @@ DATA = {
     "digits": load_digits,
     "diabetes": load_diabetes,
 }
+
+# What its defaults will be, which scikit-learn warns of; before 1.8 they were so without a word.
+_QUIET = {"l1_ratios": (0.0,), "scoring": None, "use_legacy_attributes": False}
+if "use_legacy_attributes" not in signature(LogisticRegressionCV).parameters:
+    _QUIET = {}
 
 
 @dataclass(frozen=True)
@@ -113,9 +119,7 @@ ENTRIES = [
     ),
     Entry(
         estimator=BoundMajorizationLogisticRegressionCV(Cs=6),
-        counterpart=LogisticRegressionCV(
-            Cs=6, l1_ratios=(0.0,), max_iter=1000, scoring=None, use_legacy_attributes=False
-        ),
+        counterpart=LogisticRegressionCV(Cs=6, max_iter=1000, **_QUIET),
         grid={"fit_intercept": [True, False]},
         data=("iris", "wine"),
     ),
@@ -150,9 +154,7 @@ ENTRIES = [
     ),
     Entry(
         estimator=FiniteSumClassifierCV(alphas=6, random_state=0),
-        counterpart=LogisticRegressionCV(
-            Cs=6, l1_ratios=(0.0,), max_iter=1000, scoring=None, use_legacy_attributes=False
-        ),
+        counterpart=LogisticRegressionCV(Cs=6, max_iter=1000, **_QUIET),
         grid={"fit_intercept": [True, False]},
         data=("iris", "wine"),
     ),

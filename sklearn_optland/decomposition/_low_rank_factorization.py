@@ -62,8 +62,8 @@ class LowRankFactorization(
               + \frac\alpha{\sqrt n} \bigl\| S^{1/2} U V^T \bigr\|_*
 
     with weights s of the rows, 1 unless given, n being their sum, and the nuclear norm, the sum of
-    singular values, over factors of any rank, and stops when a
-    duality gap proves that it is within `tol` of the optimum.
+    singular values, or another one (`norm`), over factors of any rank, and stops when a duality gap
+    proves that it is within `tol` of the optimum.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ class LowRankFactorization(
     debias : bool, default=False
         Whether the factors are refitted after the certified fit, without the loss of
         :math:`\alpha` in the singular values: see Notes. It predicts better where entries are few,
-        as with ratings. For the nuclear norm without `positive`. `certificate_`, `history_`, `singular_values_` and `polar_` stay those of
-        the certified optimum.
+        as with ratings. For the nuclear norm without `positive`. `certificate_`, `history_`,
+        `singular_values_` and `polar_` stay those of the certified optimum.
     max_rank : int, default=None
         The most columns of the factors. None: as many as the optimum has.
     tol : float, default=1e-3
@@ -111,8 +111,9 @@ class LowRankFactorization(
     Attributes
     ----------
     components_ : ndarray of shape (`rank_`, n_features)
-        V'. Balanced with the rows: V'V = U'SU / n is diagonal, with falling entries. With `debias`
-        the rows have variance 1 instead.
+        V'. Balanced with the rows: V'V = U'SU / n is diagonal, with falling entries, or of other
+        norms: columns of V have the norms of those of :math:`S^{1/2}U` divided by the root of n.
+        With `debias` the rows have variance 1 instead.
     row_factors_ : ndarray of shape (n_samples, `rank_`)
         U.
     intercept_ : float
@@ -124,10 +125,12 @@ class LowRankFactorization(
     rank_ : int
         Number of columns of the factors.
     singular_values_ : ndarray of shape (`rank_`,)
-        Of the optimum's UV', divided by the root of n: in units of `alpha`.
+        Of the optimum's UV', divided by the root of n: in units of `alpha`. Of other norms the
+        products of the columns' norms, in their place.
     polar_ : float
-        The largest singular value of the derivatives of the losses, over that which the penalty
-        allows. At most 1 at the optimum; above, another column would lower the objective.
+        The largest singular value of the derivatives of the losses, or the polar of another norm,
+        over what the penalty allows. At most 1 at the optimum; above, another column would lower
+        the objective.
     alpha_max_ : float
         The least strength at which the rank is 0.
     certificate_ : Certificate
@@ -154,6 +157,15 @@ class LowRankFactorization(
     of the losses' derivatives beyond the penalty become new columns, until there are none: then
     the factors are globally optimal [1]_. Offsets are shrunk as if each row and column had five
     more entries of offset 0; the certificate is for the offsets as they are.
+
+    L1 norms have exact polars: the longest row of the derivatives, or the largest entry. At their
+    optimum a row's scores depend on that row alone, with "l1_l1" each on its own entry, and are
+    the offsets where nothing is observed. So without `max_rank` they find which rows or entries
+    depart from the offsets, and predict no others; with a small `max_rank` columns are shared, and
+    are sparse factors, a stationary point whose certificate is the distance to that optimum. Prefer
+    "nuclear" to predict. Fits with L1 norms or `positive` go by L-BFGS-B and take more iterations.
+    The polar of non-negative Euclidean columns is NP-hard: the largest value that power iterations
+    find stands in for it, so that `certificate_` is an estimate, like `alpha_max_` and `polar_`.
 
     With `debias`, V gets the lengths of the singular values with :math:`\alpha` put back, and one
     sweep of regressions follows: rows with a standard normal prior, columns with a normal one of

@@ -11,6 +11,7 @@ from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
     Ridge,
+    RidgeCV,
     SGDClassifier,
     SGDRegressor,
 )
@@ -28,7 +29,15 @@ from sklearn_optland._net.network import Network
 # The derivatives of its hidden layers are known.
 ACTIVATIONS = "logistic", "tanh", "relu", "identity"
 # scikit-learn's linear models with log-loss or squared error, beside this package's.
-LINEAR = LinearRegression, LogisticRegression, Ridge, ElasticNet, SGDClassifier, SGDRegressor
+LINEAR = (
+    LinearRegression,
+    LogisticRegression,
+    Ridge,
+    RidgeCV,
+    ElasticNet,
+    SGDClassifier,
+    SGDRegressor,
+)
 
 
 @dataclass(frozen=True)
@@ -189,25 +198,39 @@ def penalty_of(estimator, total, n_rows):
         return getattr(estimator, "alpha_", estimator.alpha), False
     if isinstance(estimator, LinearRegression):
         return 0.0, False
-    if isinstance(estimator, Ridge):
-        return estimator.alpha / total, False
+    strength, alpha = chosen(estimator, "C"), chosen(estimator, "alpha")
+    if isinstance(estimator, (Ridge, RidgeCV)):
+        return alpha / total, False
     is_sgd = isinstance(estimator, (SGDClassifier, SGDRegressor))
     if is_sgd and estimator.penalty in ("l2", None):  # its l1_ratio is that of "elasticnet" alone
         # Weighted losses are divided by the number of rows there, whatever the weights' sum.
         return (estimator.alpha * n_rows / total if estimator.penalty else 0.0), False
-    l1_ratio = parameters.get("l1_ratio") or 0.0
-    is_squared = l1_ratio == 0 and parameters.get("penalty", "l2") in ("l2", "deprecated", None)
+    is_squared = parameters.get("penalty", "l2") in ("l2", "deprecated", None)
+    is_squared &= not chosen(estimator, "l1_ratio")
     # liblinear's intercept is the weight of one more column, of a constant.
     with_biases = parameters.get("solver") == "liblinear" and estimator.fit_intercept
     is_squared &= not with_biases or estimator.intercept_scaling == 1
     is_squared &= parameters.get("penalty_weights") is None and not isinstance(estimator, Lasso)
     if isinstance(estimator, LogisticRegression) and estimator.penalty is None:
         return 0.0, False
-    if is_squared and "C" in parameters:
-        return 1.0 / (estimator.C * total), with_biases
-    if is_squared and "alpha" in parameters:
-        return estimator.alpha, False
+    if is_squared and strength is not None:
+        return 1.0 / (strength * total), with_biases
+    if is_squared and alpha is not None:
+        return alpha, False
     raise ValueError(
         f"penalty: found True, and {type(estimator).__name__}, whose penalty is not known as a "
         "squared norm; allowed are penalty=False and estimators with an L2 penalty."
     )
+
+
+def chosen(estimator, name):
+    """A parameter's value, of a fit by cross-validation that which it chose; None without one."""
+    parameters = estimator.get_params(deep=False)
+    value = parameters[name] if name in parameters else getattr(estimator, f"{name}_", None)
+    values = np.unique([0.0 if part is None else part for part in np.ravel(value)])
+    if len(values) > 1:
+        raise ValueError(
+            f"penalty: found True, and {name} = {values.tolist()}, strengths of several outputs; "
+            "allowed are penalty=False and one strength for all."
+        )
+    return None if value is None else float(values[0])

@@ -20,6 +20,8 @@ from sklearn_optland.landscape._spin_glass_theory import critical_energy, thresh
 COUNT = [Interval(Integral, 0, None, closed="left")]
 # Coefficients that are stored: 8 GB.
 MOST_COEFFICIENTS = 10**9
+# Energies of points and fields up to these sizes do not overflow.
+LARGEST_ENERGY, LARGEST_FIELD = 1e300, 1e100
 # A descent's step is halved where the energy would rise by more than its rounding.
 ROUNDING = 1e-14
 # Newton's steps are no longer than this share of the sphere's radius: of .05 to 1 that which found
@@ -128,7 +130,7 @@ class SphericalSpinGlass:
         {
             "p": [Interval(Integral, 2, None, closed="left")],
             "n": [Interval(Integral, 2, None, closed="left")],
-            "field": [Interval(Real, 0, None, closed="left")],
+            "field": [Interval(Real, 0, LARGEST_FIELD, closed="both")],
             "random_state": ["random_state"],
         },
         prefer_skip_nested_validation=True,
@@ -453,4 +455,11 @@ class SphericalSpinGlass:
             )
         if not np.isfinite(S).all():
             raise ValueError("s: found NaN or infinity; allowed are finite points.")
+        largest = max(LARGEST_ENERGY ** (1.0 / self.p) / self.n, np.sqrt(self.n))
+        found = np.abs(S).max(initial=0.0)
+        if found > largest:
+            raise ValueError(
+                f"s: found a value of size {found:.3g}; allowed is at most {largest:.3g}, since "
+                f"energies are of order {self.p}."
+            )
         return S

@@ -150,7 +150,7 @@ class LossSurface:
         """
         theta = self._checked(theta)
         with self._pass():
-            return self.passes.value(theta) + self._penalty(theta)
+            return self._objective(self.passes.value(theta), theta)
 
     def gradient(self, theta: ArrayLike) -> NDArray:
         """Compute the gradient.
@@ -185,7 +185,7 @@ class LossSurface:
         theta = self._checked(theta)
         with self._pass():
             loss, gradient, *_ = self.passes.gradient_and_squares(theta)
-        return loss + self._penalty(theta), gradient + self.penalty_factors * theta
+        return self._objective(loss, theta), gradient + self.penalty_factors * theta
 
     def hessian_product(self, theta: ArrayLike, directions: ArrayLike) -> NDArray:
         """Multiply the Hessian with directions.
@@ -310,8 +310,11 @@ class LossSurface:
         with self._lock, one_blas_thread():
             yield
 
-    def _penalty(self, theta):
-        return 0.5 * float(self.penalty_factors @ theta**2)
+    def _objective(self, loss, theta):
+        """The loss with the penalty; infinity where scores overflow."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(loss + 0.5 * (self.penalty_factors @ theta**2))
+        return np.inf if np.isnan(total) else total
 
     def _checked(self, theta):
         theta = np.ascontiguousarray(theta, dtype=np.float64)

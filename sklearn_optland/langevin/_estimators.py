@@ -93,11 +93,11 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
     draw_weights_ : ndarray of shape (n_draws,)
         Weights of the draws in averages, which sum to 1; equal unless steps decay.
     r_hat_ : ndarray of shape (n_probes, n_outputs)
-        Split R-hat of the probabilities of up to 50 training rows, one column if there are two
-        classes. Weights are no measure: units of nets may change places, and all scores of a row
-        may move together. Infinity if there are fewer than four draws.
+        Split R-hat of the predictions for up to 50 training rows: outputs, or probabilities, of two
+        classes one. Weights are no measure: units of nets may change places, and all scores of a
+        row may move together. Infinity if there are fewer than four draws.
     effective_sample_size_ : ndarray of shape (n_probes, n_outputs)
-        What the draws are worth for the same probabilities.
+        What the draws are worth for the same predictions.
     certificate_ : Certificate
         The largest R-hat, less 1, scope "estimate": it can refute that the chains have mixed, and
         prove nothing.
@@ -366,10 +366,11 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
     draw_weights_ : ndarray of shape (n_draws,)
         Weights of the draws in averages, which sum to 1; equal unless steps decay.
     r_hat_ : ndarray of shape (n_probes, n_outputs)
-        Split R-hat of the outputs for up to 50 training rows. Of nets the weights themselves are no
-        measure: units may change places. Infinity if there are fewer than four draws.
+        Split R-hat of the predictions for up to 50 training rows: outputs, or probabilities, of two
+        classes one. Weights are no measure: units of nets may change places, and all scores of a
+        row may move together. Infinity if there are fewer than four draws.
     effective_sample_size_ : ndarray of shape (n_probes, n_outputs)
-        What the draws are worth for the same outputs.
+        What the draws are worth for the same predictions.
     certificate_ : Certificate
         The largest R-hat, less 1, scope "estimate": it can refute that the chains have mixed, and
         prove nothing.

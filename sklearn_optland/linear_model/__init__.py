@@ -1,17 +1,15 @@
 """Linear models."""
 
 from sklearn_optland._loss.partition_bound import partition_function_bound
+from sklearn_optland.linear_model._finite_sum.classifier_cv import FiniteSumClassifierCV
 from sklearn_optland.linear_model._finite_sum.classifiers import (
     FiniteSumClassifier,
     SAGAClassifier,
     SDCAClassifier,
     SVRGClassifier,
 )
-from sklearn_optland.linear_model._finite_sum.cross_validation import (
-    FiniteSumClassifierCV,
-    FiniteSumRegressorCV,
-)
 from sklearn_optland.linear_model._finite_sum.function import finite_sum
+from sklearn_optland.linear_model._finite_sum.regressor_cv import FiniteSumRegressorCV
 from sklearn_optland.linear_model._finite_sum.regressors import (
     FiniteSumRegressor,
     SAGARegressor,

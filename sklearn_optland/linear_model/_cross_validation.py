@@ -22,6 +22,8 @@ from sklearn_optland.linear_model._paths import fits_along, strongest_first
 
 # scikit-learn's number.
 N_FOLDS = 5
+# Scores of test rows, or coefficients, that the default score takes at once.
+BATCH_VALUES = 1 << 22
 
 
 class Path(NamedTuple):
@@ -76,7 +78,7 @@ class CrossValidated:
             cv = np.clip(np.bincount(rows.codes).max(), 2, N_FOLDS)
         cv = check_cv(cv, y, classifier=is_classifier(self))
         folds = list(cv.split(X, y, **routed.splitter.split))
-        score = _DEFAULTS[is_classifier(self)][1] if self.scoring is None else self._scorer()
+        score = None if self.scoring is None else self._scorer()
         arguments = model, name, X, y, sample_weight, score, routed.scorer.score, with_coefs
         found = Parallel(n_jobs=self.n_jobs)(
             delayed(_path_of_fold)(path, train, test, *arguments)
@@ -100,7 +102,7 @@ class CrossValidated:
         )
 
     def _scorer(self):
-        default = _DEFAULTS[is_classifier(self)][0]
+        default = "accuracy" if is_classifier(self) else "neg_mean_squared_error"
         scorer = check_scoring(self._new_model(), scoring=self.scoring or default)
         if self.scoring is None and metadata_routing._routing_enabled():
             # users, who do not see this scorer, could not ask for them
@@ -200,25 +202,40 @@ def _path_of_fold(
     X_test, y_test = X[test], y[test]
     model = clone(model).set_params(**path.settings)
     fits = fits_along(model, X[train], y[train], name, path.values[order], weight)
+    numbers, batch = [], []
     with warnings_kept() as kept:
         for number, fitted in zip(order, fits, strict=True):
-            scores[number] = score(fitted, X_test, y_test, **score_params)
             n_iter[number], certificates[number] = fitted.n_iter_, fitted.certificate_
-            if with_coefs:
+            if score is None or with_coefs:
                 intercept = np.atleast_1d(fitted.intercept_)
-                coefs[number] = np.column_stack([np.atleast_2d(fitted.coef_), intercept])
+                W = np.column_stack([np.atleast_2d(fitted.coef_), intercept])
+            if with_coefs:
+                coefs[number] = W
+            if score is not None:
+                scores[number] = score(fitted, X_test, y_test, **score_params)
+                continue
+            numbers.append(number)
+            batch.append(W)
+            if number == order[-1] or len(batch) * len(W) * max(X_test.shape) > BATCH_VALUES:
+                scores[numbers] = _default_scores(fitted, batch, X_test, y_test, **score_params)
+                numbers, batch = [], []
     return scores, n_iter, certificates, np.array(coefs), kept
 
 
-def _accuracy(model, X, y, sample_weight=None):
-    scores = safe_sparse_dot(X, model.coef_.T, dense_output=True) + model.intercept_
-    codes = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(int)
-    return np.average(model.classes_[codes] == y, weights=sample_weight)
+def _default_scores(model, coefs, X, y, sample_weight=None):
+    """Accuracies, or minus mean squared errors, of one model with many coefficients.
 
-
-def _minus_squared_error(model, X, y, sample_weight=None):
-    residuals = y - (safe_sparse_dot(X, model.coef_) + model.intercept_)
-    return -np.average(residuals**2, weights=sample_weight)
+    There are no checks of rows that have been checked, which take longer than short fits.
+    """
+    W = np.stack(coefs)
+    scores = safe_sparse_dot(X, W[..., :-1].reshape(-1, X.shape[1]).T, dense_output=True)
+    scores = scores.reshape(len(y), *W.shape[:2]) + W[..., -1]
+    if not is_classifier(model):
+        predicted = np.exp(scores) if getattr(model, "_log_link", False) else scores
+        return -np.average((y[:, None] - predicted[..., 0]) ** 2, axis=0, weights=sample_weight)
+    codes = scores.argmax(axis=-1) if scores.shape[-1] > 1 else scores[..., 0] > 0
+    is_right = codes == np.searchsorted(model.classes_, y)[:, None]
+    return np.average(is_right, axis=0, weights=sample_weight)
 
 
 def _takes_weights(scorer):
@@ -226,11 +243,3 @@ def _takes_weights(scorer):
     if hasattr(scorer, "_accept_sample_weight"):
         return scorer._accept_sample_weight()
     return "sample_weight" in signature(scorer).parameters
-
-
-# The score of classifiers and of regressors for `scoring=None`: its name, and a function without
-# the checks of rows that have been checked, which take longer than short fits.
-_DEFAULTS = {
-    True: ("accuracy", _accuracy),
-    False: ("neg_mean_squared_error", _minus_squared_error),
-}

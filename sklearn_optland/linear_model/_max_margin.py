@@ -25,8 +25,8 @@ from sklearn_optland.linear_model._margin_methods import (
 )
 from sklearn_optland.linear_model._scores import LinearClassifier, with_absent_classes
 
-# Values whose squares can be summed.
-LARGEST = 1e100
+# Values whose squares can be summed, and the least size of the largest: below, squares are 0.
+LARGEST, LEAST = 1e100, 1e-100
 
 
 class MaxMarginClassifier(
@@ -163,12 +163,13 @@ class MaxMarginClassifier(
         Raises
         ------
         ValueError
-            If the data have fewer than two classes, missing or infinite values, values above 1e100
-            or no weight at all; or if they cannot be separated, with `inseparable="raise"`.
+            If the data have fewer than two classes, missing or infinite values, values above 1e100,
+            none above 1e-100 that is not 0, or no weight at all; or if they cannot be separated,
+            with `inseparable="raise"`.
         """
         rows = classification_rows(self, X, y, sample_weight, accept_sparse=True)
         if rows.X.dtype == np.float64:
-            check_magnitudes(rows.X, LARGEST)
+            check_magnitudes(rows.X, LARGEST, LEAST)
         present, classes = rows.has_weight, rows.classes
         used, c, codes = rows.used(rows.codes)
         coordinates = USERS_OWN

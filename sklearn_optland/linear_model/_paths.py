@@ -41,7 +41,10 @@ def regularization_path(
     values: ArrayLike,
     sample_weight: ArrayLike | None = None,
 ) -> Bunch:
-    """Fit a linear model for many strengths of its penalty, each fit started from the last.
+    """Compute the regularization path of a linear model.
+
+    The model is fitted for many strengths of its penalty, L1, L2 or an elastic net, each fit
+    started from the last.
 
     Parameters
     ----------

@@ -45,7 +45,8 @@ class ConvergenceDisplay:
 
     See Also
     --------
-    ConvergenceDisplay.from_estimators : Make it of fitted estimators, and draw.
+    ConvergenceDisplay.from_estimator : Make it of a fitted estimator, and draw.
+    ConvergenceDisplay.from_estimators : Make it of several.
 
     Examples
     --------
@@ -69,6 +70,43 @@ class ConvergenceDisplay:
         self.curves = curves
         self.rates = rates
         self.optimum = optimum
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        *,
+        name: str | None = None,
+        x: Literal["passes", "seconds"] = "passes",
+        optimum: float | None = None,
+        slopes: bool = True,
+        ax: "Axes | None" = None,
+    ) -> Self:
+        """Make the display of a fitted estimator, and draw it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with a `history_`; with a `rate_` it may get a slope.
+        name : str, default=None
+            What the legend calls it. Default: the solver that ran, or the class.
+        x : {"passes", "seconds"}, default="passes"
+            The horizontal axis.
+        optimum : float, default=None
+            The optimal objective, if it is known better than by the estimator.
+        slopes : bool, default=True
+            Whether to draw the theoretical slope; only against passes.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: a new figure.
+
+        Returns
+        -------
+        display : ConvergenceDisplay
+            The display, drawn.
+        """
+        names = None if name is None else [name]
+        options = {"x": x, "optimum": optimum, "slopes": slopes, "ax": ax}
+        return cls.from_estimators([estimator], names=names, **options)
 
     @classmethod
     def from_estimators(

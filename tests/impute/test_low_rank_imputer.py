@@ -19,7 +19,7 @@ def table(seed=0, n=80, d=10, rank=3, **options):
 
 def test_the_optimum_is_the_oracle_s():
     X = 5.0 * table() + 3.0
-    model = LowRankImputer(0.2, debias=False, tol=1e-9).fit(X)
+    model = LowRankImputer(0.2, debias=False, clip=False, tol=1e-9).fit(X)
     mean, deviation = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
     assert_allclose(model.mean_, mean)
     assert_allclose(model.scale_, deviation)
@@ -125,8 +125,9 @@ def test_indicator_names_and_empty_columns():
 def test_debiased_rows_are_conditional_means():
     """Of a normal distribution: the completed table's moment in the range, and noise alpha^2."""
     X = table()
-    model = LowRankImputer(0.2, scale=False, tol=1e-10).fit(X)
-    plain = LowRankImputer(0.2, debias=False, scale=False, tol=1e-10).fit(X)
+    settings = {"scale": False, "clip": False, "tol": 1e-10}
+    model = LowRankImputer(0.2, **settings).fit(X)
+    plain = LowRankImputer(0.2, debias=False, **settings).fit(X)
     assert plain.certificate_ == model.certificate_
     assert_array_equal(plain.components_, model.components_)
     Y = plain.transform(X) - plain.mean_
@@ -137,6 +138,24 @@ def test_debiased_rows_are_conditional_means():
         m = np.isnan(row)
         weights = np.linalg.solve(covariance[np.ix_(~m, ~m)], row[~m])
         assert_allclose(filled[m] - model.mean_[m], covariance[np.ix_(m, ~m)] @ weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_filled_values_stay_within_the_columns_range(dtype):
+    X = (5.0 * table() + 3.0).astype(dtype)
+    free = LowRankImputer(0.2, clip=False).fit(X)
+    model = LowRankImputer(0.2).fit(X)
+    assert free.certificate_ == model.certificate_
+    low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    assert_array_equal(model.data_min_, low)
+    assert_array_equal(model.data_max_, high)
+    new = 3.0 * X  # beyond the range: what is observed stays
+    filled, predicted = model.transform(new), free.transform(new)
+    missing = np.isnan(X)
+    assert_array_equal(filled[~missing], new[~missing])
+    limited = np.where(missing, np.clip(predicted, low, high), new)
+    assert_array_equal(filled, limited)
+    assert (limited != predicted).any()
 
 
 @pytest.mark.parametrize("value", [-1, 0.0, 1e9])

@@ -5,6 +5,7 @@ import pytest
 from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from sklearn_optland._rows import source as source_module
 from sklearn_optland.landscape import (
     LossSurface,
     critical_index,
@@ -13,6 +14,7 @@ from sklearn_optland.landscape import (
 )
 from sklearn_optland.landscape import _critical_points as points_module
 from sklearn_optland.landscape import _spectrum as spectrum_module
+from sklearn_optland.landscape._hessian import HessianAt
 
 
 def test_spectrum_of_a_linear_model_is_that_of_its_gram_matrix():
@@ -47,6 +49,27 @@ def test_ends_and_density_without_the_whole_hessian(monkeypatch):
     assert (np.abs(density - exact.density(grid, 0.1 * top)[0]) <= 5 * error + 1e-3).all()
     share, error = found.share_below(1e-3)
     assert abs(share - exact.share_below(1e-3)[0]) <= 5 * error
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_many_products_at_one_point(offset, activation, monkeypatch):
+    # In float32 where that is exact enough: not with columns far from zero.
+    monkeypatch.setattr(source_module, "FLOAT32_PAYS", 0)
+    X, y = digits(300)
+    net = classifier(X, y, width=6, alpha=0.1, activation=activation)
+    surface = LossSurface(net, X + offset, y)
+    theta = drawn(surface, 0, 1e-3)
+    W = surface.network.layers(theta)[0]
+    W[-1] -= offset * W[:-1].sum(axis=0)  # the same scores, as differences of large numbers
+    directions = np.random.RandomState(1).standard_normal((surface.n_parameters_, 3))
+    expected = surface.hessian_product(theta, directions)
+    scale = np.linalg.norm(expected)
+    for tol, dtype in ((0.0, np.float64), (1e-4, np.float64 if offset else np.float32)):
+        hessian = HessianAt(surface, theta, tol)
+        assert hessian.passes.dtype == dtype
+        error = np.linalg.norm(hessian @ directions - expected)
+        assert error <= max(tol, 1e-12) * scale
 
 
 def test_density_integrates_to_one():

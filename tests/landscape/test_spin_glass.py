@@ -217,6 +217,8 @@ def test_nothing_to_do():
         (lambda: SphericalSpinGlass(6, 1000), "p, n: found p=6 and n=1000"),
         (lambda: SphericalSpinGlass(3, 5).energy(np.ones(4)), r"s: found an array of shape \(4,\)"),
         (lambda: SphericalSpinGlass(3, 5).gradient([[np.nan] * 5]), "s: found NaN"),
+        (lambda: SphericalSpinGlass(3, 5).energy([1e200] * 5), r"s: found a value of size 1e\+200"),
+        (lambda: SphericalSpinGlass(3, 5, field=1e300), "'field' parameter"),
         (lambda: SphericalSpinGlass(3, 5).hessian(np.ones((2, 5))), "s: found 2 points"),
         (lambda: SphericalSpinGlass(3, 5).descend(np.zeros((1, 5))), "starts: found zero"),
         (lambda: SphericalSpinGlass(3, 5).descend(-1), "'starts' parameter"),

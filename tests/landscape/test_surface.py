@@ -13,8 +13,10 @@ from sklearn.linear_model import (
     Lasso,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
     Ridge,
     RidgeClassifier,
+    RidgeCV,
     SGDClassifier,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -24,8 +26,11 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn_optland.landscape import LossSurface
 from sklearn_optland.linear_model import (
     BoundMajorizationLogisticRegression,
+    BoundMajorizationLogisticRegressionCV,
     FiniteSumClassifier,
+    FiniteSumClassifierCV,
     FiniteSumRegressor,
+    FiniteSumRegressorCV,
     LatentLogisticRegression,
 )
 from sklearn_optland.neural_network import (
@@ -91,14 +96,26 @@ def test_loss_is_the_estimators_objective(estimator, classifies):
     assert surface.loss(surface.theta_) == pytest.approx(objective, rel=1e-6)
 
 
+FINE = {"tol": 1e-10, "max_iter": 10_000}
 LINEAR = [
-    (LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000), True),
-    (LogisticRegression(C=0.3, tol=1e-10, max_iter=10_000, class_weight="balanced"), True),
+    (LogisticRegression(C=0.3, **FINE), True),
+    (LogisticRegression(C=0.3, **FINE, class_weight="balanced"), True),
     (BoundMajorizationLogisticRegression(C=0.3, tol=1e-12), True),
     (FiniteSumClassifier(alpha=0.01, tol=1e-12), True),
     (FiniteSumRegressor(alpha=0.01, tol=1e-12), False),
     (Ridge(alpha=3.0), False),
     (LinearRegression(), False),
+    # Cross-validation: the penalty is that of the strength it chose.
+    (
+        LogisticRegressionCV(
+            Cs=2, l1_ratios=[0], scoring="accuracy", use_legacy_attributes=False, **FINE
+        ),
+        True,
+    ),
+    (RidgeCV(), False),
+    (BoundMajorizationLogisticRegressionCV(Cs=2, tol=1e-12), True),
+    (FiniteSumClassifierCV(alphas=2, tol=1e-12), True),
+    (FiniteSumRegressorCV(alphas=2, tol=1e-12), False),
 ]
 
 
@@ -225,6 +242,22 @@ def test_products_take_columns():
     np.testing.assert_allclose(
         surface.hessian_product(surface.theta_, D[:, 0]), products[:, 0], atol=1e-14
     )
+
+
+def test_a_loss_that_overflows_is_infinite():
+    surface = iris_surface()
+    far = np.full(surface.n_parameters_, 1e200)
+    assert surface.loss(far) == np.inf
+    assert surface.loss_and_gradient(far)[0] == np.inf
+
+
+def test_strengths_of_several_outputs_are_refused():
+    X, _ = iris()
+    targets = X[:, :2] * [1.0, 30.0]
+    model = Ridge(alpha=[1.0, 2.0]).fit(X, targets)
+    with pytest.raises(ValueError, match=r"alpha_? = \[1.0, 2.0\]"):
+        LossSurface(model, X, targets)
+    assert LossSurface(model, X, targets, penalty=False).penalty_factors.max() == 0
 
 
 def test_errors_name_what_was_found():

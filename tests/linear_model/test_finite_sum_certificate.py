@@ -23,8 +23,8 @@ from sklearn_optland._loss.penalties import ElasticNet
 from sklearn_optland._loss.scalar_losses import LOSSES
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model import FiniteSumClassifier, SDCARegressor
+from sklearn_optland.linear_model._finite_sum.descent import Descent
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._finite_sum.solve import Descent
 from sklearn_optland.linear_model._finite_sum.solver_specs import SOLVERS
 
 

@@ -24,6 +24,7 @@ from sklearn_optland.linear_model import (
     FiniteSumClassifierCV,
     FiniteSumRegressor,
     FiniteSumRegressorCV,
+    _cross_validation,
     alpha_max,
 )
 from sklearn_optland.linear_model._cross_validation import best_of, best_of_each, strongest_of
@@ -107,6 +108,18 @@ def test_scores_of_classes_are_those_of_separate_fits(loss, scoring, storage):
         each = FiniteSumClassifier(loss, alpha=alpha, **settings)
         expected = cross_val_score(each, X, y, scoring=scoring or "accuracy")
         np.testing.assert_allclose(scores, expected)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "poisson", "gamma"])
+@pytest.mark.parametrize("batch", [1, 1 << 22])
+def test_default_scores_of_targets_are_those_of_predictions(loss, batch, monkeypatch):
+    monkeypatch.setattr(_cross_validation, "BATCH_VALUES", batch)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((80, 3))
+    y = np.exp(X @ [0.5, 0.2, 0.0]) * rng.uniform(0.5, 1.5, 80)
+    of_scorer = FiniteSumRegressorCV(loss, alphas=4, scoring="neg_mean_squared_error").fit(X, y)
+    scores = FiniteSumRegressorCV(loss, alphas=4).fit(X, y).scores_
+    np.testing.assert_allclose(scores, of_scorer.scores_, rtol=1e-12)
 
 
 @pytest.mark.parametrize("Model", [FiniteSumClassifierCV, FiniteSumRegressorCV])

@@ -183,6 +183,16 @@ def test_warning_names_what_is_to_blame():
         model.fit(X * [1, 1, 1e5, 1e-5], y)
 
 
+def test_warning_names_a_solver_that_arrives():
+    X, y = StandardScaler().fit_transform(load_breast_cancer().data), load_breast_cancer().target
+    weak = {"alpha": 1e-6, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="solver='auto', which takes 'interior-point'"):
+        FiniteSumClassifier("hinge", solver="sdca", **weak).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="FiniteSumClassifier, whose solver is 'interior-"):
+        SDCAClassifier("hinge", **weak).fit(X, y)
+    assert FiniteSumClassifier("hinge", **weak).fit(X, y).certificate_.reached
+
+
 def test_read_only_memory_map_and_float32(tmp_path):
     X, y = make_classification(200, 10, random_state=0)
     X32 = X.astype(np.float32)

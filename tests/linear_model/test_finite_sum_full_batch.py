@@ -26,6 +26,7 @@ from sklearn_optland.linear_model import (
 )
 from sklearn_optland.linear_model._finite_sum import coordinate_models, newton
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum
+from sklearn_optland.linear_model._finite_sum.working_set_models import WorkingSetModels
 
 
 def wide(n=60, d=900, seed=0):
@@ -135,7 +136,7 @@ def test_the_end_of_a_model_bounds_the_optimum_better_than_the_pulls_there(stora
     X, y = wide()
     y, tol = np.where(y > np.median(y), 1.0, -1.0), 1e-6
     problem = classes_problem(storage(X), y, l1=0.02)
-    models, ends = coordinate_models.WorkingSetModels(problem, tol), []
+    models, ends = WorkingSetModels(problem, tol), []
 
     def minimize(point, h):
         direction, added, dual = models(point, h)

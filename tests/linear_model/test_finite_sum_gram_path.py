@@ -177,3 +177,30 @@ def test_a_path_in_pieces_is_the_whole(l1_ratio, positive, monkeypatch, global_r
         theirs = SklearnElasticNet(alpha, l1_ratio=l1_ratio, positive=positive, tol=1e-10)
         theirs.set_params(max_iter=100_000).fit(X, y, sample_weight=c)
         np.testing.assert_allclose(one.W[:-1], theirs.coef_, atol=2e-4)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    d=st.integers(1, 30),
+    kind=st.sampled_from(["independent", "correlated", "repeated", "wide"]),
+    positive=st.booleans(),
+    l1_ratio=st.sampled_from([0.1, 0.9, 1.0]),
+    n_penalties=st.sampled_from([3, 40]),
+)
+def test_supports_that_change_along_a_path(seed, d, kind, positive, l1_ratio, n_penalties):
+    X, y, c = data(seed, n=15 if kind == "wide" else 60, d=d)
+    if kind == "correlated":
+        X = np.cumsum(X, axis=1)
+    elif kind == "repeated":
+        X[:, d // 2 :] = X[:, : d - d // 2]
+    problem = weighted_problem(X, y, c, 1.0, l1_ratio, positive, True)
+    largest = problem.penalty.polar(problem.pull(y - problem.c @ y)[:-1])
+    alphas = largest / l1_ratio * np.geomspace(1.0, 1e-3, n_penalties)
+    penalties = [ElasticNet(alpha * l1_ratio, alpha * (1 - l1_ratio), positive) for alpha in alphas]
+    points = gram_points(problem, penalties, np.zeros(d), 1e-9)
+    for penalty, (point, _) in zip(penalties, points, strict=True):
+        assert point.certificate <= 1e-9 * point.objective
+        problem.penalty, problem.lower_bound = penalty, 0.0
+        of_rows = problem.evaluate(point.W)
+        assert point.objective == pytest.approx(of_rows.objective, rel=1e-10)
+        assert of_rows.certificate <= 2e-9 * of_rows.objective

@@ -224,3 +224,11 @@ def test_gradient_methods_tell_what_has_no_margin(solver):
         MaxMarginClassifier(solver=solver, max_iter=3).fit(X, y)
     with pytest.raises(ValueError, match="X, y: 1 against the rest"):
         MaxMarginClassifier(solver=solver, max_iter=3, inseparable="raise").fit(X, y)
+
+
+@STORAGES
+def test_values_whose_squares_vanish_are_refused(storage):
+    X, y = np.array([[1.0], [2.0], [4.0]]), [0, 0, 1]
+    assert MaxMarginClassifier().fit(storage(1e-90 * X), y).margin_ == pytest.approx(1e-90)
+    with pytest.raises(ValueError, match="X: found values of size 4e-200 at most"):
+        MaxMarginClassifier().fit(storage(1e-200 * X), y)

@@ -63,6 +63,14 @@ def test_curves_are_the_histories(models, ax, x):
     ]
 
 
+def test_one_estimator_is_a_list_of_one(models, ax):
+    display = ConvergenceDisplay.from_estimator(models[0], name="a", x="seconds", ax=ax)
+    expected = ConvergenceDisplay.from_estimators(models[:1], names=["a"], x="seconds", ax=ax)
+    (line,), (other,) = display.lines_, expected.lines_
+    assert line.get_label() == "a"
+    np.testing.assert_array_equal(line.get_xydata(), other.get_xydata())
+
+
 def test_slopes_fall_by_e_in_the_passes_of_the_rate(models, ax):
     display = ConvergenceDisplay.from_estimators(models, ax=ax)
     for slope, model in zip(display.slopes_, models, strict=True):

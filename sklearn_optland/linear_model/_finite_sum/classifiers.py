@@ -17,16 +17,16 @@ from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import CLASSIFICATION_LOSSES, LOSSES
 from sklearn_optland.linear_model._finite_sum.choices import ClassificationLoss, Solver
+from sklearn_optland.linear_model._finite_sum.estimator import (
+    PENALTY_CONSTRAINTS,
+    FiniteSumEstimator,
+)
 from sklearn_optland.linear_model._finite_sum.partitioned import (
     PartitionedSoftmax,
     PartitionedSum,
 )
 from sklearn_optland.linear_model._finite_sum.problem import FiniteSum, SoftmaxSum
-from sklearn_optland.linear_model._finite_sum.solve import (
-    PENALTY_CONSTRAINTS,
-    FiniteSumEstimator,
-    partitioned_source,
-)
+from sklearn_optland.linear_model._finite_sum.training_problem import partitioned_source
 from sklearn_optland.linear_model._scores import (
     NEVER,
     LinearClassifier,

@@ -5,12 +5,12 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     GRAM_SHARE,
     MAX_GRAM_COLUMNS,
     GramModels,
-    WorkingSetModels,
 )
 from sklearn_optland.linear_model._finite_sum.gram_path import is_least_squares
 from sklearn_optland.linear_model._finite_sum.group_models import GroupModels
 from sklearn_optland.linear_model._finite_sum.newton import ProximalNewton
 from sklearn_optland.linear_model._finite_sum.softmax_models import SoftmaxModels
+from sklearn_optland.linear_model._finite_sum.working_set_models import WorkingSetModels
 
 
 class CoordinateDescent(ProximalNewton):

@@ -17,13 +17,15 @@ from sklearn_optland.linear_model._finite_sum.choices import (
     RegressionLoss,
     Solver,
 )
-from sklearn_optland.linear_model._finite_sum.solve import (
+from sklearn_optland.linear_model._finite_sum.estimator import (
     LOSS_CONSTRAINTS,
     PARAMETER_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
+)
+from sklearn_optland.linear_model._finite_sum.solve import solve
+from sklearn_optland.linear_model._finite_sum.training_problem import (
     make_penalty,
     regression_problem,
-    solve,
     training_source,
 )
 

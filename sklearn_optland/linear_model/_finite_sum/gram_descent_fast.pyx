@@ -7,20 +7,14 @@
                     all decides whether that was the end
     minimize_gram   descent finds the support; on it and with its signs the model is a square, and a
                     Cholesky factor takes it to the minimum there, or as far as the signs hold
-    gram_path       least squares for one penalty after the other, certified by the matrix alone.
-                    With centred columns and targets, H = X'CX, v = X'Cy and |y|^2 the mean square
-                    of the targets, the residuals' mean square is |y|^2 - w'(v + v - H w). Minima of
-                    the lasso are on a line as l1 changes and the support stays: the next one begins
-                    where that through the last two leads
 """
-from libc.math cimport fabs, fmax, fmin, sqrt, INFINITY
-from libc.string cimport memcpy
+from libc.math cimport fabs, fmax, fmin, sqrt
 from scipy.linalg.cython_blas cimport daxpy
 from scipy.linalg.cython_lapack cimport dpotrf, dpotrs
 
 import numpy as np
 
-from sklearn_optland._loss.penalties cimport coordinate_step, penalty_fenchel_gap
+from sklearn_optland._loss.penalties cimport coordinate_step
 
 # Epochs before a solution on the support, at least; the most in one minimization, in these units.
 cdef Py_ssize_t EPOCHS = 10, MAX_EPOCHS = 30
@@ -30,30 +24,7 @@ cdef double FACTOR_RATE = 0.1
 cdef double RIDGE = 1e-13
 # Of a column's square: what is left of it beside others that it is no combination of.
 cdef double INDEPENDENT = 1e-12
-cdef double EPS = 2.0 ** -52, TINY = 1e-300
-# Of a path. Of the tolerance: the gap that a model may leave at first; and how often less is tried.
-cdef double GAP = 0.3
-cdef int MAX_TRIALS = 6
-# Of the last step: how far a start goes on along it.
-cdef double MOST_FORWARD = 2
-# Of the targets' mean square: what the differences above may lose; and of that of the columns
-# before they are centred, times their coefficients.
-cdef double ROUNDING = 16 * EPS, OF_COLUMNS = 2 * EPS
-
-
-cdef struct Penalty:
-    double l1, l2
-    bint positive
-
-
-cdef struct Model:
-    Py_ssize_t d
-    const double* H
-    double* v  # the pulls v - H (w - w0)
-    double* w
-    double* factor  # scratch: d x d
-    double* step  # scratch: d
-    int* support  # scratch: d
+cdef double TINY = 1e-300
 
 
 cdef Model model_of(const double[:, ::1] H, double[::1] v, double[::1] w, double[::1] scratch,
@@ -62,13 +33,13 @@ cdef Model model_of(const double[:, ::1] H, double[::1] v, double[::1] w, double
     return Model(d, &H[0, 0], &v[0], &w[0], &scratch[0], &scratch[d * d], &support[0])
 
 
-cdef inline void add_row(Model q, Py_ssize_t j, double factor) noexcept nogil:
+cdef void add_row(Model q, Py_ssize_t j, double factor) noexcept nogil:
     """v += factor H_j."""
     cdef int size = <int>q.d, one = 1
     daxpy(&size, &factor, <double*>q.H + j * q.d, &one, q.v, &one)
 
 
-cdef inline void move(Model q, Py_ssize_t j, double step) noexcept nogil:
+cdef void move(Model q, Py_ssize_t j, double step) noexcept nogil:
     """w_j += step."""
     q.w[j] += step
     add_row(q, j, -step)
@@ -224,161 +195,3 @@ def minimize_gram(
     with nogil:
         epochs = minimize(q, Penalty(l1, l2, positive), gap, felt, least)
     return epochs
-
-
-cdef struct LeastSquares:
-    const double* pulls  # at w = 0
-    const double* lengths  # of the columns before they are centred
-    double square  # the targets' mean square
-
-
-cdef void felt(Model q, LeastSquares s) noexcept nogil:
-    """v = pulls - H w."""
-    cdef Py_ssize_t j
-    for j in range(q.d):
-        q.v[j] = s.pulls[j]
-    for j in range(q.d):
-        if q.w[j] != 0:
-            add_row(q, j, -q.w[j])
-
-
-cdef double residual_squares(Model q, LeastSquares s) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double gain = 0
-    for j in range(q.d):
-        gain += q.w[j] * (s.pulls[j] + q.v[j])
-    return s.square - gain
-
-
-cdef double value(Model q, Penalty p) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double total = 0
-    for j in range(q.d):
-        total += p.l1 * fabs(q.w[j]) + 0.5 * p.l2 * q.w[j] * q.w[j]
-    return total
-
-
-cdef double certify(Model q, Penalty p, LeastSquares s, double* objective) noexcept nogil:
-    """The duality gap at w by its own residuals, scaled where the penalty asks for it.
-
-    Of residuals times t the losses' part of the gap is (1 - t)^2 / 2 of their squares. Infinite
-    where rounding hides it.
-    """
-    cdef Py_ssize_t j
-    cdef double squares, rounding, length = 0, polar = 0, scale = 1, gap = 0
-    felt(q, s)  # anew: steps have left their rounding
-    squares = residual_squares(q, s)
-    for j in range(q.d):
-        length += fabs(q.w[j]) * s.lengths[j]
-        polar = fmax(polar, q.v[j] if p.positive else fabs(q.v[j]))
-    rounding = ROUNDING * s.square + OF_COLUMNS * length * length
-    if p.l2 == 0 and polar > 0:  # the last ulp must not leave the set
-        scale = fmin(1, p.l1 / polar * (1 - 2 * EPS))
-    for j in range(q.d):
-        gap += penalty_fenchel_gap(q.w[j], scale * q.v[j], p.l1, p.l2, p.positive)
-    # not below the true one, lest another point's bound leave nothing of the gap
-    objective[0] = 0.5 * squares + value(q, p) + rounding
-    if not squares > rounding:
-        return INFINITY
-    return gap + 0.5 * (1 - scale) * (1 - scale) * squares + rounding
-
-
-cdef double solve_for(
-    Model q, Penalty p, LeastSquares s, double tol, double* objective
-) noexcept nogil:
-    """Go on from w to about the minimum with a penalty; returns the gap."""
-    cdef double allowed = GAP * tol * (0.5 * residual_squares(q, s) + value(q, p))
-    cdef double gap = INFINITY, size
-    cdef Py_ssize_t j
-    cdef int _trial
-    for _trial in range(MAX_TRIALS):
-        size = -1
-        if p.l1 == 0 and not p.positive:
-            for j in range(q.d):
-                q.support[j] = <int>j
-            size = step_on(q, p, q.d, False)
-        if size < 0:
-            minimize(q, p, allowed, 0, 0)
-        gap = certify(q, p, s, objective)
-        if gap <= tol * objective[0]:
-            break
-        allowed *= 0.1
-    return gap
-
-
-cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
-    return 0.5 * residual_squares(q, s) + value(q, p)
-
-
-cdef void go_on(
-    Model q, Penalty p, LeastSquares s, double factor, const double* w, const double* v,
-    const double* w_last, const double* v_last,
-) noexcept nogil:
-    """Go on from w, v in a straight line from w_last, v_last, if the objective falls there.
-
-    A coefficient goes as far as 0, and one that is 0 stays.
-    """
-    cdef Py_ssize_t j
-    cdef double before = objective_of(q, p, s), there
-    for j in range(q.d):
-        q.w[j] += factor * (w[j] - w_last[j])
-        q.v[j] += factor * (v[j] - v_last[j])
-    for j in range(q.d):
-        if q.w[j] != 0 and not q.w[j] * w[j] > 0:
-            there = q.w[j]
-            q.w[j] = 0
-            add_row(q, j, there)
-    if not objective_of(q, p, s) < before:
-        memcpy(q.w, w, q.d * sizeof(double))
-        memcpy(q.v, v, q.d * sizeof(double))
-
-
-def gram_path(
-    const double[:, ::1] H,
-    const double[::1] pulls,
-    const double[::1] lengths,
-    double square,
-    const double[:, ::1] strengths,  # l1 and l2 of each penalty
-    bint positive,
-    double tol,
-    double[::1] w,  # IN / OUT
-    double[:, ::1] coefs,  # OUT, of each penalty, in the first columns
-    double[:, ::1] curves,  # OUT, objective and gap of each
-    Py_ssize_t first,  # of those to minimise for now
-    Py_ssize_t end,
-):
-    """Minimise for some penalties in turn, each from where the last ones lead."""
-    cdef Py_ssize_t d = w.shape[0], i, j
-    cdef double step, factor
-    cdef double[::1] scratch = np.empty(d * d + 2 * d), latest = np.empty(4 * d)
-    cdef double* here = &latest[0]  # w and v of the last minimum, and of that before it
-    cdef double* last = here + 2 * d
-    cdef int[::1] support = np.empty(d, dtype=np.int32)
-    cdef Model q = model_of(H, scratch[d * d + d:], w, scratch, support)
-    cdef LeastSquares s = LeastSquares(&pulls[0], &lengths[0], square)
-    with nogil:
-        if first >= 2:
-            for j in range(d):
-                last[j], here[j] = coefs[first - 2, j], w[j]
-            memcpy(q.w, last, d * sizeof(double))
-            felt(q, s)
-            memcpy(last + d, q.v, d * sizeof(double))
-            memcpy(q.w, here, d * sizeof(double))
-        felt(q, s)
-        for i in range(first, end):
-            memcpy(here, q.w, d * sizeof(double))
-            memcpy(here + d, q.v, d * sizeof(double))
-            if i >= 2:
-                step = strengths[i - 1, 0] - strengths[i - 2, 0]
-                factor = (strengths[i, 0] - strengths[i - 1, 0]) / step if step != 0 else 0
-                if 0 < factor <= MOST_FORWARD:
-                    go_on(
-                        q, Penalty(strengths[i, 0], strengths[i, 1], positive), s, factor,
-                        here, here + d, last, last + d,
-                    )
-            here, last = last, here
-            curves[i, 1] = solve_for(
-                q, Penalty(strengths[i, 0], strengths[i, 1], positive), s, tol, &curves[i, 0]
-            )
-            for j in range(d):
-                coefs[i, j] = w[j]

@@ -7,7 +7,7 @@ With the intercept minimised out, the columns centred by it, H = X'CX, v = X'Cy 
 import numpy as np
 
 from sklearn_optland._rows.reduce import row_blocks
-from sklearn_optland.linear_model._finite_sum.gram_descent_fast import gram_path
+from sklearn_optland.linear_model._finite_sum.gram_path_fast import SupportInverse, gram_path
 from sklearn_optland.linear_model._finite_sum.problem import Point, without_intercept
 
 # Passes over the matrix that one penalty is expected to take.
@@ -45,11 +45,12 @@ def gram_points(problem, penalties, w, tol):
     lengths = np.sqrt(np.diag(gram)[:-1])
     strengths = np.array([(penalty.l1, penalty.l2) for penalty in penalties])
     W, curves = np.zeros((len(penalties), len(w) + 1)), np.empty((len(penalties), 2))
+    inverse = SupportInverse(w.size)
     w, passes = w.copy(), problem.passes - before
     for first, last in row_blocks(len(penalties), PASSES * w.size**2):
         part = slice(first, last)
         settings = strengths, penalties[0].positive, tol
-        gram_path(H, pulls, lengths, square, *settings, w, W, curves, first, last)
+        gram_path(H, pulls, lengths, square, *settings, w, inverse, W, curves, first, last)
         if problem.fit_intercept:
             W[part, -1] = b - W[part, :-1] @ (sums / total)
         for at, (objective, gap) in zip(W[part], curves[part].tolist(), strict=True):

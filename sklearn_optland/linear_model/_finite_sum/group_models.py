@@ -9,9 +9,7 @@ import numpy as np
 
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
-    ALL_COLUMNS,
     EPOCHS,
-    FIRST_SET,
     GramModel,
     Models,
     QuadraticModel,
@@ -21,6 +19,7 @@ from sklearn_optland.linear_model._finite_sum.group_descent_fast import (
     group_bounds,
 )
 from sklearn_optland.linear_model._finite_sum.problem import gram_of, inverse_of, without_intercept
+from sklearn_optland.linear_model._finite_sum.working_set_models import ALL_COLUMNS, FIRST_SET
 
 # How many times the support a working set is at most: its Gram matrix costs the square.
 GROWTH = 2

@@ -17,10 +17,12 @@ from sklearn_optland._estimator.training_rows import normalized
 from sklearn_optland._estimator.typing import ColumnLike, MatrixLike, RandomState
 from sklearn_optland._loss.scalar_losses import LOSSES, REGRESSION_LOSSES
 from sklearn_optland.linear_model._finite_sum.choices import RegressionLoss, Solver
-from sklearn_optland.linear_model._finite_sum.solve import (
+from sklearn_optland.linear_model._finite_sum.estimator import (
     LOSS_CONSTRAINTS,
     PENALTY_CONSTRAINTS,
     FiniteSumEstimator,
+)
+from sklearn_optland.linear_model._finite_sum.training_problem import (
     partitioned_regression,
     partitioned_source,
     regression_problem,

@@ -17,9 +17,9 @@ from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
 from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     EPOCHS,
     QuadraticModel,
-    WorkingSetModels,
     solve_on_support,
 )
+from sklearn_optland.linear_model._finite_sum.working_set_models import WorkingSetModels
 
 # Coordinates of the first working set, as measured on 20 classes.
 FIRST_SET = 400

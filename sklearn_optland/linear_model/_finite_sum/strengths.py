@@ -8,7 +8,7 @@ from sklearn_optland._estimator.training_rows import classification_rows, regres
 from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._loss import scalar_losses_fast as scalar_losses
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._finite_sum.solve import FiniteSumEstimator
+from sklearn_optland.linear_model._finite_sum.estimator import FiniteSumEstimator
 
 # Of the loss of a constant: what a fit with the strongest L2 penalty of a path may win.
 LEAST_GAIN = 0.1

@@ -148,7 +148,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
     "sdca" has marginals of (n_tokens + n_classes * n_sequences) k, sequences of one token not
     counted, in float32 if `tol` is 5e-5 or more, unless rounding turns out to be half of it or
     the fit is a warm start, and in float64 else; and length^2 / 2 numbers of float32 for each
-    sequence of up to 100 tokens. 10^6 tokens in 40,000 sequences with 100 labels thus take 2.1 GB.
+    sequence of up to 100 tokens. 10^6 tokens in 40,000 sequences with 100 labels thus take 2.2 GB.
     "sag" has another set of parameters and marginals of float64, "lbfgs" 25 sets and no marginals.
     Predictions have k numbers for a token if they are marginals, and one if they are labels.
 

@@ -254,7 +254,10 @@ def _as_rows(X, lengths):
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
     if len(X) == 0:
-        raise ValueError("X: found an empty list; allowed is at least one sequence.")
+        raise ValueError(
+            "X: found an empty list, or an iterator that has been read; allowed is at least one "
+            "sequence."
+        )
     if is_cut:
         return X.tokens, X.lengths, True
     parts = [_as_matrix(part, i) for i, part in enumerate(X)]

@@ -1,0 +1,169 @@
+"""Models on a working set of columns, which are copied: their Hessian is never made."""
+
+import numpy as np
+
+from sklearn_optland._rows.rows import CSRRows, DenseRows, with_single_entries
+from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
+    columns_changes,
+    columns_felt,
+    descend_columns,
+    scaled_columns,
+)
+from sklearn_optland.linear_model._finite_sum.coordinate_models import (
+    EPOCHS,
+    Models,
+    QuadraticModel,
+    solve_on_support,
+)
+from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
+
+# Columns up to which the working set is all of them; else the first set, and how many times the
+# support the others are at most.
+ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
+# Share of l1 from which on a pull lets its column join: one column that comes to violate its
+# optimality outside scales the whole dual point.
+NEAR_SET = 0.97
+# Values that are transposed at a time: rows in the cache, for which columns far apart are read.
+TRANSPOSED = 1 << 15
+
+
+class WorkingSetModels(Models):
+    """Models on some columns: the support, and those that pull most.
+
+    Columns are copied, times the roots of the rows' curvatures: a row of A each.
+    """
+
+    made, first_set = None, FIRST_SET
+
+    def __init__(self, problem, tol):
+        super().__init__(problem, tol)
+        source = problem.source
+        self.columns = SparseColumns(source.X) if source.is_sparse else DenseColumns(source.X)
+
+    def choose(self, w, pulls, violations):
+        if len(w) <= ALL_COLUMNS:
+            return np.arange(len(w)), True
+        size = max(self.first_set, GROWTH * np.count_nonzero(w))
+        penalty = self.problem.penalty
+        sizes = pulls if penalty.positive else np.abs(pulls)
+        candidates = np.flatnonzero((w != 0) | (sizes >= NEAR_SET * penalty.l1))
+        if len(candidates) <= size:
+            return candidates, True
+        rank = np.where(w != 0, np.inf, sizes)[candidates]
+        return np.sort(candidates[np.argpartition(-rank, size)[:size]]), False
+
+    def model(self, point, h, chosen):
+        problem = self.problem
+        if self.made is None or not (self.is_exact and np.array_equal(self.made[0], chosen)):
+            roots = np.sqrt(problem.c * h)
+            length = np.linalg.norm(roots)
+            s = roots / length if problem.fit_intercept else np.zeros_like(roots)
+            A, sums, squares = self.columns.scaled(chosen, roots, s)
+            refuse_overflow(squares)
+            values = self.columns.n_values(chosen)
+            self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
+        return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
+
+
+class DenseColumns:
+    """Columns of an array.
+
+    Parameters
+    ----------
+    X : ndarray
+    """
+
+    def __init__(self, X):
+        self.X = X
+
+    def n_values(self, chosen):
+        return len(self.X) * len(chosen)
+
+    def scaled(self, chosen, roots, s):
+        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+        A = np.empty((len(chosen), len(roots)))
+        is_all = len(chosen) == self.X.shape[1]
+        size = -(-TRANSPOSED // max(len(chosen), 1))
+        for first in range(0, len(roots), size):
+            part = slice(first, first + size)
+            rows = self.X[part] if is_all else self.X[part, chosen]
+            np.multiply(rows.T, roots[part], out=A[:, part])
+        return DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
+
+
+class SparseColumns:
+    """Columns of a CSR matrix, of which there is a copy by columns.
+
+    Parameters
+    ----------
+    X : CSR matrix or array
+    """
+
+    def __init__(self, X):
+        X = with_single_entries(X).tocsc()
+        self.values, self.rows = X.data, X.indices.astype(np.int32, copy=False)
+        self.indptr = X.indptr.astype(np.int64, copy=False)
+
+    def n_values(self, chosen):
+        return int((self.indptr[chosen + 1] - self.indptr[chosen]).sum())
+
+    def scaled(self, chosen, roots, s):
+        """The same as of `DenseColumns`."""
+        indptr = np.append(0, np.cumsum(self.indptr[chosen + 1] - self.indptr[chosen]))
+        values, rows = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=np.int32)
+        sums, squares = np.empty((2, len(chosen)))
+        scaled_columns(
+            *(self.values, self.rows, self.indptr, chosen, roots, s),
+            *(indptr, values, rows, sums, squares),
+        )
+        return CSRRows(values, rows, indptr, len(roots)), sums, squares
+
+
+class ColumnsModel(QuadraticModel):
+    """A model with H = A (I - ss') A'."""
+
+    epochs = EPOCHS
+
+    def __init__(self, made, u):
+        self.A, self.n_values, self.s, self.sums, self.squares, self.roots, self.length = made
+        self.u = u
+
+    def lean(self, tilt):
+        self.tilt = tilt
+
+    def descend(self, *settings):
+        return descend_columns(
+            *(self.A, self.s, self.sums, self.squares, self.u, self.w, self.tilt, *settings)
+        )
+
+    def solve(self, chosen, penalty, signs, tol, share):
+        sums = self.sums[chosen]
+
+        def felt(u):
+            out = np.empty(len(chosen))
+            columns_felt(self.A, chosen, u, out)
+            return out
+
+        def product(p):
+            return felt(self._changes(chosen, p)) - sums * (sums @ p) + penalty.l2 * p
+
+        rhs = felt(self.u) - sums * (self.s @ self.u) + self.tilt[chosen]
+        rhs -= penalty.l1 * signs + penalty.l2 * self.w[chosen]
+        return solve_on_support(product, rhs, self.squares[chosen] + penalty.l2, tol, share)
+
+    def move(self, chosen, step):
+        self.w[chosen] += step
+        columns_changes(self.A, chosen, -step, self.u)
+
+    def intercept(self, step):
+        return (self.s @ self.u) / self.length
+
+    def scores(self, step, direction):
+        moved = np.flatnonzero(step)
+        return self._changes(moved, step[moved]) / self.roots + direction[-1]
+
+    def _changes(self, chosen, step):
+        """Changes of the scores times the roots of the rows."""
+        out = np.zeros_like(self.u)
+        columns_changes(self.A, chosen, step, out)
+        return out
