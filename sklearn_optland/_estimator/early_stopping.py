@@ -44,7 +44,7 @@ class HeldOut:
     Attributes
     ----------
     scores : list of float
-        R² or accuracy of each call.
+        R² or accuracy of each call; the R² of a single row is NaN.
     """
 
     def __init__(self, scores_of, Y, c, is_log_loss, unit=1.0, is_multilabel=False):
@@ -61,6 +61,8 @@ class HeldOut:
 
     def _score(self, F):
         if not self.is_log_loss:
+            if len(self.Y) == 1:
+                return np.nan
             return float(r2_score(self.Y, F, sample_weight=self.c))
         if F.shape[1] == 1 or self.is_multilabel:
             return float(self.c @ ((F > 0) == (self.Y > 0.5)).all(axis=1))

@@ -41,7 +41,7 @@ def scores_of(X, coefs, intercepts, activation):
 def network_scores(estimator, X):
     """Output of a fitted net for X as the user gave it."""
     check_is_fitted(estimator)
-    X = validate_rows(estimator, X, accept_sparse=estimator._takes_sparse)
+    X = validate_rows(estimator, X, accept_sparse=True)
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     return scores_of(X, coefs, intercepts, estimator._hidden_activation)
 

@@ -162,10 +162,15 @@ def center_and_spread(source):
     d = source.n_columns
     if not source.is_sparse:
         return column_moments(source, d)
-    top, stored = reduce(_Stored(), source, (1.0,))[1][1:]
+    top, stored = reduce(_Stored(), source, (None,))[1][1:]
     top = top or 1.0
     squares = reduce(_Stored(), source, (top,))[1][0]
     return np.zeros(d), np.full(d, top * np.sqrt(squares / (stored or 1.0)))
+
+
+def in_units(X, unit):
+    """X / unit in the dtype of X, in which SciPy does not divide sparse matrices."""
+    return (X / X.dtype.type(unit)).astype(X.dtype, copy=False)
 
 
 def divisors(center, spread, dtype):
@@ -304,15 +309,20 @@ class _Variance(_ColumnStatistic):
 
 
 class _Stored(Statistic):
-    """Of a sparse matrix' stored values in some unit: sums of squares, largest, sum of weights."""
+    """Of a sparse matrix' stored values: squares in some unit, summed; largest; sum of weights.
+
+    Without a unit the squares, which may overflow, are left out.
+    """
 
     shape = 3
 
     def add(self, block, parameters, total):
         X, c = block.source.X[block.slice], block.source.c[block.slice]
-        values = np.abs(X.data.astype(np.float64)) / parameters[0]
+        (unit,) = parameters
+        values = np.abs(X.data.astype(np.float64))
         weights = np.repeat(c, np.diff(X.indptr)) * (values > 0)
-        self.merge(total, (weights @ values**2, values.max(initial=0), weights.sum()))
+        squares = 0.0 if unit is None else weights @ (values / unit) ** 2
+        self.merge(total, (squares, values.max(initial=0), weights.sum()))
 
     def merge(self, total, part):
         total[0] += part[0]

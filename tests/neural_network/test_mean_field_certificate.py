@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_optland._net.forward import LossKind
 from sklearn_optland._optim import lbfgs
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.source import ArraySource
@@ -190,6 +191,6 @@ def test_divergences_are_exact_for_scores_of_any_size(k, scores, label, scale):
             exact += (q * (q / p).ln() if q > 0 else 0) - q + p
         exact = float(exact)
     source = ArraySource(np.zeros((1, 1)), c=np.ones(1))
-    found = reduce(Divergence(True, k), source, (F, 0.0, Y, scale))[0]
+    found = reduce(Divergence(LossKind(True), k), source, (F, 0.0, Y, scale))[0]
     # log p has the rounding of the scores
     assert found == pytest.approx(exact, rel=1e-12, abs=4e-16 * (1 + np.abs(F).max()))

@@ -198,6 +198,27 @@ def test_sparse_rows_of_mean_field_nets_are_dense_ones(Net, settings, container)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("Net", [MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier])
+def test_sparse_rows_keep_their_precision_and_their_size(Net):
+    X, y = data()
+    X = sparse.csr_array(np.where(np.abs(X) < 1, 0, X))
+    y = np.digitize(y, [2, 3]) if Net is MeanFieldTwoLayerNetClassifier else y
+    model = Net(20, alpha=0.01, max_iter=20, random_state=0)
+    for size in (np.float32(1e-9), np.float32(1e15), 1e-100, 1e300):
+        rows = (X * size).astype(np.asarray(size).dtype)
+        found = fit_quietly(clone(model), rows, y)
+        assert found.coefs_[0].dtype == rows.dtype
+        expected = fit_quietly(clone(model), X, y).predict(X)
+        np.testing.assert_allclose(found.predict(rows), expected, rtol=1e-3)
+
+
+def test_a_fitted_net_predicts_for_sparse_rows_whatever_its_parameters_say():
+    X, y = data()
+    model = fit_quietly(MeanFieldTwoLayerNet(20, alpha=0.01, max_iter=20, random_state=0), X, y)
+    model.set_params(solver="margin-ascent")
+    np.testing.assert_allclose(model.predict(sparse.csr_array(X)), model.predict(X), rtol=1e-12)
+
+
 def test_a_stream_of_sparse_rows():
     X, y = data()
     X = sparse.csr_array(np.where(np.abs(X) < 1, 0, X / np.abs(X).max(axis=0)))

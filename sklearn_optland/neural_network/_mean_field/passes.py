@@ -14,6 +14,7 @@ from scipy.special import expit, softmax
 from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._net.entrywise_fast import KINDS, activate, times_slope
 from sklearn_optland._net.forward import multiply, residuals
+from sklearn_optland._net.units import in_units
 from sklearn_optland._rows.reduce import Statistic
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
@@ -139,7 +140,7 @@ def product(H, R):
 
 def augmented(X, x_scale, bias):
     """Inputs in units, with the bias feature unless it is None; CSR stays so."""
-    X = (X if issparse(X) else np.asarray(X)) / X.dtype.type(x_scale)
+    X = in_units(X if issparse(X) else np.asarray(X), x_scale)
     if bias is None:
         return X
     stack = partial(hstack, format="csr") if issparse(X) else np.hstack

@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn_optland._net.units import (
     divisors,
     extremes,
+    in_units,
     root_mean_square,
     target_size,
     weighted_mean,
@@ -108,7 +109,7 @@ class StandardColumns:
         if self.center is None:
             return X
         if sparse.issparse(X):
-            return X / X.dtype.type(self.spread[0])
+            return in_units(X, self.spread[0])
         return np.ascontiguousarray((X - self.center) / self.spread, dtype=X.dtype)
 
     def rows(self, X):
