@@ -15,8 +15,11 @@ from sklearn_optland._rows.source import ArraySource
 
 FLOATS = [np.float64, np.float32]
 
-# From scikit-learn 1.9 on.
-_REFUSES_ZEROS = "allow_all_zero_weights" in signature(_check_sample_weight).parameters
+# From 1.9 on scikit-learn refuses weights that are all zero, if it is not told to leave it to us.
+_LEAVE_ZEROS = "allow_all_zero_weights"
+_ZEROS_ARE_OURS = (
+    {_LEAVE_ZEROS: True} if _LEAVE_ZEROS in signature(_check_sample_weight).parameters else {}
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def classification_rows(
     """
     if multi_label and is_indicator(y):
         return _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation)
-    X, y = _validate(estimator, X, y, accept_sparse, **validation)
+    X, y = validate_with_targets(estimator, X, y, accept_sparse, **validation)
     classes, codes = encode(y)
     check_labels(y, classes)
     check_classes(classes)
@@ -170,17 +173,22 @@ def is_indicator(y):
     return type_of_target(y) == "multilabel-indicator"
 
 
-def _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation):
-    """Rows that have any number of labels."""
-    X, y = _validate(estimator, X, y, accept_sparse, multi_output=True, **validation)
+def validate_indicators(estimator, X, y, accept_sparse, **validation):
+    """Rows and their indicator matrix, dense; an error for class weights, which it has not."""
+    X, y = validate_with_targets(estimator, X, y, accept_sparse, multi_output=True, **validation)
     if estimator.class_weight is not None:
         raise ValueError(
             f"class_weight: found {estimator.class_weight!r}; allowed with an indicator matrix y "
             "is None."
         )
+    return X, y.toarray() if sparse.issparse(y) else y
+
+
+def _multilabel_rows(estimator, X, y, sample_weight, accept_sparse, **validation):
+    """Rows that have any number of labels."""
+    X, y = validate_indicators(estimator, X, y, accept_sparse, **validation)
     weights = sample_weights(X, sample_weight)
     total_weight(weights)
-    y = y.toarray() if sparse.issparse(y) else y
     return TrainingRows(X, y, sample_weight, weights, np.arange(y.shape[1]))
 
 
@@ -204,7 +212,7 @@ def labelled_rows(
     -------
     rows : TrainingRows
     """
-    X, y = _validate(estimator, X, y, accept_sparse, **validation)
+    X, y = validate_with_targets(estimator, X, y, accept_sparse, **validation)
     weights = sample_weights(X, sample_weight, may_be_zero=is_part)
     check_labels(y, is_part=is_part)
     if is_part:
@@ -220,7 +228,7 @@ def labelled_rows(
 
 def regression_rows(estimator, X, y, sample_weight, *, accept_sparse=False, **validation):
     """Rows of a regressor; parameters as in `classification_rows`."""
-    X, y = _validate(estimator, X, y, accept_sparse, y_numeric=True, **validation)
+    X, y = validate_with_targets(estimator, X, y, accept_sparse, y_numeric=True, **validation)
     weights = sample_weights(X, sample_weight)
     total_weight(weights)
     return TrainingRows(X, y, sample_weight, weights)
@@ -241,7 +249,8 @@ def validate_rows(estimator, X, *, accept_sparse=False, **validation):
     )
 
 
-def _validate(estimator, X, y, accept_sparse, **validation):
+def validate_with_targets(estimator, X, y, accept_sparse, **validation):
+    """Validated rows and targets; `validation` goes to scikit-learn's `validate_data`."""
     if validation.keys() <= {"y_numeric"} and _are_plain(X, y):
         estimator.n_features_in_ = X.shape[1]
         vars(estimator).pop("feature_names_in_", None)
@@ -289,9 +298,8 @@ def sample_weights(X, sample_weight, *, may_be_zero=False):
     """Sample weights as float64, ones for None; an error for negative ones, or zeros alone."""
     if sample_weight is None:
         return np.ones(X.shape[0])
-    options = {"allow_all_zero_weights": may_be_zero} if _REFUSES_ZEROS else {}
     weights = _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True, **_ZEROS_ARE_OURS
     )
     if not (may_be_zero or weights.any()):
         raise ValueError("Sample weights must contain at least one non-zero number.")

@@ -2,11 +2,8 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import validate_data
 
 from sklearn_optland._estimator.training_rows import (
-    FLOATS,
-    always_checked,
     as_columns,
     as_targets,
     check_labels,
@@ -15,6 +12,8 @@ from sklearn_optland._estimator.training_rows import (
     refuse_balanced,
     row_weights,
     times_class_weight,
+    validate_indicators,
+    validate_with_targets,
 )
 from sklearn_optland._net.predictions import class_attributes
 
@@ -41,7 +40,8 @@ def regression_batch(net, X, y, sample_weight, *, is_first, accept_sparse=False)
     fitted : dict
         What predictions need besides the net.
     """
-    X, y = _validate(net, X, y, is_first, accept_sparse, multi_output=True, y_numeric=True)
+    kinds = {"multi_output": True, "y_numeric": True}
+    X, y = validate_with_targets(net, X, y, accept_sparse, reset=is_first, **kinds)
     Y = as_targets(y, X.dtype)
     if not is_first and Y.shape[1] != net.n_outputs_:
         raise ValueError(
@@ -67,13 +67,7 @@ def classification_batch(net, X, y, classes, sample_weight, *, is_first, accept_
                 f"y: found an indicator matrix of {len(known)} columns; allowed is what the first "
                 "call had, and the numbers of the columns as classes."
             )
-        if net.class_weight is not None:
-            raise ValueError(
-                f"class_weight: found {net.class_weight!r}; allowed with an indicator matrix y is "
-                "None."
-            )
-        X, y = _validate(net, X, y, is_first, accept_sparse, multi_output=True)
-        y = y.toarray() if sparse.issparse(y) else y
+        X, y = validate_indicators(net, X, y, accept_sparse, reset=is_first)
         c = row_weights(X, sample_weight)
         return X, y.astype(np.float64), c, class_attributes(known, y.dtype)
     if was_multilabel:
@@ -81,7 +75,7 @@ def classification_batch(net, X, y, classes, sample_weight, *, is_first, accept_
             "y: found one column; allowed is an indicator matrix, as in the first call."
         )
     known = _known_classes(net, classes, is_first)
-    X, y = _validate(net, X, y, is_first, accept_sparse)
+    X, y = validate_with_targets(net, X, y, accept_sparse, reset=is_first)
     check_labels(y, classes=())  # how many they are says nothing in a batch
     strange = np.setdiff1d(y, known)
     if len(strange):
@@ -108,9 +102,3 @@ def _known_classes(net, classes, is_first):
     if len(known) < 2:
         raise ValueError(f"classes: found {known.tolist()}; allowed are two classes or more.")
     return known
-
-
-def _validate(net, X, y, is_first, accept_sparse, **validation):
-    settings = {"accept_sparse": "csr" if accept_sparse else False, "dtype": FLOATS, "order": "C"}
-    with always_checked():
-        return validate_data(net, X, y, reset=is_first, **settings, **validation)
