@@ -63,5 +63,5 @@ for solver, name in names.items():
         f"{name}: {net.n_iter_} iterations, {history['passes'][-1]:.0f} passes, {net.certificate_}"
     )
 ax.set(xlabel="passes over the rows", ylabel="objective", xscale="log", yscale="log")
-ax.legend()
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 plt.show()
