@@ -23,6 +23,7 @@ from sklearn_optland.tree._forest.ranking import Model
 from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._forest.train_fast import train
+from sklearn_optland.tree._forest.training import NONE
 from sklearn_optland.tree._training_rows import one_class_each
 
 pytestmark = pytest.mark.kernels
@@ -300,7 +301,7 @@ def test_softmax_step_is_that_of_the_oracle(competition):
         G += gradient**2
         W -= 0.1 * gradient / np.sqrt(G + 1e-20)
     none = np.zeros((0, 1), dtype=np.float32)
-    loss = train(*arguments, 0.1, 1.0, w, np.zeros_like(w), none)
+    loss = train(*arguments, 0.1, 1.0, w, np.zeros_like(w), none, NONE)
     assert loss == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(matrix(w), W, atol=2e-3)
 
@@ -321,7 +322,7 @@ def test_dual_steps_are_those_of_the_oracle(competition):
             A[i, c] = goal
     n_rows, width = len(order), arguments[0].max_trained + own.shape[1]
     alpha = np.zeros((n_rows, width), dtype=np.float32)
-    loss = sum(train(*arguments, 0.0, C, w, w[:0].copy(), alpha) for _ in range(2))
+    loss = sum(train(*arguments, 0.0, C, w, w[:0].copy(), alpha, NONE) for _ in range(2))
     assert loss == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(matrix(w), W, atol=2e-3)
     np.testing.assert_allclose(np.sort(alpha)[:, -own.shape[1] :], np.sort(A), atol=2e-3)

@@ -120,7 +120,8 @@ def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
 
 
 def _settings(forest):
-    return Settings(*(getattr(forest, field.name) for field in fields(Settings)))
+    names = (field.name for field in fields(Settings) if hasattr(forest, field.name))
+    return Settings(**{name: getattr(forest, name) for name in names})
 
 
 def _refuse_sparse_discriminant(forest, is_sparse, n_columns):

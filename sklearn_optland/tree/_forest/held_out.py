@@ -24,6 +24,10 @@ MANY_CLASSES = 1000
 MIN_HELD_OUT = 50
 # More do not decide better.
 MAX_HELD_OUT = 20_000
+# How much what leaves say of classes may count beside the scores: the best, if it is better than
+# nothing by LEAST_GAIN standard deviations of the difference.
+VOTE_FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)
+LEAST_GAIN = 2.0
 # Of Platt's line: scores that part all classes would have an infinite one.
 LARGEST_LOGIT = 1e3
 
@@ -60,7 +64,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     if len(held_out) < MIN_HELD_OUT:
         return settings, chosen(settings, {})
     seed = rng.randint(np.iinfo(np.int32).max)
-    scores, errors = {}, {}
+    best, errors = {}, {}
 
     def candidates(trial):
         data = X[kept], Y[kept], weights[kept] / weights[kept].mean()
@@ -68,11 +72,16 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
 
     def error(trial, trees):
         for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
-            model = step.parameters
-        best = scores[trial] = Model(model, trial.beam_width).best(X[held_out])
-        wrong = ~is_own(best[0][:, :1], Y[held_out])[:, 0]
-        errors[trial] = float(np.average(wrong, weights=weights[held_out]))
-        return errors[trial]
+            arrays = step.parameters
+        ranked = Model(arrays, trial.beam_width).best(X[held_out])
+        found = float(np.average(is_wrong(ranked), weights=weights[held_out]))
+        if found < min(errors.values(), default=np.inf):
+            best.update(arrays=arrays, ranked=ranked)
+        errors[trial] = found
+        return found
+
+    def is_wrong(ranked):
+        return ~is_own(ranked[0][:, :1], Y[held_out])[:, 0]
 
     trees = candidates(settings)
     trials = [replace(settings, loss=loss) for loss in losses]
@@ -82,8 +91,17 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         if error(trial, candidates(trial)) >= errors[settings]:
             break
         settings = trial
-    quality = judged(*scores[settings], Y[held_out], weights[held_out], calibrate)
-    return settings, chosen(settings, errors) | quality
+    quality = chosen(settings, errors)
+    without, most = is_wrong(best["ranked"]), 0.0
+    for factor in VOTE_FACTORS:
+        arrays = {**best["arrays"], "vote_factor": factor}
+        ranked = Model(arrays, settings.beam_width).best(X[held_out])
+        gains = weights[held_out] * (1.0 * without - is_wrong(ranked))
+        if gains.sum() > max(most, LEAST_GAIN * np.sqrt(gains @ gains)):
+            most, best["ranked"] = gains.sum(), ranked
+            settings = replace(settings, vote_factor=factor)
+    judgement = judged(*best["ranked"], Y[held_out], weights[held_out], calibrate)
+    return settings, quality | judgement
 
 
 def _losses(X, Y):

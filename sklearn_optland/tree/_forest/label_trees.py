@@ -11,7 +11,7 @@ from scipy import sparse
 
 from sklearn_optland._rows.largest import largest_of_rows
 from sklearn_optland._rows.reduce import Statistic, reduce
-from sklearn_optland.tree._forest.search_fast import as_short_rows, padded
+from sklearn_optland.tree._forest.search_fast import LATER_VISIT, as_short_rows, padded
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._training_rows import row_of_pairs
 
@@ -25,9 +25,10 @@ MAX_SAMPLE = 500
 # often, since rows of a class do not all go where its mean goes.
 LEAF_CLASSES = 12
 LISTED_CLASSES = 16
-# What a visit counts in a leaf that is not the row's nearest one of the tree.
-LATER_VISIT = 0.3
 TINY_VISIT = 1e-9
+# Visits that a leaf has had, in the shares of all classes, before the first row came.
+PRIOR_VISITS = 5.0
+LEAST_SHARE = 1e-12
 
 
 @dataclass
@@ -100,20 +101,27 @@ def forest_arrays(source, place, trees):
         unit, _ = sparse_unit(source)
         projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
-    nodes, biases, children, roots, leaves = [], [], [], [], []
-    n_nodes = 0
-    for tree in trees:
-        nodes.append(tree.w if is_sparse else tree.w @ place.basis.T)
-        biases.append(-tree.b if is_sparse else -tree.b - tree.w @ place.offset)
-        children.append(tree.children + np.where(tree.children < 0, -len(leaves), n_nodes))
-        roots.append(n_nodes if len(tree.b) else -1 - len(leaves))
-        n_nodes += len(tree.b)
-        leaves += tree.leaves
     return {
         "column_of": np.arange(d if is_sparse else 0, dtype=np.int32),
         "shift": place.shift,
         "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,
+        **tree_arrays(trees, *(() if is_sparse else (place.basis, place.offset))),
+    }
+
+
+def tree_arrays(trees, basis=None, offset=0.0):
+    """The trees among what a LabelForest needs, for rows in coordinates z'basis - offset."""
+    nodes, biases, children, roots, leaves = [], [], [], [], []
+    n_nodes = 0
+    for tree in trees:
+        nodes.append(tree.w if basis is None else tree.w @ basis.T)
+        biases.append(-tree.b if basis is None else -tree.b - tree.w @ offset)
+        children.append(tree.children + np.where(tree.children < 0, -len(leaves), n_nodes))
+        roots.append(n_nodes if len(tree.b) else -1 - len(leaves))
+        n_nodes += len(tree.b)
+        leaves += tree.leaves
+    return {
         "nodes": as_short_rows(np.vstack(nodes), np.concatenate(biases)),
         "children": np.vstack(children).astype(np.int32),
         "roots": np.array(roots, dtype=np.int32),
@@ -147,6 +155,7 @@ def _lists(leaves):
     return {
         "leaf_start": np.cumsum([0, *map(len, leaves)]).astype(np.int32),
         "leaf_members": np.concatenate(leaves).astype(np.int32),
+        "votes": np.zeros(sum(map(len, leaves)), dtype=np.float32),
     }
 
 
@@ -168,6 +177,36 @@ def list_frequent_classes(arrays, counts):
     listed = largest_of_rows(counts.astype(np.float32) + tiny, LISTED_CLASSES)
     arrays["leaf_start"] = listed.indptr.astype(np.int32)
     arrays["leaf_members"] = listed.indices.astype(np.int32)
+    share = counts.sum(axis=0)
+    arrays |= votes(listed.data, listed.indices, share / share.sum(), arrays)
+
+
+def votes(counts, members, share, arrays):
+    """What leaves say of the classes, as LabelForest takes it.
+
+    A leaf in which a class has n visits of N says log (n + a p) / (N + a), p being the class's share
+    of all rows and a `PRIOR_VISITS`; less what is the same for all classes, and less log a p, which
+    each class has for all leaves at once. They are means over trees.
+
+    Parameters
+    ----------
+    counts, members : ndarray of the same shape
+        Visits of classes to leaves, and the classes.
+    share : ndarray of shape (n_classes,)
+    arrays : dict
+        Of a LabelForest, for the number of trees.
+    """
+    prior = PRIOR_VISITS * np.maximum(share, LEAST_SHARE)
+    n_trees = len(arrays["roots"])
+    return {
+        "votes": (np.log1p(counts / prior[members]) / n_trees).astype(np.float32),
+        "prior_votes": np.log(prior).astype(np.float32),
+    }
+
+
+def visits_of(votes, members, prior_votes, arrays):
+    """The counts that `votes` was told."""
+    return np.expm1(votes * len(arrays["roots"])) * np.exp(prior_votes)[members]
 
 
 def visits(arrays, leaves, Y, weights):

@@ -171,5 +171,6 @@ def _learn_partition(trees, lesson, alpha, seed, source, state):
     rows = VisitingRows(source, arrays, number, beam_width)
     rng = np.random.RandomState([seed, turn])
     forest = LabelForest(**arrays, beam=beam_width)
-    loss += rows.learn(forest, lesson, rng, w, squares, alpha)
+    order = rng.permutation(source.n_rows).astype(np.int32)
+    loss += rows.learn(forest, lesson, order, rng, w, squares, alpha)
     return turn + 1, loss, w, squares

@@ -21,6 +21,8 @@ cdef class LabelForest:
     cdef ShortRows nodes
     cdef const int[:, ::1] children
     cdef const int[::1] roots, leaf_start, leaf_members, class_of, column_of
+    cdef const float[::1] votes, prior_votes
+    cdef readonly float vote_factor
     cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
     cdef readonly Py_ssize_t max_candidates, max_trained  # the latter besides a row's own
     cdef readonly bint is_sparse
@@ -31,7 +33,7 @@ cdef class Scratch:
     cdef float[::1] z, x
     cdef int[::1] column
     # Of the candidates; what is stamped with the row's turn has been met.
-    cdef int[::1] candidate, stamp, class_stamp, class_slot, own_stamp
+    cdef int[::1] candidate, stamp, slot, class_stamp, class_slot, own_stamp
     cdef float[::1] score
     cdef double[::1] mass  # of each class of the row that is learned
     cdef int[::1] turn  # one entry

@@ -11,6 +11,8 @@ search   A node sends z right if w'z > 0. Where it would go is free, the other s
 score    One dot product a candidate: w_c'z with rows of w for dense data, and for sparse data
          sum_j x_j w[start_j + c]. The table w is exact if start_j = j n, n classes; a shorter
          one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
+         To it comes vote_factor times what the leaves say of the class: a number for each entry of
+         a list, and one for each class.
 
 What is called a class above is a prototype: a class may have several, and scores what the best of
 them does. `class_of` names a prototype's class.
@@ -49,6 +51,10 @@ cdef extern from "label_rows.h" nogil:
         int64_t n, const double* x, const double* shift, const double* scale, float limit,
         float* out
     )
+
+# What a visit to a leaf counts, and what it says, if it is not the row's nearest of the tree.
+LATER_VISIT = 0.3
+cdef float LATER = LATER_VISIT
 
 cdef enum:
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
@@ -99,6 +105,13 @@ def as_short_rows(rows, bias):
     return {"words": words, "scale": scale, "bias": bias}
 
 
+def as_floats(words, scale):
+    """The padded rows that `as_short_rows` has rounded, as float32; parameters as of ShortRows."""
+    pairs = words.reshape(len(words), -1, 1, OPTLAND_FLOATS)
+    whole = np.concatenate([pairs << 16 >> 16, pairs >> 16], axis=2)
+    return whole.reshape(len(words), -1) * np.asarray(scale, dtype=np.float32)[:, None]
+
+
 cdef class LabelForest:
     """The trees, the lists of their leaves and the way to z, as the kernels read them.
 
@@ -117,6 +130,11 @@ cdef class LabelForest:
     leaf_start : ndarray of shape (n_leaves + 1,), int32
     leaf_members : ndarray, int32
         The prototypes that leaf l lists are those from leaf_start[l] to leaf_start[l + 1].
+    votes : ndarray, float32
+        What leaves say of the prototypes that they list; as `leaf_members`.
+    prior_votes : ndarray of shape (n_prototypes,), float32
+        What is said of a prototype that no leaf lists.
+    vote_factor : float
     class_of : ndarray of shape (n_prototypes,), int32
     n_classes, depth, beam : int
         `depth` is that of the deepest leaf.
@@ -124,7 +142,7 @@ cdef class LabelForest:
 
     def __init__(
         self, *, column_of, shift, scale, projection, nodes, children, roots, leaf_start,
-        leaf_members, class_of, n_classes, depth, beam,
+        leaf_members, votes, prior_votes, vote_factor, class_of, n_classes, depth, beam,
     ):
         self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
@@ -133,6 +151,7 @@ cdef class LabelForest:
         self.scale32 = np.minimum(scale, largest).astype(np.float32)
         self.nodes, self.children, self.roots = ShortRows(**nodes), children, roots
         self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
+        self.votes, self.prior_votes, self.vote_factor = votes, prior_votes, vote_factor
         self.n_classes, self.depth = n_classes, depth
         self.beam = min(beam, len(leaf_start) - 1)
         self.n_columns, self.n_prototypes = len(scale), len(class_of)
@@ -160,6 +179,7 @@ cdef class Scratch:
         n = forest.max_trained + most_own
         self.candidate, self.score = ints(n), floats(n)
         self.stamp, self.turn = ints(forest.n_prototypes), ints(1)
+        self.slot = ints(forest.n_prototypes)
         self.own_stamp, self.mass = ints(forest.n_prototypes), np.zeros(most_own)
         self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
         self.node, self.n_open = ints(n_trees), ints(n_trees)
@@ -295,7 +315,7 @@ cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
     """Put a prototype behind n candidates, unless it is one; returns their number."""
     if s.stamp[c] == s.turn[0]:
         return n
-    s.stamp[c] = s.turn[0]
+    s.stamp[c], s.slot[c] = s.turn[0], <int>n
     s.candidate[n] = c
     return n + 1
 
@@ -313,6 +333,21 @@ cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nog
     return n
 
 
+cdef void add_votes(LabelForest f, Scratch s, const int* leaves, Py_ssize_t n) noexcept nogil:
+    """Add to the scores of the n candidates what the leaves say."""
+    cdef Py_ssize_t e, c
+    cdef int p
+    cdef float share = f.vote_factor * (1 + LATER * (f.beam - 1))
+    for c in range(n):
+        s.score[c] += share * f.prior_votes[s.candidate[c]]
+    for e in range(f.n_trees * f.beam):
+        if leaves[e] < 0:
+            continue
+        share = f.vote_factor * (LATER if e % f.beam else 1)
+        for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
+            s.score[s.slot[f.leaf_members[p]]] += share * f.votes[p]
+
+
 def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[:, ::1] leaves):
     """The leaves of rows first to last."""
     cdef RowPointers x = rows.pointers()
@@ -322,6 +357,43 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
         for i in range(first, last):
             load(forest, scratch, &x, i, True)
             search(forest, scratch, &leaves[i, 0])
+
+
+def count_visits(
+    const int[:, ::1] leaves,
+    Py_ssize_t beam,
+    const int[::1] own_start,
+    const int[::1] own,
+    const double[::1] weight,
+    int[:, ::1] members,  # IN / OUT, the prototypes that each leaf lists
+    float[:, ::1] counts,  # IN / OUT, their visits
+):
+    """Count visits of rows to leaves in the lists of these.
+
+    A prototype that a leaf does not list takes the place, and the count, of the one with the fewest
+    visits: whoever has more than 1 / width of a leaf's visits is listed (Metwally, Agrawal and El
+    Abbadi 2005).
+    """
+    cdef Py_ssize_t i, e, p, slot, least, width = members.shape[1]
+    cdef int leaf
+    cdef float share
+    with nogil:
+        for i in range(leaves.shape[0]):
+            for e in range(leaves.shape[1]):
+                leaf = leaves[i, e]
+                if leaf < 0:
+                    continue
+                share = <float>weight[i] * (LATER if e % beam else 1)
+                for p in range(own_start[i], own_start[i + 1]):
+                    least = 0
+                    for slot in range(width):
+                        if members[leaf, slot] == own[p]:
+                            least = slot
+                            break
+                        if counts[leaf, slot] < counts[leaf, least]:
+                            least = slot
+                    members[leaf, least] = own[p]
+                    counts[leaf, least] += share
 
 
 cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
@@ -387,6 +459,8 @@ def best_classes(
                 )
             else:
                 ranking.score(&s.z[0], n, &s.candidate[0], &s.score[0])
+            if forest.vote_factor > 0:
+                add_votes(forest, s, &leaves[i, 0], n)
             m = to_classes(forest, s, n)
             n = 0
             for c in range(m):  # insertion into a sorted list

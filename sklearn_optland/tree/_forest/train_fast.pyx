@@ -203,12 +203,13 @@ def train(
     float[::1] w,  # IN / OUT
     float[::1] squares,  # IN / OUT, sums of squared gradients; empty for the squared hinge
     float[:, ::1] alpha,  # IN / OUT, dual variables of a row's candidates; empty for the softmax
+    unsigned char[::1] moved,  # OUT, 1 for prototypes whose weights have changed; or empty
 ):
     """A step for each row of `order`; returns the sum of their weighted losses."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows, np.diff(own_start).max())
-    cdef Py_ssize_t t, i, n, size, n_own, _negative
-    cdef bint is_dual = alpha.shape[0] > 0
+    cdef Py_ssize_t t, i, n, c, size, n_own, _negative
+    cdef bint is_dual = alpha.shape[0] > 0, is_told = moved.shape[0] > 0
     cdef double loss = 0, C_row
     cdef uint64_t draws = seed
     cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
@@ -229,8 +230,13 @@ def train(
                 loss += weight[i] * dual_steps(
                     forest, s, n, squared_length(forest, s, size), C_row, &alpha[i, 0]
                 )
-                add_row(forest, s, size, moving(s, n), starts, &w[0])
+                n = moving(s, n)
+                add_row(forest, s, size, n, starts, &w[0])
             else:
                 loss += softmax_gradients(forest, s, n, n_own, weight[i])
-                adagrad(forest, s, size, moving(s, n), starts, rate, &w[0], &squares[0])
+                n = moving(s, n)
+                adagrad(forest, s, size, n, starts, rate, &w[0], &squares[0])
+            if is_told:
+                for c in range(n):
+                    moved[s.candidate[c]] = 1
     return loss

@@ -43,6 +43,7 @@ LARGEST_C = 1e6
 LEAST_SQUARE = 1e-6
 # Rows that the mean sizes of a row are taken from.
 LENGTH_SAMPLE = 1000
+NONE = np.zeros(0, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Settings:
     learning_rate: float
     C: float
     n_bits: int
+    vote_factor: float = 0.0
 
     @property
     def n_passes(self):
@@ -135,7 +137,8 @@ class Candidates:
 
         `w`, `squares` and `alpha` change.
         """
-        return self.rows.learn(self.forest, lesson, rng, w, squares, alpha)
+        order = rng.permutation(self.source.n_rows).astype(np.int32)
+        return self.rows.learn(self.forest, lesson, order, rng, w, squares, alpha)
 
 
 class VisitingRows:
@@ -165,9 +168,8 @@ class VisitingRows:
         leaves = self.leaves.reshape(len(self.leaves), len(arrays["roots"]), -1)
         return visits(arrays, leaves, self.own, self.weights)
 
-    def learn(self, forest, lesson, rng, w, squares, alpha):
-        """As `Candidates.train`."""
-        order = rng.permutation(len(self.weights)).astype(np.int32)
+    def learn(self, forest, lesson, order, rng, w, squares, alpha, moved=NONE):
+        """As `Candidates.train`, in the order given; `moved` becomes 1 where prototypes learn."""
         loss, is_dual = 0.0, alpha.shape[0] > 0
         for first, last in row_blocks(len(order), lesson.values_per_row * forest.max_candidates):
             loss += train(
@@ -185,6 +187,7 @@ class VisitingRows:
                 w,
                 squares,
                 alpha,
+                moved,
             )
         return loss
 
@@ -225,8 +228,10 @@ def passes(candidates, settings, rng):
     width = forest.max_trained + candidates.most_own
     alpha = np.zeros((source.n_rows if is_dual else 0, width), dtype=np.float32)
     squares = np.zeros(0 if is_dual else len(w), dtype=np.float32)
+    candidates.squares, candidates.sizes = squares, mean_sizes(source, place)
     seed = rng.randint(np.iinfo(np.int32).max)
-    lesson = Lesson(*_steps(source, place, settings), start, seed, source.n_values)
+    steps = rate_and_C(candidates.sizes, source.is_sparse, settings)
+    lesson = Lesson(*steps, start, seed, source.n_values)
     average, averaged = w, 0
     for step in range(settings.n_passes):
         loss = candidates.train(lesson, rng, w, squares, alpha)
@@ -240,11 +245,11 @@ def passes(candidates, settings, rng):
         yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
 
 
-def _steps(source, place, settings):
-    """The rate of AdaGrad, and C, for rows of this size."""
-    length, square = _mean_sizes(source, place)
+def rate_and_C(sizes, is_sparse, settings):
+    """The rate of AdaGrad, and C, for rows of these `mean_sizes`."""
+    length, square = sizes
     rate = min(settings.learning_rate, LARGEST_LEARNING_RATE)
-    rate *= SPARSE_RATE if source.is_sparse else DENSE_RATE
+    rate *= SPARSE_RATE if is_sparse else DENSE_RATE
     if settings.loss == "discriminant":
         rate = 0.0
     return rate / (length + 1), min(settings.C, LARGEST_C) / square
@@ -285,6 +290,8 @@ def label_trees(source, class_of, n_classes, settings, rng):
         **forest_arrays(source, place, trees),
         "class_of": class_of[order],
         "n_classes": n_classes,
+        "prior_votes": np.zeros(len(order), dtype=np.float32),
+        "vote_factor": settings.vote_factor,
     }
     return number, place, arrays
 
@@ -294,9 +301,7 @@ def _weights(place, forest, settings, n_columns):
     if not forest.is_sparse:
         w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
         if settings.loss != "squared_hinge":
-            constant = -0.5 * np.sum(place.means**2, axis=1) - place.means @ place.offset
-            constant += np.log(place.prior)
-            discriminant = np.column_stack([place.means @ place.basis.T, constant])
+            discriminant = discriminant_rows(place.means, place.prior, place.basis, place.offset)
             if settings.loss == "softmax":
                 discriminant *= DISCRIMINANT_SHARE
             w[:, : n_columns + 1] = np.clip(discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT)
@@ -313,6 +318,12 @@ def _weights(place, forest, settings, n_columns):
     return start.astype(np.int64), np.zeros(size, dtype=np.float32)
 
 
+def discriminant_rows(means, prior, basis, offset):
+    """Weights of z, and a constant behind them, whose scores are those of the discriminant."""
+    constant = -0.5 * np.sum(means**2, axis=1) - means @ offset + np.log(prior)
+    return np.column_stack([means @ basis.T, constant])
+
+
 def _ranking(forest, start, w):
     """What a Model ranks with."""
     if forest.is_sparse:
@@ -323,7 +334,7 @@ def _ranking(forest, start, w):
     return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
 
 
-def _mean_sizes(source, place):
+def mean_sizes(source, place):
     """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
     if source.is_sparse:
         _, square = sparse_unit(source)
