@@ -53,6 +53,29 @@ def indicator(y):
     return np.arange(Y.shape[1]), with_columns(Y, Y.indices, Y.shape[1])
 
 
+def new_labels(known, labels, is_closed):
+    """Those of some labels that are not known, sorted; an error if they are none of this kind.
+
+    Parameters
+    ----------
+    known : ndarray
+        Sorted.
+    labels : ndarray
+    is_closed : bool
+        Whether new labels are an error.
+    """
+    if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
+        raise ValueError(
+            f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
+            f"type {known.dtype}."
+        )
+    place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
+    fresh = np.unique(labels[known[place] != labels])
+    if fresh.size and is_closed:
+        raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+    return fresh
+
+
 def refuse_unless(estimator, what, **allowed):
     """An error for parameters that do not go with `what`: of each, a tuple of values does."""
     for name, values in allowed.items():

@@ -38,7 +38,7 @@ class Coordinates:
     """Where trees see rows and classes.
 
     With z = (x - shift) scale, the coordinates of a row x are z'basis - offset; `means` has those
-    of the classes' means.
+    of the classes' means, and `total` is the weight of all pairs of a row and a class.
     """
 
     shift: np.ndarray
@@ -47,6 +47,7 @@ class Coordinates:
     offset: np.ndarray
     means: np.ndarray
     prior: np.ndarray
+    total: float
 
 
 def coordinates(source, n_classes, rng):
@@ -94,7 +95,7 @@ def coordinates(source, n_classes, rng):
     )
     if directions is not None:
         basis = directions @ basis
-    return Coordinates(shift, scale, basis, offset, means, prior)
+    return Coordinates(shift, scale, basis, offset, means, prior, float(total))
 
 
 class ClassSums(Statistic):

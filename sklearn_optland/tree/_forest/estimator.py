@@ -6,28 +6,22 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import is_multilabel
 
-from sklearn_optland._estimator.base import fit_context, private_random_state
+from sklearn_optland._estimator.base import fit_context
 from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.dask_rows import any_collection
 from sklearn_optland._estimator.scores import LazyScore
 from sklearn_optland._estimator.training_rows import refuse_balanced
 from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLike, RandomState
-from sklearn_optland.tree._forest.fits import fit_histograms, fit_partitions, fit_ranking
+from sklearn_optland.tree._forest.fits import fit_partitions, fit_rows
 from sklearn_optland.tree._forest.fitted import FittedForest
-from sklearn_optland.tree._forest.histogram import join_labels, learn_batch, stream_trees
+from sklearn_optland.tree._forest.histogram import stream_histograms
+from sklearn_optland.tree._forest.stream import stream_ranking
 from sklearn_optland.tree._online.shared_lock import SharedLock
-from sklearn_optland.tree._training_rows import (
-    indicator,
-    refuse_unless,
-    training_rows,
-    with_columns,
-)
+from sklearn_optland.tree._training_rows import refuse_unless, training_rows
 
 
 class LOMForestClassifier(
@@ -144,10 +138,8 @@ class LOMForestClassifier(
     Dense rows are standardised inside, so their units do not matter; sparse rows keep theirs, which
     suits tf-idf and counts. CSR data of at most 64 columns are handled as dense ones.
 
-    `partial_fit` is one of `leaf="histogram"`. Leaves of "rerank" list the classes of rows that
-    came to them, and the ranking model learns on these lists, so that new rows would ask for all
-    old ones. There is no `decision_function`, since scikit-learn asks there for scores of all
-    classes; `candidate_scores` has those that exist.
+    There is no `decision_function`, since scikit-learn asks there for scores of all classes;
+    `candidate_scores` has those that exist.
 
     A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
     most 4 * 2^n_bits bytes and some 540 a feature that training rows have. Training takes 12 bytes
@@ -272,24 +264,8 @@ class LOMForestClassifier(
             allowed = {"leaf": ("rerank",), "class_weight": (None,)}
             refuse_unless(self, "an indicator matrix as y", **allowed)
         rows = training_rows(self, X, y, sample_weight, multi_output=multilabel)
-        classes, Y = indicator(rows.y)
-        X, weights, Y = rows.used(Y)
-        # Classes without weight stay in `classes_`, and are no candidates.
-        met, codes = np.unique(Y.indices, return_inverse=True)
-        Y = with_columns(Y, codes, len(met))
-        weights = weights / weights.mean()
-        rng = private_random_state(self.random_state)
-        fit = fit_histograms if self.leaf == "histogram" else fit_ranking
-        labels = {
-            "classes_": classes,
-            "multilabel_": multilabel,
-            "_has_sparse_labels": sparse.issparse(rows.y),
-            "_met": met,
-            "_lock": SharedLock(),
-        }
-        return fit(self, rows, X, Y, weights, labels, rng)
+        return fit_rows(self, rows, SharedLock())
 
-    @available_if(lambda forest: forest.leaf == "histogram")
     @fit_context
     def partial_fit(
         self,
@@ -298,12 +274,19 @@ class LOMForestClassifier(
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Learn from some rows, once, in their order; of `leaf="histogram"`.
+        """Learn from some rows, once, in their order.
 
-        Each tree learns the rows with weights of its own, drawn from the exponential distribution
-        of mean 1: online Bayesian bagging (Lee and Clyde 2004), without which trees that see the
-        same rows in the same order would be the same. How a stream is cut into batches changes
-        nothing, on the conditions that `LOMTreeClassifier.partial_fit` names.
+        With `leaf="histogram"` each tree learns the rows with weights of its own, drawn from the
+        exponential distribution of mean 1: online Bayesian bagging (Lee and Clyde 2004), without
+        which trees that see the same rows in the same order would be the same. How a stream is cut
+        into batches changes nothing, on the conditions that `LOMTreeClassifier.partial_fit` names.
+
+        With `leaf="rerank"` the coordinates stay those of the fit before. The means of the classes
+        are exact running sums in them; the lists of the leaves keep whoever has more than a
+        sixteenth of a leaf's visits; the ranking model takes one step a row, as in a fit; the trees
+        are grown anew when their leaves' entropy has risen by 0.2. A stream that begins without a
+        fit keeps its first 10000 rows, and is fitted to them whenever they have doubled. Rows are
+        routed batch by batch, so that cuts of the stream change the result a little.
 
         Parameters
         ----------
@@ -320,44 +303,45 @@ class LOMForestClassifier(
         Returns
         -------
         self : object
-            The fitted estimator. It has no `certificate_` and no `candidate_recall_`, which would
-            ask for old rows; "objective" of `history_` is the mean over trees of the share of the
-            rows that came to a leaf of another class.
+            The fitted estimator. It has no `certificate_`. "objective" of `history_` is the mean
+            loss of the rows before they were learned, or that of all kept rows if those were
+            fitted; with "histogram" the mean over trees of the share of the rows that came to a
+            leaf of another class. `candidate_recall_` is then a mean over the latest 2000 rows or
+            so; with "histogram" there is none.
 
         Raises
         ------
         ValueError
             As in `fit`; if a label is not among `classes`, if `classes` differ from those of the
-            first call, if `class_weight` is "balanced", or after a fit with `leaf="rerank"`.
+            first call, if `class_weight` is "balanced", after a fit with another `leaf` or to an
+            indicator matrix, or if no row of the first call has a weight, with "rerank".
         """
         refuse_balanced(self.class_weight)
         first = not hasattr(self, "_met")
-        if not first and self._arrays is not None:
-            raise ValueError(
-                "leaf: found 'histogram' after a fit with 'rerank'; allowed is the leaf of the fit."
-            )
+        if not first:
+            self._refuse_another_kind()
         data = training_rows(self, X, y, sample_weight, is_part=True, reset=first)
         start = perf_counter()
         lock = SharedLock() if first else self._lock
+        learn = stream_histograms if self.leaf == "histogram" else stream_ranking
         with lock.writing():
-            trees = stream_trees(self, data.X) if first else self.estimators_
-            join_labels(trees, data, classes)
-            known = trees[0].classes_
-            labels = known if first else np.union1d(self.classes_, known)
-            n_streamed = 0 if first else self._n_streamed
-            vars(self).update(
-                classes_=labels,
-                multilabel_=False,
-                _met=np.searchsorted(labels, known),
-                _arrays=None,
-                estimators_=trees,
-                _lock=lock,
-                _n_streamed=n_streamed + data.X.shape[0],
-            )
-            for name in ("certificate_", "candidate_recall_"):
-                vars(self).pop(name, None)
-            objective = learn_batch(self, trees, data, n_streamed)
+            objective = learn(self, data, classes, lock)
+            vars(self).pop("certificate_", None)
         curves = {"objective": objective, "passes": 1, "seconds": perf_counter() - start}
         self.history_ = {name: np.array([value]) for name, value in curves.items()}
         self.n_iter_ = 1
         return self
+
+    def _refuse_another_kind(self):
+        """An error if `partial_fit` is to go on with what is no stream, or another one."""
+        fitted = "histogram" if self._arrays is None else "rerank"
+        if self.leaf != fitted:
+            raise ValueError(
+                f"leaf: found {self.leaf!r} after a fit with {fitted!r}; allowed is the leaf of "
+                "the fit."
+            )
+        if self.multilabel_:
+            raise ValueError(
+                "y: found a stream after a fit to an indicator matrix; allowed are streams of rows "
+                "with one label each."
+            )

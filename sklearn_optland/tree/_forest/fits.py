@@ -35,8 +35,45 @@ from sklearn_optland.tree._forest.ranking import (
     used_columns,
     with_used_columns,
 )
+from sklearn_optland.tree._forest.search_fast import as_short_rows
 from sklearn_optland.tree._forest.training import Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
+from sklearn_optland.tree._training_rows import indicator, with_columns
+
+# Sums of squared gradients are remembered by a byte: their logarithm to base 2, in quarters.
+SQUARES_PER_BIT, LEAST_BIT = 4, 40
+# What a forest knows of the stream before it has learned of one.
+NO_STREAM = {"_stream": None, "_kept": None, "_is_closed": False, "_mean_weight": 1.0}
+
+
+def fit_rows(forest, rows, lock):
+    """Fit to rows in memory.
+
+    Parameters
+    ----------
+    forest : LOMForestClassifier
+    rows : TrainingRows
+    lock : SharedLock
+        Of the fitted forest.
+    """
+    classes, Y = indicator(rows.y)
+    X, weights, Y = rows.used(Y)
+    # Classes without weight stay in `classes_`, and are no candidates.
+    met, codes = np.unique(Y.indices, return_inverse=True)
+    Y = with_columns(Y, codes, len(met))
+    mean = weights.mean()
+    rng = private_random_state(forest.random_state)
+    fit = fit_histograms if forest.leaf == "histogram" else fit_ranking
+    labels = {
+        "classes_": classes,
+        "multilabel_": rows.y.ndim > 1,
+        "_has_sparse_labels": sparse.issparse(rows.y),
+        "_met": met,
+        "_lock": lock,
+        **NO_STREAM,
+        "_mean_weight": float(mean),
+    }
+    return fit(forest, rows, X, Y, weights / mean, labels, rng)
 
 
 def fit_ranking(forest, rows, X, Y, weights, labels, rng):
@@ -64,7 +101,7 @@ def fit_ranking(forest, rows, X, Y, weights, labels, rng):
         X = with_used_columns(X, columns["column_of"], n_used)
     seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
     settings, quality = choose(
-        X, Y, weights, _settings(forest), forest.validation_fraction, calibrate, rng
+        X, Y, weights, forest_settings(forest), forest.validation_fraction, calibrate, rng
     )
     source = ArraySource(X, Y=Y, weights=weights)
     make = partial(Candidates, X, Y, weights, settings, seed)
@@ -87,8 +124,9 @@ def fit_partitions(forest, X, y, sample_weight):
             "_has_sparse_labels": False,
             "_met": met,
             "_lock": SharedLock(),
+            **NO_STREAM,
         }
-        settings, quality = untried(_settings(forest))
+        settings, quality = untried(forest_settings(forest))
         make = partial(PartitionedCandidates, source, len(met), settings, seed)
         trial = settings, quality
         return _train(forest, rows, source, make, trial, labels, columns, seed, rng)
@@ -97,13 +135,15 @@ def fit_partitions(forest, X, y, sample_weight):
 def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
     """Train the model that ranks the candidates that `make` names."""
     settings, quality = trial
+    made = []
 
     def attributes(arrays):
         judgement = unjudged(labels["multilabel_"]) | quality
         return {**labels, "_arrays": arrays | columns, **judgement}
 
     def steps():
-        yield from passes(make(), settings, seed)
+        made.append(make())
+        yield from passes(made[0], settings, seed)
 
     last, history = run(
         forest, steps(), attributes, rows=rows, max_iter=settings.n_passes, task_name="pass"
@@ -114,12 +154,43 @@ def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
         quality |= judged_on_training_rows(model, source, calibrate, rng)
     first_loss, loss = history["objective"][[0, -1]]
     certificate = Certificate("mean loss", float(loss), None, "estimate", ratio(loss, first_loss))
-    finish(forest, attributes(last.parameters), history, certificate)
+    memory = {"_memory": memory_of(made[0], source.is_sparse)}
+    finish(forest, attributes(last.parameters) | memory, history, certificate)
     vars(forest).pop("estimators_", None)
     return forest
 
 
-def _settings(forest):
+def memory_of(candidates, is_sparse):
+    """What a stream needs beside what predicts, in few bits: means, weights, gradients so far."""
+    place = candidates.place
+    is_dense = {} if is_sparse else {"basis": place.basis, "offset": place.offset}
+    return {
+        "means": as_short_rows(place.means, np.zeros(len(place.means))),
+        "rank": place.means.shape[1],
+        "totals": place.prior * place.total,
+        "sizes": candidates.sizes,
+        "squares": squares_as_bytes(candidates.squares),
+        "basis": None,
+        "offset": None,
+        **is_dense,
+    }
+
+
+def squares_as_bytes(squares):
+    """Logarithms of sums of squares, 0 for zero; they are right within a tenth."""
+    with np.errstate(divide="ignore"):
+        codes = SQUARES_PER_BIT * (np.log2(squares) + LEAST_BIT)
+    return np.where(squares > 0, np.clip(np.rint(codes), 1, 255), 0).astype(np.uint8)
+
+
+def squares_of_bytes(codes):
+    """What `squares_as_bytes` was given, about."""
+    table = np.exp2(np.arange(256) / SQUARES_PER_BIT - LEAST_BIT).astype(np.float32)
+    table[0] = 0
+    return table[codes]
+
+
+def forest_settings(forest):
     names = (field.name for field in fields(Settings) if hasattr(forest, field.name))
     return Settings(**{name: getattr(forest, name) for name in names})
 

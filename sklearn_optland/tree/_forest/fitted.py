@@ -1,7 +1,7 @@
 """What a fitted forest answers."""
 
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,7 +130,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
         X = validate_rows(self, X, accept_sparse=True)
         with self._reading() as model:
             probabilities = model.probabilities(X)
-            if len(self._met) == len(self.classes_):
+            if self._is_in_order():
                 return probabilities
             whole = np.zeros((len(probabilities), len(self.classes_)))
             whole[:, self._met] = probabilities
@@ -138,11 +138,15 @@ class FittedForest(LogProbabilities, OptlandEstimator):
 
     def _of_all_classes(self, scores):
         """Columns for the classes without weight as well."""
-        if len(self._met) == len(self.classes_):
+        if self._is_in_order():
             return scores
         columns = self._met.astype(scores.indices.dtype)[scores.indices]
         shape = scores.shape[0], len(self.classes_)
         return sparse.csr_array((scores.data, columns, scores.indptr), shape=shape)
+
+    def _is_in_order(self):
+        """Whether what is predicted are all classes, in their order."""
+        return np.array_equal(self._met, np.arange(len(self.classes_)))
 
     @contextmanager
     def _reading(self):
@@ -175,9 +179,14 @@ class FittedForest(LogProbabilities, OptlandEstimator):
             del state["_lock"]
             if "estimators_" in state:
                 state["estimators_"] = [copy(tree) for tree in state["estimators_"]]
+            if state.get("_stream") is not None:
+                state["_stream"], state["_arrays"] = deepcopy(state["_stream"]), None
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "_met" in state:
             self._lock = SharedLock()
+            if state.get("_stream") is not None:
+                self._stream.publish()
+                self._arrays = self._stream.arrays

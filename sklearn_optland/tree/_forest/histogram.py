@@ -36,6 +36,41 @@ def grown_trees(forest, X, y, weights, rng):
         yield Step(trees, {"objective": entropy, "passes": n_trees * forest.max_iter})
 
 
+def stream_histograms(forest, rows, classes, lock):
+    """Let a forest learn rows, its first ones or more.
+
+    Parameters
+    ----------
+    forest : LOMForestClassifier
+    rows : TrainingRows
+    classes : array-like or None
+        What `partial_fit` was given.
+    lock : SharedLock
+        Of the forest.
+
+    Returns
+    -------
+    objective : float
+    """
+    first = not hasattr(forest, "_met")
+    trees = stream_trees(forest, rows.X) if first else forest.estimators_
+    join_labels(trees, rows, classes)
+    known = trees[0].classes_
+    labels = known if first else np.union1d(forest.classes_, known)
+    n_streamed = 0 if first else forest._n_streamed
+    vars(forest).update(
+        classes_=labels,
+        multilabel_=False,
+        _met=np.searchsorted(labels, known),
+        _arrays=None,
+        estimators_=trees,
+        _lock=lock,
+        _n_streamed=n_streamed + rows.X.shape[0],
+    )
+    vars(forest).pop("candidate_recall_", None)
+    return learn_batch(forest, trees, rows, n_streamed)
+
+
 def stream_trees(forest, X):
     """Trees that have learned nothing, for rows like those of X."""
     rng = private_random_state(forest.random_state)

@@ -106,6 +106,7 @@ def forest_arrays(source, place, trees):
         "shift": place.shift,
         "scale": np.full(d, unit) if is_sparse else place.scale,
         "projection": projection,
+        "constant": d,
         **tree_arrays(trees, *(() if is_sparse else (place.basis, place.offset))),
     }
 
@@ -184,9 +185,9 @@ def list_frequent_classes(arrays, counts):
 def votes(counts, members, share, arrays):
     """What leaves say of the classes, as LabelForest takes it.
 
-    A leaf in which a class has n visits of N says log (n + a p) / (N + a), p being the class's share
-    of all rows and a `PRIOR_VISITS`; less what is the same for all classes, and less log a p, which
-    each class has for all leaves at once. They are means over trees.
+    A leaf in which a class has n visits of N says log (n + a p) / (N + a), p being the share of the
+    class in all rows and a `PRIOR_VISITS`; less what is the same for all classes, and less log a p,
+    which each class has for all leaves at once. They are means over trees.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ cdef class LabelForest:
     cdef const int[::1] roots, leaf_start, leaf_members, class_of, column_of
     cdef const float[::1] votes, prior_votes
     cdef readonly float vote_factor
-    cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, n_z, n_prototypes, n_trees
+    cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, constant, n_z, n_prototypes, n_trees
     cdef readonly Py_ssize_t max_candidates, max_trained  # the latter besides a row's own
     cdef readonly bint is_sparse
 

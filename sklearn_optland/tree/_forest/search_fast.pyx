@@ -122,6 +122,8 @@ cdef class LabelForest:
     shift, scale : ndarray of shape (n_columns,), float64
     projection : ndarray of shape (n_columns + 1, n_z), float32
         The matrix P; empty for dense data.
+    constant : int
+        Where the constant of sparse rows is among the rows of P. What comes behind are columns.
     nodes : dict
         Of the inner nodes, as `as_short_rows` returns them.
     children : ndarray of shape (n_nodes, 2), int32
@@ -141,8 +143,8 @@ cdef class LabelForest:
     """
 
     def __init__(
-        self, *, column_of, shift, scale, projection, nodes, children, roots, leaf_start,
-        leaf_members, votes, prior_votes, vote_factor, class_of, n_classes, depth, beam,
+        self, *, column_of, shift, scale, projection, constant, nodes, children, roots,
+        leaf_start, leaf_members, votes, prior_votes, vote_factor, class_of, n_classes, depth, beam,
     ):
         self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
@@ -155,6 +157,7 @@ cdef class LabelForest:
         self.n_classes, self.depth = n_classes, depth
         self.beam = min(beam, len(leaf_start) - 1)
         self.n_columns, self.n_prototypes = len(scale), len(class_of)
+        self.constant = constant
         self.is_sparse = projection.shape[0] > 0
         self.n_z = projection.shape[1] if self.is_sparse else padded(self.n_columns + 1)
         self.n_trees = len(roots)
@@ -220,7 +223,7 @@ cdef Py_ssize_t standardise(
         value = x[p] * f.scale[column]
         s.x[n] = <float>min(max(value, -LIMIT), LIMIT)
         n += 1
-    s.column[n] = <int>d
+    s.column[n] = <int>f.constant
     s.x[n] = 1
     n += 1
     if to_search:

@@ -158,6 +158,7 @@ class VisitingRows:
     def __init__(self, source, arrays, number, beam_width):
         self.own = with_columns(source.Y, number[source.Y.indices], len(number))
         self.weights, self.rows = source.weights, as_rows(source.X, in_order=False)
+        self.values_per_row = source.n_values
         forest = LabelForest(**arrays, beam=beam_width)
         self.leaves = np.empty((source.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
         for first, last in row_blocks(source.n_rows, forest.n_z * forest.depth * forest.n_trees):
@@ -309,13 +310,20 @@ def _weights(place, forest, settings, n_columns):
     feature = np.arange(n_columns + 1)
     size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)
     if size < (n_columns + 1) * forest.n_prototypes:
-        # Multiplicative hashing (Knuth); a feature's classes stay neighbours.
-        hashed = feature.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
         size = max(size, forest.n_prototypes)
-        start = hashed.astype(np.int64) % (size - forest.n_prototypes + 1)
+        start = hashed_starts(feature, size - forest.n_prototypes + 1)
     else:
         start = feature * forest.n_prototypes
     return start.astype(np.int64), np.zeros(size, dtype=np.float32)
+
+
+def hashed_starts(features, n_places):
+    """Where features' weights start in a table that they share; their classes stay neighbours.
+
+    Multiplicative hashing (Knuth).
+    """
+    hashed = features.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)
+    return hashed.astype(np.int64) % n_places
 
 
 def discriminant_rows(means, prior, basis, offset):

@@ -16,6 +16,7 @@ from sklearn_optland.tree._online.learn_fast import (
     set_rates,
     slots_of_a_row,
 )
+from sklearn_optland.tree._training_rows import new_labels
 
 # Arrays that need not be kept, because they follow from the statistics of the features.
 FOLLOWING = ("centres", "rates")
@@ -188,18 +189,9 @@ class OnlineTree:
         codes : ndarray of int32
         """
         known, codes = self["classes"], self["codes"]
-        if (known.dtype.kind in "OUS") != (labels.dtype.kind in "OUS"):
-            raise ValueError(
-                f"y: found labels of type {labels.dtype}; allowed are labels like those known, of "
-                f"type {known.dtype}."
-            )
-        place = np.minimum(np.searchsorted(known, labels), len(known) - 1)
-        is_new = known[place] != labels
-        if not is_new.any():
-            return codes[place]
-        fresh = np.unique(labels[is_new])
-        if is_closed:
-            raise ValueError(f"y: found the labels {fresh}; allowed are the classes {known}.")
+        fresh = new_labels(known, labels, is_closed)
+        if not fresh.size:
+            return codes[np.searchsorted(known, labels)]
         # What nodes know is filed under a class's number, which stays: only its rank moves.
         at = np.searchsorted(known, fresh)
         merged = known.astype(np.result_type(known, fresh), copy=False)
