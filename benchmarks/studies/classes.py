@@ -123,7 +123,11 @@ def main():
     warnings.simplefilter("ignore")
     settings = dict(setting.split("=") for setting in arguments.settings)
     settings = {
-        name: value if value.isalpha() or "_" in value else float(value) if "." in value else int(value)
+        name: value
+        if value.isalpha() or "_" in value
+        else float(value)
+        if "." in value
+        else int(value)
         for name, value in settings.items()
     }
     row = measured(arguments.kind, arguments.classes, settings)

@@ -191,6 +191,8 @@ def measured(name, X, Y, X_test, Y_test):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--labels", nargs="*", type=int, default=[1000, 10_000])
+    parser.add_argument("--only", nargs="+", default=[""], metavar="START", help="measure learners "
+                        "whose names begin so, and keep the other rows")  # fmt: skip
     parser.add_argument("--files", nargs=2, metavar=("TRAIN", "TEST"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -206,11 +208,15 @@ def main():
         table = Table(COLUMNS, conditions=conditions)
         print(table.head(), flush=True)
         rows = list(load_rows())
+        key = Path(which.split()[-1]).stem
+        before = {row["learner"]: row for row in getattr(read("multilabel").get(key), "rows", [])}
         for name, (_, _, package) in LEARNERS.items():
-            if find_spec(package):
+            if name.startswith(tuple(arguments.only)) and find_spec(package):
                 cells = name, *measured(name, *rows)
                 print(table.add(dict(zip(table.columns, cells, strict=True))), flush=True)
-        write("multilabel", read("multilabel") | {Path(which.split()[-1]).stem: table})
+            elif name in before:
+                table.add(before[name])
+        write("multilabel", read("multilabel") | {key: table})
 
 
 def installed_versions():

@@ -1,4 +1,4 @@
-"""LOMForestClassifier.partial_fit: online trees that each weigh the rows on their own."""
+"""LOMForestClassifier.partial_fit with `leaf="histogram"`: trees that each weigh rows their way."""
 
 import copy
 import pickle
@@ -90,7 +90,6 @@ def test_classes_without_weight_in_a_fit_may_come_with_some():
 
 def test_what_is_refused():
     X, y = blobs(0, n=60, k=3)
-    assert not hasattr(LOMForestClassifier(), "partial_fit")
     closed = forest().partial_fit(X, y, classes=np.arange(3))
     before = closed.predict_proba(X)
     for wrong, message in [([3], "y: found the labels"), (["a"], "y: found labels of type")]:

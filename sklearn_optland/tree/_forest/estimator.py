@@ -72,10 +72,11 @@ class LOMForestClassifier(
     learning_rate : float, default=1.0
         Size of the softmax's steps, relative to those that served well on all data tried. Beyond
         1e6 it is 1e6.
-    C : float, default=1.0
+    C : "auto" or float, default="auto"
         Of the squared hinge, whose weights have the penalty |w|²/2 for each class: what the loss
         counts beside it, for rows of length 1; they are scaled to it on average. Beyond 1e6 it is
-        1e6.
+        1e6. "auto" is 1; of rows with any number of classes, it compares 1 and 0.3 on held-out
+        rows.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
         scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all
@@ -107,11 +108,13 @@ class LOMForestClassifier(
         `leaf="histogram"` or without held-out rows on the training rows, at most 20000 of them.
     loss_ : str
         The loss that was used; of `leaf="rerank"`.
+    C_ : float
+        The C of the squared hinge; of `leaf="rerank"`.
     n_prototypes_ : int
         The most prototypes of a class; of `leaf="rerank"`.
     validation_errors_ : dict
         Error on held-out rows of each pair (loss, n_prototypes) that was tried, written as
-        "loss, n_prototypes".
+        "loss, n_prototypes"; with ", C" where several were.
     estimators_ : list of LOMTreeClassifier
         The trees of `leaf="histogram"`.
     certificate_ : Certificate
@@ -183,7 +186,7 @@ class LOMForestClassifier(
         "n_prototypes": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "C": [Interval(Real, 0, None, closed="neither")],
+        "C": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "max_nodes": [Interval(Integral, 1, None, closed="left"), None],
         "n_bits": [Interval(Integral, 1, 30, closed="both")],
@@ -202,7 +205,7 @@ class LOMForestClassifier(
         n_prototypes: Literal["auto"] | int = "auto",
         max_iter: int = 10,
         learning_rate: float = 1.0,
-        C: float = 1.0,
+        C: Literal["auto"] | float = "auto",
         validation_fraction: float = 0.1,
         max_nodes: int | None = None,
         n_bits: int = 24,

@@ -24,6 +24,8 @@ MANY_CLASSES = 1000
 MIN_HELD_OUT = 50
 # More do not decide better.
 MAX_HELD_OUT = 20_000
+# Of the squared hinge, where rows have several classes, some of which their labels may miss.
+MULTILABEL_C = [1.0, 0.3]
 # How much what leaves say of classes may count beside the scores: the best, if it is better than
 # nothing by LEAST_GAIN standard deviations of the difference.
 VOTE_FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -35,7 +37,8 @@ LARGEST_LOGIT = 1e3
 def choose(X, Y, weights, settings, fraction, calibrate, rng):
     """Choose what is "auto" in the settings, by the error on held-out rows.
 
-    The error is the share of rows whose best class is none of theirs.
+    The error is the share of rows whose best class is none of theirs; of rows with several, the
+    share of classes that their first ones are not, as many as each row has.
 
     Parameters
     ----------
@@ -58,7 +61,10 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     if settings.n_prototypes == "auto":
         most = 1 if sparse.issparse(X) else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
-    settings = replace(settings, loss=losses[0], n_prototypes=numbers[0])
+    strengths = [settings.C]
+    if settings.C == "auto":
+        strengths = [1.0] if Y.nnz == Y.shape[0] else MULTILABEL_C
+    settings = replace(settings, loss=losses[0], n_prototypes=numbers[0], C=strengths[0])
     share = min(fraction, MAX_HELD_OUT / X.shape[0])
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
     if len(held_out) < MIN_HELD_OUT:
@@ -74,17 +80,24 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
             arrays = step.parameters
         ranked = Model(arrays, trial.beam_width).best(X[held_out])
-        found = float(np.average(is_wrong(ranked), weights=weights[held_out]))
+        found = float(np.average(misses(ranked), weights=weights[held_out]))
         if found < min(errors.values(), default=np.inf):
             best.update(arrays=arrays, ranked=ranked)
         errors[trial] = found
         return found
 
-    def is_wrong(ranked):
-        return ~is_own(ranked[0][:, :1], Y[held_out])[:, 0]
+    def misses(ranked):
+        n_own = np.maximum(np.diff(Y[held_out].indptr), 1)
+        first = is_own(ranked[0][:, : n_own.max()], Y[held_out])
+        first &= np.arange(first.shape[1]) < n_own[:, None]
+        return 1 - first.sum(axis=1) / n_own
 
     trees = candidates(settings)
-    trials = [replace(settings, loss=loss) for loss in losses]
+    trials = [
+        replace(settings, loss=loss, C=C)
+        for loss in losses
+        for C in strengths[: None if loss == "squared_hinge" else 1]
+    ]
     settings = min(trials, key=lambda trial: error(trial, trees))
     for number in numbers[1:]:
         trial = replace(settings, n_prototypes=number)
@@ -92,11 +105,11 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
             break
         settings = trial
     quality = chosen(settings, errors)
-    without, most = is_wrong(best["ranked"]), 0.0
+    without, most = misses(best["ranked"]), 0.0
     for factor in VOTE_FACTORS:
         arrays = {**best["arrays"], "vote_factor": factor}
         ranked = Model(arrays, settings.beam_width).best(X[held_out])
-        gains = weights[held_out] * (1.0 * without - is_wrong(ranked))
+        gains = weights[held_out] * (without - misses(ranked))
         if gains.sum() > max(most, LEAST_GAIN * np.sqrt(gains @ gains)):
             most, best["ranked"] = gains.sum(), ranked
             settings = replace(settings, vote_factor=factor)
@@ -117,15 +130,21 @@ def _losses(X, Y):
 def untried(settings):
     """What `choose` returns of rows in partitions, of which none are held out."""
     loss = "softmax" if settings.loss == "auto" else settings.loss
-    settings = replace(settings, loss=loss, n_prototypes=1)
+    C = 1.0 if settings.C == "auto" else settings.C
+    settings = replace(settings, loss=loss, n_prototypes=1, C=C)
     return settings, chosen(settings, {})
 
 
 def chosen(settings, errors):
     """Fitted attributes that say what was chosen, and why."""
-    named = {f"{trial.loss}, {trial.n_prototypes}": error for trial, error in errors.items()}
+    several = len({trial.C for trial in errors}) > 1
+    named = {
+        f"{trial.loss}, {trial.n_prototypes}" + f", {trial.C:g}" * several: error
+        for trial, error in errors.items()
+    }
     return {
         "loss_": settings.loss,
+        "C_": settings.C,
         "n_prototypes_": settings.n_prototypes,
         "validation_errors_": named,
     }

@@ -25,6 +25,8 @@ MAX_SAMPLE = 500
 # often, since rows of a class do not all go where its mean goes.
 LEAF_CLASSES = 12
 LISTED_CLASSES = 16
+# Of rows that have several classes each, all of which should be candidates.
+LISTED_OF_SEVERAL = 32
 TINY_VISIT = 1e-9
 # Visits that a leaf has had, in the shares of all classes, before the first row came.
 PRIOR_VISITS = 5.0
@@ -160,7 +162,7 @@ def _lists(leaves):
     }
 
 
-def list_frequent_classes(arrays, counts):
+def list_frequent_classes(arrays, counts, n_listed=LISTED_CLASSES):
     """Replace the lists of the leaves by the classes whose rows come to them most often.
 
     Parameters
@@ -169,13 +171,15 @@ def list_frequent_classes(arrays, counts):
         As `forest_arrays` returns them; modified.
     counts : csr_array of shape (n_leaves, n_classes)
         What `visits` has counted of all rows.
+    n_listed : int, default=16
+        The most classes of a leaf.
     """
     start, members = arrays["leaf_start"], arrays["leaf_members"]
     # The classes that a leaf was grown with come after all that rows have brought to it.
     grown = np.repeat(np.arange(len(start) - 1), np.diff(start))
     tiny = sparse.csr_array((np.full(len(members), TINY_VISIT), (grown, members)), counts.shape)
     # In float32 equal numbers of visits are a tie, in whatever order they were summed.
-    listed = largest_of_rows(counts.astype(np.float32) + tiny, LISTED_CLASSES)
+    listed = largest_of_rows(counts.astype(np.float32) + tiny, n_listed)
     arrays["leaf_start"] = listed.indptr.astype(np.int32)
     arrays["leaf_members"] = listed.indices.astype(np.int32)
     share = counts.sum(axis=0)

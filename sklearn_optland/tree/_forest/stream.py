@@ -5,14 +5,17 @@ Coordinates stay those of the fit before. In them
 means    of the classes are running sums, and exact;
 lists    of the leaves are those of Metwally, Agrawal and El Abbadi (2005): whoever has more than a
          sixteenth of a leaf's visits is listed;
-ranking  takes the step that it takes in a fit: of AdaGrad, or an exact one in the dual variables of
-         the row, those of older rows being what they are. The discriminant is recomputed, exactly;
+ranking  takes the step that it takes in a fit: of AdaGrad, or, with a share of C, an exact one in
+         the dual variables of the row, those of older rows being what they are. The discriminant is
+         recomputed, exactly;
 trees    are grown anew, over the means, when the entropy of their leaves has drifted. Their lists
          are then drawn: in these coordinates the rows of a class are normal around its mean.
 
 A stream that begins without a fit keeps its first rows, and is fitted to them whenever they have
 doubled, up to KEPT_ROWS.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -61,6 +64,9 @@ DRIFT = 0.2
 DRAWN_ROWS = 8
 # Rows that the recall of the latest ones is a mean over, about.
 RECALL_ROWS = 2000
+# Of C: a row that comes once has its step not taken back by others, and with it full steps are as
+# noisy as the rows are. Sparse rows share little.
+SPARSE_SHARE, DENSE_SHARE = 0.1, 0.01
 # The largest values that coordinates are made of, as in the kernel.
 LIMIT = 1e3
 
@@ -316,6 +322,7 @@ class Stream:
         """Let the ranking model learn; returns the sum of the losses."""
         w, squares = self.w.array.reshape(-1), self.squares.array.reshape(-1)
         rate, C = rate_and_C(self.sizes, self.is_sparse, settings)
+        C *= SPARSE_SHARE if self.is_sparse else DENSE_SHARE
         seed = self.rng.randint(np.iinfo(np.int32).max)
         start = self.columns["start"].array if self.is_sparse else np.zeros(0, dtype=np.int64)
         lesson = Lesson(rate, C, start, seed, rows.values_per_row)
@@ -466,7 +473,9 @@ def _learn(forest, X, weights, y):
     number[new] = len(forest._met) + np.arange(len(new))
     met = np.concatenate([forest._met, new])
     Y = one_class_each(number[place].astype(np.int32), len(met))
-    loss, recall = stream.learn(X, Y, weights / forest._mean_weight, forest_settings(forest))
+    settings = forest_settings(forest)
+    settings = replace(settings, C=forest.C_ if settings.C == "auto" else settings.C)
+    loss, recall = stream.learn(X, Y, weights / forest._mean_weight, settings)
     rate = -np.expm1(-X.shape[0] / RECALL_ROWS)
     vars(forest).update(
         _met=met,

@@ -14,6 +14,8 @@ from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT, coordinates
 from sklearn_optland.tree._forest.label_trees import (
+    LISTED_CLASSES,
+    LISTED_OF_SEVERAL,
     SPARSE_LENGTH,
     forest_arrays,
     grow,
@@ -56,7 +58,7 @@ class Settings:
     n_prototypes: int
     max_iter: int
     learning_rate: float
-    C: float
+    C: float | str
     n_bits: int
     vote_factor: float = 0.0
 
@@ -128,7 +130,8 @@ class Candidates:
             self.source, class_of, Y.shape[1], settings, rng
         )
         self.rows = VisitingRows(self.source, self.arrays, number, settings.beam_width)
-        list_frequent_classes(self.arrays, self.rows.visits(self.arrays))
+        n_listed = LISTED_OF_SEVERAL if own.nnz >= 1.5 * own.shape[0] else LISTED_CLASSES
+        list_frequent_classes(self.arrays, self.rows.visits(self.arrays), n_listed)
         self.most_own = int(np.diff(own.indptr).max())
         self.forest = LabelForest(**self.arrays, beam=settings.beam_width)
 
