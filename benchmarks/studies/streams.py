@@ -5,9 +5,11 @@
 
 text: rows of clinc150 and news20 in a random order, columns hashed to 2^16 with signs, batches of
 100 rows that are predicted, then learned. Accuracy is that of the predictions; seconds are CPU time
-of both. Ours have `n_bits=22`. The rival is SGDClassifier at the better of two strengths; with
-river, in an environment that has it, its Hoeffding tree on digits.
-after_fit: a fit to 650 rows of digits, then 40 batches of 10; scores on the other rows, 8 seeds.
+of both. Ours have `n_bits=22`. The rival is SGDClassifier at the better of two strengths.
+ranked: the same with the forest's label trees and ranking, `leaf="rerank"`; and digits in batches
+of 10, beside online trees of river, a row at a time, in an environment that has it.
+after_fit: a fit to 650 rows of digits, then 40 batches of 10; scores on the other rows, 8 seeds, of
+the online tree and of the forest with `leaf="rerank"`.
 offsets: digits as a stream with columns moved by multiples of their deviations.
 labels: a stream in which every row has a new label.
 few_rows: classes around means of their own in three levels, five rows each, 64 columns; errors of
@@ -91,15 +93,27 @@ def text():
         X, y = shuffled(hashed(X), y)
         for model, candidates in models.items():
             yield name, model, *max(prequential(clone(one), X, y) for one in candidates)
+
+
+def ranked():
+    for name in TEXTS:
+        X, y, _ = load(name)
+        forest = LOMForestClassifier(n_bits=22, random_state=0)
+        yield name, "LOMForestClassifier", *prequential(forest, *shuffled(hashed(X), y))
+    X, y = shuffled(*digits())
+    for model in (LOMForestClassifier(random_state=0), LOMTreeClassifier()):
+        yield "digits", type(model).__name__, *prequential(model, X, y, 10)
     if find_spec("river"):
-        yield "digits", "LOMTreeClassifier", *prequential(LOMTreeClassifier(), *shuffled(*digits()))
-        yield "digits", "river HoeffdingTreeClassifier", *beside_river(*shuffled(*digits()))
+        from river.forest import ARFClassifier
+        from river.tree import HoeffdingAdaptiveTreeClassifier, HoeffdingTreeClassifier
+
+        rivals = HoeffdingTreeClassifier(), HoeffdingAdaptiveTreeClassifier(seed=0)
+        for model in (*rivals, ARFClassifier(seed=0)):
+            yield "digits", f"river {type(model).__name__}", *beside_river(model, X, y)
 
 
-def beside_river(X, y):
-    from river.tree import HoeffdingTreeClassifier
-
-    model, n_right, start = HoeffdingTreeClassifier(), 0, time.process_time()
+def beside_river(model, X, y):
+    n_right, start = 0, time.process_time()
     for x, label in zip(X.tolist(), y.tolist(), strict=True):
         row = dict(enumerate(x))
         n_right += model.predict_one(row) == label
@@ -115,12 +129,13 @@ def after_fit():
     for seed in SEEDS:
         X, y = shuffled(*digits(), seed)
         test = slice(FIRST_ROWS + MORE_ROWS, None)
-        model = LOMTreeClassifier(random_state=seed).fit(X[:FIRST_ROWS], y[:FIRST_ROWS])
-        fitted, scores = model.score(X[test], y[test]), []
-        for first in range(FIRST_ROWS, FIRST_ROWS + MORE_ROWS, 10):
-            model.partial_fit(X[first : first + 10], y[first : first + 10])
-            scores.append(model.score(X[test], y[test]))
-        yield str(seed), fitted, min(scores), scores[-1]
+        for Model in (LOMTreeClassifier, LOMForestClassifier):
+            model = Model(random_state=seed).fit(X[:FIRST_ROWS], y[:FIRST_ROWS])
+            fitted, scores = model.score(X[test], y[test]), []
+            for first in range(FIRST_ROWS, FIRST_ROWS + MORE_ROWS, 10):
+                model.partial_fit(X[first : first + 10], y[first : first + 10])
+                scores.append(model.score(X[test], y[test]))
+            yield Model.__name__, str(seed), fitted, min(scores), scores[-1]
 
 
 def offsets():
@@ -180,7 +195,8 @@ def few_rows():
 
 COLUMNS = {
     text: {"data": "", "model": "", "accuracy": "{:.3f}", "seconds": "{:.1f}"},
-    after_fit: {"seed": "", "fit": "{:.3f}", "lowest": "{:.3f}", "last": "{:.3f}"},
+    ranked: {"data": "", "model": "", "accuracy": "{:.3f}", "seconds": "{:.1f}"},
+    after_fit: {"model": "", "seed": "", "fit": "{:.3f}", "lowest": "{:.3f}", "last": "{:.3f}"},
     offsets: {"offset ÷ deviation": "", "accuracy": "{:.3f}"},
     labels: {"labels known": "", "µs a row": "{:.0f}"},
     few_rows: {"": "", "fit seconds": "{:.0f}", "error": "{:.3f}", "µs a prediction": "{:.1f}"},

@@ -144,8 +144,11 @@ class LOMForestClassifier(
     There is no `decision_function`, since scikit-learn asks there for scores of all classes;
     `candidate_scores` has those that exist.
 
-    A model of dense data has 2 bytes for each pair of prototype and feature; of sparse data, at
-    most 4 * 2^n_bits bytes and some 540 a feature that training rows have. Training takes 12 bytes
+    A model of dense data has 2 bytes for each pair of prototype and feature, and for `partial_fit`
+    2 for each pair of prototype and coordinate, of which there are at most 128, and 1 more of the
+    first ones with the softmax; of sparse data, at most 5 * 2^n_bits bytes, some 540 a feature that
+    training rows have and 256 a class. After a `partial_fit` they are 12 bytes each. Training
+    takes 12 bytes
     where the model has 2 or 4, and 4 bytes a row for each leaf that it visits; with the squared
     hinge 4 to 8 bytes there, and 4 a row for each candidate.
 

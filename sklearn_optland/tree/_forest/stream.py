@@ -490,6 +490,6 @@ def _learn(forest, X, weights, y):
 def _joined(parts):
     """All rows that are kept, as TrainingRows."""
     X, weights, y = zip(*parts, strict=True)
-    X = sparse.csr_array(sparse.vstack(X)) if sparse.issparse(X[0]) else np.concatenate(X)
-    y = sparse.csr_array(sparse.vstack(y)) if sparse.issparse(y[0]) else np.concatenate(y)
-    return TrainingRows(X, y, None, np.concatenate(weights))
+    is_sparse = any(map(sparse.issparse, X))
+    X = sparse.csr_array(sparse.vstack(X)) if is_sparse else np.concatenate(X)
+    return TrainingRows(X, np.concatenate(y), None, np.concatenate(weights))
