@@ -117,6 +117,7 @@ class Stream:
         self.totals = Growing(memory["totals"])
         self.first_total = float(memory["totals"].sum())
         self.class_of = Growing(arrays["class_of"])
+        self.by_class = Growing(np.argsort(arrays["class_of"], kind="stable"))
         squares = squares_of_bytes(memory["squares"])
         if self.is_sparse:
             self.columns = {
@@ -235,8 +236,9 @@ class Stream:
         if n_new <= 0:
             return
         n_old, n = self.class_of.size, self.class_of.size + n_new
-        for part in (self.means, self.totals, self.class_of):
+        for part in (self.means, self.totals, self.class_of, self.by_class):
             part.extend(n)
+        self.by_class.array[n_old:] = np.arange(n_old, n)
         self.class_of.array[n_old:] = np.arange(n_classes - n_new, n_classes)
         self.arrays["n_classes"] = n_classes
         if not self.is_sparse:
@@ -279,11 +281,10 @@ class Stream:
 
     def _own_prototypes(self, Y, u):
         """Of each row, the nearest prototype of each of its classes."""
-        class_of = self.class_of.array
-        order = np.argsort(class_of, kind="stable")
-        first = np.searchsorted(class_of[order], np.arange(Y.shape[1] + 1))
+        class_of, order = self.class_of.array, self.by_class.array
         if len(class_of) == Y.shape[1]:
             return with_columns(Y, order[Y.indices], len(class_of))
+        first = np.searchsorted(class_of[order], np.arange(Y.shape[1] + 1))
         sizes = np.diff(first)[Y.indices]
         begin = np.cumsum(sizes) - sizes
         listed = order[np.arange(sizes.sum()) + np.repeat(first[Y.indices] - begin, sizes)]
@@ -438,7 +439,8 @@ def stream_ranking(forest, rows, classes, lock):
             raise ValueError(
                 f"classes: found {np.unique(classes)}; allowed are those known, {known}."
             )
-    known = np.union1d(known, new_labels(known, rows.y, is_closed))
+    fresh = new_labels(known, rows.y, is_closed)
+    known = np.union1d(known, fresh) if fresh.size else known
     X, weights, y = rows.used(rows.y)
     if kept is not None:
         kept = {**kept, "rows": [*kept["rows"], (X, weights, y)]}
@@ -456,8 +458,9 @@ def stream_ranking(forest, rows, classes, lock):
 
 def _know(forest, labels):
     """Have the forest's classes be these labels, among which are its own."""
-    forest._met = np.searchsorted(labels, forest.classes_)[forest._met]
-    forest.classes_ = labels
+    if len(labels) > len(forest.classes_):
+        forest._met = np.searchsorted(labels, forest.classes_)[forest._met]
+        forest.classes_ = labels
 
 
 def _learn(forest, X, weights, y):
