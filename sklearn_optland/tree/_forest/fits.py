@@ -36,7 +36,7 @@ from sklearn_optland.tree._forest.ranking import (
     with_used_columns,
 )
 from sklearn_optland.tree._forest.search_fast import as_short_rows
-from sklearn_optland.tree._forest.training import Candidates, Settings, passes
+from sklearn_optland.tree._forest.training import LARGEST_WEIGHT, Candidates, Settings, passes
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import indicator, with_columns
 
@@ -164,8 +164,9 @@ def memory_of(candidates, is_sparse):
     """What a stream needs beside what predicts, in few bits: means, weights, gradients so far."""
     place = candidates.place
     is_dense = {} if is_sparse else {"basis": place.basis, "offset": place.offset}
+    means = np.clip(place.means, -LARGEST_WEIGHT, LARGEST_WEIGHT)
     return {
-        "means": as_short_rows(place.means, np.zeros(len(place.means))),
+        "means": as_short_rows(means, np.zeros(len(means))),
         "rank": place.means.shape[1],
         "totals": place.prior * place.total,
         "sizes": candidates.sizes,
