@@ -6,7 +6,7 @@ Dense rows are Gaussian around means that form a hierarchy of ten branches (a le
 0.8 times those above), of 128 columns, noise 0.6. Sparse rows are the documents of
 `common.extreme.hierarchical_multilabel`, 6 a label and 3 words a label. The nearest mean by brute
 force knows the true means, and is measured on 500 rows. Memory is the most that the process had,
-and what it had before the fit, data included. Tables go to results/classes.json.
+and what it had before the fit, data included. The table goes to results/streams.json.
 """
 
 import argparse
@@ -132,7 +132,7 @@ def main():
     }
     row = measured(arguments.kind, arguments.classes, settings)
     key = "classes"
-    tables = read("classes")
+    tables = read("streams")
     rows = [old for old in tables[key].rows if key in tables] if key in tables else []
     same = {name: row[name] for name in ("rows", "classes", "settings")}
     rows = [old for old in rows if any(old[name] != value for name, value in same.items())]
@@ -147,7 +147,7 @@ def main():
     print(table.head())
     for each in sorted([*rows, row], key=lambda line: (line["rows"], line["classes"])):
         print(table.add(each))
-    write("classes", tables | {key: table})
+    write("streams", tables | {key: table})
 
 
 if __name__ == "__main__":
