@@ -54,7 +54,7 @@ N_EIGENPAIRS, HIDDEN, TOL = 10, 126, 1e-3
 # Power iteration ends where an eigenvalue changes by less than this share: PyHessian's default, and
 # a tenth of it.
 POWER_TOLS, POWER_STEPS = (1e-3, 1e-4), 1000
-UNITS, RUNS, TRAIN = (25, 50, 100, 250, 500), 60, 6000
+UNITS, RUNS, TRAIN = (25, 50, 100, 250, 500), 30, 6000
 # Of Choromanska et al., by the number of units.
 PUBLISHED = (0.7616, 0.6861, 0.5983, 0.5302, 0.4081)
 

@@ -5,6 +5,7 @@ from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import norm
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import Bunch, check_array
 from sklearn.utils._param_validation import Interval
@@ -150,7 +151,7 @@ def margins_of(estimator, X, y):
 
 def size_of(X, biases):
     """Norm of all rows, a constant column included."""
-    return np.sqrt((X**2).sum() + (len(X) if biases else 0))
+    return np.hypot(norm(X, "fro"), np.sqrt(len(X)) if biases else 0.0)  # SciPy's does not overflow
 
 
 def normalized_margins(

@@ -436,6 +436,7 @@ class SphericalSpinGlass:
         return energies / self.n, gradients, np.linalg.norm(gradients, axis=1) / np.sqrt(self.n)
 
     def _on_sphere(self, S):
+        S = S / np.abs(S).max(axis=1, keepdims=True)  # squares neither overflow nor vanish
         return S * (np.sqrt(self.n) / np.linalg.norm(S, axis=1))[:, None]
 
     def _starts(self, starts):

@@ -20,6 +20,8 @@ HESSIAN_STEP, STEP = 0.1, 0.5
 START_NOISE, PRIOR_SHAPE, PRIOR_SCALE = 0.5, 1.0, 1e-4
 # Steps of the burn-in after which the curvature is measured again: it is less far from the mode.
 FIT_EVERY = 100
+# Standard deviations of the prior which no parameter moves from the start unless it diverges.
+FARTHEST = 1000.0
 # Residuals that this rounds away are none.
 LEAST_NOISE = 1e-12
 
@@ -132,12 +134,18 @@ class Chains:
             yield Step((len(self.draws), self.theta, self.noise), curves, value)
 
     def _mend(self):
-        """Chains that have diverged start again, and all steps are halved."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            lost = ~np.isfinite((self.theta**2).sum(axis=1))
+        """Chains that have diverged start again, all steps are halved, and no draw is kept.
+
+        They have where they are farther from the start than the prior lets parameters be.
+        """
+        farthest = FARTHEST * np.sqrt(self.temperature / self.posterior.precisions)
+        near = np.abs(self.theta - self.origin) <= farthest  # nor is NaN
+        lost = ~near.all(axis=1)
         if lost.any():
             self.theta[lost] = self.origin[lost]
             self.step_size *= 0.5
+            self.draws.clear()
+            self.step_sizes.clear()
 
     def _draw_noise(self):
         """Noise variances from their law given the residuals."""
