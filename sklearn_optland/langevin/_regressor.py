@@ -30,8 +30,9 @@ class LangevinRegressor(LazyScore, RegressorMixin, LangevinModel):
     .. math:: p(w, v) \propto v^{-S k / 2} \exp\left(-\sum_i s_i\,
               \frac{\|y_i - f_w(x_i)\|^2}{2 v} - \frac{1}{2 C} \|w\|^2\right)\, p(v),
 
-    with the noise variance v, sample weights s of the sum S, and k outputs. Targets are
-    standardised inside: of the output layer C is in units of their variance.
+    with the noise variance v, sample weights s of the sum S, and k outputs, which share v: those of
+    different units should be standardised. Targets are standardised inside, all by one size: of the
+    output layer C is in units of their variance.
 
     Parameters
     ----------
