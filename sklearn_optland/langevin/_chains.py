@@ -136,9 +136,10 @@ class Chains:
     def _mend(self):
         """Chains that have diverged start again, all steps are halved, and no draw is kept.
 
-        They have where they are farther from the start than the prior lets parameters be.
+        They have where they are farther from the start than the prior lets parameters be. A cold
+        chain may go as far, from a start that was no mode.
         """
-        farthest = FARTHEST * np.sqrt(self.temperature / self.posterior.precisions)
+        farthest = FARTHEST * np.sqrt(max(self.temperature, 1.0) / self.posterior.precisions)
         near = np.abs(self.theta - self.origin) <= farthest  # nor is NaN
         lost = ~near.all(axis=1)
         if lost.any():

@@ -95,22 +95,24 @@ def arc_cosine_kernel(
     dtype = np.result_type(X.dtype, Y.dtype)
     X, Y = (rows.astype(np.float64, copy=False) for rows in (X, Y))
     # The kernel is homogeneous: rows have the size 1, and their sizes are multiplied at the end.
-    (X, a), (Y, b) = _by_size(X), _by_size(Y)
+    (X, x_sizes), (Y, y_sizes) = _by_size(X), _by_size(Y)
+    sizes = [x_sizes, y_sizes]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         K = safe_sparse_dot(X, Y.T, dense_output=True)
         squares = [row_norms(X, squared=True), row_norms(Y, squared=True)]
         for _ in range(depth):
-            if bias:
-                sizes = np.maximum(a, bias), np.maximum(b, bias)
-                K *= np.multiply.outer(a / sizes[0], b / sizes[1])
-                K += np.multiply.outer(bias / sizes[0], bias / sizes[1])
-                for part, old, new in zip(squares, (a, b), sizes, strict=True):
-                    part[:] = part * (old / new) ** 2 + (bias / new) ** 2
-                a, b = sizes
+            if bias:  # one more column
+                larger = [np.maximum(size, bias) for size in sizes]
+                columns = [bias / size for size in larger]
+                shrinks = [size / new for size, new in zip(sizes, larger, strict=True)]
+                K = K * np.multiply.outer(*shrinks) + np.multiply.outer(*columns)
+                parts = zip(squares, shrinks, columns, strict=True)
+                squares = [square * shrink**2 + column**2 for square, shrink, column in parts]
+                sizes = larger
             K = _next_layer(K, *squares, degree, is_same)
             squares = [(3.0 if degree == 2 else 1.0) * part**degree for part in squares]
-            a, b = a**degree, b**degree
-        K = ((K * a[:, None]) * b).astype(dtype, copy=False)
+            sizes = [size**degree for size in sizes]
+        K = (K * sizes[0][:, None] * sizes[1]).astype(dtype, copy=False)
     if not np.isfinite(K).all():
         raise ValueError(f"X, Y: found rows whose kernel overflows {dtype}; scale them.")
     return K
