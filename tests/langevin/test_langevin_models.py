@@ -303,6 +303,17 @@ def test_no_draw_is_of_a_chain_that_diverged(preconditioner):
     assert np.abs(draws).max() < 1e5
 
 
+def test_steps_that_were_halved_draw_the_same_posterior():
+    X, y = load_diabetes(return_X_y=True)
+    X = X * 20
+    spreads = []
+    for step_size in ("auto", 12.8):  # seven halvings are 0.1
+        model = LangevinRegressor(step_size=step_size, max_iter=1000, random_state=0)
+        spreads.append(fit_quietly(model, X, y).samples_["coefs_0"].std(axis=(0, 1)).mean())
+    assert model.history_["step_size"][-1] < 2
+    assert spreads[1] == pytest.approx(spreads[0], rel=0.3)
+
+
 @pytest.mark.parametrize("scale", [2.0**330, 2.0**990])
 def test_nets_take_columns_of_any_size(scale):
     X, y = load_iris(return_X_y=True)
