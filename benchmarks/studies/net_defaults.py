@@ -47,7 +47,8 @@ from sklearn_optland.neural_network import (
     MeanFieldTwoLayerNet,
     MeanFieldTwoLayerNetClassifier,
 )
-from sklearn_optland.neural_network._mean_field.first_variation import Inputs, maximum_over_sphere
+from sklearn_optland.neural_network._mean_field.ascent import Inputs
+from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common.npz import load

@@ -77,7 +77,8 @@ def search_alpha(source, rng, make_path, *, has_classes=False):
     lowest = min(means, key=means.get)
     for alpha, rows in losses.items():
         excess = rows - losses[lowest]
-        error = np.sqrt(c**2 @ (excess - c @ excess) ** 2)
+        unit = np.abs(excess).max() or 1.0  # squares of losses may overflow
+        error = unit * np.sqrt(c**2 @ ((excess - c @ excess) / unit) ** 2)
         if means[alpha] - means[lowest] <= STANDARD_ERRORS * error:
             return float(alpha), means
     return float(lowest), means

@@ -62,6 +62,24 @@ def test_of_equally_good_strengths_the_strongest_is_taken():
     assert np.mean(np.equal(many, ALPHAS[0])) > 0.4
 
 
+@pytest.mark.parametrize("unit", [1e-250, 1e250])
+def test_the_unit_of_losses_does_not_matter(unit):
+    def chosen(unit):
+        rng = np.random.RandomState(1)
+
+        def make(train, held):
+            means = iter([2.0, 1.01, 1.0, 1.1])
+            return lambda alpha: unit * (next(means) + rng.randn(held.n_rows))
+
+        alpha, losses = search_alpha(source_of(900, rng), rng, make)
+        return alpha, min(losses, key=losses.get)
+
+    expected, lowest = chosen(1.0)
+    assert lowest < expected < ALPHAS[0]  # the noise had a say
+    with np.errstate(all="raise", under="ignore"):
+        assert chosen(unit) == (expected, lowest)
+
+
 @pytest.mark.parametrize("n", [30, 1500, 2500, 5000])
 def test_folds_share_the_rows(n):
     rng, folds = np.random.RandomState(0), []

@@ -1,11 +1,14 @@
 """The feasible form of ADMM nets: objective, certificate, float32, convex special cases."""
 
+import re
+
 import numpy as np
 import pytest
 from _net.nets import ACTIVATIONS, scaled
 from helpers import fit_quietly
 from scipy.special import log_softmax
 from sklearn.datasets import load_diabetes, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPRegressor
 
@@ -147,6 +150,17 @@ def test_deep_sigmoids_train_from_the_plain_start(global_random_seed):
     fit_quietly(model.set_params(max_iter=300), X[:1000], y[:1000])
     assert model.score(X[1000:], y[1000:]) > 0.75  # a plateau has 0.1
     assert model.coefs_[0].dtype == np.float32
+
+
+def test_a_fit_that_ends_at_kinks_says_what_helps():
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(40, 1), rng.randn(40)
+    net = ADMMNetRegressor((10,), alpha=1e-2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="At kinks of relu") as caught:
+        net.fit(X, y)
+    tol = float(re.search(r"set tol to ([\d.e-]+)", str(caught[0].message))[1])
+    assert net.set_params(tol=tol).fit(X, y).certificate_.reached
+    assert net.set_params(tol=1e-3, activation="tanh").fit(X, y).certificate_.reached
 
 
 def test_same_start_as_scikit_learn():

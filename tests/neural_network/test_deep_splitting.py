@@ -22,7 +22,7 @@ from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import choose_units
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network import ADMMNetRegressor, convergence_conditions
-from sklearn_optland.neural_network._deep.estimators import SPLITTINGS
+from sklearn_optland.neural_network._deep.base import SPLITTINGS
 from sklearn_optland.neural_network._deep.feasible import FeasibleDescent
 from sklearn_optland.neural_network._deep.kkt import KKT_LINES, Objective
 from sklearn_optland.neural_network._deep.sweeps import OutputLoss

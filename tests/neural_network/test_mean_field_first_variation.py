@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_optland.neural_network import MeanFieldTwoLayerNet
+from sklearn_optland.neural_network._mean_field import branch_and_bound
 from sklearn_optland.neural_network._mean_field import first_variation as _sphere
-from sklearn_optland.neural_network._mean_field.first_variation import FirstVariation, Inputs
+from sklearn_optland.neural_network._mean_field.ascent import SAME, FirstVariation, Inputs
 from sklearn_optland.neural_network._mean_field.first_variation_fast import bound_triangles
 
 pytestmark = pytest.mark.kernels
@@ -239,7 +241,7 @@ def test_four_dimensions_prove_nothing_and_use_the_starts(global_random_seed):
     many = maximum_over_sphere(X, R, n_starts=500, random_state=0)
     assert many.value >= norm_of_f(X, R, unit(rng.standard_normal((20_000, 8)))).max()
     distances = np.linalg.norm(many.points[:, None] - many.points, axis=2)
-    assert np.all(distances[~np.eye(len(distances), dtype=bool)] > _sphere.SAME)
+    assert np.all(distances[~np.eye(len(distances), dtype=bool)] > SAME)
 
 
 def test_ascent_finds_a_planted_direction(global_random_seed):
@@ -248,6 +250,20 @@ def test_ascent_finds_a_planted_direction(global_random_seed):
     X, planted = rng.standard_normal((4000, 10)), unit(rng.standard_normal((1, 10)))
     maximum = maximum_over_sphere(X, np.maximum(X @ planted[0], 0), random_state=0)
     assert maximum.points[0] @ planted[0] > 0.95
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ascent_follows_ridges(seed):
+    """Of a sparse net's residuals the maxima are on ridges, where rows switch."""
+    rng = np.random.RandomState(seed)
+    X, y, alpha = rng.randint(0, 4, (40, 4)).astype(float), rng.randn(40), 0.02
+    settings = {"solver": "sliding-frank-wolfe", "tol": 1e-3, "random_state": 0}
+    net = MeanFieldTwoLayerNet(alpha=alpha, **settings).fit(X, y)
+    assert net.first_variation_max_ == pytest.approx(alpha, rel=0.01)
+    Z = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(40)])
+    R = (y - net.predict(X)) / y.std() / 40
+    points = unit(rng.standard_normal((100_000, 5)))
+    assert norm_of_f(Z, R, points).max() <= net.first_variation_max_
 
 
 @pytest.mark.parametrize("n_features", [2, 3, 6])
@@ -281,5 +297,5 @@ def test_batches_of_triangles(monkeypatch):
     rng = np.random.default_rng(0)
     X, R = rng.standard_normal((90, 3)), rng.standard_normal((90, 2))
     whole = maximum_over_sphere(X, R, random_state=0)
-    monkeypatch.setattr(_sphere, "BATCH_ROWS", 100)
+    monkeypatch.setattr(branch_and_bound, "BATCH_ROWS", 100)
     assert maximum_over_sphere(X, R, random_state=0).value == whole.value

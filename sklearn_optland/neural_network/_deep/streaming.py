@@ -45,7 +45,7 @@ def partial_fit(net, kind, X, Y, c, fitted):
 
     Parameters
     ----------
-    net : _ADMMNet
+    net : ADMMNet
     kind : LossKind
     X, Y, c : ndarray
         Rows, targets and weights.
@@ -54,7 +54,7 @@ def partial_fit(net, kind, X, Y, c, fitted):
 
     Returns
     -------
-    net : _ADMMNet
+    net : ADMMNet
     """
     used, state = c > 0, net._stream
     is_first = state is None

@@ -65,7 +65,7 @@ VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
 # The search for a penalty: particles, steps and tolerance of its fits.
-SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 150, 1e-3
+SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 100, 2e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -391,8 +391,10 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             help = _advice(self, dtype)
         elif alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
             return
-        elif self._may_miss_most(problem.null_loss()):
-            help = "That is hardly better than no net: scale the data, or set scale_inputs=True."
+        elif self._may_miss_most(problem):
+            help = "That is hardly better than no net."
+            if not self.scale_inputs:
+                help = f"{help[:-1]}: scale the data, or set scale_inputs=True."
         else:
             return
         if certificate.reached is None:
@@ -400,12 +402,14 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         else:
             warn_unless_reached(self, certificate, self.n_iter_, help)
 
-    def _may_miss_most(self, null_loss):
+    def _may_miss_most(self, problem):
         """Whether the gap is a good part of the loss without particles, and more than was won.
 
         Most fits to more than three columns end above their tolerance, and are none the worse.
         """
-        gap = self.certificate_.value
+        gap, null_loss = self.certificate_.value, problem.null_loss()
+        if null_loss <= np.sqrt(np.finfo(np.float64).eps) * problem.units:
+            return False  # one class has all the weight: there is nothing to learn
         return gap > max(FAILED * null_loss, null_loss - self.history_["objective"][-1])
 
 

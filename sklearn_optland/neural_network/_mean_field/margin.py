@@ -22,11 +22,8 @@ from scipy.optimize import linprog
 
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
 from sklearn_optland._rows.reduce import Statistic, SumOf, reduce
-from sklearn_optland.neural_network._mean_field.first_variation import (
-    FirstVariation,
-    Inputs,
-    maximum_over_sphere,
-)
+from sklearn_optland.neural_network._mean_field.ascent import FirstVariation, Inputs
+from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 from sklearn_optland.neural_network._mean_field.passes import product
 from sklearn_optland.neural_network._mean_field.problem import Bound
 from sklearn_optland.neural_network._mean_field.solvers import as_step

@@ -23,6 +23,8 @@ RELU = KINDS["relu"]
 # cache. Products with fewer rows are slow.
 HIDDEN_VALUES = 1 << 16
 MIN_ROWS = 32
+# Multiply-adds of a matrix product in the time that a chunk's work is counted by.
+PRODUCT_SPEED = 4
 # Temporary arrays of the hidden layer's size, in values of the data.
 HIDDEN_COST = 64
 
@@ -58,7 +60,7 @@ class LossGradient(Statistic):
     def __init__(self, layout, kind, m):
         d, k = layout.n_features, layout.n_outputs
         self.layout, self.kind, self.m = layout, kind, m
-        self.values, self.work = d, m * (2 * d + 4 * k)
+        self.values, self.work = d, m * (2 * d + 4 * k) / PRODUCT_SPEED
         self.shape, self.dtype = (d + 1 + k) * m + k, layout.dtype
 
     def add(self, block, parameters, total):

@@ -24,12 +24,8 @@ from sklearn_optland._net.forward import LossKind
 from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
-from sklearn_optland.neural_network._mean_field.first_variation import (
-    Inputs,
-    Values,
-    maximum_over_sphere,
-    some_of,
-)
+from sklearn_optland.neural_network._mean_field.ascent import Inputs, Values, some_of
+from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
 from sklearn_optland.neural_network._mean_field.units import Scales, choose_scales
 
