@@ -23,6 +23,7 @@ from sklearn_optland._rows.blocks import Unread
 from sklearn_optland._rows.cluster import FAN_IN
 from sklearn_optland._rows.partition import (
     Behind,
+    Choose,
     Draw,
     Gather,
     Lend,
@@ -136,6 +137,10 @@ class DaskSource:
             for first, last, start in zip(cuts[:-1], cuts[1:], self.bounds[:-1], strict=True)
         ]
         return self._joined(self._ask(*takes), **replaced)
+
+    def choose(self, function):
+        """The rows whose numbers in a partition a picklable function of it returns; here."""
+        return self._joined(self._ask(Choose(function)))
 
     def with_rows(self, function, n_columns=None):
         """The same source with other rows: a picklable function of those of a partition.
