@@ -41,8 +41,9 @@ from sklearn_optland._rows.source import ArraySource
 LOG = 64
 # Entries of a total from which on it is summed by a tree: a megabyte.
 LARGE_TOTAL = 1 << 17
-# Values of a sample up to which it comes into this process: steps on it need no messages.
-SMALL_SAMPLE = 1 << 22
+# Values of a sample up to which it comes into this process: steps on it need no messages, and its
+# optimum lacks so little that a quarter of this took two passes over the data more.
+SMALL_SAMPLE = 1 << 24
 # Times that partitions may lose their state in one pass.
 MAX_LOSSES = 10
 
