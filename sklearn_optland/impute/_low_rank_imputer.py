@@ -215,7 +215,8 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows with missing values.
+            Rows with missing values; also collections of Dask, and
+            :class:`~sklearn_optland.utils.RowBlocks`.
         y : None
             Not used.
         sample_weight : array-like of shape (n_samples,), default=None

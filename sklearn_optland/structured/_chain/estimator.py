@@ -255,7 +255,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             Sequences, of shape (length, n_features) each, or the tokens of all of them. float64 and
             float32 in C order, and CSR, are used without a copy unless they come in a list. Also
-            :class:`Sequences`, and lists of lists of dicts.
+            :class:`Sequences`, lists of lists of dicts, and bags of Dask or
+            :class:`~sklearn_optland.utils.RowBlocks` of matrices, with which y and `sample_weight`
+            are of the same kind and `solver` is "auto" or "lbfgs".
         y : list of array-like, or array-like of shape (n_tokens,)
             The labels of each sequence, or of all tokens; at least two different ones.
         lengths : array-like of int of shape (n_sequences,), default=None
