@@ -100,7 +100,7 @@ def test_dicts_of_features_by_a_vectorizer():
     X = [[{"word": "a"}, {"word": "b"}], [{"word": "b"}], [{"word": "a"}, {"word": "a"}]] * 4
     y = [["A", "B"], ["B"], ["A", "A"]] * 4
     bags = bag_of(X, (5, 7)), bag_of(y, (5, 7))
-    refused("Partition 0: X: found tokens with names", *bags, model=ChainCRFClassifier())
+    refused("Partition [01]: X: found tokens with names", *bags, model=ChainCRFClassifier())
     vectorizer = DictSequenceVectorizer().fit(X)
     rows = bags[0].map_partitions(vectorizer.transform)
     found = ChainCRFClassifier(tol=1e-12).fit(rows, bags[1])
