@@ -1,13 +1,14 @@
 """Generated float32 data on disk, in parts: rows, and labels of a noisy linear rule."""
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 COLUMNS = 100
-PART_ROWS = 125_000  # 50 MB
+PART_ROWS = 500_000  # 200 MB: a pass over it takes ten times as long as Dask's work for a task
 PART_BYTES = 4 * COLUMNS * PART_ROWS
 
 
@@ -34,20 +35,42 @@ def parts(gigabytes):
     return paths
 
 
+def remove(gigabytes):
+    """Delete the parts."""
+    shutil.rmtree(folder(gigabytes), ignore_errors=True)
+
+
+def usage():
+    """Parts that this process has read from the disk, and its largest memory so far in MB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return len(reads), int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def forget_usage():
+    """Begin to count anew."""
+    reads.clear()
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+
+
 def labels_of(path):
     return path.with_name(path.name.replace("X", "y"))
 
 
+# Parts that this process has read from the disk.
+reads = []
+
+
 def read_uncached(path):
     """A part's rows from the disk: the system's cache is asked to forget them."""
+    reads.append(path)
     with open(path, "rb") as file:
         X = np.load(file)
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return X
 
 
-def blocks(paths, read=np.load):
-    """X and y of the parts, in blocks that are read for each pass."""
+def blocks(paths, read=partial(np.load, mmap_mode="r")):  # noqa: B008
+    """X and y of the parts, in blocks that are read for each pass: memory maps copy nothing."""
     from sklearn_optland.utils import RowBlocks
 
     lengths = [PART_ROWS] * len(paths)

@@ -1,6 +1,6 @@
 """Fits of data on disk by workers of limited memory, and what a cluster adds to a pass.
 
-    python benchmarks/scale_out/run.py --gigabytes 20 --memory 2GB
+    python benchmarks/scale_out/run.py --what disk --gigabytes 20 --workers 2 --memory 2GB --clean
     python benchmarks/scale_out/run.py --what disk kill
 
 Tables go to results/scale_out.json. The data are made in OPTLAND_SCRATCH, /tmp/optland_scale_out
@@ -52,6 +52,20 @@ def timed(model, X, y):
     return time.perf_counter() - start
 
 
+class Alone:
+    """This process, in place of a cluster."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def everywhere(self, function):
+        """What it returns in each process that reads."""
+        return [function()]
+
+
 class Cluster:
     """Workers of one thread, and counts of the rounds and bytes of a fit."""
 
@@ -93,6 +107,10 @@ class Cluster:
         self.client.close()
         self.cluster.close()
 
+    def everywhere(self, function):
+        """What it returns in each process that reads."""
+        return list(self.client.run(function).values())
+
     def kill_one_after(self, seconds):
         pid = next(iter(self.client.run(os.getpid).values()))
         timer = threading.Timer(seconds, os.kill, (pid, signal.SIGKILL))
@@ -101,34 +119,35 @@ class Cluster:
 
 
 def disk(options):
-    """Without a cluster: blocks that are read from the disk, against passes by bandwidth."""
-    paths = data.parts(options.gigabytes)
+    """Blocks that are read from the disk for each pass, against passes by bandwidth."""
     start = time.perf_counter()
-    for path in paths:
+    paths = data.parts(options.gigabytes)
+    log(f"data: {time.perf_counter() - start:.3g} s")
+    some, start = paths[-10:], time.perf_counter()
+    for path in some:
         data.read_uncached(path)
-    bandwidth = len(paths) * data.PART_BYTES / (time.perf_counter() - start)
+    bandwidth = len(some) * data.PART_BYTES / (time.perf_counter() - start)
+    log(f"the disk gives {bandwidth / 1e9:.2f} GB/s")
     table = Table(
         {
             "fit": "{}", "GB": "{:.3g}", "seconds": "{:.3g}", "passes": "{:.0f}",
             "passes × bytes / bandwidth, s": "{:.3g}", "peak memory, MB": "{:.0f}",
+            "certificate": "{:.1e}",
         }
     )  # fmt: skip
     for name, model in models().items():
-        reads = []
-
-        def read(path, reads=reads):
-            reads.append(path)
-            return data.read_uncached(path)
-
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-        seconds, passes = timed(model, *data.blocks(paths, read)), len(reads) / len(paths)
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-        least = passes * len(paths) * data.PART_BYTES / bandwidth
-        gigabytes = len(paths) * data.PART_BYTES / 1e9
-        row = [name, gigabytes, seconds, passes, least, peak]
+        if options.fit not in name:
+            continue
+        with Cluster(options.workers, options.memory) if options.workers else Alone() as place:
+            place.everywhere(data.forget_usage)
+            seconds = timed(model, *data.blocks(paths, data.read_uncached))
+            reads, peaks = zip(*place.everywhere(data.usage), strict=True)
+        passes, gigabytes = sum(reads) / len(paths), len(paths) * data.PART_BYTES / 1e9
+        least = 1e9 * passes * gigabytes / bandwidth
+        row = [name, gigabytes, seconds, passes, least, max(peaks), model.certificate_.relative]
         print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
-    table.notes.append(f"One process, one thread; the disk gave {bandwidth / 1e9:.2f} GB/s.")
+    where = "One process" if not options.workers else f"{options.workers} workers, {options.memory}"
+    table.notes.append(f"{where}, one thread each; the disk gave {bandwidth / 1e9:.2f} GB/s.")
     return table
 
 
@@ -246,17 +265,27 @@ def main():
     parser.add_argument("--what", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--memory", default="1GB", help="of a worker")
+    parser.add_argument("--workers", type=int, default=0, help="that read: disk; 0: no cluster")
+    parser.add_argument("--clean", action="store_true", help="delete the data in the end")
     parser.add_argument("--fit", default="", help="fits whose names have this")
     parser.add_argument("--rounds", type=int, default=3, help="that alternate: workers, peers")
     parser.add_argument("--solvers", nargs="+", default=["lbfgs", "admm"], help="of dask-ml")
     parser.add_argument("--budget", type=float, default=150.0, help="seconds of a rival's fits")
     options = parser.parse_args()
-    if data.folder(options.gigabytes).exists() is False:
-        data.parts(options.gigabytes)
+    try:
+        run(options)
+    finally:
+        if options.clean:
+            data.remove(options.gigabytes)
+
+
+def run(options):
+    """Make the tables, and write each as soon as it is there."""
     for what in options.what:
         table = TABLES[what](options)
         packages = ("sklearn-optland", "scikit-learn", "numpy", "dask", "distributed")
         fits = f" --fit '{options.fit}'" if options.fit else ""
+        fits += f" --workers {options.workers}" if what == "disk" and options.workers else ""
         fits += f" --rounds {options.rounds}" if what in ("workers", "peers") else ""
         table.conditions = {
             "command": f"python benchmarks/scale_out/run.py --what {what} --gigabytes "

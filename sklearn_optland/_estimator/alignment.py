@@ -7,8 +7,8 @@ from sklearn_optland._rows.blocks import RowBlocks
 from sklearn_optland._rows.cluster import is_collection, is_dask
 
 
-def aligned_blocks(X, y, sample_weight):
-    """Lists of the partitions of X, y and sample weights; Nones for no weights.
+def aligned_blocks(X, y, sample_weight, *, needs_y=True):
+    """Lists of the partitions of X, y and sample weights; Nones for no weights, or no y.
 
     Those of Dask are its delayed ones, those of blocks may be functions that read them.
     """
@@ -21,10 +21,35 @@ def aligned_blocks(X, y, sample_weight):
     if is_dask(X) and X.ndim != 2:
         raise ValueError(f"X: found an array of {X.ndim} dimensions; allowed are 2.")
     X_blocks = _row_blocks(X)
-    blocks = [X_blocks, _blocks_like(X, X_blocks, y, "y")]
+    none = [None] * len(X_blocks)
+    y_blocks = _blocks_like(X, X_blocks, y, "y") if needs_y else none
     if sample_weight is None:
-        return [*blocks, [None] * len(X_blocks)]
-    return [*blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
+        return [X_blocks, y_blocks, none]
+    return [X_blocks, y_blocks, _blocks_like(X, X_blocks, sample_weight, "sample_weight")]
+
+
+def aligned_sequences(X, y, sample_weight):
+    """The same of bags of Dask's, or blocks, whose items are sequences."""
+    for name, part in (("X", X), ("y", y), ("sample_weight", sample_weight)):
+        is_missing = name == "sample_weight" and part is None
+        if not (is_missing or isinstance(part, RowBlocks) or is_bag(part)):
+            raise ValueError(
+                f"{name}: found {type(part).__name__}; allowed with partitions of sequences are "
+                "bags of Dask, or RowBlocks."
+            )
+    given = [X, y] if sample_weight is None else [X, y, sample_weight]
+    parts = [part.blocks if isinstance(part, RowBlocks) else part.to_delayed() for part in given]
+    for name, found in zip(("y", "sample_weight"), parts[1:], strict=False):
+        if len(found) != len(parts[0]):
+            raise ValueError(
+                f"{name}: found {len(found)} partitions; allowed are {len(parts[0])}, those of X."
+            )
+    return parts if sample_weight is not None else [*parts, [None] * len(parts[0])]
+
+
+def is_bag(X):
+    """Whether this is a bag of Dask's."""
+    return is_dask(X) and hasattr(type(X), "to_delayed") and not hasattr(type(X), "ndim")
 
 
 def _check_collection(X, name):

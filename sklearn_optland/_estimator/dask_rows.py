@@ -62,20 +62,22 @@ class Summary:
 class Checked:
     """A partition that has been checked: rows, targets, weights."""
 
-    def __init__(self, number, takes_sparse, is_classification, X, y, w):
+    def __init__(self, number, check, is_classification, X, y, w):
         try:
             with always_checked():
-                self._check(number, takes_sparse, is_classification, X, y, w)
+                self._check(number, check, is_classification, X, y, w)
         except (TypeError, ValueError) as error:
             raise ValueError(f"Partition {number}: {error}") from None
 
-    def _check(self, number, takes_sparse, is_classification, X, y, w):
+    def _check(self, number, check, is_classification, block, y, w):
         self.number, self.is_classification = number, is_classification
-        X, read = _checked_rows(takes_sparse, X), partial(_checked_rows, takes_sparse, X)
+        X = check(block)
         n, self.is_sparse = X.shape[0], sparse.issparse(X)
-        self.X = Unread(read, X) if is_read_later(read.args[1]) else X
-        y, w = read_block(y), None if w is None else read_block(w)
-        if not is_classification:
+        self.X = Unread(partial(check, block), X) if is_read_later(block) else X
+        y, w = None if y is None else read_block(y), None if w is None else read_block(w)
+        if y is None:
+            self.y = np.empty((n, 0))
+        elif not is_classification:
             self.y = _checked(y, "y", np.float64, ensure_2d=False)
         else:
             self.y = column_or_1d(y)
@@ -123,10 +125,9 @@ def _check_labels(y):
         ) from None
 
 
-def _checked_rows(takes_sparse, X):
-    accept_sparse = "csr" if takes_sparse else False
-    with always_checked():
-        return _checked(read_block(X), "X", FLOATS, accept_sparse=accept_sparse, order="C")
+def checked_rows(block, **settings):
+    """Rows of a block, read and checked, with settings of `check_array`."""
+    return _checked(read_block(block), "X", FLOATS, order="C", **settings)
 
 
 def _checked(array, name, dtype, **settings):
@@ -307,9 +308,33 @@ def regression_rows_of(
     if not any_collection(X, y, sample_weight):
         settings = {"accept_sparse": accept_sparse, "multi_output": multi_output, **in_memory}
         return regression_rows(estimator, X, y, sample_weight, **settings)
-    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=False)
+    check = _check_of(accept_sparse)
+    rows = _look(estimator, X, aligned_blocks(X, y, sample_weight), y, sample_weight, check)
     if rows.n_outputs > 1 and not multi_output:
         raise ValueError(f"y: found {rows.n_outputs} columns; allowed is one.")
+    total_weight(np.array([summary.weights.sum() for summary in rows.summaries]))
+    return rows
+
+
+def partitions_without_targets(estimator, X, y, sample_weight, check):
+    """Rows of a collection, without targets.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, sample_weight
+        As the user gave them; X is a collection.
+    y : object
+        What `fit` ignores.
+    check : callable
+        Picklable; makes rows of a block.
+
+    Returns
+    -------
+    rows : DaskRows
+    """
+    blocks = aligned_blocks(X, None, sample_weight, needs_y=False)
+    rows = _look(estimator, X, blocks, y, sample_weight, check)
     total_weight(np.array([summary.weights.sum() for summary in rows.summaries]))
     return rows
 
@@ -323,7 +348,8 @@ def refuse_partitions(rows, found):
 
 
 def _classification_partitions(estimator, X, y, sample_weight, *, accept_sparse=False, factor=1.0):
-    rows = _look(estimator, X, y, sample_weight, accept_sparse, is_classification=True)
+    blocks, check = aligned_blocks(X, y, sample_weight), _check_of(accept_sparse)
+    rows = _look(estimator, X, blocks, y, sample_weight, check, is_classification=True)
     labels = [summary.labels for summary in rows.summaries if summary.n_rows]
     _check_kinds(rows.summaries)
     classes = np.unique(np.concatenate(labels))
@@ -361,12 +387,15 @@ def _check_kinds(summaries):
         )
 
 
-def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
+def _check_of(accept_sparse):
+    return partial(checked_rows, accept_sparse="csr" if accept_sparse else False)
+
+
+def _look(estimator, X, blocks, y, sample_weight, check, *, is_classification=False):
     """Check the partitions, and say what is in them."""
-    blocks = aligned_blocks(X, y, sample_weight)
     place = place_of(X)
     calls = [
-        (number, accept_sparse, is_classification, *parts)
+        (number, check, is_classification, *parts)
         for number, parts in enumerate(zip(*blocks, strict=True))
     ]
     partitions = place.load(Checked, calls)
@@ -385,5 +414,5 @@ def _look(estimator, X, y, sample_weight, accept_sparse, is_classification):
                 )
     check_names(estimator, X)
     _check_n_features(estimator, np.empty((1, with_rows[0][1].n_columns)), reset=True)
-    y = y if is_collection(y) else np.asarray(y)
+    y = y if y is None or is_collection(y) else np.asarray(y)
     return DaskRows(X, y, sample_weight, place, partitions, summaries)

@@ -16,7 +16,8 @@ from sklearn_optland._rows.cluster import is_collection, is_dask
 SCALES_OUT = (
     "BoundMajorizationLogisticRegression, FiniteSumClassifier, FiniteSumRegressor, SDCAClassifier, "
     "SDCARegressor, LOMForestClassifier, ADMMNetClassifier, ADMMNetRegressor, "
-    "MeanFieldTwoLayerNet and MeanFieldTwoLayerNetClassifier"
+    "MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier, LowRankImputer and, as bags or blocks "
+    "of sequences, ChainCRFClassifier"
 )
 
 

@@ -4,6 +4,7 @@ Which entries these are depends on the values of their row alone, not on where i
 that comes twice counts like one of weight two, and the order of the rows does not matter.
 """
 
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn_optland._low_rank.completion import (
     completion_steps,
     observed_range,
 )
-from sklearn_optland._rows.reduce import reduce
+from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
 
 # Of the observed entries that are held out, and the fewest of them that may decide.
@@ -49,6 +50,59 @@ def alpha_max(source):
     return float(np.sqrt(max(linalg.eigvalsh(C, subset_by_index=(side, side))[0], 0.0)))
 
 
+class LowestKeys(Statistic):
+    """The lowest of the rows' keys, in no order; the largest number there is where rows are fewer.
+
+    Parameters
+    ----------
+    size : int
+        How many.
+    used, seed
+        Of `row_keys`, and which columns are used.
+    """
+
+    dtype = np.uint64
+
+    def __init__(self, size, used, seed):
+        self.shape, self.used, self.seed = size, used, seed
+        self.work, self.values = 8.0 * len(used), 64.0 * len(used)
+
+    def zero(self, parameters):
+        return np.full(self.shape, np.iinfo(np.uint64).max)
+
+    def add(self, block, parameters, total):
+        self.merge(total, row_keys(block.source.X[block.slice][:, self.used], self.seed))
+
+    def merge(self, total, part):
+        total[:] = np.partition(np.append(total, part), self.shape - 1)[: self.shape]
+
+
+def sample_of_keys(source, used, seed):
+    """The rows by which a strength is chosen, in this process.
+
+    Parameters
+    ----------
+    source : source of rows
+    used : ndarray of bool
+        Columns that have entries.
+    seed : int
+
+    Returns
+    -------
+    source : ArraySource
+    """
+    d = np.count_nonzero(used)
+    n_rows = max(FEWEST_ROWS, ROWS_PER_COLUMN * d, int(WORK / d**2))
+    if source.n_rows <= n_rows:
+        return source.take(slice(None))
+    largest = reduce(LowestKeys(n_rows + 1, used, seed), source)[1].max()
+    return source.choose(partial(_have_keys_to, largest, used, seed))
+
+
+def _have_keys_to(largest, used, seed, X):
+    return np.flatnonzero(row_keys(X[:, used], seed) <= largest)
+
+
 def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):
     """The largest strength with nearly the least squared error on entries that are held out.
 
@@ -57,7 +111,7 @@ def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):
     Z : ndarray of shape (n_rows, n_columns)
         Standardised, NaN where nothing is observed.
     c : ndarray of shape (n_rows,)
-        Weights that sum to 1.
+        Weights.
     keys : ndarray of uint64 of shape (n_rows,)
         Random numbers of the rows, as `row_keys` makes them.
     max_rank : int
@@ -73,11 +127,7 @@ def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):
     alphas, errors : ndarray
         What was tried, and the weighted mean squared errors.
     """
-    d = Z.shape[1]
-    n_rows = max(FEWEST_ROWS, ROWS_PER_COLUMN * d, int(WORK / d**2))
-    if len(Z) > n_rows:
-        some = keys <= np.partition(keys, n_rows)[n_rows]
-        Z, c, keys = Z[some], c[some] / c[some].sum(), keys[some]
+    d, c = Z.shape[1], c / c.sum()
     held_out = entry_numbers(keys, d) < HELD_OUT
     held_out &= ~np.isnan(Z)
     shown = Z.copy()

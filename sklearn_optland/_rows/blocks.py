@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn import config_context
 
 from sklearn_optland._rows.source import is_memory_mapped
 
@@ -69,7 +70,9 @@ class RowBlocks:
         if not self.blocks:
             raise ValueError("blocks: found none; allowed is at least one.")
         if lengths is None and not any(map(callable, self.blocks)):
-            lengths = [np.shape(block)[0] for block in self.blocks]
+            lengths = [
+                block.shape[0] if hasattr(block, "shape") else len(block) for block in self.blocks
+            ]
         self.lengths = None if lengths is None else [int(length) for length in lengths]
         if self.lengths is not None and len(self.lengths) != len(self.blocks):
             raise ValueError(
@@ -218,7 +221,7 @@ def read_block(block):
 
 
 class Unread:
-    """Rows of a block that are read, and checked, each time they are needed.
+    """Rows of a block that are read, and converted, each time they are needed.
 
     Parameters
     ----------
@@ -252,8 +255,9 @@ class Unread:
         return self
 
     def read(self):
-        """The rows."""
-        X = self.read_all()
+        """The rows, which were found finite when they were first read."""
+        with config_context(assume_finite=True):
+            X = self.read_all()
         if X.shape != self.all_rows:
             raise ValueError(
                 f"X: found a block of shape {X.shape} that was {self.all_rows} before; allowed are "

@@ -23,6 +23,7 @@ from sklearn_optland._rows.blocks import Unread
 from sklearn_optland._rows.cluster import FAN_IN
 from sklearn_optland._rows.partition import (
     Behind,
+    Choose,
     Draw,
     Gather,
     Lend,
@@ -40,8 +41,9 @@ from sklearn_optland._rows.source import ArraySource
 LOG = 64
 # Entries of a total from which on it is summed by a tree: a megabyte.
 LARGE_TOTAL = 1 << 17
-# Values of a sample up to which it comes into this process: steps on it need no messages.
-SMALL_SAMPLE = 1 << 22
+# Values of a sample up to which it comes into this process: steps on it need no messages, and its
+# optimum lacks so little that a quarter of this took two passes over the data more.
+SMALL_SAMPLE = 1 << 24
 # Times that partitions may lose their state in one pass.
 MAX_LOSSES = 10
 
@@ -136,6 +138,10 @@ class DaskSource:
             for first, last, start in zip(cuts[:-1], cuts[1:], self.bounds[:-1], strict=True)
         ]
         return self._joined(self._ask(*takes), **replaced)
+
+    def choose(self, function):
+        """The rows whose numbers in a partition a picklable function of it returns; here."""
+        return self._joined(self._ask(Choose(function)))
 
     def with_rows(self, function, n_columns=None):
         """The same source with other rows: a picklable function of those of a partition.

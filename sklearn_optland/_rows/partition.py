@@ -182,6 +182,16 @@ class Take(Operation):
 
 
 @dataclass(frozen=True)
+class Choose(Operation):
+    """The rows of which a function of all returns the numbers, with their columns."""
+
+    function: object
+
+    def __call__(self, partition):
+        return Take(self.function(partition.X))(partition)
+
+
+@dataclass(frozen=True)
 class Draw(Operation):
     """The partition's share in a sample: rows as `draw_rows` has them, c divided by their chance.
 

@@ -89,8 +89,9 @@ class ArraySource:
 
     @cached_property
     def rows(self):
-        """The rows as kernels see them, for each thread."""
-        rows = as_rows(self.X, in_order=self.in_order)
+        """The rows as kernels see them, for each thread; those of sequences make them."""
+        X = self.X
+        rows = X.as_rows() if hasattr(X, "as_rows") else as_rows(X, in_order=self.in_order)
         return defaultdict(rows.share, {0: rows})
 
     def parts(self, statistic, parameters, bounds=None):
@@ -182,7 +183,11 @@ class ArraySource:
         index, chance = draw_rows(self.c, squares, even, by_squares, seed)
         return self.take(index, c=self.c[index] / chance)
 
-    def with_rows(self, function):
+    def choose(self, function):
+        """The rows of which a picklable function of all returns the numbers, ascending; here."""
+        return self.take(function(self.X))
+
+    def with_rows(self, function, n_columns=None):
         """The same source with other rows: a picklable function of those that it has."""
         return ArraySource(function(self.X), in_order=self.in_order, **self.columns)
 

@@ -1,5 +1,7 @@
 """Imputation by a low-rank model."""
 
+from contextlib import closing
+from functools import partial
 from numbers import Integral, Real
 from typing import Literal, Self
 
@@ -14,7 +16,12 @@ from sklearn_optland._estimator.advice import advise
 from sklearn_optland._estimator.base import OptlandEstimator, fit_context, private_random_state
 from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
-from sklearn_optland._estimator.lazy import refuse_dask
+from sklearn_optland._estimator.dask_rows import (
+    any_collection,
+    checked_rows,
+    partitions_without_targets,
+)
+from sklearn_optland._estimator.lazy import by_partition
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.training_rows import (
     FLOATS,
@@ -23,20 +30,15 @@ from sklearn_optland._estimator.training_rows import (
     row_weights,
 )
 from sklearn_optland._estimator.typing import MatrixLike, RandomState
-from sklearn_optland._low_rank.alpha_choice import choose_alpha, row_keys
-from sklearn_optland._low_rank.completion import (
-    Model,
-    clipped,
-    completion_steps,
-    observed_range,
-)
+from sklearn_optland._low_rank.alpha_choice import choose_alpha, row_keys, sample_of_keys
+from sklearn_optland._low_rank.columns import CONSTANT, ObservedEntries, SquaredDeviations
+from sklearn_optland._low_rank.completion import Model, clipped, completion_steps
+from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
 
 # Beyond it squares of values overflow.
 LARGEST_VALUE = 1e150
-# A column whose standard deviation is below this share of its largest value is constant.
-CONSTANT = 1e-12
 
 
 class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -177,6 +179,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         "keep_empty_features": ["boolean"],
         "random_state": ["random_state"],
     }
+    _takes_dask = ("fit",)
 
     def __init__(
         self,
@@ -212,7 +215,8 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows with missing values.
+            Rows with missing values; also collections of Dask, and
+            :class:`~sklearn_optland.utils.RowBlocks`.
         y : None
             Not used.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -228,45 +232,72 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         ValueError
             If nothing is observed, for infinite values, or weights without a positive sum.
         """
+        rows, source = self._training_rows(X, y, sample_weight)
+        entries = ObservedEntries(source.n_columns)
+        totals, sums, *limits, n_missing = reduce(entries, source)[1]
+        self._is_used = used = n_missing < source.n_rows
+        if not used.any():
+            raise ValueError("X: found missing values only; allowed are rows with observed ones.")
+        self.indicator_ = None
+        if self.add_indicator:
+            have_missing = np.where(n_missing > 0, np.nan, 0.0)[None]
+            self.indicator_ = MissingIndicator(error_on_new=False).fit(have_missing)
+        self.data_min_, self.data_max_ = (limit[used].astype(rows.dtype) for limit in limits)
+        self.mean_, self.scale_ = self._units(source, totals, sums, np.fmax(*map(np.abs, limits)))
+        d = np.count_nonzero(used)
+        max_rank = d if self.max_rank is None else self.max_rank
+        with one_blas_thread():
+            if self.alpha == "cv":
+                seed = private_random_state(self.random_state, 0).randint(2**31)
+                some = sample_of_keys(source, used, seed)
+                keys = row_keys(some.X[:, used], seed)
+                start, self.alphas_, self.errors_ = choose_alpha(
+                    self._standardised(some.X[:, used]), some.c, keys, max_rank,
+                    debias=self.debias, clip=self.clip,
+                )  # fmt: skip
+            else:
+                vars(self).pop("alphas_", None), vars(self).pop("errors_", None)
+                start = Model.empty(d, float(self.alpha))
+            standardised = partial(_standardised_columns, used, self.mean_, self.scale_)
+            with closing(source.with_rows(standardised, d)) as source:
+                steps = completion_steps(source, start, max_rank, self.tol)
+                attributes, max_iter = self._attributes, self.max_iter
+                kept, history = run(self, steps, attributes, rows=rows, max_iter=max_iter)
+        objective, gap = history["objective"][-1], history["certificate"][-1]
+        tolerance = tolerance_of(self.tol, objective)
+        certificate = Certificate("duality gap", gap, tolerance, "global", ratio(gap, objective))
+        remedy = "raise max_rank" if self.max_rank is not None else "scale the data"
+        advice = advise(
+            self, len(history["passes"]), rows.dtype, certificate, history["passes"],
+            history["certificate"], remedy,
+        )  # fmt: skip
+        finish(self, self._attributes(kept.parameters), history, certificate, advice=advice)
+        return self
+
+    def _training_rows(self, X, y, sample_weight):
+        """What is known of the rows, and the source of those that have a weight."""
+        if any_collection(X, sample_weight):
+            check = partial(_checked_block, self.missing_values)
+            rows = partitions_without_targets(self, X, y, sample_weight, check)
+            weights = partial(_as_shares, rows.total_sample_weight)
+            return rows, rows.source(weights, ("c",))
         with always_checked():
             X = self._read(X, reset=True)
         c = row_weights(X, sample_weight)
         rows = TrainingRows(X, y, sample_weight, c)
         if not (c > 0).all():
             X, c = X[c > 0], c[c > 0]
-        missing = np.isnan(X)
-        self._is_used = ~missing.all(axis=0)
-        if not self._is_used.any():
-            raise ValueError("X: found missing values only; allowed are rows with observed ones.")
-        self.indicator_ = None
-        if self.add_indicator:
-            self.indicator_ = MissingIndicator(error_on_new=False).fit(X)
-        X = X[:, self._is_used]
-        self.mean_, self.scale_ = _moments(X, c, self.scale)
-        self.data_min_, self.data_max_ = observed_range(X)
-        Z, d = self._standardised(X), X.shape[1]
-        max_rank = d if self.max_rank is None else self.max_rank
-        with one_blas_thread():
-            if self.alpha == "cv":
-                seed = private_random_state(self.random_state, 0).randint(2**31)
-                start, self.alphas_, self.errors_ = choose_alpha(
-                    Z, c, row_keys(X, seed), max_rank, debias=self.debias, clip=self.clip
-                )
-            else:
-                vars(self).pop("alphas_", None), vars(self).pop("errors_", None)
-                start = Model.empty(d, float(self.alpha))
-            steps = completion_steps(ArraySource(Z, c=c), start, max_rank, self.tol)
-            kept, history = run(self, steps, self._attributes, rows=rows, max_iter=self.max_iter)
-        objective, gap = history["objective"][-1], history["certificate"][-1]
-        tolerance = tolerance_of(self.tol, objective)
-        certificate = Certificate("duality gap", gap, tolerance, "global", ratio(gap, objective))
-        remedy = "raise max_rank" if self.max_rank is not None else "scale the data"
-        advice = advise(
-            self, len(history["passes"]), X.dtype, certificate, history["passes"],
-            history["certificate"], remedy,
-        )  # fmt: skip
-        finish(self, self._attributes(kept.parameters), history, certificate, advice=advice)
-        return self
+        return rows, ArraySource(X, c=c)
+
+    def _units(self, source, totals, sums, largest):
+        """Means of the observed entries of columns, and deviations, 1 where they are 0."""
+        used, mean = self._is_used, np.zeros_like(sums)
+        mean[used] = sums[used] / totals[used]
+        if not self.scale:
+            return mean[used], np.ones(np.count_nonzero(used))
+        squares = reduce(SquaredDeviations(source.n_columns), source, (mean,))[1]
+        deviation = np.sqrt(squares[used] / totals[used])
+        return mean[used], np.where(deviation > CONSTANT * largest[used], deviation, 1.0)
 
     def _attributes(self, point):
         """What `transform` needs."""
@@ -279,6 +310,7 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             "polar_": point.polar,
         }
 
+    @by_partition
     def transform(self, X: MatrixLike) -> NDArray:
         """Fill missing values.
 
@@ -299,7 +331,6 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
             For values so far from those of `fit` that what they predict overflows.
         """
         check_is_fitted(self)
-        refuse_dask(self, "transform", (X,))
         X = self._read(X, reset=False)
         used = X[:, self._is_used]
         Z, missing = self._standardised(used), np.isnan(used)
@@ -347,28 +378,12 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
 
     def _read(self, X, *, reset):
         """Rows in which NaN stands for what is missing."""
-        has_nan = np.isnan(self.missing_values)
-        X = validate_data(
-            self,
-            X,
-            dtype=FLOATS,
-            order="C",
-            ensure_all_finite="allow-nan" if has_nan else True,
-            copy=not has_nan,
-            reset=reset,
-        )
-        if not has_nan:
-            X[np.equal(X, self.missing_values)] = np.nan
-        largest = float(max(np.nanmax(X, initial=0), -np.nanmin(X, initial=0)))
-        if largest > LARGEST_VALUE:
-            raise ValueError(
-                f"X: found a value of size {largest:.3g}; allowed is at most {LARGEST_VALUE:g}."
-            )
-        return X
+        settings = _settings(self.missing_values)
+        X = validate_data(self, X, dtype=FLOATS, order="C", reset=reset, **settings)
+        return _with_nan(X, self.missing_values)
 
     def _standardised(self, X):
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(((X - self.mean_) / self.scale_).astype(X.dtype))
+        return _standardised(X, self.mean_, self.scale_)
 
     def _model(self):
         """What rows are filled with, from the components."""
@@ -383,14 +398,36 @@ class LowRankImputer(OptlandEstimator, CallbackSupportMixin, TransformerMixin, B
         return tags
 
 
-def _moments(X, c, scale):
-    """Weighted means of the observed entries of columns, and deviations, 1 where they are 0."""
-    X = X.astype(np.float64)
-    seen = ~np.isnan(X)
-    total = c @ seen
-    mean = c @ np.where(seen, X, 0.0) / total
-    if not scale:
-        return mean, np.ones_like(mean)
-    deviation = np.sqrt(c @ np.where(seen, X - mean, 0.0) ** 2 / total)
-    largest = np.abs(np.where(seen, X, 0.0)).max(axis=0)
-    return mean, np.where(deviation > CONSTANT * largest, deviation, 1.0)
+def _settings(missing_values):
+    """Of `check_array`: others than NaN are replaced in a copy."""
+    is_nan = np.isnan(missing_values)
+    return {"ensure_all_finite": "allow-nan" if is_nan else True, "copy": not is_nan}
+
+
+def _with_nan(X, missing_values):
+    """Rows of the user's with NaN in place of their missing values."""
+    if not np.isnan(missing_values):
+        X[np.equal(X, missing_values)] = np.nan
+    largest = float(max(np.nanmax(X, initial=0), -np.nanmin(X, initial=0)))
+    if largest > LARGEST_VALUE:
+        raise ValueError(
+            f"X: found a value of size {largest:.3g}; allowed is at most {LARGEST_VALUE:g}."
+        )
+    return X
+
+
+def _checked_block(missing_values, block):
+    return _with_nan(checked_rows(block, **_settings(missing_values)), missing_values)
+
+
+def _as_shares(total, _, weights):
+    return {"c": weights / total}
+
+
+def _standardised(X, mean, scale):
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(((X - mean) / scale).astype(X.dtype))
+
+
+def _standardised_columns(used, mean, scale, X):
+    return _standardised(X[:, used], mean, scale)

@@ -1,6 +1,7 @@
 """Conditional random fields on linear chains."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -20,18 +21,18 @@ from sklearn_optland._estimator.base import (
 )
 from sklearn_optland._estimator.callbacks import CallbackSupportMixin
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
+from sklearn_optland._estimator.dask_rows import any_collection
 from sklearn_optland._estimator.run import finish, run
 from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import one_blas_thread, share_rows
 from sklearn_optland.structured._chain.chain_fast import Chain, aligned, lanes_of
-from sklearn_optland.structured._chain.problem import ChainProblem
+from sklearn_optland.structured._chain.partitions import partitioned_sequences
 from sklearn_optland.structured._chain.sequences import (
     read_labels,
     read_tokens,
     sequence_weights,
     training_sequences,
-    with_weight,
 )
 from sklearn_optland.structured._chain.solvers import SOLVERS
 from sklearn_optland.structured._sequences import Sequences
@@ -211,6 +212,7 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
+    _takes_dask = ("fit",)
 
     def __init__(
         self,
@@ -253,7 +255,9 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 (n_tokens, n_features)
             Sequences, of shape (length, n_features) each, or the tokens of all of them. float64 and
             float32 in C order, and CSR, are used without a copy unless they come in a list. Also
-            :class:`Sequences`, and lists of lists of dicts.
+            :class:`Sequences`, lists of lists of dicts, and bags of Dask or
+            :class:`~sklearn_optland.utils.RowBlocks` of matrices, with which y and `sample_weight`
+            are of the same kind and `solver` is "auto" or "lbfgs".
         y : list of array-like, or array-like of shape (n_tokens,)
             The labels of each sequence, or of all tokens; at least two different ones.
         lengths : array-like of int of shape (n_sequences,), default=None
@@ -275,23 +279,17 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
             weight at all or one, times `C`, above 1e30. Where it is one sequence's, the error says
             its number.
         """
-        rows, _ = training_sequences(self, X, y, lengths, sample_weight, factor=self.C)
-        if rows.weights.max() > LARGEST_WEIGHT:
+        in_partitions = any_collection(X, y, sample_weight)
+        read = partitioned_sequences if in_partitions else training_sequences
+        rows = read(self, X, y, lengths, sample_weight, factor=self.C)
+        if rows.largest_weight > LARGEST_WEIGHT:
             raise ValueError(
-                f"sample_weight: a weight, times class_weight and C, is {rows.weights.max():.3g}; "
+                f"sample_weight: a weight, times class_weight and C, is {rows.largest_weight:.3g}; "
                 f"allowed are {LARGEST_WEIGHT:g} at most."
             )
         classes, dtype = rows.classes, rows.dtype
-        used, starts, codes, c = with_weight(rows)
-        problem = ChainProblem(
-            used,
-            starts,
-            codes,
-            c,
-            len(classes),
-            has_ends=self.boundary,
-            only_observed=self.states == "observed",
-        )
+        kinds = {"has_ends": self.boundary, "only_observed": self.states == "observed"}
+        problem = rows.problem(**kinds)
         theta = None if rows.has_new_columns else self._previous(problem, classes)
         names = {} if rows.vectorizer is None else {"vectorizer_": rows.vectorizer}
 
@@ -306,9 +304,11 @@ class ChainCRFClassifier(OptlandEstimator, CallbackSupportMixin, ClassifierMixin
                 "end_": last[0],
             }
 
-        with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with closing(problem.source), one_blas_thread(), quiet:
             rng = private_random_state(self.random_state, 0)
-            solver = SOLVERS[self.solver](problem, theta, self.tol, rng)
+            kind = SOLVERS["lbfgs" if in_partitions else self.solver]
+            solver = kind(problem, theta, self.tol, rng)
             kept, history = run(self, solver.steps(), attributes, rows=rows, max_iter=self.max_iter)
             stored = theta = kept.parameters
             if dtype != theta.dtype:  # as the attributes are kept

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._rows.batches import rows_of_batches
+from sklearn_optland._rows.source import ArraySource
 
 # Tokens for each column above which columns are few.
 TOKENS_PER_COLUMN = 10
@@ -32,9 +33,9 @@ class LBFGS:
 
     def __init__(self, problem, theta, tol, rng, lower_bound=0.0):
         self.problem, self.tol, self.rng, self.lower_bound = problem, tol, rng, lower_bound
-        n_tokens = len(problem.codes)
-        is_large = n_tokens >= max(self.LEAST_TOKENS, 2 * len(problem.c))
-        self.grows = theta is None and is_large and has_few_columns(problem)
+        is_large = problem.n_tokens >= max(self.LEAST_TOKENS, 2 * problem.n_sequences)
+        is_here = isinstance(problem.source, ArraySource)
+        self.grows = theta is None and is_large and is_here and has_few_columns(problem)
         self.theta = problem.zeros() if theta is None else theta
 
     def certify(self, theta):
@@ -56,7 +57,7 @@ class LBFGS:
 
     def _on_batches(self):
         """Yield steps on growing batches of the sequences; return the passes that they cost."""
-        passes, n_sequences, n_tokens = 0.0, len(self.problem.c), len(self.problem.codes)
+        passes, n_sequences, n_tokens = 0.0, self.problem.n_sequences, self.problem.n_tokens
         first = n_sequences // self.FIRST_BATCH
         for index in rows_of_batches(n_sequences, first, self.GROWTH, self.rng):
             batch = self.problem.restrict(index)
@@ -93,4 +94,4 @@ class LBFGS:
 
 def has_few_columns(problem):
     """Whether there are many tokens for each column."""
-    return TOKENS_PER_COLUMN * problem.n_columns < len(problem.codes)
+    return TOKENS_PER_COLUMN * problem.n_columns < problem.n_tokens

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +24,7 @@ from sklearn_optland._estimator.training_rows import (
     weights_by_dict,
 )
 from sklearn_optland.structured._chain.labels import labels_of_lists
+from sklearn_optland.structured._chain.problem import ChainProblem
 from sklearn_optland.structured._sequences import Sequences, part_of
 from sklearn_optland.structured._vectorizer import DictSequenceVectorizer
 
@@ -67,6 +69,14 @@ class TrainingSequences(TrainingRows):
     vectorizer: DictSequenceVectorizer | None = None
     has_new_columns: bool = False  # a vocabulary that the fit before did not have
     dtype: type = np.float64  # of the parameters; X may be held in float32 where that is exact
+
+    def problem(self, **kinds):
+        """The objective of the sequences that have a weight."""
+        X, starts, codes, weights = self.X, self.starts, self.codes, self.weights
+        is_used = weights > 0
+        if not is_used.all():
+            starts, X, codes = part_of(is_used, starts, X, codes)
+        return ChainProblem(X, starts, codes, weights[is_used], len(self.classes), **kinds)
 
     @property
     def callback_data(self):
@@ -119,26 +129,14 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     Returns
     -------
     rows : TrainingSequences
-    listed : bool
-        Whether the user gave a list of sequences.
     """
     X, vectorizer = _sequences_in_list(X), None
-    is_own_copy = not isinstance(X, Sequences)
-    if _has_named_features(X):
+    if has_named_features(X):
         vectorizer = DictSequenceVectorizer()
         X = vectorizer.fit_transform(X)
-    X, lengths, listed = _as_rows(X, lengths)
-    if y is None:
-        name = type(estimator).__name__
-        raise ValueError(f"{name} requires y to be passed, but the target y is None")
-    y = _in_list(y)
-    listed_labels = y if listed else None
-    if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
-        y = labels_of_lists(y, lengths)
-    X, y = _validated(estimator, X, lengths, y=y, reset=True)
-    dtype = X.dtype
-    if listed and is_own_copy:
-        X = _in_float32_if_exact(X)
+    X, y, lengths, dtype, listed_labels = checked_sequences(
+        estimator, X, y, lengths, is_own_copy=vectorizer is not None
+    )
     starts = _starts(lengths, X.shape[0])
     classes, codes = encode(y)
     check_labels(y, classes)
@@ -159,7 +157,48 @@ def training_sequences(estimator, X, y, lengths, sample_weight, *, factor):
         has_new_columns=before != now,
         dtype=dtype,
     )
-    return rows, listed
+    return rows
+
+
+class CheckedArrays(NamedTuple):
+    """Validated rows of tokens and their labels; `listed_labels` as they were in a list."""
+
+    X: object
+    y: np.ndarray
+    lengths: object
+    dtype: np.dtype  # of X as it was; it may be held in float32 where that is exact
+    listed_labels: object
+
+
+def checked_sequences(estimator, X, y, lengths, *, is_own_copy=False):
+    """Rows of tokens and their labels, of matrices.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y, lengths
+        As the user gave them, but for names of features.
+    is_own_copy : bool, default=False
+        Whether X is nobody else's; a list is copied in any case.
+
+    Returns
+    -------
+    arrays : CheckedArrays
+    """
+    is_own_copy |= not isinstance(X, Sequences)
+    X, lengths, listed = _as_rows(X, lengths)
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None")
+    y = _in_list(y)
+    listed_labels = y if listed else None
+    if listed or (lengths is not None and _is_list_of_sequences(y, labels=True)):
+        y = labels_of_lists(y, lengths)
+    X, y = _validated(estimator, X, lengths, y=y, reset=True)
+    dtype = X.dtype
+    if listed and is_own_copy:
+        X = _in_float32_if_exact(X)
+    return CheckedArrays(X, y, lengths, dtype, listed_labels)
 
 
 def sequence_weights(sample_weight, n_sequences):
@@ -168,26 +207,20 @@ def sequence_weights(sample_weight, n_sequences):
     return _check_sample_weight(sample_weight, one_each, dtype=np.float64, ensure_non_negative=True)
 
 
-def with_weight(rows):
-    """Tokens, codes and weights of the sequences that have a weight."""
-    X, starts, codes, weights = rows.X, rows.starts, rows.codes, rows.weights
-    is_used = weights > 0
-    if is_used.all():
-        return X, starts, codes, weights
-    starts, X, codes = part_of(is_used, starts, X, codes)
-    return X, starts, codes, weights[is_used]
-
-
 def _class_weights(class_weight, classes, codes, starts, weights):
     """The mean of the weights of a sequence's labels; "balanced" counts tokens."""
     if class_weight is None:
         return 1.0
-    lengths = np.diff(starts)
     if class_weight == "balanced":
-        per_class = balanced_weights(np.repeat(weights, lengths), codes)
+        per_class = balanced_weights(np.repeat(weights, np.diff(starts)), codes)
     else:
         per_class = weights_by_dict(class_weight, classes)
-    return np.add.reduceat(per_class[codes], starts[:-1]) / lengths
+    return means_of_labels(per_class, codes, starts)
+
+
+def means_of_labels(per_class, codes, starts):
+    """The mean of the weights of each sequence's labels."""
+    return np.add.reduceat(per_class[codes], starts[:-1]) / np.diff(starts)
 
 
 def _in_list(data):
@@ -214,7 +247,7 @@ def _vectorizer(estimator):
     return getattr(estimator, "vectorizer_", None)
 
 
-def _has_named_features(X):
+def has_named_features(X):
     """Whether the first token is a dict or names of features; those without any say nothing.
 
     A token in place of a sequence has them too, so that the vectorizer's error names it.
@@ -237,7 +270,7 @@ def _has_named_features(X):
 def _in_columns(estimator, X):
     """Sequences of dicts as matrices; anything else as it is."""
     X = _sequences_in_list(X)
-    if not _has_named_features(X):
+    if not has_named_features(X):
         return X
     if _vectorizer(estimator) is None:
         raise ValueError(
