@@ -12,6 +12,8 @@ from sklearn_optland._rows.rows import as_rows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     columns_changes,
     columns_felt,
+    copy_columns,
+    count_columns,
     descend_columns,
     scaled_columns,
 )
@@ -169,17 +171,39 @@ def test_a_model_without_columns_takes_one_epoch(storage):
     assert_array_equal(u, np.arange(4.0))
 
 
+def sparse_array(rng, shape, density):
+    """A dense array that is mostly zeros, a row and a column without any entry."""
+    dense = rng.normal(size=shape) * (rng.random(shape) < density)
+    dense[rng.integers(shape[0])], dense[:, rng.integers(shape[1])] = 0.0, 0.0
+    return dense
+
+
+shapes = st.tuples(st.integers(1, 12), st.integers(1, 9))
+densities = st.sampled_from([0.0, 0.2, 0.7])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@given(
-    seed=seeds,
-    shape=st.tuples(st.integers(1, 12), st.integers(1, 9)),
-    density=st.sampled_from([0.0, 0.2, 0.7]),
-)
-def test_scaled_columns_are_those_that_scipy_slices(dtype, seed, shape, density):
+@given(seed=seeds, shape=shapes, density=densities)
+def test_columns_are_copied_as_scipy_does(dtype, seed, shape, density):
+    X = sparse.csr_array(sparse_array(np.random.default_rng(seed), shape, density).astype(dtype))
+    indptr, values = np.zeros(shape[1] + 1, dtype=np.int64), np.full(X.nnz, np.nan)
+    rows = np.full(X.nnz, -1, dtype=np.int32)
+    count_columns(as_rows(X), indptr[1:])
+    indptr = np.cumsum(indptr)
+    ends = indptr[:-1].copy()
+    copy_columns(as_rows(X), ends, values, rows)
+    expected = X.tocsc()
+    assert_array_equal(indptr, expected.indptr)
+    assert_array_equal(ends, expected.indptr[1:])
+    assert_array_equal(rows, expected.indices)
+    assert_array_equal(values, expected.data)
+
+
+@given(seed=seeds, shape=shapes, density=densities)
+def test_scaled_columns_are_those_that_scipy_slices(seed, shape, density):
     rng = np.random.default_rng(seed)
     n, d = shape
-    dense = (rng.normal(size=shape) * (rng.random(shape) < density)).astype(dtype)
-    dense[rng.integers(n)], dense[:, rng.integers(d)] = 0.0, 0.0
+    dense = sparse_array(rng, shape, density)
     X = sparse.csc_array(dense)
     chosen = rng.permutation(d)[: rng.integers(d + 1)]
     roots, s = rng.uniform(0, 2, size=n), rng.normal(size=n)
@@ -191,7 +215,7 @@ def test_scaled_columns_are_those_that_scipy_slices(dtype, seed, shape, density)
         *(X.data, X.indices.astype(np.int32), X.indptr.astype(np.int64), chosen, roots, s),
         *(out_indptr, out, out_rows, sums, squares),
     )
-    A = dense[:, chosen].T.astype(np.float64) * roots
+    A = dense[:, chosen].T * roots
     made = sparse.csr_array((out, out_rows, out_indptr), shape=A.shape)
     assert_array_equal(made.toarray(), A)
     assert_allclose(sums, A @ s, atol=1e-13)

@@ -1,5 +1,7 @@
 """Solvers of finite sums that visit all rows at once, against scikit-learn and each other."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from helpers import fit_quietly
@@ -12,7 +14,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVC
 
 from sklearn_optland._loss.penalties import ElasticNet as ElasticNetPenalty
 from sklearn_optland._loss.scalar_losses import LOSSES
@@ -34,6 +36,25 @@ def wide(n=60, d=900, seed=0):
     rng = np.random.RandomState(seed)
     X = rng.randn(n, d) * (rng.rand(n, d) < 0.3)
     return X, X[:, :3] @ [3.0, -2.0, 1.0] + 5.0 + 0.1 * rng.randn(n)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_coordinate_descent_arrives_where_classes_hardly_overlap(loss):
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y, C = StandardScaler().fit_transform(X)[:300], y[:300], 20_000.0
+    liblinear = {"C": C, "fit_intercept": False, "max_iter": 10_000, "random_state": 0}
+    theirs = {
+        "log_loss": LogisticRegression(l1_ratio=1.0, solver="liblinear", **liblinear),
+        "squared_hinge": LinearSVC(penalty="l1", dual=False, **liblinear),
+    }[loss]
+    settings = {"alpha": 1 / (C * len(y)), "l1_ratio": 1.0, "fit_intercept": False}
+    ours = FiniteSumClassifier(loss, solver="cd", max_iter=250, **settings).fit(X, y)
+    assert ours.certificate_.reached
+    value, other = objective(ours, X, y), copy(ours)
+    other.coef_ = fit_quietly(theirs, X, y).coef_
+    level = objective(other, X, y)
+    assert value - ours.certificate_.value <= level
+    assert value <= level * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])

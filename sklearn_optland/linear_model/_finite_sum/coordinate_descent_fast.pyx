@@ -8,6 +8,8 @@ Each step minimises in one coordinate. Epochs go over the coordinates that are n
 of them violates its optimality by more than `tol`; then one over all decides whether that was the
 end. A violation is (H_jj + l2) |step|.
 
+    count_columns, copy_columns
+                      columns of X from its rows
     scaled_columns    rows of A from columns of X
     descend_columns   H = A (I - ss') A', s a unit vector or 0, from the rows of A: columns of X
                       times the roots of the curvatures; a step costs a row of A. An intercept
@@ -27,12 +29,54 @@ from libc.math cimport fabs
 from scipy.linalg.cython_blas cimport daxpy, ddot
 
 from sklearn_optland._loss.penalties cimport coordinate_step
-from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot
+from sklearn_optland._rows.row_access cimport row_add, row_at, row_dot, values_of
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 
+def count_columns(
+    Rows X not None,  # sparse
+    long long[::1] out,  # IN / OUT
+):
+    """Add the numbers of the columns' entries."""
+    cdef RowPointers x = X.pointers()
+    cdef long long p
+    with nogil:
+        for p in range(x.indptr[x.n_rows]):
+            out[x.indices[p]] += 1
+
+
+cdef void copy_entries(
+    const RowPointers* x, floating kind, long long* ends, double* values, int* rows
+) noexcept nogil:
+    cdef const floating* entries = values_of(x, kind)
+    cdef Py_ssize_t i
+    cdef long long p, at
+    for i in range(x.n_rows):
+        for p in range(x.indptr[i], x.indptr[i + 1]):
+            at = ends[x.indices[p]]
+            ends[x.indices[p]] = at + 1
+            values[at], rows[at] = entries[p], <int>i
+
+
+def copy_columns(
+    Rows X not None,  # sparse
+    long long[::1] ends,  # IN / OUT: where columns begin, and then where they end
+    double[::1] values,  # OUT
+    int[::1] rows,  # OUT
+):
+    """Copy X by columns, the rows of each in order."""
+    cdef RowPointers x = X.pointers()
+    if rows.shape[0] == 0:
+        return
+    with nogil:
+        if x.values64 == NULL:
+            copy_entries(&x, <float>0, &ends[0], &values[0], &rows[0])
+        else:
+            copy_entries(&x, <double>0, &ends[0], &values[0], &rows[0])
+
+
 def scaled_columns(
-    const floating[::1] values,
+    const double[::1] values,
     const int[::1] rows,
     const long long[::1] indptr,
     const long long[::1] chosen,

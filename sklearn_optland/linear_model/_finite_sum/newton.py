@@ -18,8 +18,9 @@ from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 
 # Of a loss' largest second derivative: the least that the model of a row has, also where the loss
-# is flat; without an L2 part of the penalty nothing else would hold some coefficients.
-LEAST_CURVATURE, LEAST_UNPENALIZED = 1e-12, 1e-6
+# is flat. Where classes hardly overlap, scores change by hundreds on their way: a larger one holds
+# them back.
+LEAST_CURVATURE = 1e-12
 # Columns whose Gram matrix may be made of a hard problem, or where logistic regression ends early.
 MAX_COLUMNS = 2000
 # A step to less than this share of the objective came from far away.
@@ -189,9 +190,9 @@ def curvatures(problem, point, is_far=False):
     without end: there the model is a parabola that touches the loss and, if that is symmetric, lies
     above it. It ends where the loss is least.
     """
-    least = LEAST_CURVATURE if problem.penalty.l2 > 0 else LEAST_UNPENALIZED
     if problem.k > 1:  # probabilities, of which those curvatures are made
-        return (problem.probabilities(point.pulls) + least) / (1 + problem.k * least)
+        P = problem.probabilities(point.pulls)
+        return (P + LEAST_CURVATURE) / (1 + problem.k * LEAST_CURVATURE)
     loss = problem.loss
     h = scalar_losses.curvatures(loss, problem.y, point.pulls)
     if is_far and loss.rests:
@@ -199,7 +200,7 @@ def curvatures(problem, point, is_far=False):
     if is_far and not (loss.for_classes or loss.is_square):
         secants = scalar_losses.secants(loss, problem.y, point.scores, point.pulls)
         h = np.maximum(h, secants)
-    return np.maximum(h, least * problem.curvature)
+    return np.maximum(h, LEAST_CURVATURE * problem.curvature)
 
 
 def newton_direction(problem, point, h):

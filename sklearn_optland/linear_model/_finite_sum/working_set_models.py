@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from sklearn_optland._rows.rows import CSRRows, DenseRows, with_single_entries
+from sklearn_optland._rows.rows import CSRRows, DenseRows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
     columns_changes,
     columns_felt,
+    copy_columns,
+    count_columns,
     descend_columns,
     scaled_columns,
 )
@@ -38,7 +40,7 @@ class WorkingSetModels(Models):
     def __init__(self, problem, tol):
         super().__init__(problem, tol)
         source = problem.source
-        self.columns = SparseColumns(source.X) if source.is_sparse else DenseColumns(source.X)
+        self.columns = SparseColumns(source.rows[0]) if source.is_sparse else DenseColumns(source.X)
 
     def choose(self, w, pulls, violations):
         if len(w) <= ALL_COLUMNS:
@@ -97,17 +99,19 @@ class DenseColumns:
 
 
 class SparseColumns:
-    """Columns of a CSR matrix, of which there is a copy by columns.
+    """Columns of sparse rows, of which there is a copy by columns.
 
     Parameters
     ----------
-    X : CSR matrix or array
+    rows : CSRRows
     """
 
-    def __init__(self, X):
-        X = with_single_entries(X).tocsc()
-        self.values, self.rows = X.data, X.indices.astype(np.int32, copy=False)
-        self.indptr = X.indptr.astype(np.int64, copy=False)
+    def __init__(self, rows):
+        self.indptr = np.zeros(rows.n_columns + 1, dtype=np.int64)
+        count_columns(rows, self.indptr[1:])
+        np.cumsum(self.indptr, out=self.indptr)
+        self.values, self.rows = np.empty(self.indptr[-1]), np.empty(self.indptr[-1], np.int32)
+        copy_columns(rows, self.indptr[:-1].copy(), self.values, self.rows)
 
     def n_values(self, chosen):
         return int((self.indptr[chosen + 1] - self.indptr[chosen]).sum())
