@@ -15,7 +15,7 @@ def path_of(X, y, strengths, positive, tol, pieces):
     n, d = X.shape
     H, pulls, square = X.T @ X / n, X.T @ y / n, y @ y / n
     lengths = np.sqrt(np.mean(X**2, axis=0))
-    inverse, w = SupportInverse(d), np.zeros(d)
+    inverse, w = SupportInverse(d, d), np.zeros(d)
     coefs, curves = np.zeros((len(strengths), d + 1)), np.empty((len(strengths), 2))
     for first, end in pieces:
         gram_path(

@@ -6,8 +6,12 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     MAX_GRAM_COLUMNS,
     GramModels,
 )
-from sklearn_optland.linear_model._finite_sum.gram_path import is_least_squares
+from sklearn_optland.linear_model._finite_sum.gram_path import gram_points, is_least_squares
 from sklearn_optland.linear_model._finite_sum.group_models import GroupModels
+from sklearn_optland.linear_model._finite_sum.growing_gram import (
+    growing_gram_points,
+    has_growing_gram,
+)
 from sklearn_optland.linear_model._finite_sum.newton import ProximalNewton
 from sklearn_optland.linear_model._finite_sum.softmax_models import SoftmaxModels
 from sklearn_optland.linear_model._finite_sum.working_set_models import WorkingSetModels
@@ -25,9 +29,12 @@ class CoordinateDescent(ProximalNewton):
         return (GramModels if _has_gram(problem, n_fits) else WorkingSetModels)(problem, tol)
 
     @staticmethod
-    def needs_no_rows(problem, n_fits=1):
-        is_separable = problem.penalty.is_separable
-        return is_separable and is_least_squares(problem) and _has_gram(problem, n_fits)
+    def least_squares(problem, n_fits=1):
+        if not (problem.penalty.is_separable and is_least_squares(problem)):
+            return None
+        if _has_gram(problem, n_fits):
+            return gram_points
+        return growing_gram_points if has_growing_gram(problem) else None
 
 
 def _has_gram(problem, n_fits):

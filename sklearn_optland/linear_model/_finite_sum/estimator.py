@@ -192,10 +192,14 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             replace(problem.penalty, l1=alpha * self.l1_ratio, l2=alpha * (1 - self.l1_ratio))
             for alpha in alphas
         ]
-        if solver.needs_no_rows(problem, n_fits):
-            with one_blas_thread():  # all at once: each takes less than to set a limit
-                start = np.zeros(problem.n_features)
-                points = list(gram_points(problem, penalties, start, self.tol))
+        least_squares = solver.least_squares(problem, n_fits)
+        if least_squares:
+            points = least_squares(problem, penalties, np.zeros(problem.n_features), self.tol)
+            if least_squares is gram_points:
+                with one_blas_thread():  # all at once: each takes less than to set a limit
+                    points = list(points)
+            else:
+                points = _in_one_thread(points)
         else:
             settings = {"tol": self.tol, "max_passes": self.max_iter}
             points = _in_one_thread(points_along(problem, penalties, minimize, **settings))

@@ -19,6 +19,13 @@ def is_least_squares(problem):
     return problem.loss.is_square and problem.is_penalized and problem.penalty.is_convex
 
 
+def rank_of(problem):
+    """The most columns whose coefficients are determined; an L2 part determines all."""
+    if problem.penalty.l2 > 0:
+        return problem.n_features
+    return problem.n_samples - problem.fit_intercept
+
+
 def gram_points(problem, penalties, w, tol):
     """Yield the certified point at which a fit with each penalty ends, and its passes.
 
@@ -45,7 +52,7 @@ def gram_points(problem, penalties, w, tol):
     lengths = np.sqrt(np.diag(gram)[:-1])
     strengths = np.array([(penalty.l1, penalty.l2) for penalty in penalties])
     W, curves = np.zeros((len(penalties), len(w) + 1)), np.empty((len(penalties), 2))
-    inverse = SupportInverse(w.size)
+    inverse = SupportInverse(w.size, rank_of(problem))
     w, passes = w.copy(), problem.passes - before
     for first, last in row_blocks(len(penalties), PASSES * w.size**2):
         part = slice(first, last)

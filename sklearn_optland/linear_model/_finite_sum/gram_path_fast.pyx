@@ -5,9 +5,10 @@ residuals' mean square is |y|^2 - w'(v + v - H w), and with that the duality gap
 
     gram_path   minima of the lasso are on a line as l1 changes and the support stays: the next one
                 begins where that through the last two leads. An active-set method goes on: columns
-                that violate their optimality enter with a coordinate step, a Newton step on the
-                support follows, and coefficients that it takes through 0 leave. The support's
-                inverse Hessian follows by updates of rank one,
+                that violate their optimality enter with a coordinate step, a projected Newton step
+                on the support follows, and coefficients that it takes through 0 leave; it is halved
+                until the objective falls. The support's inverse Hessian follows by updates of rank
+                one,
                     a column enters   G += u u' / s,  u = (G h, -1),  s = H_jj + l2 - h'G h
                     a column leaves   G -= g g' / g_j,  g its column
                 and what they lose, and the l2 that it was made with, cost steps but not accuracy:
@@ -44,39 +45,54 @@ cdef double EPS = 2.0 ** -52
 cdef double ROUNDING = 16 * EPS, OF_COLUMNS = 2 * EPS
 # Of a column's square: what is left of it beside others that it is no combination of.
 cdef double INDEPENDENT = 1e-12
-# Newton steps for one penalty; violators that may enter beside k columns are MOST_NEW + k / 2.
-cdef int MAX_ROUNDS = 30
+# Newton steps for one penalty; how often one is halved, or the range of violations that may enter.
+# Violators that enter beside k columns are MOST_NEW + k / 2 at most, the worst ones.
+cdef int MAX_ROUNDS = 200, MAX_HALVINGS = 20
 cdef Py_ssize_t MOST_NEW = 16
 # Of a violation: what a Newton step that is worth its inverse leaves of it.
 cdef double CONTRACTS = 0.5
 
 
 cdef struct Inverse:
-    Py_ssize_t k
+    Py_ssize_t k, most  # columns that there are, and that can be independent
     double l2  # that it was made with
     double* G  # k x k, its lower triangle in rows of length d
     int* columns  # of the k places
     int* places  # of the d columns, or -1
     double* h  # scratch: d
     double* u  # scratch: d
-    double* start  # scratch: d
+    double* w  # scratch: d
+    double* v  # scratch: d
 
 
 cdef class SupportInverse:
-    """The inverse Hessian of a support, for a path of d columns; that of none at first."""
+    """The inverse Hessian of a support, for d columns of at most some rank; that of none at first.
+
+    `smaller` is that of the first ones of these columns, which it starts from.
+    """
 
     cdef Inverse inverse
     cdef double[::1] values
     cdef int[::1] numbers
 
-    def __init__(self, Py_ssize_t d):
-        self.values, self.numbers = np.zeros(d * (d + 3)), np.full(2 * d, -1, dtype=np.int32)
+    def __init__(self, Py_ssize_t d, Py_ssize_t rank, SupportInverse smaller=None):
+        cdef Py_ssize_t i, before
+        self.values, self.numbers = np.zeros(d * (d + 4)), np.full(2 * d, -1, dtype=np.int32)
         cdef double* G = &self.values[0]
         cdef double* scratch = G + d * d
         cdef int* columns = &self.numbers[0]
         self.inverse = Inverse(
-            0, 0, G, columns, columns + d, scratch, scratch + d, scratch + 2 * d
+            0, min(d, rank), 0, G, columns, columns + d,
+            scratch, scratch + d, scratch + 2 * d, scratch + 3 * d,
         )
+        if smaller is None:
+            return
+        before = smaller.numbers.shape[0] // 2
+        self.inverse.k, self.inverse.l2 = smaller.inverse.k, smaller.inverse.l2
+        for i in range(smaller.inverse.k):
+            memcpy(G + i * d, smaller.inverse.G + i * before, (i + 1) * sizeof(double))
+            columns[i] = smaller.inverse.columns[i]
+            columns[d + columns[i]] = <int>i
 
 
 cdef bint enter(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
@@ -172,69 +188,17 @@ cdef bint follow(Model q, Penalty p, Inverse* inverse) noexcept nogil:
     return True
 
 
+cdef struct LeastSquares:
+    const double* pulls  # at w = 0
+    const double* lengths  # of the columns before they are centred
+    double square  # the targets' mean square
+
+
 cdef double violation(Model q, Penalty p, Py_ssize_t j) noexcept nogil:
     """By how much a coefficient violates its optimality."""
     if q.w[j] != 0:
         return fabs(q.v[j] - (p.l1 if q.w[j] > 0 else -p.l1) - p.l2 * q.w[j])
     return fmax(0, (q.v[j] if p.positive else fabs(q.v[j])) - p.l1)
-
-
-cdef void newton_step(Model q, Penalty p, Inverse* inverse) noexcept nogil:
-    """Go to the minimum on the support by its inverse; what would go through 0 stays there."""
-    cdef Py_ssize_t i, j
-    cdef int size = <int>inverse.k, lda = <int>q.d, one_step = 1
-    cdef double one = 1, zero = 0
-    for i in range(inverse.k):
-        j = inverse.columns[i]
-        inverse.h[i] = q.v[j] - (p.l1 if q.w[j] > 0 else -p.l1) - p.l2 * q.w[j]
-    dsymv(b"U", &size, &one, inverse.G, &lda, inverse.h, &one_step, &zero, inverse.u, &one_step)
-    for i in range(inverse.k):
-        j = inverse.columns[i]
-        if not (q.w[j] + inverse.u[i]) * q.w[j] > 0:
-            move(q, j, -q.w[j])
-            q.w[j] = 0
-        else:
-            move(q, j, inverse.u[i])
-
-
-cdef bint minimize_on_supports(
-    Model q, Penalty p, Inverse* inverse, double gap, double felt
-) noexcept nogil:
-    """Whether no violations are left but such that cost about a gap; settings of `minimize`."""
-    cdef Py_ssize_t j, n_new
-    cdef int _round
-    cdef double worst, tol, last = INFINITY, violated
-    cdef bint is_new = False
-    memcpy(inverse.start, q.w, q.d * sizeof(double))
-    for _round in range(MAX_ROUNDS):
-        tol = tolerated(q, p, gap, felt)
-        worst, n_new = 0, 0
-        for j in range(q.d):
-            violated = violation(q, p, j)
-            worst = fmax(worst, violated)
-            n_new += q.w[j] == 0 and violated > tol
-        if worst <= tol:
-            return True
-        if n_new > MOST_NEW + support_of(q) / 2:
-            return False
-        if n_new == 0 and worst > CONTRACTS * last:
-            if is_new or not invert(q, p, inverse):
-                return False
-            is_new = True
-        last = worst
-        for j in range(q.d):
-            if q.w[j] == 0 and violation(q, p, j) > tol:
-                move(q, j, coordinate_step(0, q.v[j], q.H[j * q.d + j], p.l1, p.l2, p.positive))
-        if not follow(q, p, inverse):
-            return False
-        newton_step(q, p, inverse)
-    return False
-
-
-cdef struct LeastSquares:
-    const double* pulls  # at w = 0
-    const double* lengths  # of the columns before they are centred
-    double square  # the targets' mean square
 
 
 cdef void felt(Model q, LeastSquares s) noexcept nogil:
@@ -261,6 +225,93 @@ cdef double value(Model q, Penalty p) noexcept nogil:
     for j in range(q.d):
         total += p.l1 * fabs(q.w[j]) + 0.5 * p.l2 * q.w[j] * q.w[j]
     return total
+
+
+cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
+    return 0.5 * residual_squares(q, s) + value(q, p)
+
+
+cdef int newton_step(Model q, Penalty p, LeastSquares s, Inverse* inverse) noexcept nogil:
+    """Go towards the minimum on the support; what would go through 0 stays there.
+
+    1 if all signs held, 0 if not, -1 if no step lets the objective fall.
+    """
+    cdef Py_ssize_t i, j
+    cdef int size = <int>inverse.k, lda = <int>q.d, one_step = 1, _halving
+    cdef double one = 1, zero = 0, before = objective_of(q, p, s), share = 1
+    cdef bint is_whole = True
+    for i in range(inverse.k):
+        j = inverse.columns[i]
+        inverse.h[i] = q.v[j] - (p.l1 if q.w[j] > 0 else -p.l1) - p.l2 * q.w[j]
+    dsymv(b"U", &size, &one, inverse.G, &lda, inverse.h, &one_step, &zero, inverse.u, &one_step)
+    memcpy(inverse.w, q.w, q.d * sizeof(double))
+    memcpy(inverse.v, q.v, q.d * sizeof(double))
+    for _halving in range(MAX_HALVINGS):
+        for i in range(inverse.k):
+            j = inverse.columns[i]
+            if not (q.w[j] + share * inverse.u[i]) * q.w[j] > 0:
+                is_whole = False
+                move(q, j, -q.w[j])
+                q.w[j] = 0
+            else:
+                move(q, j, share * inverse.u[i])
+        if is_whole or objective_of(q, p, s) < before:
+            return is_whole
+        memcpy(q.w, inverse.w, q.d * sizeof(double))
+        memcpy(q.v, inverse.v, q.d * sizeof(double))
+        share *= 0.5
+    return -1
+
+
+cdef Py_ssize_t count_new(Model q, Penalty p, double least) noexcept nogil:
+    """Coefficients that are 0 and violate their optimality by more than `least`."""
+    cdef Py_ssize_t j, n_new = 0
+    for j in range(q.d):
+        n_new += q.w[j] == 0 and violation(q, p, j) > least
+    return n_new
+
+
+cdef bint minimize_on_supports(
+    Model q, Penalty p, LeastSquares s, Inverse* inverse, double gap, double felt
+) noexcept nogil:
+    """Whether no violations are left but such that cost about a gap; settings of `minimize`."""
+    cdef Py_ssize_t j, k, n_new, room
+    cdef int _round, _halving, held = 0
+    cdef double worst, tol, least, last = INFINITY
+    cdef bint is_new = False
+    for _round in range(MAX_ROUNDS):
+        tol = tolerated(q, p, gap, felt)
+        worst, k = 0, 0
+        for j in range(q.d):
+            worst = fmax(worst, violation(q, p, j))
+            k += q.w[j] != 0
+        if worst <= tol:
+            return True
+        least, n_new = tol, count_new(q, p, tol)
+        room = min(MOST_NEW + k // 2, inverse.most - k)
+        for _halving in range(MAX_HALVINGS):
+            if n_new <= room:
+                break
+            least = 0.5 * (least + worst)
+            n_new = count_new(q, p, least)
+        if n_new > room:  # equal ones, or no room
+            return False
+        if held == 1 and n_new == 0 and worst > CONTRACTS * last:
+            if is_new or not invert(q, p, inverse):
+                return False
+            is_new = True
+        else:
+            is_new = False
+        last = worst
+        for j in range(q.d if n_new > 0 else 0):
+            if q.w[j] == 0 and violation(q, p, j) > least:
+                move(q, j, coordinate_step(0, q.v[j], q.H[j * q.d + j], p.l1, p.l2, p.positive))
+        if not follow(q, p, inverse):
+            return False
+        held = newton_step(q, p, s, inverse)
+        if held < 0:
+            return False
+    return False
 
 
 cdef double certify(Model q, Penalty p, LeastSquares s, double* objective) noexcept nogil:
@@ -304,8 +355,7 @@ cdef double solve_for(
             size = step_on(q, p, q.d, False)
         # what scaling by l1 / (l1 + violation) costs of the losses, also where all of w is 0
         scaled = sqrt(0.5 * allowed * squares) / p.l1 if p.l1 > 0 else 0
-        if size < 0 and not minimize_on_supports(q, p, inverse, allowed, scaled):
-            memcpy(q.w, inverse.start, q.d * sizeof(double))
+        if size < 0 and not minimize_on_supports(q, p, s, inverse, allowed, scaled):
             felt(q, s)
             minimize(q, p, allowed, scaled, 0)
         gap = certify(q, p, s, objective)
@@ -313,10 +363,6 @@ cdef double solve_for(
             break
         allowed *= 0.1
     return gap
-
-
-cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
-    return 0.5 * residual_squares(q, s) + value(q, p)
 
 
 cdef void go_on(

@@ -38,8 +38,9 @@ class ProximalNewton(FullBatchSolver):
 
     def points(self, W):
         problem = self.problem
-        if self.needs_no_rows(problem):
-            point, _ = next(gram_points(problem, [problem.penalty], W[:-1], self.tol))
+        least_squares = self.least_squares(problem)
+        if least_squares:
+            point, _ = next(least_squares(problem, [problem.penalty], W[:-1], self.tol))
             if point.certificate < np.inf:
                 W = point.W
                 yield point
@@ -62,8 +63,8 @@ class Newton(ProximalNewton):
         yield from super().points(W)
 
     @staticmethod
-    def needs_no_rows(problem, n_fits=1):
-        return is_least_squares(problem)
+    def least_squares(problem, n_fits=1):
+        return gram_points if is_least_squares(problem) else None
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):

@@ -41,9 +41,9 @@ class Solver:
         return None
 
     @staticmethod
-    def needs_no_rows(problem, n_fits=1):
-        """Return whether the Gram matrix of the columns alone gives all fits of a path."""
-        return False
+    def least_squares(problem, n_fits=1):
+        """Return what yields the points of a path by a Gram matrix, as `gram_points`, or None."""
+        return None
 
     def measured(self):
         """Return the current parameters' evaluation, if the algorithm itself needed it."""

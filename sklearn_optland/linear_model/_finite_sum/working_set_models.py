@@ -81,8 +81,8 @@ class DenseColumns:
     def n_values(self, chosen):
         return len(self.X) * len(chosen)
 
-    def scaled(self, chosen, roots, s):
-        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+    def times(self, roots, chosen):
+        """Some columns times the roots of the rows, a row of the array each."""
         A = np.empty((len(chosen), len(roots)))
         is_all = len(chosen) == self.X.shape[1]
         size = -(-TRANSPOSED // max(len(chosen), 1))
@@ -90,6 +90,11 @@ class DenseColumns:
             part = slice(first, first + size)
             rows = self.X[part] if is_all else self.X[part, chosen]
             np.multiply(rows.T, roots[part], out=A[:, part])
+        return A
+
+    def scaled(self, chosen, roots, s):
+        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+        A = self.times(roots, chosen)
         return DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
 
 
