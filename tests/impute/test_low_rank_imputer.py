@@ -228,3 +228,18 @@ def test_rows_too_large_for_the_fit_s_units_are_refused(dtype, factor):
     new = np.array([[np.nan, np.nan, factor, factor]], dtype=dtype)
     with pytest.raises(ValueError, match=r"^X: found values whose completion overflows"):
         imputer.transform(new)
+
+
+@pytest.mark.parametrize("max_iter", [1, 3])
+def test_a_fit_that_ends_before_its_rows_are_solved_for_has_a_certificate(max_iter):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 90)) + 0.3 * rng.normal(size=(150, 90))
+    X[rng.random(X.shape) < 0.45] = np.nan
+    best = LowRankImputer(0.3, tol=1e-6).fit(X)
+    assert best.certificate_.reached
+    assert np.isnan(best.history_["certificate"][0])
+    with pytest.warns(ConvergenceWarning):
+        model = LowRankImputer(0.3, tol=1e-6, max_iter=max_iter).fit(X)
+    missing = model.history_["objective"][-1] - best.history_["objective"][-1]
+    assert 0 < missing <= model.certificate_.value
+    assert model.polar_ > 1
