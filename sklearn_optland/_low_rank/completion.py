@@ -52,9 +52,9 @@ ROUNDING = 1e-13
 PATIENCE = 10
 # Of a singular value, relative to the largest: a square root of a sum of squares knows no less.
 LEAST_SINGULAR_VALUE = 1e-7
-# Conjugate gradients of a pass that does not solve for the rows, and rows of a block, which stays in
-# the cache. It pays if the cubes of the systems' sides are this many times n_columns**2: products of
-# matrices are some five times faster than Cholesky factorisations of this size.
+# Conjugate gradients of a pass that does not solve for the rows, and rows of a block, which stays
+# in the cache. It pays if the cubes of the systems' sides are this many times n_columns**2:
+# products of matrices are some five times faster than Cholesky factorisations of this size.
 GRADIENTS = 3
 NEAR_ROWS = 256
 NEAR_PAYS = 4.0
@@ -177,20 +177,17 @@ def _improve(Y, is_missing, K, reciprocals):
     """Conjugate gradients on y'Ky in the missing entries of rows, with the diagonal's metric."""
     R = Y @ K
     R *= -is_missing
-    P = Z = R * reciprocals
-    square = np.einsum("ij,ij->i", R, Z)
-    for number in range(GRADIENTS):
-        if number:
-            R -= size * Q
-            Z = R * reciprocals
-            before, square = square, np.einsum("ij,ij->i", R, Z)
-            P = Z + (square / np.maximum(before, TINY))[:, None] * P
+    P, square = 0.0, np.inf
+    for _ in range(GRADIENTS):
+        Z = R * reciprocals
+        before, square = square, np.einsum("ij,ij->i", R, Z)
+        P = Z + (square / np.maximum(before, TINY))[:, None] * P
         Q = P @ K
         Q *= is_missing
         curvature = np.einsum("ij,ij->i", P, Q)
-        size = np.where(curvature > TINY, square / np.maximum(curvature, TINY), 0.0)
-        size = size.astype(np.float32)[:, None]
-        Y += size * P
+        size = np.where(curvature > TINY, square / np.maximum(curvature, TINY), np.float32(0))
+        Y += size[:, None] * P
+        R -= size[:, None] * Q
 
 
 class NearRows:
@@ -265,10 +262,9 @@ class Point:
     @property
     def singular_values(self):
         """Of the completed table Z, its rows weighted by the roots of theirs."""
-        model, root = self.model, np.sqrt(self.model.w)
-        inner = model.Q.T @ self._C @ model.Q * np.outer(root, root)
-        shrunk = root / (model.w + model.alpha)
-        squares = np.linalg.eigvalsh(inner * np.outer(shrunk, shrunk))[::-1]
+        model = self.model
+        shrunk = model.Q * (model.w / (model.w + model.alpha))
+        squares = np.linalg.eigvalsh(shrunk.T @ self._C @ shrunk)[::-1]
         return np.sqrt(np.maximum(squares, 0.0))
 
     @property

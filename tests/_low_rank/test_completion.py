@@ -206,7 +206,8 @@ def test_near_rows_lead_to_the_same_optimum_in_any_unit(unit, monkeypatch):
     step = last_step(unit * X)
     monkeypatch.setattr(completion, "near_rows", lambda source: None)
     exact = last_step(X)
-    assert step.reached and exact.reached
+    assert step.reached
+    assert exact.reached
     assert step.curves["rank"] == exact.curves["rank"]
     assert_allclose(step.loss / unit**2, exact.loss, rtol=2e-7)
 

@@ -243,3 +243,13 @@ def test_a_fit_that_ends_before_its_rows_are_solved_for_has_a_certificate(max_it
     missing = model.history_["objective"][-1] - best.history_["objective"][-1]
     assert 0 < missing <= model.certificate_.value
     assert model.polar_ > 1
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100, 1e149])
+def test_columns_that_are_not_scaled_may_have_any_unit(unit):
+    X = table(n=40, d=6)
+    X /= np.nanmax(np.abs(X))
+    model = LowRankImputer(0.05, scale=False).fit(X)
+    scaled = LowRankImputer(0.05 * unit, scale=False).fit(unit * X)
+    assert_allclose(scaled.singular_values_ / unit, model.singular_values_, rtol=1e-8)
+    assert_allclose(scaled.transform(unit * X) / unit, model.transform(X), rtol=1e-6, atol=1e-9)
