@@ -418,6 +418,41 @@ def multilabel(figure, tables):
     figure.axes[0].set_ylabel("precision at 5, %")
 
 
+def landscape(figure, tables):
+    """By width: lengths of paths, correlations of losses, and how test losses spread."""
+    figure.set_size_inches(9.5, 3.0)
+    lengths, correlations, spread = figure.subplots(1, 3)
+    rows = tables["paths"].rows
+    widths = [row["width"] for row in rows]
+    for (heading, label), style in styled(
+        [("length ÷ distance, raw", "raw"), ("aligned", "units aligned")]
+    ):
+        means, errors = np.transpose([row[heading] for row in rows])
+        lengths.errorbar(widths, means, errors, label=label, capsize=2, **style)
+    lengths.set(title="paths between minima, digits", ylabel="length ÷ distance")
+    lengths.legend()
+
+    rows = tables["correlation"].rows
+    units = [row["hidden units"] for row in rows]
+    means, errors = np.transpose([row["correlation"] for row in rows])
+    correlations.errorbar(units, means, errors, color=BLUE, marker="o", capsize=2, label="here")
+    published = [row["published"] for row in rows]
+    correlations.plot(units, published, color=ORANGE, marker="s", label="Choromanska et al.")
+    correlations.set(title="training and test losses, mnist", ylabel="correlation")
+    correlations.legend()
+
+    quantiles = np.transpose([row["test losses' quantiles"] for row in rows])
+    spread.fill_between(units, quantiles[0], quantiles[-1], color=BLUE, alpha=0.2, label="all runs")
+    spread.fill_between(units, quantiles[1], quantiles[3], color=BLUE, alpha=0.4, label="half")
+    spread.plot(units, quantiles[2], color=BLUE, marker="o", label="median")
+    spread.set(title="where training ends, mnist", ylabel="test loss")
+    spread.legend()
+    for ax, ticks in ((lengths, widths), (correlations, units), (spread, units)):
+        ax.set(xscale="log", xlabel="hidden units")
+        ax.set_xticks(ticks, ticks)
+        ax.minorticks_off()
+
+
 def draw_ratios(figure, found):
     """Bars from 1 to each ratio; `found` has labels and ratios."""
     figure.set_size_inches(9.5, 0.7 + 0.19 * len(found))
@@ -464,6 +499,7 @@ PICTURES = {  # by the folder of their tables
     "streams": streams,
     "multilabel": multilabel,
     "low_rank": low_rank,
+    "landscape": landscape,
     "net_defaults": net_defaults,
     "tuned_nets": tuned_nets,
     "two_layer": two_layer_nets,

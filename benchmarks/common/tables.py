@@ -91,8 +91,17 @@ def fingerprint(tables):
 
 def conditions_of(command, *packages):
     """The conditions of a study's table: its command, today, and versions of the packages."""
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    versions = ", ".join(f"{name} {version_of(name)}" for name in packages)
     return {"command": command, "date": date.today().isoformat(), "versions": versions}
+
+
+def version_of(package):
+    """The version of a package; of this one, that of the checkout that is imported."""
+    if package == "sklearn-optland":
+        import sklearn_optland  # not at the top: some rivals' environments do not have it
+
+        return sklearn_optland.__version__
+    return version(package)
 
 
 def read(folder):

@@ -150,7 +150,8 @@ def margins_of(estimator, X, y):
 
 def size_of(X, biases):
     """Norm of all rows, a constant column included."""
-    return np.sqrt((X**2).sum() + (len(X) if biases else 0))
+    size = np.abs(X).max() or 1.0  # squares neither overflow nor vanish
+    return np.hypot(size * np.linalg.norm(X / size), np.sqrt(len(X)) if biases else 0.0)
 
 
 def normalized_margins(

@@ -1,8 +1,6 @@
 """Spherical spin glasses: a random landscape whose critical points are known."""
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
-from math import comb, factorial
 from numbers import Integral, Real
 
 import numpy as np
@@ -15,6 +13,7 @@ from sklearn_optland._estimator.parameters import validate_params
 from sklearn_optland._estimator.typing import RandomState
 from sklearn_optland._rows.threads import one_blas_thread
 from sklearn_optland.landscape._spin_glass_fast import energies_and_gradients, hessian
+from sklearn_optland.landscape._spin_glass_slabs import draw_slabs, n_coefficients
 from sklearn_optland.landscape._spin_glass_theory import critical_energy, threshold_energy
 
 COUNT = [Interval(Integral, 0, None, closed="left")]
@@ -139,49 +138,16 @@ class SphericalSpinGlass:
         self, p: int = 3, n: int = 50, *, field: float = 0.0, random_state: RandomState = None
     ) -> None:
         self.p, self.n, self.field, self.random_state = p, n, field, random_state
-        q = p - 2
-        # Slabs with the last index i of the prefix: C(i + q - 1, q - 1), of side i + 1.
-        self.n_coefficients_ = (
-            sum(comb(i + q - 1, q - 1) * (i + 1) ** 2 for i in range(n)) if q else n * n
-        )
+        self.n_coefficients_ = n_coefficients(p, n)
         if self.n_coefficients_ > MOST_COEFFICIENTS:
             raise ValueError(
                 f"p, n: found p={p} and n={n} with {self.n_coefficients_:.1e} coefficients; "
                 f"allowed are at most {MOST_COEFFICIENTS:.0e}."
             )
         self._rng = check_random_state(random_state)
-        self._prefixes = np.array(
-            [
-                [*prefix[::-1], (prefix[0] if q else n - 1) + 1]
-                for prefix in combinations_with_replacement(range(n), q)
-            ],
-            dtype=np.int32,
-        )
-        self._slabs = np.concatenate([self._slab(*row) for row in self._prefixes.tolist()])
+        self._prefixes, self._slabs = draw_slabs(p, n, self._rng)
         self._slabs *= float(n) ** (-(p - 1) / 2)
         self.field_ = field * self._rng.standard_normal(n)
-
-    def _slab(self, *row):
-        """The quadratic form of a prefix and its side, as if all J were drawn and added.
-
-        An index set has as many J as orders, whose sum is normal with that variance. Half of it
-        stands on either side of the diagonal.
-        """
-        *prefix, m = row
-        orders = factorial(self.p)
-        for spin in set(prefix):
-            orders //= factorial(prefix.count(spin))
-        # Two more spins divide the orders where they are equal, or are the prefix' last.
-        n_last = prefix.count(m - 1)
-        divisors = np.ones((m, m))
-        divisors[-1] = n_last + 1
-        np.fill_diagonal(divisors, 2)
-        divisors[-1, -1] = (n_last + 1) * (n_last + 2)
-        rows, columns = np.tril_indices(m)
-        M = np.zeros((m, m))
-        drawn = self._rng.standard_normal(len(rows))
-        M[rows, columns] = 0.5 * drawn * np.sqrt(orders / divisors[rows, columns])
-        return (M + M.T).ravel()
 
     def energy(self, s: ArrayLike) -> float | NDArray:
         """Compute energies.
@@ -436,6 +402,7 @@ class SphericalSpinGlass:
         return energies / self.n, gradients, np.linalg.norm(gradients, axis=1) / np.sqrt(self.n)
 
     def _on_sphere(self, S):
+        S = S / np.abs(S).max(axis=1, keepdims=True)  # squares neither overflow nor vanish
         return S * (np.sqrt(self.n) / np.linalg.norm(S, axis=1))[:, None]
 
     def _starts(self, starts):

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, check_is_fitted
 
-from sklearn_optland._estimator.training_rows import normalized
+from sklearn_optland._estimator.training_rows import check_magnitudes, normalized
 from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._net.passes import Passes
 from sklearn_optland._net.units import Units
@@ -21,6 +21,8 @@ from sklearn_optland.landscape._nets import activation_of, layers_of, net_of, we
 
 # Directions whose products share a pass.
 DIRECTIONS = 32
+# The size of values and parameters of which products and squares can be summed.
+LARGEST = 1e100
 
 
 class LossSurface:
@@ -61,7 +63,7 @@ class LossSurface:
     ------
     ValueError
         If the estimator is no net, has another loss or a penalty that is not a squared norm, or if
-        X and y do not fit it or have missing values.
+        X and y do not fit it or have missing values, or X or the parameters values beyond 1e100.
     NotFittedError
         If the estimator is not fitted.
 
@@ -118,12 +120,18 @@ class LossSurface:
         if len(y) != X.shape[0]:
             raise ValueError(f"y: found {len(y)} rows; allowed are {X.shape[0]}, those of X.")
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        check_magnitudes(X, LARGEST)
         weights = weights_of(estimator, y, weights)
         net = net_of(estimator, y, weights, penalty)
         n_columns = net.network.sizes[0]
         if X.shape[1] != n_columns:
             raise ValueError(
                 f"X: found {X.shape[1]} columns; allowed are {n_columns}, those of the fit."
+            )
+        found = np.abs(net.theta).max(initial=0.0)
+        if found > LARGEST:
+            raise ValueError(
+                f"estimator: found a parameter of size {found:.3g}; allowed is at most {LARGEST:g}."
             )
         used = weights > 0
         c = normalized(weights)

@@ -1,9 +1,10 @@
 """Langevin dynamics: posteriors of linear models and nets by descent with noise."""
 
+from sklearn_optland.langevin._classifier import LangevinClassifier
 from sklearn_optland.langevin._diagnostics import effective_sample_size, r_hat
 from sklearn_optland.langevin._dynamics import sgld
-from sklearn_optland.langevin._estimators import LangevinClassifier, LangevinRegressor
 from sklearn_optland.langevin._rates import pac_bayes_rate, stability_rate
+from sklearn_optland.langevin._regressor import LangevinRegressor
 
 __all__ = [
     "LangevinClassifier",

@@ -20,6 +20,8 @@ HESSIAN_STEP, STEP = 0.1, 0.5
 START_NOISE, PRIOR_SHAPE, PRIOR_SCALE = 0.5, 1.0, 1e-4
 # Steps of the burn-in after which the curvature is measured again: it is less far from the mode.
 FIT_EVERY = 100
+# Standard deviations of the prior which no parameter moves from the start unless it diverges.
+FARTHEST = 1000.0
 # Residuals that this rounds away are none.
 LEAST_NOISE = 1e-12
 
@@ -58,8 +60,8 @@ class Chains:
         if preconditioner == "auto":
             fits = is_linear and modes[0].size <= MOST_WITH_HESSIAN
             preconditioner = "hessian" if fits else "rmsprop"
-        self.correction, self.is_fitted = 1.0, False
-        if preconditioner == "hessian":
+        self.is_fitted, self.by_hessian = False, preconditioner == "hessian"
+        if self.by_hessian:
             self._by_hessian(modes, step_size)
         else:
             self._by_curvature(modes, preconditioner, step_size)
@@ -71,8 +73,6 @@ class Chains:
         hessians = [self.posterior.hessian(mode, noise) for mode in modes]
         self.metric = Matrix(np.mean(hessians, axis=0))
         self.step_size = HESSIAN_STEP if step_size is None else step_size
-        # Where the posterior is normal, so much less noise makes its covariance exact.
-        self.correction = max(1.0 - 0.5 * self.step_size, 0.0)
         spread = self.metric.root(self.rng.standard_normal(self.theta.shape))
         self.theta += spread / np.sqrt(self.betas)
 
@@ -117,7 +117,9 @@ class Chains:
         for number in range(n_steps):
             value, gradient = self.posterior.gradient(self.theta, self.noise)
             size = step_size_at(number, self.step_size, decay)
-            beta = self.betas / self.correction if self.correction else np.inf
+            # With the Hessian so much less noise makes a normal posterior's covariance exact.
+            share_of_noise = max(1.0 - 0.5 * size, 0.0) if self.by_hessian else 1.0
+            beta = self.betas / share_of_noise if share_of_noise else np.inf
             self.theta = langevin_step(self.theta, gradient, size, beta, self.metric, self.rng)
             self._mend()
             is_thin = (n_steps - 1 - number) % thin == 0
@@ -132,12 +134,19 @@ class Chains:
             yield Step((len(self.draws), self.theta, self.noise), curves, value)
 
     def _mend(self):
-        """Chains that have diverged start again, and all steps are halved."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            lost = ~np.isfinite((self.theta**2).sum(axis=1))
+        """Chains that have diverged start again, all steps are halved, and no draw is kept.
+
+        They have where they are farther from the start than the prior lets parameters be. A cold
+        chain may go as far, from a start that was no mode.
+        """
+        farthest = FARTHEST * np.sqrt(max(self.temperature, 1.0) / self.posterior.precisions)
+        near = np.abs(self.theta - self.origin) <= farthest  # nor is NaN
+        lost = ~near.all(axis=1)
         if lost.any():
             self.theta[lost] = self.origin[lost]
             self.step_size *= 0.5
+            self.draws.clear()
+            self.step_sizes.clear()
 
     def _draw_noise(self):
         """Noise variances from their law given the residuals."""

@@ -27,6 +27,8 @@ DESCENT, NET_DESCENT, PAIRS = 300, 100, 20
 FLAT = 1e-10
 # Prior variance of the output's biases: they are nearly free, and still have a posterior.
 BIAS_VARIANCE = 100.0
+# A prior of columns in their own units is no flatter than this, which is flat in float64.
+LEAST_PRECISION = 1e-30
 # Products of the Hessian that share a pass; of power iterations, and of probes of its diagonal.
 DIRECTIONS, POWERS, PROBES = 64, 6, 8
 
@@ -56,7 +58,8 @@ class Posterior:
         self.network, self.units, self.dtype = network, units, dtype
         self.batch_rows, self.rng, self.total = min(batch_rows, source.n_rows), rng, total
         self.passes = Passes(network, source, units, dtype)
-        self.penalty = self._precisions(units, variance) / total
+        self.precisions = self._precisions(units, variance)
+        self.penalty = self.precisions / total
         self._whole, self._first, self.n_rows = source, 0, source.n_rows
         self.is_whole = self.batch_rows == source.n_rows
 
@@ -66,6 +69,7 @@ class Posterior:
         layers = self.network.layers(precisions)
         if units.shift is not None:
             layers[0][:-1] /= units.scale[:, None] ** 2
+            np.maximum(layers[0], LEAST_PRECISION, out=layers[0])
         layers[-1][-1] = 1.0 / BIAS_VARIANCE
         return precisions
 

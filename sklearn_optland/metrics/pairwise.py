@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.metrics.pairwise import check_pairwise_arrays
 from sklearn.utils._param_validation import Interval, Options
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
@@ -93,18 +94,38 @@ def arc_cosine_kernel(
     X, Y = check_pairwise_arrays(X, Y)
     dtype = np.result_type(X.dtype, Y.dtype)
     X, Y = (rows.astype(np.float64, copy=False) for rows in (X, Y))
-    with np.errstate(over="ignore", invalid="ignore"):
+    # The kernel is homogeneous: rows have the size 1, and their sizes are multiplied at the end.
+    (X, x_sizes), (Y, y_sizes) = _by_size(X), _by_size(Y)
+    sizes = [x_sizes, y_sizes]
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         K = safe_sparse_dot(X, Y.T, dense_output=True)
-        squares = row_norms(X, squared=True), row_norms(Y, squared=True)
+        squares = [row_norms(X, squared=True), row_norms(Y, squared=True)]
         for _ in range(depth):
-            K += bias**2
-            squares = [part + bias**2 for part in squares]
+            if bias:  # one more column
+                larger = [np.maximum(size, bias) for size in sizes]
+                columns = [bias / size for size in larger]
+                shrinks = [size / new for size, new in zip(sizes, larger, strict=True)]
+                K = K * np.multiply.outer(*shrinks) + np.multiply.outer(*columns)
+                parts = zip(squares, shrinks, columns, strict=True)
+                squares = [square * shrink**2 + column**2 for square, shrink, column in parts]
+                sizes = larger
             K = _next_layer(K, *squares, degree, is_same)
             squares = [(3.0 if degree == 2 else 1.0) * part**degree for part in squares]
-        K = K.astype(dtype, copy=False)
+            sizes = [size**degree for size in sizes]
+        K = (K * sizes[0][:, None] * sizes[1]).astype(dtype, copy=False)
     if not np.isfinite(K).all():
         raise ValueError(f"X, Y: found rows whose kernel overflows {dtype}; scale them.")
     return K
+
+
+def _by_size(X):
+    """Rows divided by the size of their largest value, and these sizes; 1 of rows of zeros."""
+    sizes = abs(X).max(axis=1)
+    sizes = sizes.toarray().ravel() if issparse(sizes) else sizes
+    sizes[sizes == 0] = 1.0
+    sizes = np.maximum(sizes, np.finfo(float).tiny)
+    scaled = X.multiply(1.0 / sizes[:, None]).tocsr() if issparse(X) else X / sizes[:, None]
+    return scaled, sizes
 
 
 def _next_layer(inner, x_squares, y_squares, n, is_same):

@@ -10,7 +10,15 @@ from sklearn_optland.landscape._paths import Path
 from sklearn_optland.landscape._slices import LossSlice
 from sklearn_optland.landscape._spectrum import Spectrum
 from sklearn_optland.landscape._spin_glass import SpinGlassPoints
-from sklearn_optland.plotting._style import COLOURS, FAINT, NEGATIVE, POSITIVE, axes_of, draw_curve
+from sklearn_optland.plotting._style import (
+    COLOURS,
+    FAINT,
+    NEGATIVE,
+    POSITIVE,
+    axes_of,
+    draw_curve,
+    named,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,10 +81,16 @@ class PathDisplay:
         -------
         display : PathDisplay
             This object.
+
+        Raises
+        ------
+        ValueError
+            If paths is no dict, or an empty one.
         """
+        paths = named(self.paths, "paths", "paths")
         ax = axes_of(self, ax, "share of the path's length", "loss")
         self.lines_ = []
-        for (name, path), colour in zip(self.paths.items(), cycle(COLOURS), strict=False):
+        for (name, path), colour in zip(paths, cycle(COLOURS), strict=False):
             (line,) = ax.plot(path.grid_, path.grid_losses_, color=colour, label=name)
             is_point = np.isin(np.arange(len(path.grid_)), inner_positions(path))
             ax.plot(path.grid_[is_point], path.grid_losses_[is_point], "o", color=colour, ms=4)
@@ -216,6 +230,11 @@ class SurfaceDisplay:
         -------
         display : SurfaceDisplay
             This object.
+
+        Raises
+        ------
+        ValueError
+            If paths is neither a dict nor None.
         """
         losses, coordinates = self.loss_slice.losses_, self.loss_slice.coordinates_
         if losses.ndim == 1:
@@ -225,10 +244,10 @@ class SurfaceDisplay:
             return self
         ax = axes_of(self, ax, "first direction", "second direction")
         shown = np.log10(np.maximum(losses.T, np.finfo(float).tiny))
-        paths = self.paths or {}
+        paths = named(self.paths, "paths", "paths") if self.paths else ()
         contours = ax.contourf(*coordinates, shown, CONTOURS, cmap="viridis")
         self.figure_.colorbar(contours, ax=ax, label="log10 of the loss")
-        for (name, path), colour in zip(paths.items(), cycle(COLOURS[1:]), strict=False):
+        for (name, path), colour in zip(paths, cycle(COLOURS[1:]), strict=False):
             where = self.loss_slice.project(path.points_)
             ax.plot(*where.T, "o-", color=colour, ms=4, label=name)
         if paths:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_optland.plotting._style import FAINT, axes_of, draw_curve, styles
+from sklearn_optland.plotting._style import FAINT, axes_of, draw_curve, named, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,10 +61,16 @@ class MarginDisplay:
         -------
         display : MarginDisplay
             This object.
+
+        Raises
+        ------
+        ValueError
+            If margins is no dict, or an empty one.
         """
+        curves = named(self.margins, "margins", "margins")
         ax = axes_of(self, ax, "normalised margin", "share of rows with at most that")
         self.lines_ = []
-        for (name, margins), (colour, marker) in zip(self.margins.items(), styles(), strict=False):
+        for (name, margins), (colour, marker) in zip(curves, styles(), strict=False):
             values = np.sort(np.asarray(margins, dtype=np.float64).ravel())
             shares = np.arange(1, len(values) + 1) / len(values)
             line = draw_curve(ax, values, shares, name, colour, marker)

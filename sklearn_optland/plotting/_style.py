@@ -1,6 +1,9 @@
 """The one look of all figures."""
 
+from collections.abc import Mapping
 from itertools import cycle
+
+import numpy as np
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
 # without any colour.
@@ -42,6 +45,16 @@ def draw_curve(ax, x, y, name, colour, marker):
         label=name,
     )
     return line
+
+
+def named(curves, parameter, kind):
+    """Pairs of names and curves; an error if what was given is no dict of them."""
+    if not isinstance(curves, Mapping) or not curves:
+        raise ValueError(
+            f"{parameter}: found {type(curves).__name__} of {np.size(curves)}; allowed are dicts "
+            f"of names and {kind}, of one or more."
+        )
+    return curves.items()
 
 
 def axes_of(display, ax, xlabel, ylabel):

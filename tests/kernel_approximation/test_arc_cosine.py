@@ -72,6 +72,20 @@ def test_kernel_takes_what_pairwise_kernels_take():
         arc_cosine_kernel([[1e100, 0.0]], degree=2)
 
 
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("size", [1e-200, 1e250])
+def test_rows_of_any_length(container, size):
+    """Angles are those of the directions, and lengths that multiply to others are no overflow."""
+    X = np.random.RandomState(0).randn(4, 3)
+    small, large = container(X * size), container(X / size)
+    np.testing.assert_allclose(arc_cosine_kernel(small, large), arc_cosine_kernel(X), rtol=1e-7)
+    for depth in (1, 3):
+        found = arc_cosine_kernel(small, degree=0, depth=depth)
+        np.testing.assert_allclose(found, arc_cosine_kernel(X, degree=0, depth=depth), rtol=1e-12)
+    if size < 1:  # nothing is left beside the bias
+        np.testing.assert_allclose(arc_cosine_kernel(small, bias=1.0), 1.0, rtol=1e-7)
+
+
 @pytest.mark.parametrize(("n", "d"), [(1, 3), (7, 3), (6, 3), (20, 3), (8, 20), (5, 1)])
 def test_directions(n, d):
     U = random_directions(n, d, np.random.RandomState(0))

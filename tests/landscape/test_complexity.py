@@ -143,6 +143,16 @@ def test_random_labels_need_more_complexity_and_have_smaller_margins(net):
     assert margins[0] > 5 * margins[1]
 
 
+def test_rows_of_any_size_have_margins():
+    X, y = iris()
+    model = LogisticRegression(max_iter=1000).fit(X, y)
+    model.intercept_[:] = 0.0
+    expected = normalized_margins(model, X, y, biases=False)
+    for scale in (1e-200, 1e200):
+        found = normalized_margins(model, X * scale, y, biases=False)
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
 def test_what_has_no_margins_is_refused():
     model, net = LogisticRegression().fit(X, y), regressor(X, X[:, 0])
     assert spectral_complexity(net) > 0

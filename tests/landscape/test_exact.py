@@ -21,7 +21,7 @@ from sklearn_optland.landscape import (
     quadratic_network_valley,
     residual_net_bound,
 )
-from sklearn_optland.landscape._paths import descend
+from sklearn_optland.landscape._path_methods import descend
 
 
 def linear_data(seed, n=60, d=5, k=4):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
+from scipy.sparse.linalg import aslinearoperator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from sklearn_optland._rows import source as source_module
@@ -49,6 +50,36 @@ def test_ends_and_density_without_the_whole_hessian(monkeypatch):
     assert (np.abs(density - exact.density(grid, 0.1 * top)[0]) <= 5 * error + 1e-3).all()
     share, error = found.share_below(1e-3)
     assert abs(share - exact.share_below(1e-3)[0]) <= 5 * error
+
+
+@pytest.mark.parametrize("n_outputs", [2, 5])
+def test_eigenvalues_that_stand_several_times(n_outputs, monkeypatch):
+    # The Hessian of a linear regression has each eigenvalue once for each output.
+    X = np.random.RandomState(0).standard_normal((80, 30)) * np.geomspace(1, 0.3, 30)
+    Y = X[:, :n_outputs]
+    surface = LossSurface(LinearRegression().fit(X, Y), X, Y)
+    exact = hessian_spectrum(surface).eigenvalues
+    top = exact[-1]
+    monkeypatch.setattr(spectrum_module, "EXACT", 10)
+    found = hessian_spectrum(surface, n_eigenvalues=6, n_draws=2, tol=1e-4, random_state=0)
+    expected = np.append(exact[:6], exact[-6:])
+    np.testing.assert_allclose(found.eigenvalues, expected, atol=1e-4 * top)
+    assert (found.residuals <= 2e-4 * top).all()
+    for end in (found.eigenvectors[:, :6], found.eigenvectors[:, 6:]):
+        np.testing.assert_allclose(end.T @ end, np.eye(6), atol=1e-9)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_planted_multiple_eigenvalues(sign):
+    # A double and a triple one at one end, all others of the same sign.
+    rng = np.random.RandomState(0)
+    values = np.concatenate([sign * np.linspace(0.1, 0.5, 300), sign * np.array([2, 2, 1, 1, 1])])
+    Q, _ = np.linalg.qr(rng.standard_normal((305, 305)))
+    operator = aslinearoperator((Q * values) @ Q.T)
+    found, vectors = spectrum_module.extreme_eigenpairs(operator, 6, 1e-6, rng)
+    values.sort()
+    np.testing.assert_allclose(found, np.append(values[:6], values[-6:]), atol=1e-5)
+    np.testing.assert_allclose(operator @ vectors, vectors * found, atol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])

@@ -200,6 +200,16 @@ def test_same_state_same_bits():
     np.testing.assert_array_equal(ends[0], ends[2])
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e90])
+def test_starts_of_any_length(size):
+    glass = SphericalSpinGlass(3, 12, random_state=0)
+    starts = np.random.RandomState(0).standard_normal((2, 12))
+    expected = glass.descend(starts, max_iter=3)
+    np.testing.assert_allclose(
+        glass.descend(size * starts, max_iter=3).energies, expected.energies, rtol=1e-10
+    )
+
+
 def test_nothing_to_do():
     glass = SphericalSpinGlass(3, 5, random_state=0)
     assert glass.descend(0).points.shape == (0, 5)

@@ -251,6 +251,14 @@ def test_a_loss_that_overflows_is_infinite():
     assert surface.loss_and_gradient(far)[0] == np.inf
 
 
+@pytest.mark.parametrize("scale", [1e160, 1e-160])
+def test_what_would_overflow_is_refused(scale):
+    X, _ = iris()
+    net = LinearRegression().fit(X * scale, X[:, 0])
+    with pytest.raises(ValueError, match=r"allowed is at most 1e\+100"):
+        LossSurface(net, X * scale, X[:, 0])
+
+
 def test_strengths_of_several_outputs_are_refused():
     X, _ = iris()
     targets = X[:, :2] * [1.0, 30.0]

@@ -289,6 +289,45 @@ def test_chains_that_diverge_start_again_with_shorter_steps():
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.parametrize("preconditioner", ["hessian", None])
+def test_no_draw_is_of_a_chain_that_diverged(preconditioner):
+    # Steps of any length: until they are short enough, draws are no draws of the posterior.
+    X, y = load_diabetes(return_X_y=True)
+    settings = {"preconditioner": preconditioner, "n_chains": 2, "random_state": 0}
+    model = LangevinRegressor(step_size=1e6, max_iter=150, **settings)
+    fit_quietly(model, X, y)
+    assert model.score(X, y) > 0.2 or model.certificate_.value > 0.1  # it says that it failed
+    assert np.abs(model.samples_["coefs_0"]).max() < 1e5
+    draws = fit_quietly(model.set_params(max_iter=30), X, y).samples_["coefs_0"]
+    assert draws.shape[1] >= 1
+    assert np.abs(draws).max() < 1e5
+
+
+def test_steps_that_were_halved_draw_the_same_posterior():
+    X, y = load_diabetes(return_X_y=True)
+    X = X * 20
+    spreads = []
+    for step_size in ("auto", 12.8):  # seven halvings are 0.1
+        model = LangevinRegressor(step_size=step_size, max_iter=1000, random_state=0)
+        spreads.append(fit_quietly(model, X, y).samples_["coefs_0"].std(axis=(0, 1)).mean())
+    assert model.history_["step_size"][-1] < 2
+    assert spreads[1] == pytest.approx(spreads[0], rel=0.3)
+
+
+@pytest.mark.parametrize("scale", [2.0**330, 2.0**990])
+def test_nets_take_columns_of_any_size(scale):
+    X, y = load_iris(return_X_y=True)
+    settings = {"n_chains": 2, "max_iter": 50, "random_state": 0}
+    with np.errstate(all="raise", under="ignore"):
+        found, expected = (
+            fit_quietly(LangevinClassifier((3,), **settings), X * factor, y).predict_proba(
+                X * factor
+            )
+            for factor in (scale, 2.0**165)
+        )
+    assert_allclose(found, expected, atol=1e-4)
+
+
 def test_few_steps_warn_and_many_do_not(recwarn):
     X, y = load_diabetes(return_X_y=True)
     model = LangevinRegressor(random_state=0).fit(X, y)

@@ -95,6 +95,13 @@ def test_spin_glass():
         SpinGlassDisplay(glass.descend(2)).plot()
 
 
+@pytest.mark.parametrize("display", [MarginDisplay, PathDisplay])
+@pytest.mark.parametrize("curves", [{}, [[1.0, 2.0]], np.ones(3)])
+def test_curves_have_names(display, curves):
+    with pytest.raises(ValueError, match="allowed are dicts of names and"):
+        display(curves).plot()
+
+
 def test_margins():
     margins = np.random.RandomState(0).randn(50)
     first, second = MarginDisplay({"a": margins, "b": 2 * margins}).plot().lines_
