@@ -73,6 +73,7 @@ class Low:
     """Our factorization."""
 
     settings = tuple(product((False, True), ALPHAS))
+    options = {}
 
     def __init__(self, debias, alpha):
         self.debias, self.alpha = debias, alpha
@@ -83,12 +84,25 @@ class Low:
     def fit(self, X):
         from sklearn_optland.decomposition import LowRankFactorization
 
-        model = LowRankFactorization(self.alpha, debias=self.debias, tol=1e-3)
+        model = LowRankFactorization(self.alpha, debias=self.debias, tol=1e-3, **self.options)
         self.model = model.fit(X)
         self.gap, self.rank = model.certificate_.relative, model.rank_
 
     def predict(self, rows, columns):
         return self.model.predict_entries(rows, columns)
+
+
+class LowOfFewColumns(Low):
+    """Our factorization with a limit to the rank, as the others have."""
+
+    settings = tuple(product((5, 10, 20), (0.13, 0.18, 0.25)))
+
+    def __init__(self, max_rank, alpha):
+        super().__init__(True, alpha)
+        self.options = {"max_rank": max_rank}
+
+    def __str__(self):
+        return f"{super().__str__()}, max_rank {self.options['max_rank']}"
 
 
 class AlternatingLeastSquares:
@@ -212,7 +226,11 @@ def main():
     parser.add_argument("--file", help="ratings as text")
     parser.add_argument("--peers", action="store_true", help="surprise's SVD alone")
     options = parser.parse_args()
-    ours = {"LowRankFactorization": Low, "ALS, NumPy": AlternatingLeastSquares}
+    ours = {
+        "LowRankFactorization": Low,
+        "LowRankFactorization, max_rank": LowOfFewColumns,
+        "ALS, NumPy": AlternatingLeastSquares,
+    }
     methods = {"surprise SVD": SurpriseSVD} if options.peers else ours
     old = read("low_rank").get("ratings", Table(COLUMNS))
     table = Table(COLUMNS)

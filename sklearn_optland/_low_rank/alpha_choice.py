@@ -15,6 +15,8 @@ from sklearn_optland._low_rank.completion import (
     SecondMoment,
     clipped,
     completion_steps,
+    near_rows,
+    near_steps,
     observed_range,
 )
 from sklearn_optland._rows.reduce import Statistic, reduce
@@ -38,7 +40,9 @@ WORK = 1e8
 FEWEST_ROWS = 1000
 ROWS_PER_COLUMN = 2
 # Of the gap, relative to the objective: errors change by less than the strengths' spacing makes.
+# MOVE is the same for passes over `NearRows`.
 TOL = 5e-2
+MOVE = 1e-2
 MAX_STEPS = 30
 
 
@@ -138,12 +142,16 @@ def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):
         alpha = 0.1 * largest or 1.0
         return Model.empty(d, alpha), np.array([alpha]), np.array([np.nan])
     truth, weights = Z[held_out], np.repeat(c, held_out.sum(axis=1))
-    limits, tried = observed_range(shown), {}
+    limits, tried, rows = observed_range(shown), {}, near_rows(source)
 
     def fit_at(power, start):
         """Fit with a strength, and note its error."""
         start = Model(start.Q, start.w, largest * FACTOR**power)
-        for step in islice(completion_steps(source, start, max_rank, TOL), MAX_STEPS):
+        if rows is None:
+            steps = completion_steps(source, start, max_rank, TOL)
+        else:
+            steps = near_steps(rows, start, max_rank, MOVE)
+        for step in islice(steps, MAX_STEPS):
             if step.done:
                 break
         fitted = step.parameters.model

@@ -19,9 +19,14 @@ the second moment of the rows as W completes them (complete_fast). With K = (W +
 The map W -> (C(W)^{1/2} - alpha I)_+ completes the rows, then shrinks the singular values of the
 completed table: soft-impute (Mazumder, Hastie and Tibshirani 2010), but with rows that are solved
 exactly. It never raises the objective. Anderson mixing accelerates it.
+
+Where the rows' systems are large, the first passes only come near to their solutions. For any rows
+that agree with X where it is observed, the objective above, of C = sum_i s_i y_i y_i', is convex in
+W and y together; a pass improves the rows by a few conjugate gradients, in products of matrices and
+in float32 (`NearRows`). Passes with exact rows come last, and prove.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import lt
 
@@ -33,8 +38,10 @@ from sklearn_optland._low_rank.complete_fast import complete
 from sklearn_optland._optim.anderson import Anderson
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.reduce import BLOCK_VALUES, Statistic, reduce
+from sklearn_optland._rows.source import ArraySource
 
 EPS = np.finfo(float).eps
+TINY = np.finfo(np.float32).tiny
 # Iterates that are mixed; more of them did not pay.
 MEMORY = 8
 # Multiply-adds of a block, which decide how soon Ctrl-C is answered.
@@ -46,6 +53,17 @@ ROUNDING = 1e-13
 PATIENCE = 10
 # Of a singular value, relative to the largest: a square root of a sum of squares knows no less.
 LEAST_SINGULAR_VALUE = 1e-7
+# Conjugate gradients of a pass that does not solve for the rows, and rows of a block, which stays
+# in the cache. It pays if the cubes of the systems' sides are this many times n_columns**2:
+# products of matrices are some five times faster than Cholesky factorisations of this size.
+GRADIENTS = 3
+NEAR_ROWS = 256
+NEAR_PAYS = 4.0
+# Such passes end where the map moves the model by this share of tol, or the least that float32
+# allows; or after so many that do not come nearer.
+MOVE = 0.2
+LEAST_MOVE = 2e-5
+NEAR_PATIENCE = 3
 # Of the variance of the first component: with less, rounding decides how rows are filled.
 LEAST_NOISE = 1e-10
 
@@ -76,6 +94,12 @@ class Model:
         return K / self.alpha
 
     @cached_property
+    def near_K(self):
+        """alpha K and the reciprocals of its diagonal, in float32."""
+        K = (self.alpha * self.K).astype(np.float32)
+        return K, 1 / np.maximum(np.diag(K), TINY)
+
+    @cached_property
     def debiased(self):
         """The model whose rows alone are shrunk, for new rows.
 
@@ -92,6 +116,8 @@ class Model:
 
     def complete(self, X):
         """Rows whose NaN are filled, in float64."""
+        if not len(self.w):
+            return np.where(np.isnan(X), 0.0, X.astype(float))
         Y = np.empty(X.shape)
         products = np.where(np.isnan(X), 0.0, X) @ self.K
         if complete(X, self.W, self.K, self.alpha, products, Y):
@@ -131,27 +157,89 @@ class SecondMoment(Statistic):
         total += Y.T @ Y
 
 
-class Point:
-    """What C(W) says of a model: objective, gap, and the model that the map makes of it."""
+class NearMoment(Statistic):
+    """C of rows that a pass improves. Parameters: the model; the rows, in float32, in some unit."""
 
-    def __init__(self, model, C, max_rank):
+    writes = (1,)
+    values = BLOCK_VALUES / NEAR_ROWS
+
+    def __init__(self, n_columns):
+        self.shape = n_columns, n_columns
+        self.work = GRADIENTS * float(n_columns) ** 2
+
+    def add(self, block, parameters, total):
+        X, Y = block.source.X[block.slice], block.local(parameters[1])[block.slice]
+        _improve(Y, np.isnan(X).astype(np.float32), *parameters[0].near_K)
+        Y = Y * np.sqrt(block.source.c[block.slice]).astype(np.float32)[:, None]
+        total += Y.T @ Y
+
+
+def _improve(Y, is_missing, K, reciprocals):
+    """Conjugate gradients on y'Ky in the missing entries of rows, with the diagonal's metric."""
+    R = Y @ K
+    R *= -is_missing
+    P, square = 0.0, np.inf
+    for _ in range(GRADIENTS):
+        Z = R * reciprocals
+        before, square = square, np.einsum("ij,ij->i", R, Z)
+        P = Z + (square / np.maximum(before, TINY))[:, None] * P
+        Q = P @ K
+        Q *= is_missing
+        curvature = np.einsum("ij,ij->i", P, Q)
+        size = np.where(curvature > TINY, square / np.maximum(curvature, TINY), np.float32(0))
+        Y += size[:, None] * P
+        R -= size[:, None] * Q
+
+
+class NearRows:
+    """Rows of a source that come nearer to their completion with every pass.
+
+    Parameters
+    ----------
+    source : ArraySource
+    """
+
+    def __init__(self, source):
+        self.source, self.unit = source, float(np.nanmax(np.abs(source.X), initial=0.0)) or 1.0
+        self.Y = source.map(self._start, source.X)
+
+    def _start(self, X):
+        return np.where(np.isnan(X), 0.0, X / self.unit).astype(np.float32)
+
+    def moment(self, model):
+        """C, after a pass that improves the rows for this model."""
+        statistic = NearMoment(self.source.n_columns)
+        return self.unit**2 * reduce(statistic, self.source, (model, self.Y))[1]
+
+
+def near_rows(source):
+    """`NearRows`, or None where it is faster to solve for the rows, or they are elsewhere."""
+    if not isinstance(source, ArraySource):
+        return None
+    d = source.n_columns
+    missing = np.isnan(source.X).sum(axis=1)
+    sides = np.minimum(missing, d - missing).astype(float)
+    return NearRows(source) if np.mean(sides**3) > NEAR_PAYS * d**2 else None
+
+
+class Point:
+    """What C says of a model: objective, gap, and the model that the map makes of it.
+
+    With `is_near` C is that of `NearRows`, and there is no gap.
+    """
+
+    def __init__(self, model, C, max_rank, is_near=False):
         alpha, self.model = model.alpha, model
         values, vectors = np.linalg.eigh(C)
         singular = np.sqrt(np.maximum(values, 0.0))
         with np.errstate(over="ignore", invalid="ignore"):
-            KC = model.K @ C
-            trace, KCK = np.trace(KC), KC @ model.K
-        if not np.isfinite(KCK).all():
+            trace = np.vdot(model.K, C)
+        if not np.isfinite(trace):
             raise _too_small(alpha, singular[-1])
-        side = len(C) - 1
-        top = linalg.eigh(0.5 * (KCK + KCK.T), eigvals_only=True, subset_by_index=(side, side))
-        self.polar = float(np.sqrt(max(top[0], 0.0)))
-        square = alpha * np.trace(KCK)
         self.objective = 0.5 * alpha * (trace + model.w.sum())
-        scale = dual_scale(self.polar, 1.0, trace / square if square > 0 else 1.0)
-        dual = alpha * scale * (trace - 0.5 * scale * square)
-        rounding = 8 * EPS * (self.objective + abs(dual))
-        self.gap = float(max(self.objective - dual, 0.0) + rounding)
+        self.polar = self.gap = np.nan
+        if not is_near:
+            self._certify(trace, C)
 
         shrunk = singular - max(alpha, LEAST_SINGULAR_VALUE * singular[-1])
         kept = np.flatnonzero(shrunk > 0)[::-1][:max_rank]
@@ -159,13 +247,27 @@ class Point:
         self.residual = np.linalg.norm(self.image.W - model.W)
         self._C = C
 
+    def _certify(self, trace, C):
+        """Polar and gap."""
+        alpha, K, side = self.model.alpha, self.model.K, len(C) - 1
+        with np.errstate(over="ignore", invalid="ignore"):
+            KCK = K @ C @ K
+        if not np.isfinite(KCK).all():
+            raise _too_small(alpha, np.sqrt(np.trace(C)))
+        top = linalg.eigh(0.5 * (KCK + KCK.T), eigvals_only=True, subset_by_index=(side, side))
+        self.polar = float(np.sqrt(max(top[0], 0.0)))
+        square = alpha * np.trace(KCK)
+        scale = dual_scale(self.polar, 1.0, trace / square if square > 0 else 1.0)
+        dual = alpha * scale * (trace - 0.5 * scale * square)
+        rounding = 8 * EPS * (self.objective + abs(dual))
+        self.gap = float(max(self.objective - dual, 0.0) + rounding)
+
     @property
     def singular_values(self):
         """Of the completed table Z, its rows weighted by the roots of theirs."""
-        model, root = self.model, np.sqrt(self.model.w)
-        inner = model.Q.T @ self._C @ model.Q * np.outer(root, root)
-        shrunk = root / (model.w + model.alpha)
-        squares = np.linalg.eigvalsh(inner * np.outer(shrunk, shrunk))[::-1]
+        model = self.model
+        shrunk = model.Q * (model.w / (model.w + model.alpha))
+        squares = np.linalg.eigvalsh(shrunk.T @ self._C @ shrunk)[::-1]
         return np.sqrt(np.maximum(squares, 0.0))
 
     @property
@@ -189,10 +291,15 @@ def completion_steps(source, start, max_rank, tol):
     Yields
     ------
     step : Step
-        Its parameters are a Point.
+        Its parameters are a Point. In passes over `NearRows` the curve "certificate" is NaN.
     """
     moment, anderson = SecondMoment(source.n_columns), Anderson(MEMORY)
-    model, last, best, passes, age, is_plain = start, None, None, 0, 0, False
+    rows, model, passes = near_rows(source), start, 0
+    if rows is not None:
+        for step in near_steps(rows, start, max_rank, MOVE * tol):
+            yield replace(step, done=False)
+        model, passes = step.parameters.image, step.curves["passes"]
+    last, best, age, is_plain = None, None, 0, False
     least = np.inf, np.inf, np.inf
     while True:
         point, passes = Point(model, reduce(moment, source, (model,))[1], max_rank), passes + 1
@@ -219,6 +326,32 @@ def completion_steps(source, start, max_rank, tol):
         else:
             model = _mixed(last, anderson)
         is_plain = model is last.image
+
+
+def near_steps(rows, model, max_rank, move):
+    """Steps over `NearRows`, until the map moves the model by no more than this share of it."""
+    anderson, best, age, passes = Anderson(MEMORY), None, 0, 0
+    while True:
+        point, passes = Point(model, rows.moment(model), max_rank, is_near=True), passes + 1
+        age += 1
+        if best is None or point.residual < best.residual:
+            best, age = point, 0
+        at_rest = best.residual <= max(move, LEAST_MOVE) * np.linalg.norm(best.model.w)
+        curves = {"objective": best.objective, "certificate": np.nan, "passes": passes}
+        curves["rank"] = len(best.model.w)
+        done = at_rest or age > NEAR_PATIENCE
+        yield Step(best, curves, best.objective, done=done)
+        if done:
+            return
+        model = _mixed(point, anderson)
+
+
+def certified(source, point, max_rank):
+    """The point with its gap, if it has none yet."""
+    if np.isfinite(point.gap):
+        return point
+    C = reduce(SecondMoment(source.n_columns), source, (point.model,))[1]
+    return Point(point.model, C, max_rank)
 
 
 def _mixed(point, anderson):

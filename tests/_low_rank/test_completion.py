@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from sklearn_optland._low_rank import complete_fast
+from sklearn_optland._low_rank import complete_fast, completion
 from sklearn_optland._low_rank.alpha_choice import alpha_max, choose_alpha, row_keys
-from sklearn_optland._low_rank.completion import Model, Point, SecondMoment, completion_steps
+from sklearn_optland._low_rank.completion import (
+    Model,
+    Point,
+    SecondMoment,
+    completion_steps,
+    near_rows,
+)
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.source import ArraySource
 
@@ -162,3 +168,53 @@ def test_held_out_entries_belong_to_the_values_of_a_row():
         assert_allclose(result[2], errors)
     assert errors.min() >= errors[alphas == model.alpha] / 1.01
     assert not np.allclose(choose_alpha(X, c, row_keys(X, 8), 10)[2][:3], errors[:3])
+
+
+def holes_of_many_columns(seed=0):
+    """Rows of rank 4 with noise, whose systems are large enough for `NearRows`."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(160, 4)) @ rng.normal(size=(4, 90)) + 0.3 * rng.normal(size=(160, 90))
+    return np.where(rng.random(X.shape) < 0.45, np.nan, X)
+
+
+def test_passes_over_near_rows_come_to_the_completed_ones():
+    X = holes_of_many_columns()
+    source = ArraySource(X, c=np.full(len(X), 1 / len(X)))
+    rng = np.random.default_rng(1)
+    model = Model(np.linalg.qr(rng.normal(size=(90, 6)))[0], np.linspace(3.0, 0.5, 6), 0.4)
+    exact = reduce(SecondMoment(90), source, (model,))[1]
+    rows, seen = near_rows(source), ~np.isnan(X)
+    objectives = []
+    for _ in range(12):
+        C = rows.moment(model)
+        objectives.append(Point(model, C, 90, is_near=True).objective)
+    assert np.diff(objectives).max() <= 1e-6 * objectives[0]
+    assert objectives[0] >= Point(model, exact, 90).objective * (1 - 1e-6)
+    assert_allclose(C, exact, atol=1e-5 * np.trace(exact))
+    assert_allclose(rows.unit * rows.Y[seen], X[seen], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-120, 1e120])
+def test_near_rows_lead_to_the_same_optimum_in_any_unit(unit, monkeypatch):
+    X = holes_of_many_columns()
+
+    def last_step(X, tol=1e-7):
+        source = ArraySource(X, c=np.full(len(X), 1 / len(X)))
+        start = Model.empty(90, 0.3 * np.nanmax(X))
+        return next(s for s in completion_steps(source, start, 90, tol) if s.done)
+
+    step = last_step(unit * X)
+    monkeypatch.setattr(completion, "near_rows", lambda source: None)
+    exact = last_step(X)
+    assert step.reached
+    assert exact.reached
+    assert step.curves["rank"] == exact.curves["rank"]
+    assert_allclose(step.loss / unit**2, exact.loss, rtol=2e-7)
+
+
+def test_rows_that_are_almost_complete_or_almost_empty_are_solved_for():
+    X = holes_of_many_columns()
+    shares = np.random.default_rng(1).random(X.shape)
+    assert near_rows(ArraySource(X)) is not None
+    for share in (0.03, 0.97):
+        assert near_rows(ArraySource(np.where(shares < share, np.nan, 1.0))) is None

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.optimize import minimize
 from scipy.special import expit
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_optland._loss.scalar_losses import LOSSES as LOSSES_BY_NAME
@@ -348,3 +349,22 @@ def test_debiased_factors_predict_better_and_leave_the_certificate():
         few = entries(rng, 30, 20, loss=loss)
         model = LowRankFactorization(0.3, loss=loss, debias=True).fit(few)
         assert_allclose(model.transform(few), model.row_factors_, atol=1e-6)
+
+
+def test_a_fit_of_few_columns_ends_once_it_is_stationary():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(80, 6)) @ rng.normal(size=(6, 60)) + rng.normal(size=(80, 60))
+    X = np.where(rng.random(truth.shape) < 0.5, truth, np.nan)
+    few = LowRankFactorization(0.3, offsets=False, max_rank=3, tol=1e-3)
+    long = clone(few).set_params(tol=1e-9)
+    with pytest.warns(ConvergenceWarning, match="raise max_rank"):
+        few.fit(X)
+    with pytest.warns(ConvergenceWarning, match="raise max_rank"):
+        long.fit(X)
+    assert few.n_iter_ < 0.8 * long.n_iter_
+    assert_allclose(few.history_["objective"][-1], long.history_["objective"][-1], rtol=1e-4)
+    # as many as the optimum has are no fewer
+    free = LowRankFactorization(2.0, offsets=False, tol=1e-6).fit(X)
+    assert 1 <= free.rank_ < 60
+    held = LowRankFactorization(2.0, offsets=False, tol=1e-6, max_rank=free.rank_).fit(X)
+    assert held.certificate_.reached

@@ -228,3 +228,28 @@ def test_rows_too_large_for_the_fit_s_units_are_refused(dtype, factor):
     new = np.array([[np.nan, np.nan, factor, factor]], dtype=dtype)
     with pytest.raises(ValueError, match=r"^X: found values whose completion overflows"):
         imputer.transform(new)
+
+
+@pytest.mark.parametrize("max_iter", [1, 3])
+def test_a_fit_that_ends_before_its_rows_are_solved_for_has_a_certificate(max_iter):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3)) @ rng.normal(size=(3, 90)) + 0.3 * rng.normal(size=(150, 90))
+    X[rng.random(X.shape) < 0.45] = np.nan
+    best = LowRankImputer(0.3, tol=1e-6).fit(X)
+    assert best.certificate_.reached
+    assert np.isnan(best.history_["certificate"][0])
+    with pytest.warns(ConvergenceWarning):
+        model = LowRankImputer(0.3, tol=1e-6, max_iter=max_iter).fit(X)
+    missing = model.history_["objective"][-1] - best.history_["objective"][-1]
+    assert 0 < missing <= model.certificate_.value
+    assert model.polar_ > 1
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e100, 1e149])
+def test_columns_that_are_not_scaled_may_have_any_unit(unit):
+    X = table(n=40, d=6)
+    X /= np.nanmax(np.abs(X))
+    model = LowRankImputer(0.05, scale=False).fit(X)
+    scaled = LowRankImputer(0.05 * unit, scale=False).fit(unit * X)
+    assert_allclose(scaled.singular_values_ / unit, model.singular_values_, rtol=1e-8)
+    assert_allclose(scaled.transform(unit * X) / unit, model.transform(X), rtol=1e-6, atol=1e-9)
