@@ -32,9 +32,9 @@ SHARE = 0.05
 # Looks that neither lower the objective beyond its rounding nor the gap, after which a fit ends.
 PATIENCE = 5
 ROUNDING = 1e-14
-# With as many columns as may be, a gap that hardly falls from look to look stays: then the fit ends
-# once the objective falls by less than SHARE of the tolerance.
-STAYS = 0.9
+# With as many columns as may be, the gap may never come within the tolerance. There a look counts
+# only if it lowers the objective by SHARE of the tolerance, or the gap to this share of the least.
+FALLS, PATIENCE_WHEN_FULL = 0.9, 2
 # Below this side singular values come from a dense Gram matrix.
 DENSE_SIDE = 400
 # Beyond it they come from Lanczos' method: the residual of an eigenpair of the Gram matrix,
@@ -287,18 +287,15 @@ def factor_steps(problem, U, V, tol):
         U, V = problem.balanced(U, V)
         point, columns = problem.certify(U, V)
         passes += 2
-        now = point.objective * (1 + ROUNDING), point.gap
+        is_full = U.shape[1] >= problem.max_rank
+        margin, patience = (SHARE * tol, PATIENCE_WHEN_FULL) if is_full else (ROUNDING, PATIENCE)
+        now = point.objective * (1 + margin), point.gap / (FALLS if is_full else 1.0)
         age = 0 if any(map(lt, now, least)) else age + 1
-        stays = (
-            U.shape[1] >= problem.max_rank
-            and point.gap > STAYS * least[1]
-            and least[0] - point.objective < SHARE * tol * point.objective
-        )
         least = min(point.objective, least[0]), min(point.gap, least[1])
         reached = point.gap <= tol * point.objective
         if len(columns[1]) and not reached:
             U, V = problem.grow(point, columns) or (U, V)
-        yield _step(point, passes, reached, reached or stays or U.shape[1] == 0 or age > PATIENCE)
+        yield _step(point, passes, reached, reached or U.shape[1] == 0 or age > patience)
         values, before = [], passes
         for factors, value, evaluations in descend(problem, U, V):
             U, V = factors
