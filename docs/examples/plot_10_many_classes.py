@@ -8,8 +8,8 @@ some dozens of them, which the trees name, however many there are.
 
 # %%
 # Gaussian classes whose means form a hierarchy of ten branches, three rows each. The forest ranks
-# its candidates by the discriminant, which needs no training; the rival is the nearest of the true
-# means, all of which it looks at, by one product of matrices.
+# its candidates by the discriminant, which needs no training; the rival is the nearest of the
+# classes' means, which looks at all of them, by products of matrices.
 from time import process_time
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ import numpy as np
 
 from sklearn_optland.tree import LOMForestClassifier
 
-N_COLUMNS, N_TEST = 32, 2000
+N_COLUMNS, N_TEST = 32, 1000
 rng = np.random.default_rng(0)
 
 
@@ -38,7 +38,7 @@ def microseconds(predict):
     return 1e6 * (process_time() - start) / N_TEST
 
 
-numbers = [100, 1000, 10_000, 100_000]
+numbers = [100, 1000, 10_000, 50_000]
 found = {"nearest of all means": [], "LOMForestClassifier": []}
 for n_classes in numbers:
     means = hierarchy(n_classes)
@@ -46,10 +46,11 @@ for n_classes in numbers:
     X, X_test = rows_of(means, y), rows_of(means, y_test)
     forest = LOMForestClassifier(loss="discriminant", validation_fraction=0, random_state=0)
     forest.fit(X, y)
-    half_squares = (means**2).sum(axis=1) / 2
+    estimates = X.reshape(n_classes, 3, N_COLUMNS).mean(axis=1)
+    half_squares = (estimates**2).sum(axis=1) / 2
 
-    def nearest(part=X_test, means=means, half_squares=half_squares):
-        parts = np.array_split(part, 20)
+    def nearest(rows=X_test, means=estimates, half_squares=half_squares):
+        parts = np.array_split(rows, 20)
         return np.concatenate([(p @ means.T - half_squares).argmax(axis=1) for p in parts])
 
     for name, predict in zip(
@@ -59,7 +60,8 @@ for n_classes in numbers:
 
 # %%
 # Both against the number of classes. The forest's time grows with the depth of its trees, and with
-# what falls out of the processor's caches.
+# what falls out of the processor's caches. It errs little more often than the rival: what its trees
+# do not name. A wider beam, ``beam_width=4``, halves that.
 figure, (ax, bx) = plt.subplots(1, 2, figsize=(10, 4))
 for name, values in found.items():
     times, errors = np.transpose(values)

@@ -288,7 +288,8 @@ def factor_steps(problem, U, V, tol):
         point, columns = problem.certify(U, V)
         passes += 2
         is_full = U.shape[1] >= problem.max_rank
-        margin, patience = (SHARE * tol, PATIENCE_WHEN_FULL) if is_full else (ROUNDING, PATIENCE)
+        patience = PATIENCE_WHEN_FULL if is_full else PATIENCE
+        margin = max(SHARE * tol, ROUNDING) if is_full else ROUNDING
         now = point.objective * (1 + margin), point.gap / (FALLS if is_full else 1.0)
         age = 0 if any(map(lt, now, least)) else age + 1
         least = min(point.objective, least[0]), min(point.gap, least[1])

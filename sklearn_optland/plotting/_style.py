@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from itertools import cycle
 
-import numpy as np
-
 # Okabe and Ito's colours, which colour-blind people tell apart; the markers tell the lines apart
 # without any colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -50,9 +48,9 @@ def draw_curve(ax, x, y, name, colour, marker):
 def named(curves, parameter, kind):
     """Pairs of names and curves; an error if what was given is no dict of them."""
     if not isinstance(curves, Mapping) or not curves:
+        found = "an empty dict" if isinstance(curves, Mapping) else type(curves).__name__
         raise ValueError(
-            f"{parameter}: found {type(curves).__name__} of {np.size(curves)}; allowed are dicts "
-            f"of names and {kind}, of one or more."
+            f"{parameter}: found {found}; allowed are dicts of names and {kind}, of one or more."
         )
     return curves.items()
 

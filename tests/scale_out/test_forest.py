@@ -83,6 +83,17 @@ def test_blocks_are_partitions(global_random_seed):
     np.testing.assert_array_equal(found.predict(X), expected.predict(X))
 
 
+def test_a_stream_goes_on_in_any_unit_of_the_weights():
+    X, y, w = many_classes(0)
+    blocks = RowBlocks.from_array(X[:400], 200)
+    models = [fit(blocks, y[:400], unit * w[:400]) for unit in (1, 8)]
+    for unit, model in zip((1, 8), models, strict=True):
+        model.partial_fit(X[400:], y[400:], sample_weight=unit * w[400:])
+    one, other = (model._stream.totals.array for model in models)
+    np.testing.assert_allclose(one, other, rtol=1e-6)
+    np.testing.assert_array_equal(*(model.predict(X) for model in models))
+
+
 @pytest.mark.parametrize(
     ("match", "parameters"),
     [

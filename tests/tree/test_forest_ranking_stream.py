@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.svm import LinearSVC
 from tree.forest_helpers import indicators, many_classes, sparse_classes
 
 from sklearn_optland.tree import LOMForestClassifier
@@ -71,6 +73,26 @@ def test_the_first_rows_are_fitted_whenever_they_have_doubled(monkeypatch):
     assert model._kept is None
     fitted.fit(X[:300], y[:300]).partial_fit(X[300:400], y[300:400])
     assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_the_first_rows_are_kept_even_if_their_arrays_are_filled_anew():
+    X, y = many_classes(n_classes=10)
+    expected = stream(LOMForestClassifier(random_state=0), X[:200], y[:200])
+    model, rows, labels = LOMForestClassifier(random_state=0), X[:50].copy(), y[:50].copy()
+    for start in range(0, 200, 50):
+        rows[:], labels[:] = X[start : start + 50], y[start : start + 50]
+        model.partial_fit(rows, labels)
+    assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_discriminant_that_was_chosen_learns_as_one_that_was_named():
+    X, y = many_classes(n_classes=1000, rows_per_class=3)
+    chosen = LOMForestClassifier(validation_fraction=0, random_state=0).fit(X[:2950], y[:2950])
+    assert chosen.loss_ == "discriminant"
+    named = copy.deepcopy(chosen).set_params(loss="discriminant")
+    for model in (chosen, named):
+        model.partial_fit(X[2950:], y[2950:])
+    assert_array_equal(chosen._stream.w.array, named._stream.w.array)
 
 
 def test_means_are_exact_running_sums():
@@ -231,3 +253,32 @@ def test_rows_without_weight_teach_nothing():
     model.partial_fit(X[:9], np.full(9, 77), sample_weight=np.zeros(9))
     assert 77 in model.classes_
     assert_allclose(model.predict_proba(X)[:, :5], before)
+
+
+@pytest.mark.parametrize("make", [many_classes, sparse_classes], ids=["dense", "csr"])
+@pytest.mark.parametrize("loss", ["softmax", "squared_hinge"])
+def test_any_weights_leave_finite_probabilities(make, loss):
+    X, y = make(n_classes=12)
+    model = LOMForestClassifier(loss=loss, validation_fraction=0, random_state=0)
+    model.fit(X[:150], y[:150], sample_weight=np.full(150, 1e10))
+    for weight in (1e200, 5e-320, 1e10):
+        rows = slice(150, 170)
+        labels = np.where(y[rows] < 6, y[rows], y[rows] + len(y))  # some are new
+        model.partial_fit(X[rows], labels, sample_weight=np.full(20, weight))
+        assert np.isfinite(model.predict_proba(X)).all()
+        assert np.isfinite(model.history_["objective"]).all()
+    assert np.isfinite(model._stream.means.array).all()
+
+
+def test_long_documents_are_learned_from_few_rows():
+    rng = np.random.RandomState(0)
+    words, y = rng.randint(2000, size=(10, 60)), rng.randint(10, size=400)
+    own = words[y[:, None], rng.randint(60, size=(400, 20))]
+    columns = np.hstack([own, rng.randint(2000, size=(400, 180))]).astype(np.int32)
+    parts = np.full(columns.size, 200**-0.5), columns.ravel(), 200 * np.arange(401, dtype=np.int32)
+    X, test = sparse.csr_array(parts, (400, 2000)), slice(100, None)
+    least = LinearSVC().fit(X[:100], y[:100]).score(X[test], y[test]) - 0.05
+    assert least > 0.3
+    model = LOMForestClassifier(random_state=0).partial_fit(X[:100], y[:100])
+    assert model.score(X[test], y[test]) > least
+    assert model.partial_fit(X[:50], y[:50]).score(X[test], y[test]) > least

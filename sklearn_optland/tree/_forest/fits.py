@@ -125,6 +125,7 @@ def fit_partitions(forest, X, y, sample_weight):
             "_met": met,
             "_lock": SharedLock(),
             **NO_STREAM,
+            "_mean_weight": rows.total_weight / rows.n_used,
         }
         settings, quality = untried(forest_settings(forest))
         make = partial(PartitionedCandidates, source, len(met), settings, seed)

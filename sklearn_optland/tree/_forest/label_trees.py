@@ -15,9 +15,9 @@ from sklearn_optland.tree._forest.search_fast import LATER_VISIT, as_short_rows,
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._training_rows import row_of_pairs
 
-# The mean sum of absolute values that sparse rows are scaled to, beside a constant of 1: what
-# tf-idf rows of short texts have.
-SPARSE_LENGTH = 4.0
+# The least mean sum of absolute values, and of squares, that sparse rows are scaled to, beside a
+# constant of 1: about what tf-idf rows of short texts have. With less the constant would rule.
+SPARSE_LENGTH, SPARSE_SQUARE = 4.0, 1.0
 # Restarts of a split, and the most classes that it is searched on. Trees differ by both.
 N_RESTARTS = 4
 MAX_SAMPLE = 500
@@ -100,7 +100,7 @@ def forest_arrays(source, place, trees):
     projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
     if is_sparse:
         # Features keep their relations in the scores: what is rare should not weigh more there.
-        unit, _ = sparse_unit(source)
+        unit, _, _ = sparse_unit(source)
         projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
         projection[d, :r] = -place.offset
     return {
@@ -134,10 +134,12 @@ def tree_arrays(trees, basis=None, offset=0.0):
 
 
 def sparse_unit(source):
-    """What scales sparse rows to SPARSE_LENGTH, and the mean of their sums of squares then."""
+    """What scales sparse rows, and the means of their sums of magnitudes and of squares then."""
     length, square = reduce(Magnitudes(source), source)[1] / source.n_rows
-    unit = SPARSE_LENGTH / length if length > 0 else 1.0
-    return unit, square * unit**2
+    unit = 1.0
+    if square > 0:
+        unit = max(SPARSE_LENGTH / length, np.sqrt(SPARSE_SQUARE / square))
+    return unit, length * unit, square * unit**2
 
 
 class Magnitudes(Statistic):

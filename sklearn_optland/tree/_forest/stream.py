@@ -24,6 +24,7 @@ from sklearn_optland._estimator.base import private_random_state
 from sklearn_optland._estimator.training_rows import TrainingRows
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.source import ArraySource
+from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT
 from sklearn_optland.tree._forest.fits import fit_rows, forest_settings, squares_of_bytes
 from sklearn_optland.tree._forest.label_trees import (
     LISTED_CLASSES,
@@ -67,6 +68,8 @@ RECALL_ROWS = 2000
 # Of C: a row that comes once has its step not taken back by others, and with it full steps are as
 # noisy as the rows are. Sparse rows share little.
 SPARSE_SHARE, DENSE_SHARE = 0.1, 0.01
+# The most that a row weighs, relative to the mean of the fit: gradients and counts are float32.
+LARGEST_WEIGHT = 1e6
 # The largest values that coordinates are made of, as in the kernel.
 LIMIT = 1e3
 
@@ -443,7 +446,8 @@ def stream_ranking(forest, rows, classes, lock):
     known = np.union1d(known, fresh) if fresh.size else known
     X, weights, y = rows.used(rows.y)
     if kept is not None:
-        kept = {**kept, "rows": [*kept["rows"], (X, weights, y)]}
+        part = X.copy(), weights, y.copy()  # users fill their arrays with the next rows
+        kept = {**kept, "rows": [*kept["rows"], part]}
         n_rows = sum(len(part[1]) for part in kept["rows"])
         if n_rows >= min(2 * kept["n_fitted"], KEPT_ROWS):
             fit_rows(forest, _joined(kept["rows"]), lock)
@@ -477,8 +481,10 @@ def _learn(forest, X, weights, y):
     met = np.concatenate([forest._met, new])
     Y = one_class_each(number[place].astype(np.int32), len(met))
     settings = forest_settings(forest)
-    settings = replace(settings, C=forest.C_ if settings.C == "auto" else settings.C)
-    loss, recall = stream.learn(X, Y, weights / forest._mean_weight, settings)
+    C = forest.C_ if settings.C == "auto" else settings.C
+    settings = replace(settings, loss=forest.loss_, C=C)
+    weights = np.clip(weights / forest._mean_weight, LEAST_WEIGHT, LARGEST_WEIGHT)
+    loss, recall = stream.learn(X, Y, weights, settings)
     rate = -np.expm1(-X.shape[0] / RECALL_ROWS)
     vars(forest).update(
         _met=met,

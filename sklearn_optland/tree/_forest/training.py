@@ -16,7 +16,6 @@ from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT, coordinates
 from sklearn_optland.tree._forest.label_trees import (
     LISTED_CLASSES,
     LISTED_OF_SEVERAL,
-    SPARSE_LENGTH,
     forest_arrays,
     grow,
     list_frequent_classes,
@@ -348,8 +347,8 @@ def _ranking(forest, start, w):
 def mean_sizes(source, place):
     """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
     if source.is_sparse:
-        _, square = sparse_unit(source)
-        return SPARSE_LENGTH, max(square, LEAST_SQUARE)
+        _, length, square = sparse_unit(source)
+        return length, max(square, LEAST_SQUARE)
     sample = source.take(slice(None, None, max(source.n_rows // LENGTH_SAMPLE, 1))).X
     rows = np.abs((sample - place.shift) * place.scale)
     return float(rows.sum(axis=1).mean()), max(float((rows**2).sum(axis=1).mean()), LEAST_SQUARE)
