@@ -304,7 +304,8 @@ class LOMForestClassifier(
             All labels that may ever appear, in the first call. If they are not given then, any
             later call may bring new labels.
         sample_weight : array-like of shape (n_samples,), default=None
-            As in `fit`; all may be 0.
+            As in `fit`; all may be 0. With "rerank" a row counts at most as a million rows of
+            the mean weight of the fit.
 
         Returns
         -------
