@@ -11,9 +11,9 @@ residuals' mean square is |y|^2 - w'(v + v - H w), and with that the duality gap
                 one,
                     a column enters   G += u u' / s,  u = (G h, -1),  s = H_jj + l2 - h'G h
                     a column leaves   G -= g g' / g_j,  g its column
-                where s is 0 one that enters is a combination of the others; along u, where the
-                scores stay, coefficients move until one of them is 0 and leaves;
-                and what they lose, and the l2 that it was made with, cost steps but not accuracy:
+                Where s is 0 the column is a combination of the others: scores stay along u, and
+                coefficients move there until one of them is 0 and leaves.
+                What updates lose, and the l2 that it was made with, cost steps but not accuracy:
                 pulls are those of H. Where this stalls, coordinate descent does it.
 """
 from libc.math cimport fabs, fmax, fmin, sqrt, INFINITY
@@ -48,7 +48,8 @@ cdef double ROUNDING = 16 * EPS, OF_COLUMNS = 2 * EPS
 # Of a column's square: what is left of it beside others that it is no combination of.
 cdef double INDEPENDENT = 1e-12
 # Newton steps for one penalty; how often one is halved, or the range of violations that may enter.
-# Violators that enter beside k columns are MOST_NEW + k / 2 at most, the worst ones.
+# Violators that enter beside k columns are MOST_NEW + k / 2 at most, the worst ones, and MOST_NEW
+# where others then have to leave.
 cdef int MAX_ROUNDS = 200, MAX_HALVINGS = 20
 cdef Py_ssize_t MOST_NEW = 16
 # Of a violation: what a Newton step that is worth its inverse leaves of it.
@@ -98,7 +99,7 @@ cdef class SupportInverse:
 
 
 cdef bint enter(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
-    """Whether a column is no combination of the others, and is among them; else u is made."""
+    """Whether a column is no combination of the others, and is among them; u is made."""
     cdef Py_ssize_t i, k = inverse.k
     cdef int size = <int>k, lda = <int>q.d, one_step = 1
     cdef double one = 1, zero = 0, left = q.H[j * q.d + j] + inverse.l2
@@ -175,7 +176,7 @@ cdef bint invert(Model q, Penalty p, Inverse* inverse) noexcept nogil:
 
 
 cdef void exchange(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
-    """Move along u, in which a column is a combination of others, until a coefficient is 0.
+    """Move along u, of columns whose sum is 0, until a coefficient is 0 and its column leaves.
 
     To the side to which the L1 norm does not rise.
     """
@@ -272,7 +273,7 @@ cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
 cdef int newton_step(Model q, Penalty p, LeastSquares s, Inverse* inverse) noexcept nogil:
     """Go towards the minimum on the support; what would go through 0 stays there.
 
-    1 if all signs held, 0 if not, -1 if no step lets the objective fall.
+    1 if all signs held on the whole step, 0 if not, -1 if no step lets the objective fall.
     """
     cdef Py_ssize_t i, j
     cdef int size = <int>inverse.k, lda = <int>q.d, one_step = 1, _halving
@@ -326,7 +327,7 @@ cdef bint minimize_on_supports(
         if worst <= tol:
             return True
         least, n_new = tol, count_new(q, p, tol)
-        room = MOST_NEW + k // 2
+        room = min(MOST_NEW + k // 2, max(MOST_NEW, inverse.most - k))
         for _halving in range(MAX_HALVINGS):
             if n_new <= room:
                 break
