@@ -22,14 +22,18 @@ from sklearn_optland.tree import LOMForestClassifier
 pytestmark = pytest.mark.kernels
 
 
+def rows_of_pairs(make, n_classes, seed):
+    """Rows of two classes, whose values are means over them."""
+    X, y = make(n_classes=n_classes, seed=seed)
+    rng = np.random.RandomState(seed)
+    pairs = rng.randint(len(y), size=(len(y), 2))
+    Y = np.eye(n_classes, dtype=int)[y][pairs].max(axis=1)
+    return (X[pairs[:, 0]] + X[pairs[:, 1]]) / 2, Y
+
+
 @pytest.fixture(scope="module", params=[many_classes, sparse_classes], ids=["dense", "csr"])
 def problem(request, global_random_seed):
-    """Rows whose values are means over their classes'."""
-    X, y = request.param(n_classes=30, seed=global_random_seed)
-    rng = np.random.RandomState(global_random_seed)
-    pairs = rng.randint(len(y), size=(len(y), 2))
-    Y = np.eye(30, dtype=int)[y][pairs].max(axis=1)
-    X = (X[pairs[:, 0]] + X[pairs[:, 1]]) / 2
+    X, Y = rows_of_pairs(request.param, 30, global_random_seed)
     return X, Y, LOMForestClassifier(random_state=0).fit(X[:500], Y[:500])
 
 
@@ -95,8 +99,9 @@ def test_sparse_indicators_are_dense_ones(problem, container):
     assert other.score(X, sparse.csr_array(Y)) == model.score(X, Y)
 
 
-def test_candidate_recall_counts_labels(problem):
-    X, Y, _ = problem
+@pytest.mark.parametrize("make", [many_classes, sparse_classes])
+def test_candidate_recall_counts_labels(make):
+    X, Y = rows_of_pairs(make, 150, 0)  # more than a leaf's list has
     model = LOMForestClassifier(1, beam_width=1, validation_fraction=0, random_state=0).fit(X, Y)
     found = model.candidate_scores(X).astype(bool).toarray() & (Y > 0)
     assert model.candidate_recall_ == pytest.approx(found.sum() / Y.sum())

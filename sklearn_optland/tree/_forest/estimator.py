@@ -73,7 +73,7 @@ class LOMForestClassifier(
         Size of the softmax's steps, relative to those that served well on all data tried. Beyond
         1e6 it is 1e6.
     C : "auto" or float, default="auto"
-        Of the squared hinge, whose weights have the penalty |w|²/2 for each class: what the loss
+        Of the squared hinge, whose weights have the penalty ½‖w‖² for each class: what the loss
         counts beside it, for rows of length 1; they are scaled to it on average. Beyond 1e6 it is
         1e6. "auto" is 1; of rows with any number of classes, it compares 1 and 0.3 on held-out
         rows.
