@@ -45,9 +45,10 @@ def test_the_gap_covers_what_scikit_learn_finds_at_a_tight_tolerance(
     least = objective(ours, X, y, c, theirs.coef_, theirs.intercept_)
     assert found - least <= ours.certificate_.value + 1e-10 * found
     assert not positive or (ours.coef_ >= 0).all()
+    assert fit_intercept or str(ours.intercept_) == "0.0"
 
 
-@pytest.mark.parametrize(("repeats", "end", "least"), [(False, 1e-3, 25), (True, 0.1, 10)])
+@pytest.mark.parametrize(("repeats", "end", "least"), [(False, 1e-3, 25), (True, 1e-3, 25)])
 def test_as_many_coefficients_as_rows_and_columns_that_repeat(repeats, end, least):
     X, y, _ = data(0, n=30)
     if repeats:
@@ -56,6 +57,28 @@ def test_as_many_coefficients_as_rows_and_columns_that_repeat(repeats, end, leas
     path = regularization_path(ours, X, y, alpha_max(ours, X, y) * np.geomspace(1, end, 20))
     assert all(certificate.reached for certificate in path.certificates)
     assert np.count_nonzero(path.coefs[-1]) >= least
+
+
+@pytest.mark.parametrize("copies", [2, 40])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("noise", [0.0, 1e-7])
+def test_weak_penalties_on_columns_that_are_next_to_dependent(copies, positive, noise):
+    X, y, _ = data(3, n=30, d=300 // copies)
+    X = np.repeat(X, copies, axis=1)
+    X += noise * np.random.RandomState(0).randn(*X.shape)
+    ours = FiniteSumRegressor(l1_ratio=1.0, positive=positive)
+    path = regularization_path(ours, X, y, alpha_max(ours, X, y) * np.geomspace(1, 1e-4, 20))
+    assert all(certificate.reached for certificate in path.certificates)
+
+
+@pytest.mark.parametrize("shape", [(40, 150), (100, 40)])  # a growing Gram matrix, a working set
+def test_rows_whose_share_of_the_weight_underflows_do_not_count(shape):
+    X, y, _ = data(4, *shape)
+    c = np.where(np.arange(len(y)) < 3, 1e-200, 1e200)
+    model = FiniteSumRegressor(l1_ratio=1.0, alpha=0.1).fit(X, y, sample_weight=c)
+    assert model.certificate_.reached
+    expected = FiniteSumRegressor(l1_ratio=1.0, alpha=0.1, tol=1e-10).fit(X[3:], y[3:])
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=0.01)
 
 
 def test_a_set_that_may_not_grow_leaves_the_fit_to_other_models(monkeypatch):

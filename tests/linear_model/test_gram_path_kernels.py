@@ -33,7 +33,7 @@ def path_of(X, y, strengths, positive, tol, pieces):
     positive=st.booleans(),
     n_strengths=st.sampled_from([2, 12, 50]),
 )
-def test_each_point_of_a_path_is_certified_and_optimal_if_columns_are_independent(
+def test_each_point_of_a_path_is_certified_and_optimal(
     seed, d, rank, has_l2, positive, n_strengths
 ):
     rng = np.random.default_rng(seed)
@@ -51,7 +51,7 @@ def test_each_point_of_a_path_is_certified_and_optimal_if_columns_are_independen
             residuals = y - X @ w
             value = 0.5 * np.mean(residuals**2) + l1 * np.abs(w).sum() + 0.5 * l2 * w @ w
             assert objective == pytest.approx(value, rel=1e-10)
-            assert gap <= 1e-9 * objective or rank < d
+            assert gap <= 1e-9 * objective
             assert not positive or (w >= 0).all()
             # the dual value of the residuals, scaled into the feasible set where that is bounded
             v = X.T @ residuals / 50

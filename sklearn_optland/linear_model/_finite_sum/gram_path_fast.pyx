@@ -11,7 +11,9 @@ residuals' mean square is |y|^2 - w'(v + v - H w), and with that the duality gap
                 one,
                     a column enters   G += u u' / s,  u = (G h, -1),  s = H_jj + l2 - h'G h
                     a column leaves   G -= g g' / g_j,  g its column
-                and what they lose, and the l2 that it was made with, cost steps but not accuracy:
+                Where s is 0 the column is a combination of the others: scores stay along u, and
+                coefficients move there until one of them is 0 and leaves.
+                What updates lose, and the l2 that it was made with, cost steps but not accuracy:
                 pulls are those of H. Where this stalls, coordinate descent does it.
 """
 from libc.math cimport fabs, fmax, fmin, sqrt, INFINITY
@@ -46,7 +48,8 @@ cdef double ROUNDING = 16 * EPS, OF_COLUMNS = 2 * EPS
 # Of a column's square: what is left of it beside others that it is no combination of.
 cdef double INDEPENDENT = 1e-12
 # Newton steps for one penalty; how often one is halved, or the range of violations that may enter.
-# Violators that enter beside k columns are MOST_NEW + k / 2 at most, the worst ones.
+# Violators that enter beside k columns are MOST_NEW + k / 2 at most, the worst ones, and MOST_NEW
+# where others then have to leave.
 cdef int MAX_ROUNDS = 200, MAX_HALVINGS = 20
 cdef Py_ssize_t MOST_NEW = 16
 # Of a violation: what a Newton step that is worth its inverse leaves of it.
@@ -96,7 +99,7 @@ cdef class SupportInverse:
 
 
 cdef bint enter(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
-    """Whether a column is no combination of the others, and is among them."""
+    """Whether a column is no combination of the others, and is among them; u is made."""
     cdef Py_ssize_t i, k = inverse.k
     cdef int size = <int>k, lda = <int>q.d, one_step = 1
     cdef double one = 1, zero = 0, left = q.H[j * q.d + j] + inverse.l2
@@ -108,10 +111,10 @@ cdef bint enter(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
             b"U", &size, &one, inverse.G, &lda, inverse.h, &one_step, &zero, inverse.u, &one_step
         )
         left -= ddot(&size, inverse.h, &one_step, inverse.u, &one_step)
-    if not left > INDEPENDENT * square:
+    inverse.u[k] = -1
+    if k == inverse.most or not left > INDEPENDENT * square:
         return False
     memset(inverse.G + k * q.d, 0, (k + 1) * sizeof(double))
-    inverse.u[k] = -1
     size += 1
     left = 1 / left
     dsyr(b"U", &size, &left, inverse.u, &one_step, inverse.G, &lda)
@@ -141,7 +144,7 @@ cdef void leave(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
 
 
 cdef bint invert(Model q, Penalty p, Inverse* inverse) noexcept nogil:
-    """Make the inverse anew; False if there is none."""
+    """Make the inverse anew; False if there is none, and it is that of no columns."""
     cdef Py_ssize_t i, j, k = support_of(q)
     cdef int size = <int>k, lda = <int>q.d, info = 0
     cdef double* row
@@ -172,20 +175,56 @@ cdef bint invert(Model q, Penalty p, Inverse* inverse) noexcept nogil:
     return True
 
 
-cdef bint follow(Model q, Penalty p, Inverse* inverse) noexcept nogil:
-    """Make the inverse that of the support, by as few updates as that takes, or anew."""
+cdef void exchange(Model q, Inverse* inverse, Py_ssize_t j) noexcept nogil:
+    """Move along u, of columns whose sum is 0, until a coefficient is 0 and its column leaves.
+
+    To the side to which the L1 norm does not rise.
+    """
+    cdef Py_ssize_t i, at, k = inverse.k
+    cdef double slope = 0, length = INFINITY, step
+    inverse.columns[k] = <int>j
+    for i in range(k + 1):
+        slope += inverse.u[i] if q.w[inverse.columns[i]] > 0 else -inverse.u[i]
+    if slope > 0 or (slope == 0 and q.w[j] < 0):
+        for i in range(k + 1):
+            inverse.u[i] = -inverse.u[i]
+    for i in range(k + 1):
+        at, step = inverse.columns[i], inverse.u[i]
+        if step * q.w[at] < 0:
+            length = fmin(length, -q.w[at] / step)
+    if not length < INFINITY:  # u is not finite
+        move(q, j, -q.w[j])
+        q.w[j] = 0
+        return
+    for i in range(k + 1):
+        at, step = inverse.columns[i], inverse.u[i]
+        if step * q.w[at] < 0 and -q.w[at] / step <= length:
+            move(q, at, -q.w[at])
+            q.w[at] = 0
+        else:
+            move(q, at, length * step)
+    for i in range(k - 1, -1, -1):
+        if q.w[inverse.columns[i]] == 0:
+            leave(q, inverse, inverse.columns[i])
+
+
+cdef void follow(Model q, Penalty p, Inverse* inverse) noexcept nogil:
+    """Make the inverse that of the support, by as few updates as that takes, or anew.
+
+    Columns leave the support until those left are independent.
+    """
     cdef Py_ssize_t j, changes = 0, k = support_of(q)
     for j in range(q.d):
         changes += (q.w[j] != 0) != (inverse.places[j] >= 0)
-    if changes > MOST_NEW + k / 4 or not p.l2 <= inverse.l2:  # with too small an l2 steps diverge
-        return invert(q, p, inverse)
+    # with too small an l2 steps diverge
+    if (changes > MOST_NEW + k / 4 or not p.l2 <= inverse.l2) and invert(q, p, inverse):
+        return
     for j in range(q.d):
         if q.w[j] == 0 and inverse.places[j] >= 0:
             leave(q, inverse, j)
     for j in range(q.d):
-        if q.w[j] != 0 and inverse.places[j] < 0 and not enter(q, inverse, j):
-            return False
-    return True
+        while q.w[j] != 0 and inverse.places[j] < 0 and not enter(q, inverse, j):
+            exchange(q, inverse, j)
 
 
 cdef struct LeastSquares:
@@ -234,7 +273,7 @@ cdef double objective_of(Model q, Penalty p, LeastSquares s) noexcept nogil:
 cdef int newton_step(Model q, Penalty p, LeastSquares s, Inverse* inverse) noexcept nogil:
     """Go towards the minimum on the support; what would go through 0 stays there.
 
-    1 if all signs held, 0 if not, -1 if no step lets the objective fall.
+    1 if all signs held on the whole step, 0 if not, -1 if no step lets the objective fall.
     """
     cdef Py_ssize_t i, j
     cdef int size = <int>inverse.k, lda = <int>q.d, one_step = 1, _halving
@@ -288,26 +327,25 @@ cdef bint minimize_on_supports(
         if worst <= tol:
             return True
         least, n_new = tol, count_new(q, p, tol)
-        room = min(MOST_NEW + k // 2, inverse.most - k)
+        room = min(MOST_NEW + k // 2, max(MOST_NEW, inverse.most - k))
         for _halving in range(MAX_HALVINGS):
             if n_new <= room:
                 break
             least = 0.5 * (least + worst)
             n_new = count_new(q, p, least)
-        if n_new > room:  # equal ones, or no room
-            return False
         if held == 1 and n_new == 0 and worst > CONTRACTS * last:
-            if is_new or not invert(q, p, inverse):
+            if is_new:
                 return False
+            invert(q, p, inverse)
             is_new = True
         else:
             is_new = False
         last = worst
         for j in range(q.d if n_new > 0 else 0):
-            if q.w[j] == 0 and violation(q, p, j) > least:
+            if room > 0 and q.w[j] == 0 and violation(q, p, j) > least:
                 move(q, j, coordinate_step(0, q.v[j], q.H[j * q.d + j], p.l1, p.l2, p.positive))
-        if not follow(q, p, inverse):
-            return False
+                room -= 1
+        follow(q, p, inverse)
         held = newton_step(q, p, s, inverse)
         if held < 0:
             return False

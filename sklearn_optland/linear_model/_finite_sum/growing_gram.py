@@ -14,8 +14,11 @@ from sklearn_optland.linear_model._finite_sum.working_set_models import (
     FIRST_SET,
     NEAR_SET,
     DenseColumns,
+    over_roots,
 )
 
+# Of the rows: columns beyond which it pays. With fewer, epochs cost less than their Gram matrix.
+LEAST_SHARE = 0.5
 # Columns of a set: its Gram matrix shall stay small.
 MAX_SET = 4000
 # Of the tolerance: the gap on the set that is left.
@@ -24,7 +27,8 @@ LEFT = 0.3
 
 def has_growing_gram(problem):
     """Whether least squares go this way; sparse columns cost less than their Gram matrix."""
-    return problem.penalty.l1 > 0 and not problem.source.is_sparse
+    is_wide = problem.n_features > LEAST_SHARE * problem.n_samples
+    return is_wide and problem.penalty.l1 > 0 and not problem.source.is_sparse
 
 
 def growing_gram_points(problem, penalties, w, tol):
@@ -116,8 +120,8 @@ class GrowingGram:
         for part in self.parts:
             scores += of_set[at : at + len(part)] @ part
             at += len(part)
-        W = np.append(w, -(self.means @ of_set))
-        W, scores = with_best_intercept(problem, W, scores / self.roots)
+        W = np.append(w, -(self.means @ of_set) if problem.fit_intercept else 0.0)
+        W, scores = with_best_intercept(problem, W, over_roots(scores, self.roots))
         point = problem.evaluate(W, scores=scores)
         if point.gradient is None:
             point.gradient = -problem.pull(point.pulls)

@@ -64,7 +64,12 @@ class WorkingSetModels(Models):
             refuse_overflow(squares)
             values = self.columns.n_values(chosen)
             self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
-        return ColumnsModel(self.made[1:], point.pulls * problem.c / self.made[-2])
+        return ColumnsModel(self.made[1:], over_roots(point.pulls * problem.c, self.made[-2]))
+
+
+def over_roots(values, roots):
+    """Divide values of rows by their roots, in place; leave those whose weight underflows."""
+    return np.divide(values, roots, out=values, where=roots > 0)
 
 
 class DenseColumns:
@@ -169,7 +174,7 @@ class ColumnsModel(QuadraticModel):
 
     def scores(self, step, direction):
         moved = np.flatnonzero(step)
-        return self._changes(moved, step[moved]) / self.roots + direction[-1]
+        return over_roots(self._changes(moved, step[moved]), self.roots) + direction[-1]
 
     def _changes(self, chosen, step):
         """Changes of the scores times the roots of the rows."""

@@ -165,7 +165,9 @@ def best_distinct(points, values, n_points):
 
 
 def ascend(f, points, n_points):
-    """Projected gradient ascent of |f| from unit vectors; the highest distinct ends, or starts.
+    """Projected gradient ascent of |f| from unit vectors.
+
+    The highest distinct ends, or starts, and |f| there.
 
     Where a row that is pulled down switches, f has a ridge, on which gradients of either side lead
     to the other one, and every ascent stops. So kinks are rounded at first, over a width that falls
@@ -177,7 +179,7 @@ def ascend(f, points, n_points):
     for width in WIDTHS:
         points, _ = _climb(f, points, width, STEPS)
     points = np.concatenate([points.astype(np.float64), starts])
-    return best_distinct(points, f.norms(points), n_points)[0]
+    return best_distinct(points, f.norms(points), n_points)
 
 
 def _climb(f, points, width, n_steps):

@@ -392,9 +392,8 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         elif alpha == 0 or self.solver == MARGIN_ASCENT or self.early_stopping:
             return
         elif self._may_miss_most(problem):
-            help = "That is hardly better than no net."
-            if not self.scale_inputs:
-                help = f"{help[:-1]}: scale the data, or set scale_inputs=True."
+            change = "" if self.scale_inputs else ": scale the data, or set scale_inputs=True"
+            help = f"That is hardly better than no net{change}."
         else:
             return
         if certificate.reached is None:

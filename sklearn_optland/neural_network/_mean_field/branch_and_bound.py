@@ -18,8 +18,8 @@ BATCH_ROWS = 1 << 21
 def branch_and_bound(X, R, starts, n_points, tol, max_nodes):
     """High points of |f| on the sphere in three dimensions, and an upper bound but for rounding."""
     f = FirstVariation(Inputs.of_array(X), R, R.shape[1])
-    points = ascend(f, starts, n_points)
-    lower = f.norms(points).max(initial=0)
+    points, heights = ascend(f, starts, n_points)
+    lower = heights[0]
     upper, n_nodes = 0.0, 0
     signs = np.stack(np.meshgrid([-1, 1], [-1, 1], [-1, 1]), axis=-1).reshape(8, 3, 1)
     corners = signs * np.eye(3)
@@ -36,9 +36,9 @@ def branch_and_bound(X, R, starts, n_points, tol, max_nodes):
         bounds = np.minimum(bounds, parents_bounds)
         n_nodes += len(bounds)
         if values.max() > lower:
-            higher = ascend(f, centers[[values.argmax()]], 1)
+            higher, heights = ascend(f, centers[[values.argmax()]], 1)
             points = np.concatenate([points, higher])
-            lower = max(lower, f.norms(higher).max())
+            lower = max(lower, heights[0])
         is_open = bounds > lower * (1 + tol)
         if n_nodes + 4 * is_open.sum() > max_nodes:
             is_open[:] = False

@@ -123,8 +123,7 @@ def maximum_over_sphere(
         R = source.map(partial(divided, divisor=R_scale, dtype=dtype), R)
         f = FirstVariation(inputs, R, n_outputs, X_scale)
         starts = np.concatenate([starts, rng.standard_normal((n_starts, d))])
-        points = ascend(f, unit(starts), n_points)
-        points, values = best_distinct(points, f.norms(points), n_points)
+        points, values = ascend(f, unit(starts), n_points)
         bound = values[0]
     else:
         R = source.gather(R) / R_scale
