@@ -400,19 +400,32 @@ def _look(estimator, X, blocks, y, sample_weight, check, *, is_classification=Fa
     ]
     partitions = place.load(Checked, calls)
     summaries = place.run(Checked.summary, partitions)
-    with_rows = [(i, summary) for i, summary in enumerate(summaries) if summary.n_rows]
+    with_rows = {i: summary for i, summary in enumerate(summaries) if summary.n_rows}
     if not with_rows:
         raise ValueError("X: found no rows; allowed is at least one.")
-    for name in ("n_columns", "n_outputs", "is_sparse"):
-        first, values = with_rows[0], [getattr(summary, name) for _, summary in with_rows]
-        for i, summary in with_rows:
-            found, expected = getattr(summary, name), values[0]
+    first = refuse_unlike(with_rows, "n_columns", "n_outputs", "is_sparse")
+    check_names(estimator, X)
+    _check_n_features(estimator, np.empty((1, first.n_columns)), reset=True)
+    y = y if y is None or is_collection(y) else np.asarray(y)
+    return DaskRows(X, y, sample_weight, place, partitions, summaries)
+
+
+def refuse_unlike(summaries, *names):
+    """The first summary, or an error where another partition has other values of these names.
+
+    Parameters
+    ----------
+    summaries : dict
+        Of some partitions, by their numbers.
+    *names : str
+    """
+    (first, known), *_ = summaries.items()
+    for name in names:
+        for i, summary in summaries.items():
+            found, expected = getattr(summary, name), getattr(known, name)
             if found != expected:
                 raise ValueError(
                     f"Partition {i}: found {name} {found}; allowed is {expected}, as in partition "
-                    f"{first[0]}."
+                    f"{first}."
                 )
-    check_names(estimator, X)
-    _check_n_features(estimator, np.empty((1, with_rows[0][1].n_columns)), reset=True)
-    y = y if y is None or is_collection(y) else np.asarray(y)
-    return DaskRows(X, y, sample_weight, place, partitions, summaries)
+    return known

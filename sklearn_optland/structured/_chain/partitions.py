@@ -11,11 +11,12 @@ import numpy as np
 from sklearn.utils.validation import _check_n_features
 
 from sklearn_optland._estimator.alignment import aligned_sequences
+from sklearn_optland._estimator.dask_rows import refuse_unlike
 from sklearn_optland._estimator.training_rows import (
+    balanced_weights,
     check_classes,
     check_labels,
     check_weighted_labels,
-    refuse_negative,
     sample_weights,
     total_weight,
     weights_by_dict,
@@ -209,15 +210,7 @@ def partitioned_sequences(estimator, X, y, lengths, sample_weight, *, factor):
     summaries = {i: summary for i, summary in every if summary is not None}
     if not summaries:
         raise ValueError("X: found no sequence; allowed is at least one.")
-    (first, known), *_ = summaries.items()
-    for name in ("n_columns", "is_sparse"):
-        for i, summary in summaries.items():
-            found, expected = getattr(summary, name), getattr(known, name)
-            if found != expected:
-                raise ValueError(
-                    f"Partition {i}: found {name} {found}; allowed is {expected}, as in partition "
-                    f"{first}."
-                )
+    known = refuse_unlike(summaries, "n_columns", "is_sparse")
     vars(estimator).pop("feature_names_in_", None)
     _check_n_features(estimator, np.empty((1, known.n_columns)), reset=True)
     kinds = {
@@ -249,10 +242,6 @@ def _per_class(class_weight, classes, token_weights):
     if class_weight is None:
         return None
     if class_weight == "balanced":
-        has_weight = token_weights > 0
-        mean = token_weights.sum() / np.count_nonzero(has_weight)
-        return mean / np.where(has_weight, token_weights, 1.0)
+        return balanced_weights(token_weights, np.arange(len(classes)))
     check_weighted_labels(class_weight, classes)
-    per_class = weights_by_dict(class_weight, classes)
-    refuse_negative(per_class)
-    return per_class
+    return weights_by_dict(class_weight, classes)

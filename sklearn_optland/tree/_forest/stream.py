@@ -141,9 +141,7 @@ class Stream:
             w[:, :d], w[:, d] = rows[:, :d], ranking["bias"]
             self.w = Growing(w)
             self.squares = Growing(squares.reshape(-1, n_z))
-        members = arrays["leaf_members"]
-        counts = visits_of(arrays["votes"], members, arrays["prior_votes"], arrays)
-        self._pad_lists(counts)
+        self._pad_lists()
         self.entropy, self.n_checked = self._leaf_entropy(), self.totals.array.sum()
 
     def _of_forest(self):
@@ -369,9 +367,10 @@ class Stream:
         elif len(self.arrays["prior_votes"]) < n:
             self.arrays["prior_votes"] = np.zeros(n, dtype=np.float32)
 
-    def _pad_lists(self, counts):
+    def _pad_lists(self):
         """Have all lists be of one length; a class that fills up a list has no visits there."""
         start, members = self.arrays["leaf_start"], self.arrays["leaf_members"]
+        counts = visits_of(self.arrays["votes"], members, self.arrays["prior_votes"], self.arrays)
         sizes = np.diff(start)
         width = max(LISTED_CLASSES, int(sizes.max()))
         slot = np.arange(width)
@@ -422,9 +421,7 @@ class Stream:
             source = ArraySource(u, Y=one_class_each(codes, n), weights=totals[codes] / DRAWN_ROWS)
             visits = visits + VisitingRows(source, seen, number, settings.beam_width).visits(seen)
         list_frequent_classes(self.arrays, visits)
-        members = self.arrays["leaf_members"]
-        self._pad_lists(visits_of(self.arrays["votes"], members, self.arrays["prior_votes"],
-                                  self.arrays))  # fmt: skip
+        self._pad_lists()
         self.entropy = None
         self.publish()
 
