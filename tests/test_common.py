@@ -124,7 +124,7 @@ MODES = {
     "MeanFieldTwoLayerNet": [
         {"solver": "flow", "alpha": 1e-3},
         {"solver": "conic", "alpha": 1e-3, "max_iter": 200},
-        {"solver": "sliding-frank-wolfe", "tol": 1e-2, "alpha": 1e-2},
+        {"solver": "sliding-frank-wolfe", "alpha": 1e-3, "tol": 1e-2},
         {"regime": "kernel", "alpha": 1e-3},
         {"scale_inputs": False, "alpha": 1e-3},
         {"activation": "square", "alpha": 0.1},
@@ -192,7 +192,7 @@ def tight(estimator):
     if isinstance(estimator, NETS) and estimator.hidden_layer_sizes != ():
         # Not convex: steps are the same but for rounding, which grows over thousands of them.
         return {"alpha": 1e-4}  # "auto" draws folds of the rows
-    return {"tol": 0.0, "alpha": 1.0, "max_iter": 20_000}
+    return {"tol": 0.0, "alpha": 0.1, "max_iter": 20_000}
 
 
 def instances():
