@@ -20,7 +20,7 @@ LARGEST_ADVISED = 0.1
 _kept = ContextVar("kept", default=None)
 
 
-def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale the data"):
+def advise(estimator, n_iter, limit, certificate, counts, values, remedy="scale the data"):
     """Say what to change, with its number, if a fit ended above its tolerance.
 
     Parameters
@@ -28,8 +28,8 @@ def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale 
     estimator : estimator with `max_iter`
     n_iter : int
         What `max_iter` counts, at the end of the fit.
-    dtype : dtype
-        Of the data.
+    limit : dtype or str
+        What ended a fit before `max_iter`: the type of the data, or a method.
     certificate : Certificate
     counts, values : ndarray
         What `max_iter` counts, and the certificate's value, at each iteration that measured it.
@@ -39,7 +39,7 @@ def advise(estimator, n_iter, dtype, certificate, counts, values, remedy="scale 
     tol = f"tol to {2 * certificate.relative:.1g}"
     if n_iter < estimator.max_iter:
         change = f"set {tol}, or to 0" if certificate.relative < LARGEST_ADVISED else remedy
-        return f"That is as far as {dtype} goes: {change}."
+        return f"That is as far as {limit} goes: {change}."
     or_tol = f", or {tol}" if certificate.relative < LARGEST_ADVISED else ""
     if certificate.tolerance:
         needed = predicted_count(counts, values, certificate.tolerance)

@@ -117,10 +117,12 @@ class ExtremeOf(SumOf):
         np.minimum or np.maximum.
     start : float, default=0.0
         Of no rows.
+    writes : tuple of int, default=()
+        As `SumOf` takes it.
     """
 
-    def __init__(self, function, extreme, start=0.0):
-        super().__init__(function)
+    def __init__(self, function, extreme, start=0.0, writes=()):
+        super().__init__(function, writes=writes)
         self.extreme, self.start = extreme, start
 
     def zero(self, parameters):

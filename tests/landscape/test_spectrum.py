@@ -82,6 +82,19 @@ def test_planted_multiple_eigenvalues(sign):
     np.testing.assert_allclose(operator @ vectors, vectors * found, atol=1e-5)
 
 
+@pytest.mark.parametrize("value", [0.0, -2.0])
+@pytest.mark.parametrize("n_other", [0, 1, 5])
+def test_multiples_of_the_identity_and_others_of_low_rank(n_other, value):
+    # Across a vector that Lanczos' method starts from there is nothing: ARPACK's error -9.
+    values = np.append(np.full(30, value), np.arange(1.0, 1 + n_other))
+    operator = aslinearoperator(np.diag(values))
+    found, vectors = spectrum_module.extreme_eigenpairs(operator, 4, 1e-6, np.random.RandomState(0))
+    values.sort()
+    np.testing.assert_allclose(found, np.append(values[:4], values[-4:]), atol=1e-12)
+    np.testing.assert_allclose(operator @ vectors, vectors * found, atol=1e-6)
+    np.testing.assert_allclose(vectors[:, 4:].T @ vectors[:, 4:], np.eye(4), atol=1e-12)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_many_products_at_one_point(offset, activation, monkeypatch):

@@ -148,7 +148,8 @@ def test_a_coefficient_that_comes_to_zero_does_not_shorten_the_step():
     problem, direction = classes_problem(X, y, l1=0.1), np.array([-1e-3, 0.0])
     point = newton.start_of(problem, -direction)
     added = X[:, 0] * direction[0]
-    slope = problem.penalty.rise(point.W[:-1], direction[:-1]) - problem.gain(point.pulls, added)
+    gain = problem.gain(point, direction, added)
+    slope = problem.penalty.rise(point.W[:-1], direction[:-1]) - gain
     assert newton.step_length(problem, point, direction, added, slope, rounding=0.0) == 1
 
 

@@ -23,6 +23,8 @@ ALL_GRAM_COLUMNS, NEAR = 100, 0.9
 FIRST_EPOCHS, EPOCHS, MAX_EPOCHS, MAX_PRODUCTS = 3, 10, 30, 50
 # Epochs of a whole fit, in passes over the data, small data as if they had so many values.
 MAX_SPENT, SMALL = 3000, 20_000
+# Times the epochs before the first solution: then a model is slow.
+SLOW = 20
 # Of the largest violation at the start: what is left of a model that is not the last. Near the
 # optimum Newton's method squares it.
 LEAST, MOST = 0.01, 0.1
@@ -47,6 +49,7 @@ class Models:
     """
 
     solves_sets = False  # also those that leave violators out
+    has_dual = False  # coordinates are slow, and another way to the minimum has been found
 
     def __init__(self, problem, tol):
         self.problem, self.tol = problem, tol
@@ -70,8 +73,8 @@ class Models:
             from these in the first order.
         """
         problem, penalty = self.problem, self.problem.penalty
-        if self.spent > self.most:
-            return np.zeros_like(point.W), np.zeros_like(point.scores), None
+        if self.is_spent:
+            return np.zeros_like(point.W), self.problem.zeros_like_scores(), None
         w0, pulls = point.W[:-1].ravel(), -point.gradient[:-1].ravel()
         nearest = penalty.subgradient(w0, pulls)
         violations = np.abs(pulls - nearest)
@@ -82,7 +85,7 @@ class Models:
         is_last = self.is_exact and is_all and penalty.is_convex
         worst = violation_felt(w0, violations, np.abs(pulls) > np.abs(nearest))
         share = min(MOST, max(LEAST, worst / penalty.l1)) if penalty.l1 else LEAST
-        least, dual = 0.0 if is_last else share * worst, None
+        least, dual = 0.0 if is_last or self.has_dual else share * worst, None
         if is_all or self.solves_sets:
             # of a penalty that is not convex the certificate is no gap
             is_gap = is_all and penalty.is_convex
@@ -94,7 +97,7 @@ class Models:
             direction, added = self.step(model, w0, chosen)
             if is_gap and not is_last:
                 pulls = self.pulls(point, h, added)
-                if problem.losses_gap(point.scores + added, pulls) <= gap:
+                if problem.losses_gap(problem.further(point.scores, 1.0, added), pulls) <= gap:
                     epochs += model.minimize(penalty, gap, felt, 0.0)
                     direction, added = self.step(model, w0, chosen)
                     dual = self.pulls(point, h, added)
@@ -104,6 +107,11 @@ class Models:
             direction, added = self.step(model, w0, chosen)
         self.spent += epochs * model.n_values
         return direction, added, dual
+
+    @property
+    def is_spent(self):
+        """Whether there have been too many epochs."""
+        return self.spent > self.most
 
     def step(self, model, w0, chosen):
         """The direction to where a model is, and the scores that it adds."""
@@ -115,7 +123,11 @@ class Models:
 
     def pulls(self, point, h, added):
         """The pulls that the model has where scores have been added."""
-        return point.pulls - h * added
+        return self.problem.source.map(_model_pulls, point.pulls, h, added)
+
+
+def _model_pulls(pulls, h, added):
+    return pulls - h * added
 
 
 def violation_felt(w, violations, is_outward):
@@ -191,6 +203,12 @@ class GramModels(Models):
 class QuadraticModel:
     """A model at its current w."""
 
+    is_slow = False  # whether coordinates have been slow in an earlier one
+
+    def finish(self, penalty, enough):
+        """Go to the minimum in another way, and return the epochs that it took; 0 without one."""
+        return 0
+
     def minimize(self, penalty, gap, felt, least):
         """Minimise until what violates the model's optimality costs no more than a gap.
 
@@ -209,9 +227,16 @@ class QuadraticModel:
             What it took, a product with H as two.
         """
         epochs, terms = self.epochs, (penalty.l1, penalty.l2, penalty.positive)
-        spent, share = 0, SOLVED
+        spent, share, is_slow = 0, SOLVED, self.is_slow
+
+        def enough(w):
+            return max(least, violation_of_gap(gap, felt, penalty, w))
+
         while spent < MAX_EPOCHS * self.epochs:
-            tol = max(least, violation_of_gap(gap, felt, penalty, self.w))
+            if is_slow is not None and (is_slow or spent > SLOW * self.epochs):
+                spent += self.finish(penalty, enough)
+                is_slow = None  # that was all that could be done
+            tol = enough(self.w)
             done = self.descend(*terms, tol, epochs)
             spent += done
             if done < epochs:

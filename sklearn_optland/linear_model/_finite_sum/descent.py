@@ -10,8 +10,6 @@ MAX_UNSEEN = 10
 DIVERGED = 10.0
 # Change of variables, relative to their size, that float64 does not resolve.
 STILL = 100 * np.finfo(float).eps
-# Of the most passes: what a solver may take before another one takes over.
-PATIENCE = 0.5
 # A gap, relative to the objective at zero, that the rounding of residuals leaves.
 ROUNDING = (1000 * np.finfo(float).eps) ** 2
 
@@ -153,7 +151,7 @@ class Descent:
 
     def _gives_up(self):
         """Whether it is time for another solver, should there be one."""
-        is_late = self.still or self.n_passes > PATIENCE * self.max_passes
+        is_late = self.still or self.n_passes > self.solver.patience * self.max_passes
         return self.solver.is_slow or (is_late and not self.solver.draws_rows)
 
     def _is_due(self, moved):

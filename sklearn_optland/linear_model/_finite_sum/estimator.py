@@ -153,7 +153,9 @@ class FiniteSumEstimator(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
                 curve = np.append(solution.certificate_at_zero, history["certificate"])
                 counts = np.append(0.0, counts)
                 remedy = remedy_of(problems[0], self)
-                what_to_change = advise(self, n_iter, dtype, certificate, counts, curve, remedy)
+                what_to_change = advise(
+                    self, n_iter, solution.limited_by or dtype, certificate, counts, curve, remedy
+                )
                 if n_iter >= self.max_iter and solution.sampling_is_to_blame:
                     what_to_change = UNEVEN_ADVICE
         fitted = attributes(solution.parameters)

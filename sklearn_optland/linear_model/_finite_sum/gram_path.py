@@ -46,9 +46,9 @@ def gram_points(problem, penalties, w, tol):
     H, sums, total = without_intercept(gram, problem.fit_intercept)
     b = 0.0
     if problem.fit_intercept:
-        b = problem.c @ y / total
-        y = y - b
-    pulls, square = problem.pull(y)[:-1], problem.c @ y**2
+        b = problem.mean(y) / total
+        y = problem.shifted(y, -b)
+    pulls, square = problem.pull(y)[:-1], problem.mean_square_of(y)
     lengths = np.sqrt(np.diag(gram)[:-1])
     strengths = np.array([(penalty.l1, penalty.l2) for penalty in penalties])
     W, curves = np.zeros((len(penalties), len(w) + 1)), np.empty((len(penalties), 2))

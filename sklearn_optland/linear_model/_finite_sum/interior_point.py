@@ -17,10 +17,20 @@ A penalty that is no square has lines too, one for each coefficient:
 
 and w >= 0 is the same with a weight above all that losses can pull at the column, |pulls| <= 1, an
 exact penalty. Such lines add to the matrix' diagonal.
+
+These are rows as well: of a diagonal matrix, without an intercept. A step takes three passes: one
+for the matrix, and one each for what Mehrotra's prediction and its correction do to the rows' a, z
+and u, which stay with them (`Lines`).
 """
 
-import numpy as np
+from functools import partial
 
+import numpy as np
+from scipy import sparse
+
+from sklearn_optland._loss import linear_passes as passes
+from sklearn_optland._rows.reduce import ExtremeOf, Several, SumOf, reduce
+from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.newton import penalized_inverse
 from sklearn_optland.linear_model._finite_sum.problem import TINY
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
@@ -38,139 +48,298 @@ OUTSIDE = 0.1
 class InteriorPoint(FullBatchSolver):
     """The interior point method of this module, its matrix of few columns."""
 
+    patience = 1.0  # it ends by itself, and its last steps gain most
+
     def points(self, W):
-        problem, lines = self.problem, Lines(self.problem)
-        s, p, mean = lines.s, lines.p, lines.mean
-        scores = lines.scores(W)
-        above = p - s * scores
-        outside = mean(np.abs(above)) + OUTSIDE * np.sqrt(mean(p**2))
-        a, z = np.full(s.shape, 0.5), np.maximum(-above, 0.0) + outside
-        u = z + above
-        room = a.copy()  # 1 - a, with its own digits
+        problem, penalty = self.problem, self.problem.penalty
+        rows = lines_of_rows(problem)
+        groups = [rows] if penalty.is_quadratic else [rows, lines_of_columns(problem)]
+        weight = sum(lines.n_lines * lines.weight for lines in groups)
+        above, square = sum(lines.sums_at(W) for lines in groups) / weight
+        for lines in groups:
+            lines.start(above + OUTSIDE * np.sqrt(square))
         while True:
-            mu = 0.5 * mean(a * z + room * u)
-            D = z / a + u / room
-            h = np.minimum(np.sum(1 / D, axis=0), MOST_CURVED)
-            left = lines.pull(np.sum(s * a, axis=0))
-            left[:-1] -= problem.penalty.l2 * W[:-1] + problem.penalty.l1
-            if not (np.isfinite(h).all() and mu > 0):
+            product, gram, pulls = summed(lines.system() for lines in groups)
+            mu = 0.5 * product / weight
+            if not (np.isfinite(gram).all() and mu > 0):
                 return
-            solve = penalized_inverse(problem, lines.hessian(h))
-
-            def step(of_a, of_room, solve=solve, left=left, D=D, at=(a, room, z, u)):
-                """Newton's step that changes a z and (1 - a) u by so much."""
-                a, room, z, u = at
-                q = of_a / a - of_room / room
-                dW = solve(left + lines.pull(np.sum(s * q / D, axis=0)))
-                added = lines.scores(dW)
-                da = (q - s * added) / D
-                return dW, added, da, (of_a - z * da) / a, (of_room + u * da) / room
-
-            _, _, da, dz, du = step(-a * z, -room * u)
-            length = longest((a, da), (room, -da), (z, dz), (u, du))
-            ahead = (a + length * da) * (z + length * dz)
-            ahead += (room - length * da) * (u + length * du)
-            target = mu * (0.5 * mean(ahead) / mu) ** 3
-            dW, added, da, dz, du = step(target - a * z - da * dz, target - room * u + da * du)
-            length = INSIDE * longest((a, da), (room, -da), (z, dz), (u, du))
+            left = pulls[:, 0] - penalty.l2 * W
+            left[:-1] -= penalty.l1
+            left[-1] = pulls[-1, 0]
+            solve = penalized_inverse(problem, gram)
+            dW = solve(left + pulls[:, 1])
+            products, pulls = summed(lines.predict(dW) for lines in groups)
+            length = longest(max(lines.fastest for lines in groups))
+            ahead = 0.5 * np.polyval(products, length) / weight
+            target = mu * (ahead / mu) ** 3
+            dW = solve(left + pulls @ [target, 1.0])
+            for lines in groups:
+                lines.correct(dW, target)
+            length = INSIDE * longest(max(lines.fastest for lines in groups))
             if not length > SHORTEST:
                 return
-            W, scores = W + length * dW, scores + length * added
-            a, room = a + length * da, room - length * da
-            z, u = z + length * dz, u + length * du
-            point = lines.evaluate(W, a, room, scores)
+            W = W + length * dW
+            for lines in groups:
+                lines.move(length)
+            point = evaluated(problem, W, *groups)
             yield point
             if mu <= LEAST_PRODUCT * point.objective:
                 return
 
 
 class Lines:
-    """Lines whose positive parts losses and penalty are made of: the rows', then the columns'.
-
-    Coefficients are in units of scores, times their columns' lengths.
+    """The lines of some rows, at their a, 1 - a, z and u.
 
     Parameters
     ----------
     problem : FiniteSum
+        Whose passes these are.
+    source : ArraySource or another source of rows
+    lines : callable
+        Picklable; takes y, and returns slopes -s and values p at 0 of the lines of these rows, of
+        shape (n_lines, n_rows).
+    n_lines : int
+        Of a row.
+    y, c : arrays of the source
+    weight : float
+        The sum of c.
+    has_intercept : bool
 
     Attributes
     ----------
-    s, p : ndarray of shape (n_lines, n_samples) or (n_lines, n_samples + n_features)
-        Slopes -s and values p at 0 of the lines.
+    fastest : float
+        The largest rate at which the last step goes to the boundary.
     """
 
-    def __init__(self, problem):
-        self.problem, penalty = problem, problem.penalty
-        self.s, self.p = lines_of_rows(problem)
-        self.c, self.lengths = problem.c, None
-        if penalty.is_quadratic:
-            return
-        self.lengths = np.sqrt(np.maximum(problem.column_squares, TINY))
-        # of pulls up to 1 a column of this length feels no more than it
-        most = 2 * self.lengths + penalty.l1
-        weights = (most if penalty.positive else 2 * penalty.l1) / self.lengths
-        n_lines, d = len(self.s), problem.n_features
-        self.c = np.append(problem.c, weights / n_lines)  # equal lines share a column
-        self.s = np.hstack([self.s, np.ones((n_lines, d))])
-        self.p = np.hstack([self.p, np.zeros((n_lines, d))])
+    def __init__(self, problem, source, lines, n_lines, *, y, c, weight, has_intercept):
+        self.problem, self.source, self.lines, self.n_lines = problem, source, lines, n_lines
+        self.y, self.c, self.weight, self.has_intercept = y, c, weight, has_intercept
+        self.scores = self.h = self.R = self.added = self.step = self.at = None
 
-    def mean(self, values):
-        """The weighted mean over all lines."""
-        return np.mean(values @ self.c) / self.c.sum()
+    def sums_at(self, W):
+        """Sums over all lines: how far the loss is above them, their squares at 0."""
+        source, k = self.source, self.n_lines
+        self.scores = source.zeros(1)
+        forward = (self._columns(W), self.scores) if W.any() else None
+        if forward:
+            reduce(passes.Forward(source), source, forward)
+        self.h, self.R = source.empty(), source.empty(2)
+        self.added, self.step = source.empty(1), source.empty(3 * k)
+        sums = partial(_sums_at, self.lines)
+        arrays = self.y, self.c, self.scores
+        return reduce(SumOf(sums, (2,)), source, arrays)[1]
 
-    def scores(self, W):
-        """Predictions of rows, and of columns the coefficients."""
-        scores = self.problem.scores(W)
-        if self.lengths is None:
-            return scores
-        return np.append(scores, self.lengths * W[:-1])
+    def start(self, outside):
+        """Begin in the middle, with multipliers of at least this."""
+        self.at = self.source.map(partial(_start, self.lines, outside), self.y, self.scores)
 
-    def pull(self, theta):
-        """What parameters feel of pulls."""
-        n = self.problem.n_samples
-        out = self.problem.pull(theta[:n])
-        if self.lengths is not None:
-            out[:-1] += self.lengths * self.c[n:] * theta[n:]
-        return out
+    def system(self):
+        """What the Newton step is made of.
 
-    def hessian(self, h):
-        """The matrix of the curvatures h."""
-        n = self.problem.n_samples
-        H = self.problem.hessian(h[:n])
-        if self.lengths is not None:
-            np.einsum("ii->i", H)[:-1] += self.lengths**2 * self.c[n:] * h[n:]
-        return H
+        Returns
+        -------
+        product : float
+            The sum of a z and (1 - a) u.
+        gram : ndarray of shape (n_features + 1, n_features + 1)
+            Of the curvatures; its lower triangle.
+        pulls : ndarray of shape (n_features + 1, 2)
+            Of a, and the right side of Mehrotra's prediction.
+        """
+        source, own = self.source, (self.y, self.c, self.at, self.h, self.R)
+        sums = SumOf(partial(_system, self.lines), writes=(3, 4))
+        statistic = Several(sums, passes.WeightedGram(source), passes.Backward(source, 2))
+        self.problem.passes += 1.5
+        product, gram, pulls = reduce(statistic, source, (own, (self.h,), (self.R,)))[1]
+        gram += np.tril(gram, -1).T
+        if not self.has_intercept:
+            pulls[-1] = gram[-1] = gram[:, -1] = 0.0
+        return product, gram, pulls
 
-    def evaluate(self, W, a, room, scores):
-        """The point at W, coefficients zero that are on their way there; certified by a."""
-        problem, n = self.problem, self.problem.n_samples
-        theta = np.sum((self.s * a)[:, :n], axis=0)
-        if self.lengths is None:
-            return problem.evaluate(W, theta, scores)
-        # |f| min(a, 1 - a) is mu for all: one of the factors goes to 0, the other does not
-        inside = np.minimum(a, room)[0, n:] * problem.unit_of_scores
-        w = np.where(np.abs(scores[n:]) < inside, 0.0, W[:-1])
-        return problem.evaluate(np.append(problem.penalty.project(w), W[-1]), theta)
+    def predict(self, dW):
+        """Take Newton's step to a z = (1 - a) u = 0.
+
+        Returns
+        -------
+        products : ndarray of shape (3,)
+            Coefficients of the sum of a z and (1 - a) u on the way, the square's first.
+        pulls : ndarray of shape (n_features + 1, 2)
+            Right sides of the correction: what is multiplied with its target, and the rest.
+        """
+        source = self.source
+        own = self.y, self.c, self.at, self.added, self.step, self.R
+        statistic = Several(
+            passes.Forward(source),
+            SumOf(partial(_predict, self.lines), (3,), writes=(4, 5)),
+            ExtremeOf(_fastest, np.maximum),
+            passes.Backward(source, 2),
+        )
+        forward = self._columns(dW), self.added
+        self.problem.passes += 1.0
+        parameters = forward, own, (self.at, self.step), (self.R,)
+        _, products, self.fastest, pulls = reduce(statistic, source, parameters)[1]
+        if not self.has_intercept:
+            pulls[-1] = 0.0
+        return products, pulls
+
+    def correct(self, dW, target):
+        """Take the step to a z = (1 - a) u = target, with the prediction's second order."""
+        source = self.source
+        own = self.y, self.at, self.added, self.step
+        corrected = ExtremeOf(partial(_correct, self.lines, target), np.maximum, writes=(3,))
+        statistic = Several(passes.Forward(source), corrected)
+        self.problem.passes += 0.5
+        parameters = (self._columns(dW), self.added), own
+        _, self.fastest = reduce(statistic, source, parameters)[1]
+
+    def move(self, length):
+        """Go a part of the step."""
+        source = self.source
+        self.at = source.map(partial(_moved, length), self.at, self.step)
+        self.scores = source.map(partial(_further, length), self.scores, self.added)
+
+    def theta(self):
+        """The pulls that a stands for."""
+        return self.source.map(partial(_pulls, self.lines), self.y, self.at)
+
+    def _columns(self, W):
+        return np.append(W[:-1], W[-1] * self.has_intercept)[:, None]
 
 
 def lines_of_rows(problem):
-    """Slopes -s and values p at 0 of the lines whose positive parts the losses are."""
-    if problem.loss.for_classes:
-        return problem.y[None], np.ones((1, problem.n_samples))
-    y, epsilon = problem.y, problem.loss.epsilon
-    s = np.ones((2, problem.n_samples))
+    """The lines whose positive parts the losses are."""
+    loss = problem.loss
+    lines = partial(_lines_of_residuals, loss.epsilon)
+    if loss.for_classes:
+        lines = _lines_of_margins
+    n_lines = 1 if loss.for_classes else 2
+    columns = {"y": problem.y, "c": problem.c, "weight": 1.0, "has_intercept": True}
+    return Lines(problem, problem.source, lines, n_lines, **columns)
+
+
+def lines_of_columns(problem):
+    """The lines whose positive parts the penalty is, but for its square and l1 sum(w).
+
+    Coefficients are in units of scores, times their columns' lengths.
+    """
+    penalty, d = problem.penalty, problem.n_features
+    # of pulls up to 1 a column feels no more than its length: those below l1 stay out
+    lengths = np.maximum(np.sqrt(np.maximum(problem.column_squares, TINY)), penalty.l1)
+    most = 2 * lengths + penalty.l1
+    c = (most if penalty.positive else np.full(d, 2 * penalty.l1)) / lengths
+    source = ArraySource(sparse.diags_array(lengths, format="csr"))
+    columns = {"y": np.zeros(d), "c": c, "weight": c.sum(), "has_intercept": False}
+    return Lines(problem, source, _lines_of_coefficients, 1, **columns)
+
+
+def evaluated(problem, W, rows, columns=None):
+    """The point at W, coefficients zero that are on their way there; certified by a."""
+    if columns is None:
+        return problem.evaluate(W, rows.theta(), problem.source.map(np.ravel, rows.scores))
+    # |f| min(a, 1 - a) is mu for all: one of the factors goes to 0, the other does not
+    a, room = columns.at.T[:2]
+    inside = np.minimum(a, room) * problem.unit_of_scores
+    w = np.where(np.abs(columns.scores[:, 0]) < inside, 0.0, W[:-1])
+    return problem.evaluate(np.append(problem.penalty.project(w), W[-1]), rows.theta())
+
+
+def summed(parts):
+    """Sums of corresponding entries of tuples."""
+    return [sum(entries[1:], start=entries[0]) for entries in zip(*parts, strict=True)]
+
+
+def longest(fastest):
+    """The longest step, 1 / INSIDE at most, after which no value is negative."""
+    return 1 / max(INSIDE, float(fastest))
+
+
+# Functions of rows: of lines (n_lines, n_rows), and what rows keep of them, (n_rows, ... n_lines)
+
+
+def _lines_of_margins(y):
+    return y[None], np.ones((1, len(y)))
+
+
+def _lines_of_residuals(epsilon, y):
+    s = np.ones((2, len(y)))
     s[1] = -1.0
     return s, np.stack([y - epsilon, -y - epsilon])
 
 
-def longest(*pairs):
-    """The longest step, 1 / INSIDE at most, after which no value is negative.
+def _lines_of_coefficients(y):
+    return np.ones((1, len(y))), np.zeros((1, len(y)))
 
-    Parameters
-    ----------
-    *pairs : (ndarray, ndarray)
-        Positive values, and how they change.
-    """
-    with np.errstate(divide="ignore", over="ignore"):
-        fastest = max(np.max(-change / value) for value, change in pairs)
-    return 1 / max(INSIDE, fastest)
+
+def _of_lines(kept, n_kinds):
+    """What rows keep, by kind: each of shape (n_lines, n_rows)."""
+    return np.ascontiguousarray(kept.T).reshape(n_kinds, -1, len(kept))
+
+
+def _sums_at(lines, y, c, f):
+    s, p = lines(y)
+    return np.array([np.sum(np.abs(p - s * f[:, 0]) @ c), np.sum(p**2 @ c)])
+
+
+def _start(lines, outside, y, f):
+    s, p = lines(y)
+    above = p - s * f[:, 0]
+    z = np.maximum(-above, 0.0) + outside
+    middle = np.full_like(z, 0.5)
+    return np.concatenate([middle, middle, z, z + above]).T
+
+
+def _system(lines, y, c, at, h, R):
+    s, _ = lines(y)
+    a, room, z, u = _of_lines(at, 4)
+    give = 1 / (z / a + u / room)
+    np.multiply(c, np.minimum(np.sum(give, axis=0), MOST_CURVED), out=h)
+    np.multiply(c, np.sum(s * a, axis=0), out=R[:, 0])
+    np.multiply(c, np.sum(s * (u - z) * give, axis=0), out=R[:, 1])
+    return np.sum((a * z + room * u) @ c)
+
+
+def _predict(lines, y, c, at, added, step, R):
+    s, _ = lines(y)
+    a, room, z, u = _of_lines(at, 4)
+    give = 1 / (z / a + u / room)
+    da = (u - z - s * added[:, 0]) * give
+    dz, du = -z - z * da / a, -u + u * da / room
+    step[:] = np.concatenate([da, dz, du]).T
+    np.multiply(c, np.sum(s * (1 / a - 1 / room) * give, axis=0), out=R[:, 0])
+    rest = u - z - da * (dz / a + du / room)
+    np.multiply(c, np.sum(s * rest * give, axis=0), out=R[:, 1])
+    coefficients = da * (dz - du), a * dz + z * da + room * du - u * da, a * z + room * u
+    return np.array([np.sum(coefficient @ c) for coefficient in coefficients])
+
+
+def _correct(lines, target, y, at, added, step):
+    s, _ = lines(y)
+    a, room, z, u = _of_lines(at, 4)
+    da, dz, du = _of_lines(step, 3)
+    of_a, of_room = target - a * z - da * dz, target - room * u + da * du
+    da = (of_a / a - of_room / room - s * added[:, 0]) / (z / a + u / room)
+    step[:] = np.concatenate([da, (of_a - z * da) / a, (of_room + u * da) / room]).T
+    return _fastest(at, step)
+
+
+def _fastest(at, step):
+    """The rate at which the fastest of the values goes to zero."""
+    (a, room, z, u), (da, dz, du) = _of_lines(at, 4), _of_lines(step, 3)
+    return max(np.max(-da / a), np.max(da / room), np.max(-dz / z), np.max(-du / u))
+
+
+def _moved(length, at, step):
+    at, k = at.T.copy(), step.shape[1] // 3
+    da, others = step.T[:k], step.T[k:]
+    at[:k] += length * da
+    at[k : 2 * k] -= length * da
+    at[2 * k :] += length * others
+    return at.T
+
+
+def _further(length, scores, added):
+    return scores + length * added
+
+
+def _pulls(lines, y, at):
+    s, _ = lines(y)
+    return np.sum(s * at.T[: len(s)], axis=0)

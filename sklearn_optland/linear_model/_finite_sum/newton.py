@@ -53,10 +53,11 @@ class Newton(ProximalNewton):
 
     def points(self, W):
         problem = self.problem
-        if problem.loss.name == "log_loss":
+        here = not problem.is_partitioned
+        if here and problem.loss.name == "log_loss":
             yield from logistic_points(problem, W, self.tol)
             return
-        if is_small(problem) and not problem.loss.is_square:
+        if here and is_small(problem) and not problem.loss.is_square:
             for point in small_points(problem, W, self.tol):
                 W = point.W
                 yield point
@@ -68,7 +69,7 @@ class Newton(ProximalNewton):
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):
-        if problem.loss.name == "log_loss":
+        if problem.loss.name == "log_loss" and not problem.is_partitioned:
             return None
         return partial(newton_direction, problem)
 
@@ -117,7 +118,7 @@ def proximal_newton(problem, point, minimize):
         direction, added, dual = minimize(point, curvatures(problem, point, is_far))
         w, v = point.W[:-1], direction[:-1]
         # by which the objective would fall if the losses were straight
-        slope = penalty.rise(w, v) - problem.gain(point.pulls, added)
+        slope = penalty.rise(w, v) - problem.gain(point, direction, added)
         rounding = EPS * point.objective
         is_blind = abs(slope) <= rounding  # objectives no longer tell; certificates may
         if slope > rounding or not direction.any():
@@ -128,7 +129,7 @@ def proximal_newton(problem, point, minimize):
         if not size:
             break
         before = point
-        W, scores = point.W + size * direction, point.scores + size * added
+        W, scores = point.W + size * direction, problem.further(point.scores, size, added)
         W, scores = with_best_intercept(problem, W, scores)
         point = problem.evaluate(W, dual if size == 1 else None, scores)
         is_far = point.objective < FAR * before.objective or size < SHORT
@@ -149,10 +150,10 @@ def step_length(problem, point, direction, added, slope, rounding):
     penalty, w, v = penalty.of(used), w[used], v[used]
 
     def along(t):
-        loss, pulls = problem.losses(point.scores + t * added)
+        loss, gain = problem.losses_along(point.scores, t, added)
         rise = loss + penalty.value(w + t * v) - point.objective
         # from the left: a coefficient that has just come to zero does not go on
-        return rise, -penalty.slope(w + t * v, -v) - problem.gain(pulls, added)
+        return rise, -penalty.slope(w + t * v, -v) - gain
 
     rise, end = along(1.0)
     if rise <= ARMIJO * slope + rounding and end <= -FLAT * slope:
@@ -173,14 +174,14 @@ def with_best_intercept(problem, W, scores):
     """W, its intercept such that it feels nothing, and the scores."""
 
     def balance(shift):
-        _, pulls = problem.losses(scores + shift)
-        imbalance, hessian = problem.at_intercept(pulls)
-        return imbalance, hessian, BALANCED * np.sum(problem.c @ np.abs(pulls))
+        imbalance, hessian, size = problem.balance(scores, shift)
+        return imbalance, hessian, BALANCED * size
 
     if not problem.fit_intercept:
         return W, scores
     shift = balance(0.0)[0] if problem.loss.is_square else best_shift(balance, np.zeros(problem.k))
-    return np.concatenate([W[:-1], np.reshape(W[-1] + shift, W[-1:].shape)]), scores + shift
+    W = np.concatenate([W[:-1], np.reshape(W[-1] + shift, W[-1:].shape)])
+    return W, problem.shifted(scores, shift)
 
 
 def curvatures(problem, point, is_far=False):
@@ -193,14 +194,18 @@ def curvatures(problem, point, is_far=False):
     if problem.k > 1:  # probabilities, of which those curvatures are made
         P = problem.probabilities(point.pulls)
         return (P + LEAST_CURVATURE) / (1 + problem.k * LEAST_CURVATURE)
-    loss = problem.loss
-    h = scalar_losses.curvatures(loss, problem.y, point.pulls)
+    settings = problem.loss, is_far, LEAST_CURVATURE * problem.curvature
+    rows = problem.y, point.scores, point.pulls
+    return problem.source.map(partial(_row_curvatures, *settings), *rows)
+
+
+def _row_curvatures(loss, is_far, least, y, scores, pulls):
+    h = scalar_losses.curvatures(loss, y, pulls)
     if is_far and loss.rests:
         return np.full_like(h, loss.curvature)
     if is_far and not (loss.for_classes or loss.is_square):
-        secants = scalar_losses.secants(loss, problem.y, point.scores, point.pulls)
-        h = np.maximum(h, secants)
-    return np.maximum(h, LEAST_CURVATURE * problem.curvature)
+        h = np.maximum(h, scalar_losses.secants(loss, y, scores, pulls))
+    return np.maximum(h, least)
 
 
 def newton_direction(problem, point, h):

@@ -60,6 +60,28 @@ class PartitionedSum(FiniteSum):
         total = self._sum(partial(_losses, self.loss), self.y, self.c, scores)
         return total, self.source.map(partial(_pulls, self.loss), self.y, self.c, scores)
 
+    def measured(self, scores):
+        loss, *squares = self._sum(partial(_sizes, self.loss), self.y, self.c, scores, shape=(3,))
+        return loss, self.source.map(partial(_pulls, self.loss), self.y, self.c, scores), *squares
+
+    def further(self, scores, t, added):
+        return self.source.map(partial(_further, t), scores, added)
+
+    def shifted(self, scores, shift):
+        return self.source.map(partial(np.add, shift), scores)
+
+    def gain(self, point, direction, added):
+        return -float(np.vdot(point.gradient, direction))  # what the pass over the rows has told
+
+    def losses_along(self, scores, t, added):
+        along = partial(_losses_along, self.loss, t)
+        return self._sum(along, self.y, self.c, scores, added, shape=(2,))
+
+    def balance(self, scores, shift):
+        balance = partial(_balance, self.loss, shift)
+        imbalance, curvature, size = self._sum(balance, self.y, self.c, scores, shape=(3,))
+        return np.array([imbalance]), np.array([[curvature]]), size
+
     def losses_gap(self, scores, theta):
         gap = partial(scalar_losses.fenchel_gap, self.loss)
         return self._sum(gap, self.y, self.c, scores, theta)
@@ -68,12 +90,16 @@ class PartitionedSum(FiniteSum):
         domain = partial(scalar_losses.in_domain, self.loss)
         return self.source.map(domain, self.y, theta)
 
-    def balanced(self, theta):
-        up, down = self._sum(_sums_of_signs, self.c, theta, shape=(2,))
+    def balanced_pull(self, theta):
+        if not self.fit_intercept:
+            return theta, self.pull(theta)
+        sides = self.source.map(_weighted_sides, self.c, theta)
+        pulled = self._reduce(passes.Backward(self.source, 2), sides, cost=0.5)
+        up, down = pulled[-1, 0], -pulled[-1, 1]
         if abs(up - down) <= BALANCED * up:
-            return theta
-        factor = min(up, down) / max(up, down)
-        return self.source.map(partial(_side_scaled, up > down, factor), theta)
+            return theta, pulled.sum(axis=1)
+        factors = min(up, down) / np.array([up or 1.0, down or 1.0])
+        return self.source.map(partial(_sides_scaled, *factors), theta), pulled @ factors
 
     @cached_property
     def largest_square(self):
@@ -101,6 +127,13 @@ class PartitionedSoftmax(PartitionedSum, SoftmaxSum):
     def losses(self, scores):
         total = self._sum(_softmax_loss, self.y, self.c, scores)
         return total, self.source.map(in_memory.softmax_pulls, self.y, scores)
+
+    def measured(self, scores):
+        total, *squares = self._sum(_softmax_sizes, self.y, self.c, scores, shape=(3,))
+        return total, self.source.map(in_memory.softmax_pulls, self.y, scores), *squares
+
+    def balanced_pull(self, theta):
+        return FiniteSum.balanced_pull(self, theta)
 
     def losses_gap(self, scores, theta):
         return self._sum(_divergence, self.y, self.c, scores, theta)
@@ -155,17 +188,44 @@ def _pulls(loss, y, c, scores):
     return theta
 
 
-def _sums_of_signs(c, theta):
-    weighted = c * theta
-    return np.array([weighted[theta > 0].sum(), -weighted[theta < 0].sum()])
+def _sizes(loss, y, c, scores):
+    theta = np.empty_like(scores)
+    value = scalar_losses.pulls(loss, y, c, scores, theta)
+    return np.array([value, c @ scores**2, c @ theta**2])
 
 
-def _side_scaled(is_up, factor, theta):
-    return np.where((theta > 0) == is_up, factor * theta, theta)
+def _losses_along(loss, t, y, c, scores, added):
+    theta = np.empty_like(scores)
+    value = scalar_losses.pulls(loss, y, c, scores + t * added, theta)
+    return np.array([value, c @ (theta * added)])
+
+
+def _balance(loss, shift, y, c, scores):
+    theta = np.empty_like(scores)
+    scalar_losses.pulls(loss, y, c, scores + shift, theta)
+    h = scalar_losses.curvatures(loss, y, theta)
+    return np.array([c @ theta, c @ h, c @ np.abs(theta)])
+
+
+def _further(t, scores, added):
+    return scores + t * added
+
+
+def _weighted_sides(c, theta):
+    return np.ascontiguousarray((c * np.stack([np.maximum(theta, 0.0), np.minimum(theta, 0.0)])).T)
+
+
+def _sides_scaled(of_up, of_down, theta):
+    return theta * np.where(theta > 0, of_up, of_down)
 
 
 def _softmax_loss(y, c, scores):
     return log_loss.loss_along(y, c, scores, scores, 0.0)[0]
+
+
+def _softmax_sizes(y, c, scores):
+    squares = _mean_square(c, scores), _mean_square(c, in_memory.softmax_pulls(y, scores))
+    return np.array([_softmax_loss(y, c, scores), *squares])
 
 
 def _divergence(y, c, scores, theta):

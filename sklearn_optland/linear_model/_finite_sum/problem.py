@@ -232,9 +232,47 @@ class FiniteSum:
         total = scalar_losses.pulls(self.loss, self.y, self.c, scores, theta)
         return total, theta
 
-    def gain(self, pulls, added):
-        """Return by how much the losses would fall if they were straight: sum_i c_i theta_i f_i."""
+    def measured(self, scores):
+        """Return `losses(scores)`, and the mean squares of scores and pulls."""
+        loss, pulls = self.losses(scores)
+        return loss, pulls, self.mean_square_of(scores), self.mean_square_of(pulls)
+
+    def further(self, scores, t, added):
+        """Return scores + t added."""
+        return scores + t * added
+
+    def shifted(self, scores, shift):
+        """Return scores of an intercept that is higher by a shift."""
+        return scores + shift
+
+    def gain(self, point, direction, added):
+        """Return by how much the losses would fall along a direction if they were straight.
+
+        `added` are the scores that it adds.
+        """
+        return self._gain(point.pulls, added)
+
+    def _gain(self, pulls, added):
         return float(np.sum(self.c @ (pulls * added)))
+
+    def losses_along(self, scores, t, added):
+        """Return the losses at scores + t added, and `gain` there."""
+        loss, pulls = self.losses(scores + t * added)
+        return loss, self._gain(pulls, added)
+
+    def balance(self, scores, shift):
+        """Return what a shift of the intercept leaves it to feel.
+
+        Returns
+        -------
+        imbalance : ndarray of shape (k,)
+            The sums of the pulls.
+        hessian : ndarray of shape (k, k)
+        size : float
+            The sum of their magnitudes.
+        """
+        _, pulls = self.losses(scores + shift)
+        return *self.at_intercept(pulls), np.sum(self.c @ np.abs(pulls))
 
     def at_intercept(self, pulls):
         """Return what the intercept feels of the pulls at W, and its second derivative."""
@@ -260,6 +298,12 @@ class FiniteSum:
             return theta
         return np.where((theta > 0) == (up > down), theta * (min(up, down) / max(up, down)), theta)
 
+    def balanced_pull(self, theta):
+        """Return balanced pulls, of which an intercept feels nothing, and `pull` of them."""
+        if self.fit_intercept:
+            theta = self.balanced(theta)
+        return theta, self.pull(theta)
+
     def scaled(self, factor, theta):
         """Return pulls times a number."""
         return factor * theta
@@ -277,7 +321,7 @@ class FiniteSum:
             return self._certified(W, theta, self.scores(W) if scores is None else scores)
 
     def _certified(self, W, theta, scores):
-        loss, pulls = self.losses(scores)
+        loss, pulls, *squares = self.measured(scores)
         objective = loss + self.penalty.value(W[:-1])
         if not self.fit_intercept and np.any(W[-1]):
             objective = np.inf
@@ -288,15 +332,13 @@ class FiniteSum:
             norm = self.gradient_norm(W, gradient)
             return Point(W, objective, norm, scores, pulls, gradient)
         dual = pulls if theta is None else self.in_domain(theta)
-        rounding = self._rounding(W, objective, scores, pulls)
+        rounding = self._rounding(W, objective, *np.sqrt(squares))
         if self.is_penalized:
-            if self.fit_intercept:
-                dual = self.balanced(dual)
-            v = self.pull(dual)
+            dual, v = self.balanced_pull(dual)
             gradient = -v if dual is pulls else None
             scale = self.penalty.largest_scale(v[:-1])
             if scale < 1:
-                dual, v = scale * dual, scale * v
+                dual, v = self.scaled(scale, dual), scale * v
             gap = self.penalty.fenchel_gap(W[:-1], v[:-1]) + rounding
         else:
             moved, v, pulled = cancelling_pulls(self, W, dual)
@@ -313,15 +355,15 @@ class FiniteSum:
         self.lower_bound = max(self.lower_bound, objective - gap - rounding)
         return Point(W, objective, self.gap(objective, gap), scores, pulls, gradient)
 
-    def _rounding(self, W, objective, scores, pulls):
+    def _rounding(self, W, objective, own, pulled):
         """What float64 may lose of an objective: a few ulp, and those of scores and residuals.
+
+        `own` and `pulled` are the sizes of scores and pulls.
 
         Targets and the intercept may be far larger than what is left of them. Rounded scores cost
         their ulp times the pulls, and half its square.
         """
-        own = np.sqrt(self.mean_square_of(scores))
         ulp = EPS * (self.unit_of_scores + 2 * np.abs(W[-1]).max() + own)
-        pulled = np.sqrt(self.mean_square_of(pulls))
         return 8 * EPS * objective + ulp * (pulled + self.curvature * ulp)
 
     def _felt(self, W, v):
@@ -336,7 +378,9 @@ class FiniteSum:
 
     def hessian(self, h):
         """[X 1]' diag(c h) [X 1], a copy; of a squared loss it is always the same."""
-        return self._square_hessian.copy() if self.loss.is_square else self.gram(self.c * h)
+        if self.loss.is_square:
+            return self._square_hessian.copy()
+        return self.gram(self.source.map(np.multiply, self.c, h))
 
     @cached_property
     def _square_hessian(self):

@@ -335,9 +335,10 @@ class FiniteSumRegressor(LinearRegressorMixin, FiniteSumEstimator):
             Training data. float64 and float32 in C order, and CSR, are used without a copy, but
             for arrays whose columns' means are ten times their deviations, or with `alpha=0` whose
             units differ as much.
-            With `solver` "auto" or "sdca" a dask array or dataframe, whose rows stay with their
-            workers, or :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of
-            that kind, and a pass is a round of CoCoA+.
+            With `solver` "auto", "newton", "cd", "interior-point" or "sdca" a dask array or
+            dataframe, whose rows stay with their workers, or
+            :class:`~sklearn_optland.utils.RowBlocks`; then y and sample_weight are of
+            that kind, and a pass of "sdca" is a round of CoCoA+.
         y : array-like of shape (n_samples,)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None

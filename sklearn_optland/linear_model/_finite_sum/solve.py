@@ -54,8 +54,8 @@ def solve(
     solution : Bunch
         "parameters", a list, the best of each problem; "objective"; "certificate";
         "certificate_at_zero", of parameters that are zero, or more; "history"; "n_iter", passes,
-        those for certificates not counted; "solver"; "sampling_is_to_blame", whether rows that
-        differ much were drawn uniformly; "rate".
+        those for certificates not counted; "solver"; "limited_by", as of `Solver`;
+        "sampling_is_to_blame", whether rows that differ much were drawn uniformly; "rate".
     """
     with one_blas_thread():
         choice = SolverChoice(problems[0], solver, sampling, step_size, tol, random_state)
@@ -81,6 +81,7 @@ def solve(
         history=history,
         n_iter=max(1, round(max(descent.n_passes for descent in descents))),
         solver=choice.name,
+        limited_by=descents[0].solver.limited_by,
         sampling_is_to_blame=choice.sampling == "uniform"
         and choice.kind.weighs_draws
         and has_uneven_rows(problems[0]),
@@ -124,7 +125,7 @@ class SolverChoice:
         """
         name = None
         if not solver.draws_rows:
-            able = (name for name in able_solvers(problem) if SOLVERS[name].solver.draws_rows)
+            able = (name for name in able_solvers(problem) if solver_of(problem, name).draws_rows)
             name = next(able, None)
         elif type(solver) is SOLVERS["sdca"].solver:
             name = "catalyst"

@@ -24,6 +24,10 @@ class Solver:
         At W; W itself is forgotten.
     is_slow : bool
         Whether another solver is expected to be faster from here on.
+    patience : float
+        The share of the most passes that it may take before another one takes over.
+    limited_by : str or None
+        What ended it above its tolerance, if that was not rounding.
     """
 
     has_steps = False
@@ -31,6 +35,8 @@ class Solver:
     weighs_draws = False
     starts_from_pulls = False
     is_slow = False
+    patience = 0.5
+    limited_by = None
 
     @staticmethod
     def minimizer(problem, tol, n_fits=1):

@@ -48,6 +48,8 @@ class SolverSpec:
         Whether it must be a sum over coefficients.
     accelerated : bool
         Whether its rate has the root of the condition number.
+    gram : bool
+        Whether it makes a Gram matrix of all columns, whatever their number.
     """
 
     solver: type
@@ -59,6 +61,7 @@ class SolverSpec:
     convex: bool = True
     separable: bool = True
     accelerated: bool = False
+    gram: bool = False
 
     def lacks(self, problem):
         """Return what the solver misses, in words; None if nothing."""
@@ -86,6 +89,8 @@ class SolverSpec:
             return "needs a convex penalty, sparsity='l1'"
         if self.penalized and not problem.is_penalized:
             return "needs a penalty, alpha > 0"
+        if self.gram and problem.n_features > MAX_COLUMNS:
+            return f"needs a Gram matrix, of {MAX_COLUMNS} columns at most"
         return None
 
 
@@ -110,7 +115,12 @@ SOLVERS = {
     "catalyst": SolverSpec(Catalyst, losses="any", multinomial=True, accelerated=True),
 }
 # Where the rows are in partitions.
-ON_PARTITIONS = {"sdca": SolverSpec(Cocoa, losses="any", l2=True, multinomial=True)}
+ON_PARTITIONS = {
+    "newton": SolverSpec(Newton, losses="smooth", l2=True, quadratic=True, gram=True),
+    "cd": SolverSpec(CoordinateDescent, losses="smooth", penalized=True, gram=True),
+    "interior-point": SolverSpec(InteriorPoint, losses="kinked", penalized=True, gram=True),
+    "sdca": SolverSpec(Cocoa, losses="any", l2=True, multinomial=True),
+}
 
 
 def solver_of(problem, name):
@@ -135,21 +145,30 @@ def choose_solver(problem, name):
 
 
 def _choose_on_partitions(problem, name):
+    """Rounds are what costs: a Gram matrix in each makes them few."""
     if name not in ("auto", *ON_PARTITIONS):
         raise ValueError(
             f"solver={name!r} was given with collections of Dask, or blocks; allowed with them are "
             f"'auto' and {list(ON_PARTITIONS)}, and of other estimators "
             "BoundMajorizationLogisticRegression."
         )
-    name = "sdca"
-    lack = ON_PARTITIONS[name].lacks(problem)
-    if lack:
-        raise ValueError(f"solver='sdca', the one for collections of Dask, or blocks, {lack}.")
-    return name
+    lacks = {other: spec.lacks(problem) for other, spec in ON_PARTITIONS.items()}
+    able = list(able_solvers(problem))
+    if name == "auto" and able:
+        return able[0]
+    if name in able:
+        return name
+    name = "sdca" if name == "auto" else name
+    raise ValueError(
+        f"solver={name!r} {lacks[name]}; solvers for collections of Dask, or blocks, that can: "
+        f"{able}."
+    )
 
 
 def able_solvers(problem):
     """Yield the names of solvers that can, as "auto" prefers them."""
+    if problem.is_partitioned:
+        return (other for other, spec in ON_PARTITIONS.items() if not spec.lacks(problem))
     return (other for other in _preferred(problem) if not SOLVERS[other].lacks(problem))
 
 

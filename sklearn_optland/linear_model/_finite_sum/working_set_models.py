@@ -18,6 +18,7 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     solve_on_support,
 )
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
+from sklearn_optland.linear_model._finite_sum.semismooth_newton import semismooth_newton
 
 # Columns up to which the working set is all of them; else the first set, and how many times the
 # support the others are at most.
@@ -25,6 +26,11 @@ ALL_COLUMNS, FIRST_SET, GROWTH = 500, 100, 5
 # Share of l1 from which on a pull lets its column join: one column that comes to violate its
 # optimality outside scales the whole dual point.
 NEAR_SET = 0.97
+# Rows up to which the dual takes over where coordinate descent is slow. A matrix of so many takes
+# as long as a product with the columns.
+MAX_ROWS, PRODUCTS = 500, 16
+# Tolerances below this ask for more digits than the dual leaves without an L2 part.
+LEAST_TOL = 1e-10
 # Values that are transposed at a time: rows in the cache, for which columns far apart are read.
 TRANSPOSED = 1 << 15
 
@@ -43,10 +49,10 @@ class WorkingSetModels(Models):
         self.columns = SparseColumns(source.rows[0]) if source.is_sparse else DenseColumns(source.X)
 
     def choose(self, w, pulls, violations):
-        if len(w) <= ALL_COLUMNS:
+        penalty = self.problem.penalty
+        if len(w) <= ALL_COLUMNS or penalty.is_quadratic or self.has_dual:
             return np.arange(len(w)), True
         size = max(self.first_set, GROWTH * np.count_nonzero(w))
-        penalty = self.problem.penalty
         sizes = pulls if penalty.positive else np.abs(pulls)
         candidates = np.flatnonzero((w != 0) | (sizes >= NEAR_SET * penalty.l1))
         if len(candidates) <= size:
@@ -64,7 +70,7 @@ class WorkingSetModels(Models):
             refuse_overflow(squares)
             values = self.columns.n_values(chosen)
             self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
-        return ColumnsModel(self.made[1:], over_roots(point.pulls * problem.c, self.made[-2]))
+        return ColumnsModel(self, self.made[1:], over_roots(point.pulls * problem.c, self.made[-2]))
 
 
 def over_roots(values, roots):
@@ -138,7 +144,22 @@ class ColumnsModel(QuadraticModel):
 
     epochs = EPOCHS
 
-    def __init__(self, made, u):
+    def finish(self, penalty, enough):
+        """Go to the minimum by the dual; returns 0 where rows are too many, else what it took."""
+        if len(self.u) > MAX_ROWS or self.models.tol < LEAST_TOL:
+            return 0
+        self.models.has_dual = True
+        B, one = np.zeros((len(self.w), len(self.u))), np.ones(1)
+        for number, row in enumerate(B):
+            columns_changes(self.A, np.array([number]), one, row)
+        B -= np.outer(self.sums, self.s)
+        t = self.u - self.s * (self.s @ self.u) + self.w @ B
+        w, n_steps = semismooth_newton(B, t, self.w, self.tilt, penalty, enough)
+        self.move(np.arange(len(w)), w - self.w)
+        return n_steps * (2 + len(self.u) // PRODUCTS)
+
+    def __init__(self, models, made, u):
+        self.models, self.is_slow = models, models.has_dual
         self.A, self.n_values, self.s, self.sums, self.squares, self.roots, self.length = made
         self.u = u
 
