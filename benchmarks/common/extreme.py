@@ -84,7 +84,6 @@ def hierarchical_multilabel(n_labels, n_rows, n_words, seed=0, *, words_per_row=
     Y : csr_array of shape (n_rows, n_labels)
     """
     rng = np.random.default_rng(seed)
-    n_levels = max(int(np.ceil(np.log(n_labels) / np.log(branching))), 1)
     # Labels: the first by its frequency, each other one near it, at a random level.
     frequency = 1 / (np.arange(n_labels) + 10) ** 0.8
     first = rng.permutation(n_labels)[rng.choice(n_labels, n_rows, p=frequency / frequency.sum())]
@@ -95,6 +94,28 @@ def hierarchical_multilabel(n_labels, n_rows, n_words, seed=0, *, words_per_row=
     row, label = np.r_[np.arange(n_rows), row], np.r_[first, np.minimum(near, n_labels - 1)]
     Y = sparse.csr_array((np.ones(len(row)), (row, label)), (n_rows, n_labels))
     Y.sum_duplicates()
+    X = documents(Y, n_words, rng, words_per_row=words_per_row, branching=branching)
+    Y.data = (rng.random(Y.nnz) < 0.8).astype(np.int8)
+    Y.eliminate_zeros()
+    return X, Y
+
+
+def documents(Y, n_words, rng, *, words_per_row=30, branching=10):
+    """Documents of these labels, the leaves of a tree of topics: tf-idf, of length 1.
+
+    Parameters
+    ----------
+    Y : csr_array of shape (n_rows, n_labels)
+        Each row has a label.
+    n_words : int
+    rng : Generator
+
+    Returns
+    -------
+    X : csr_array of shape (n_rows, n_words), float32
+    """
+    n_rows, n_labels = Y.shape
+    n_levels = max(int(np.ceil(np.log(n_labels) / np.log(branching))), 1)
     # Words: of a label, of a topic above it, or of the language.
     size = rng.poisson(words_per_row, n_rows) + 5
     row = np.repeat(np.arange(n_rows), size)
@@ -116,8 +137,6 @@ def hierarchical_multilabel(n_labels, n_rows, n_words, seed=0, *, words_per_row=
     X.data = (1 + np.log(X.data)) * np.log(n_rows / np.maximum(seen, 1))[X.indices]
     length = np.sqrt(X.power(2).sum(axis=1))
     X = sparse.diags_array(1 / np.maximum(length, 1e-12)) @ X
-    Y.data = (rng.random(Y.nnz) < 0.8).astype(np.int8)
-    Y.eliminate_zeros()
     X = sparse.csr_array(X, dtype=np.float32)
     X.sort_indices()
-    return X, Y
+    return X

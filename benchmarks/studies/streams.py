@@ -11,7 +11,8 @@ of 10, beside online trees of river, a row at a time, in an environment that has
 after_fit: a fit to 650 rows of digits, then 40 batches of 10; scores on the other rows, 8 seeds, of
 the online tree and of the forest with `leaf="rerank"`.
 offsets: digits as a stream with columns moved by multiples of their deviations.
-labels: a stream in which every row has a new label.
+labels: a stream in which every row has a new label; the forest, which ranks, is fitted to its first
+rows whenever they have doubled, up to 10 000, and these fits are in the time of a row.
 few_rows: classes around means of their own in three levels, five rows each, 64 columns; errors of
 the forest and of the nearest mean, which looks at all classes.
 Tables go to results/streams.json.
@@ -150,13 +151,15 @@ def offsets():
 
 def labels():
     X = np.random.default_rng(0).standard_normal((max(N_LABELS), 32))
-    model, learned, start = LOMTreeClassifier(), 0, time.process_time()
-    for n_labels in N_LABELS:
-        for i in range(learned, n_labels):
-            model.partial_fit(X[i : i + 1], [i])
-        end = time.process_time()
-        yield f"{learned} to {n_labels}", 1e6 * (end - start) / (n_labels - learned)
-        learned, start = n_labels, time.process_time()
+    for model in (LOMTreeClassifier(), LOMForestClassifier(random_state=0)):
+        learned, start = 0, time.process_time()
+        for n_labels in N_LABELS:
+            for i in range(learned, n_labels):
+                model.partial_fit(X[i : i + 1], [i])
+            end = time.process_time()
+            microseconds = 1e6 * (end - start) / (n_labels - learned)
+            yield type(model).__name__, f"{learned} to {n_labels}", microseconds
+            learned, start = n_labels, time.process_time()
 
 
 def in_levels(k, n_rows, d=64, n_test=5000, noise=1.2):
@@ -198,7 +201,7 @@ COLUMNS = {
     ranked: {"data": "", "model": "", "accuracy": "{:.3f}", "seconds": "{:.1f}"},
     after_fit: {"model": "", "seed": "", "fit": "{:.3f}", "lowest": "{:.3f}", "last": "{:.3f}"},
     offsets: {"offset ÷ deviation": "", "accuracy": "{:.3f}"},
-    labels: {"labels known": "", "µs a row": "{:.0f}"},
+    labels: {"model": "", "labels known": "", "µs a row": "{:.0f}"},
     few_rows: {"": "", "fit seconds": "{:.0f}", "error": "{:.3f}", "µs a prediction": "{:.1f}"},
 }
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 from threading import Thread
 
 import numpy as np
@@ -16,8 +17,9 @@ from tree.forest_helpers import indicators, many_classes, sparse_classes
 
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.fits import squares_as_bytes, squares_of_bytes
+from sklearn_optland.tree._forest.growing import Growing
 from sklearn_optland.tree._forest.search_fast import as_floats, as_short_rows, count_visits
-from sklearn_optland.tree._forest.stream import Growing, Stream
+from sklearn_optland.tree._forest.stream import Stream
 
 pytestmark = pytest.mark.kernels
 
@@ -68,7 +70,7 @@ def test_the_first_rows_are_fitted_whenever_they_have_doubled(monkeypatch):
     model = stream(LOMForestClassifier(random_state=0), X[:400], y[:400], 100)
     fitted = LOMForestClassifier(random_state=0).fit(X[:400], y[:400])
     assert_array_equal(model.predict_proba(X), fitted.predict_proba(X))
-    monkeypatch.setattr("sklearn_optland.tree._forest.stream.KEPT_ROWS", 300)
+    monkeypatch.setattr("sklearn_optland.tree._forest.partial_fits.KEPT_ROWS", 300)
     model = stream(LOMForestClassifier(random_state=0), X[:400], y[:400], 100)
     assert model._kept is None
     fitted.fit(X[:300], y[:300]).partial_fit(X[300:400], y[300:400])
@@ -139,6 +141,20 @@ def test_who_comes_often_is_listed(leaves, seed):
             assert count == 0 or count >= visits[member] - 1e-6
 
 
+def test_leaves_say_what_they_have_counted():
+    X, y = sparse_classes(n_classes=20)
+    early = y < 15
+    model = LOMForestClassifier(validation_fraction=0, random_state=0)
+    model.fit(X[early][:100], y[early][:100])
+    model._arrays["vote_factor"] = 0.2
+    stream(model, X, y)
+    learned: Stream = model._stream
+    prior = np.exp(learned.prior_votes.array)[learned.members]
+    n_trees = len(model._arrays["roots"])
+    assert_allclose(learned.votes, np.log1p(learned.counts / prior) / n_trees, rtol=1e-4)
+    assert_array_equal(model._arrays["votes"], learned.votes.ravel())
+
+
 @given(arrays(np.float32, (3, 40), elements=st.floats(-1e6, 1e6, width=32)))
 def test_short_rows_are_read_as_they_were_written(rows):
     short = as_short_rows(rows, np.zeros(3))
@@ -164,6 +180,22 @@ def test_a_buffer_doubles():
     assert len(part.buffer) <= 80
 
 
+@pytest.mark.parametrize("loss", ["softmax", "squared_hinge", "discriminant"])
+def test_a_row_takes_no_memory_in_proportion_to_the_classes(loss):
+    def most(n_classes):
+        X, y = many_classes(n_classes, n_features=3, rows_per_class=1)
+        model = LOMForestClassifier(1, loss=loss, max_iter=1, validation_fraction=0, random_state=0)
+        stream(model.fit(X, y), X[:2], y[:2], 1)
+        tracemalloc.start()
+        model.partial_fit(X[2:3], y[2:3]).predict_top_k(X[:1], 3)
+        model.predict(X[:1])
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert most(3000) < most(300) + 1000
+
+
 @pytest.mark.parametrize("n_bits", [9, 24])
 def test_new_columns_and_classes_find_places_in_the_table(n_bits):
     X, y = sparse_classes(n_classes=20, rows_per_class=30)
@@ -174,7 +206,7 @@ def test_new_columns_and_classes_find_places_in_the_table(n_bits):
     assert len(np.unique(few.indices)) < len(np.unique(X.indices))
     stream(model, X, y)
     learned: Stream = model._stream
-    start, n = learned.columns["start"].array, learned.class_of.size
+    start, n = learned.table.columns["start"].array, learned.class_of.size
     assert n == 20
     assert start.min() >= 0
     assert start.max() + n <= len(model._arrays["table"])

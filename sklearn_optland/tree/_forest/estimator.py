@@ -19,7 +19,7 @@ from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLik
 from sklearn_optland.tree._forest.fits import fit_partitions, fit_rows
 from sklearn_optland.tree._forest.fitted import FittedForest
 from sklearn_optland.tree._forest.histogram import stream_histograms
-from sklearn_optland.tree._forest.stream import stream_ranking
+from sklearn_optland.tree._forest.partial_fits import stream_ranking
 from sklearn_optland.tree._online.shared_lock import SharedLock
 from sklearn_optland.tree._training_rows import refuse_unless, training_rows
 

@@ -43,7 +43,13 @@ from sklearn_optland.tree._training_rows import indicator, with_columns
 # Sums of squared gradients are remembered by a byte: their logarithm to base 2, in quarters.
 SQUARES_PER_BIT, LEAST_BIT = 4, 40
 # What a forest knows of the stream before it has learned of one.
-NO_STREAM = {"_stream": None, "_kept": None, "_is_closed": False, "_mean_weight": 1.0}
+NO_STREAM = {
+    "_stream": None,
+    "_kept": None,
+    "_is_closed": False,
+    "_mean_weight": 1.0,
+    "_number": None,
+}
 
 
 def fit_rows(forest, rows, lock):

@@ -130,7 +130,7 @@ class FittedForest(LogProbabilities, OptlandEstimator):
         X = validate_rows(self, X, accept_sparse=True)
         with self._reading() as model:
             probabilities = model.probabilities(X)
-            if self._is_in_order():
+            if np.array_equal(self._met, np.arange(len(self.classes_))):
                 return probabilities
             whole = np.zeros((len(probabilities), len(self.classes_)))
             whole[:, self._met] = probabilities
@@ -138,15 +138,9 @@ class FittedForest(LogProbabilities, OptlandEstimator):
 
     def _of_all_classes(self, scores):
         """Columns for the classes without weight as well."""
-        if self._is_in_order():
-            return scores
         columns = self._met.astype(scores.indices.dtype)[scores.indices]
         shape = scores.shape[0], len(self.classes_)
         return sparse.csr_array((scores.data, columns, scores.indptr), shape=shape)
-
-    def _is_in_order(self):
-        """Whether what is predicted are all classes, in their order."""
-        return np.array_equal(self._met, np.arange(len(self.classes_)))
 
     @contextmanager
     def _reading(self):
@@ -181,6 +175,9 @@ class FittedForest(LogProbabilities, OptlandEstimator):
                 state["estimators_"] = [copy(tree) for tree in state["estimators_"]]
             if state.get("_stream") is not None:
                 state["_stream"], state["_arrays"] = deepcopy(state["_stream"]), None
+            if state.get("_kept") is not None:
+                state["_kept"] = {**state["_kept"], "rows": list(state["_kept"]["rows"])}
+            state["_number"] = None
         return state
 
     def __setstate__(self, state):

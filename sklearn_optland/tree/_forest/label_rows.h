@@ -9,38 +9,45 @@
 
 #include "vector_math.h"
 
-#define OPTLAND_FLOATS 16    /* a cache line, and a vector register of x86-64-v4 */
+#define OPTLAND_FLOATS 16    /* a cache line */
 
-/* OPTLAND_FLOATS lanes of a sum. gcc finds no vectors in loops over lanes of several sums.
+/* OPTLAND_FLOATS lanes of a sum. gcc finds no vectors in loops over lanes of several sums; vectors
+ * that are wider than a processor's registers it keeps in memory, so that they are of 8 lanes.
  *
  * A word holds two weights of 16 bits, of x_j and x_{j + OPTLAND_FLOATS}: two shifts take it apart,
  * where weights side by side would need shuffles. */
 #if defined(__GNUC__)
 #define OPTLAND_ALIGNED __attribute__((aligned(64)))  /* where a short loop lies costs up to 10 % */
-typedef float optland_sixteen __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t optland_words __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float optland_eight __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t optland_words __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float optland_four __attribute__((vector_size(16)));
+typedef struct { optland_eight low, high; } optland_sixteen;
 
 OPTLAND_INLINE void optland_add_floats(optland_sixteen *sum, const float *x, const float *w)
 {
-    const optland_sixteen *xs = (const optland_sixteen *)x, *ws = (const optland_sixteen *)w;
-    *sum += xs[0] * ws[0];
-    *sum += xs[1] * ws[1];
+    const optland_eight *xs = (const optland_eight *)x, *ws = (const optland_eight *)w;
+    sum->low += xs[0] * ws[0];
+    sum->high += xs[1] * ws[1];
+    sum->low += xs[2] * ws[2];
+    sum->high += xs[3] * ws[3];
 }
 
 OPTLAND_INLINE void optland_add_words(optland_sixteen *sum, const float *x, const int32_t *w)
 {
-    const optland_sixteen *xs = (const optland_sixteen *)x;
-    optland_words word = *(const optland_words *)w;
-    *sum += xs[0] * __builtin_convertvector(word << 16 >> 16, optland_sixteen);
-    *sum += xs[1] * __builtin_convertvector(word >> 16, optland_sixteen);
+    const optland_eight *xs = (const optland_eight *)x;
+    const optland_words low = ((const optland_words *)w)[0], high = ((const optland_words *)w)[1];
+    sum->low += xs[0] * __builtin_convertvector(low << 16 >> 16, optland_eight);
+    sum->high += xs[1] * __builtin_convertvector(high << 16 >> 16, optland_eight);
+    sum->low += xs[2] * __builtin_convertvector(low >> 16, optland_eight);
+    sum->high += xs[3] * __builtin_convertvector(high >> 16, optland_eight);
 }
 
 OPTLAND_INLINE float optland_sum_sixteen(const optland_sixteen *lanes)
 {
-    optland_four part[4], sum;
-    memcpy(part, lanes, sizeof part);
-    sum = (part[0] + part[1]) + (part[2] + part[3]);
+    const optland_eight eight = lanes->low + lanes->high;
+    optland_four part[2], sum;
+    memcpy(part, &eight, sizeof part);
+    sum = part[0] + part[1];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 #else
@@ -83,7 +90,7 @@ OPTLAND_INLINE void NAME(                                                       
     int width, int64_t n, const float *x, const TYPE *w, const int *listed, float *scores)       \
 {                                                                                                \
     const int64_t length = n / (2 * OPTLAND_FLOATS) * STEP;                                      \
-    optland_sixteen sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};                                \
+    optland_sixteen sum0 = {{0}}, sum1 = {{0}}, sum2 = {{0}}, sum3 = {{0}};                                \
     const TYPE *w0 = w + listed[0] * length, *w1 = w + listed[width > 1 ? 1 : 0] * length;       \
     const TYPE *w2 = w + listed[width > 2 ? 2 : 0] * length;                                     \
     const TYPE *w3 = w + listed[width > 3 ? 3 : 0] * length;                                     \

@@ -31,6 +31,7 @@ TINY_VISIT = 1e-9
 # Visits that a leaf has had, in the shares of all classes, before the first row came.
 PRIOR_VISITS = 5.0
 LEAST_SHARE = 1e-12
+LEAST_PRIOR_VOTE = np.log(PRIOR_VISITS * LEAST_SHARE)
 
 
 @dataclass
@@ -160,6 +161,7 @@ def _lists(leaves):
     return {
         "leaf_start": np.cumsum([0, *map(len, leaves)]).astype(np.int32),
         "leaf_members": np.concatenate(leaves).astype(np.int32),
+        "longest": max(map(len, leaves)),
         "votes": np.zeros(sum(map(len, leaves)), dtype=np.float32),
     }
 
@@ -184,6 +186,7 @@ def list_frequent_classes(arrays, counts, n_listed=LISTED_CLASSES):
     listed = largest_of_rows(counts.astype(np.float32) + tiny, n_listed)
     arrays["leaf_start"] = listed.indptr.astype(np.int32)
     arrays["leaf_members"] = listed.indices.astype(np.int32)
+    arrays["longest"] = int(np.diff(listed.indptr).max())
     share = counts.sum(axis=0)
     arrays |= votes(listed.data, listed.indices, share / share.sum(), arrays)
 
@@ -204,11 +207,15 @@ def votes(counts, members, share, arrays):
         Of a LabelForest, for the number of trees.
     """
     prior = PRIOR_VISITS * np.maximum(share, LEAST_SHARE)
-    n_trees = len(arrays["roots"])
     return {
-        "votes": (np.log1p(counts / prior[members]) / n_trees).astype(np.float32),
+        "votes": visits_as_votes(counts, prior[members], arrays),
         "prior_votes": np.log(prior).astype(np.float32),
     }
+
+
+def visits_as_votes(counts, prior, arrays):
+    """The votes of visits to leaves; `prior` are those of each class before the first row."""
+    return (np.log1p(counts / prior) / len(arrays["roots"])).astype(np.float32)
 
 
 def visits_of(votes, members, prior_votes, arrays):

@@ -1,4 +1,6 @@
 # Label trees, what a thread works with, and how a row comes to its candidates.
+from libc.stdint cimport uint64_t
+
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 cdef enum:
@@ -32,11 +34,14 @@ cdef class Scratch:
     # Of the row.
     cdef float[::1] z, x
     cdef int[::1] column
-    # Of the candidates; what is stamped with the row's turn has been met.
-    cdef int[::1] candidate, stamp, slot, class_stamp, class_slot, own_stamp
+    # The candidates; where they are, by their number and by that of their class; and the own ones
+    # of a learned row. The tables are as `entry` wants them.
+    cdef int[::1] candidate
+    cdef int[:, ::1] place, place_of_class, own
+    cdef Py_ssize_t mask
     cdef float[::1] score
     cdef double[::1] mass  # of each class of the row that is learned
-    cdef int[::1] turn  # one entry
+    cdef int[::1] turn  # of the row; one entry
     # Of the search, for each tree: where it is, and the alternatives.
     cdef int[::1] node, n_open, active, asked
     cdef float[::1] cost, margin
@@ -49,4 +54,22 @@ cdef Py_ssize_t load(
     LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
 ) noexcept nogil
 cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil
+cdef inline int* entry(int[:, ::1] table, Py_ssize_t mask, int key, int turn) noexcept nogil:
+    # Where the key is in a hash table, or where it should go: then [0] is not this turn.
+    #
+    # Entries are a turn, a key and a value. What earlier turns have left there counts as empty, so
+    # that a row takes no time for the classes that it does not meet. The size is mask + 1, a power
+    # of 2.
+    cdef Py_ssize_t at = (<uint64_t>key * <uint64_t>0x9E3779B97F4A7C15 >> 32) & mask
+    cdef int* found = &table[at, 0]
+    while found[0] == turn and found[1] != key:
+        at = (at + 1) & mask
+        found = &table[at, 0]
+    return found
+
+
+cdef inline void put(int* found, int turn, int key, Py_ssize_t value) noexcept nogil:
+    found[0], found[1], found[2] = turn, key, <int>value
+
+
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil

@@ -132,6 +132,8 @@ cdef class LabelForest:
     leaf_start : ndarray of shape (n_leaves + 1,), int32
     leaf_members : ndarray, int32
         The prototypes that leaf l lists are those from leaf_start[l] to leaf_start[l + 1].
+    longest : int
+        The most prototypes of a leaf.
     votes : ndarray, float32
         What leaves say of the prototypes that they list; as `leaf_members`.
     prior_votes : ndarray of shape (n_prototypes,), float32
@@ -144,13 +146,11 @@ cdef class LabelForest:
 
     def __init__(
         self, *, column_of, shift, scale, projection, constant, nodes, children, roots,
-        leaf_start, leaf_members, votes, prior_votes, vote_factor, class_of, n_classes, depth, beam,
+        leaf_start, leaf_members, longest, votes, prior_votes, vote_factor, class_of, n_classes,
+        depth, beam,
     ):
         self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
-        largest = np.finfo(np.float32).max
-        self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
-        self.scale32 = np.minimum(scale, largest).astype(np.float32)
         self.nodes, self.children, self.roots = ShortRows(**nodes), children, roots
         self.leaf_start, self.leaf_members, self.class_of = leaf_start, leaf_members, class_of
         self.votes, self.prior_votes, self.vote_factor = votes, prior_votes, vote_factor
@@ -159,9 +159,12 @@ cdef class LabelForest:
         self.n_columns, self.n_prototypes = len(scale), len(class_of)
         self.constant = constant
         self.is_sparse = projection.shape[0] > 0
+        if not self.is_sparse:
+            largest = np.finfo(np.float32).max
+            self.shift32 = np.clip(shift, -largest, largest).astype(np.float32)
+            self.scale32 = np.minimum(scale, largest).astype(np.float32)
         self.n_z = projection.shape[1] if self.is_sparse else padded(self.n_columns + 1)
         self.n_trees = len(roots)
-        longest = max(np.diff(leaf_start))
         self.max_candidates = min(self.n_prototypes, self.n_trees * self.beam * longest)
         self.max_trained = self.max_candidates + N_NEGATIVES
 
@@ -181,10 +184,10 @@ cdef class Scratch:
         self.column = ints(longest_row + 1)
         n = forest.max_trained + most_own
         self.candidate, self.score = ints(n), floats(n)
-        self.stamp, self.turn = ints(forest.n_prototypes), ints(1)
-        self.slot = ints(forest.n_prototypes)
-        self.own_stamp, self.mass = ints(forest.n_prototypes), np.zeros(most_own)
-        self.class_stamp, self.class_slot = ints(forest.n_classes), ints(forest.n_classes)
+        self.turn, self.mass = ints(1), np.zeros(most_own)
+        size = 1 << (2 * n).bit_length()
+        self.place, self.place_of_class, self.own = ints(size, 3), ints(size, 3), ints(size, 3)
+        self.mask = size - 1
         self.node, self.n_open = ints(n_trees), ints(n_trees)
         self.active, self.asked = ints(n_trees), ints(n_trees)
         self.cost, self.margin = floats(n_trees), floats(n_trees)
@@ -316,15 +319,16 @@ cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
 
 cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
     """Put a prototype behind n candidates, unless it is one; returns their number."""
-    if s.stamp[c] == s.turn[0]:
+    cdef int* found = entry(s.place, s.mask, c, s.turn[0])
+    if found[0] == s.turn[0]:
         return n
-    s.stamp[c], s.slot[c] = s.turn[0], <int>n
+    put(found, s.turn[0], c, n)
     s.candidate[n] = c
     return n + 1
 
 
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil:
-    """The prototypes that the leaves list, each once; stamped with this turn."""
+    """The prototypes that the leaves list, each once, in a turn of their own."""
     cdef Py_ssize_t e, n = 0
     cdef int p
     s.turn[0] += 1
@@ -340,6 +344,7 @@ cdef void add_votes(LabelForest f, Scratch s, const int* leaves, Py_ssize_t n) n
     """Add to the scores of the n candidates what the leaves say."""
     cdef Py_ssize_t e, c
     cdef int p
+    cdef int* member
     cdef float share = f.vote_factor * (1 + LATER * (f.beam - 1))
     for c in range(n):
         s.score[c] += share * f.prior_votes[s.candidate[c]]
@@ -348,7 +353,8 @@ cdef void add_votes(LabelForest f, Scratch s, const int* leaves, Py_ssize_t n) n
             continue
         share = f.vote_factor * (LATER if e % f.beam else 1)
         for p in range(f.leaf_start[leaves[e]], f.leaf_start[leaves[e] + 1]):
-            s.score[s.slot[f.leaf_members[p]]] += share * f.votes[p]
+            member = entry(s.place, s.mask, f.leaf_members[p], s.turn[0])
+            s.score[member[2]] += share * f.votes[p]
 
 
 def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[:, ::1] leaves):
@@ -403,19 +409,20 @@ cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogi
     """Prototypes become classes, in place, and score what the best of them does."""
     cdef Py_ssize_t c, m = 0
     cdef int code
+    cdef int* found
     if f.n_prototypes == f.n_classes:  # one each
         for c in range(n):
             s.candidate[c] = f.class_of[s.candidate[c]]
         return n
     for c in range(n):
         code = f.class_of[s.candidate[c]]
-        if s.class_stamp[code] != s.turn[0]:
-            s.class_stamp[code] = s.turn[0]
-            s.class_slot[code] = <int>m
+        found = entry(s.place_of_class, s.mask, code, s.turn[0])
+        if found[0] != s.turn[0]:
+            put(found, s.turn[0], code, m)
             s.candidate[m], s.score[m] = code, s.score[c]
             m += 1
-        elif s.score[c] > s.score[s.class_slot[code]]:
-            s.score[s.class_slot[code]] = s.score[c]
+        elif s.score[c] > s.score[found[2]]:
+            s.score[found[2]] = s.score[c]
     return m
 
 

@@ -19,12 +19,21 @@ is in closed form. The search for its maximum is local, from a random pair of cl
 The best of several restarts is kept.
 """
 from libc.math cimport M_SQRT1_2, erfc, exp, fabs, sqrt
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from sklearn_optland._rows.random cimport next_below
+
+cdef extern from "class_rows.h" nogil:
+    void optland_project_rows(
+        int64_t n, int64_t r, const double* rows, const double* w, double* t
+    )
+    void optland_add_rows(
+        int64_t n, int64_t r, const double* rows, const double* factor, const unsigned char* side,
+        double* sums
+    )
 
 cdef enum:
     TWO_MEANS_STEPS = 12
@@ -74,23 +83,6 @@ cdef double objective(
     return 2 * J
 
 
-cdef inline double dot(const double* x, const double* w, Py_ssize_t r) noexcept nogil:
-    """x'w by eight sums, which a processor adds up side by side."""
-    cdef Py_ssize_t j, p, whole = r - r % 8
-    cdef double[8] sums
-    cdef double total = 0
-    for p in range(8):
-        sums[p] = 0
-    for j in range(0, whole, 8):
-        for p in range(8):
-            sums[p] += x[j + p] * w[j + p]
-    for p in range(8):
-        total += sums[p]
-    for j in range(whole, r):
-        total += x[j] * w[j]
-    return total
-
-
 cdef double project(
     const double* means, const double* prior, Py_ssize_t n, Py_ssize_t r, const double* w,
     double* t,
@@ -98,8 +90,8 @@ cdef double project(
     """t = means w; returns their mean."""
     cdef Py_ssize_t i
     cdef double mean = 0
+    optland_project_rows(n, r, means, w, t)
     for i in range(n):
-        t[i] = dot(means + i * r, w, r)
         mean += prior[i] * t[i]
     return mean
 
@@ -118,10 +110,10 @@ cdef double normalise(double* w, Py_ssize_t r) noexcept nogil:
 
 cdef void two_means(
     const double* means, const double* prior, Py_ssize_t n, Py_ssize_t r, double* w, double* t,
-    double* centres,
+    double* centres, unsigned char* sides,
 ) noexcept nogil:
     """Move w, at first the difference of two classes, to that of two centres."""
-    cdef Py_ssize_t i, j, _step, side
+    cdef Py_ssize_t i, j, _step
     cdef double b
     cdef double[2] mass
     b = project(means, prior, n, r, w, t)
@@ -129,10 +121,9 @@ cdef void two_means(
         memset(centres, 0, 2 * r * sizeof(double))
         mass[0] = mass[1] = 0
         for i in range(n):
-            side = t[i] > b
-            mass[side] += prior[i]
-            for j in range(r):
-                centres[side * r + j] += prior[i] * means[i * r + j]
+            sides[i] = t[i] > b
+            mass[sides[i]] += prior[i]
+        optland_add_rows(n, r, means, prior, sides, centres)
         if mass[0] <= 0 or mass[1] <= 0:
             return
         b = 0
@@ -146,11 +137,11 @@ cdef void two_means(
 
 cdef void ascend(
     const double* means, const double* prior, Py_ssize_t n, Py_ssize_t r, double* w, double b,
-    double* t, double* right, double* gradient,
+    double* t, double* right, double* gradient, unsigned char* sides,
 ) noexcept nogil:
     """Ascent steps on J at a falling width."""
     cdef Py_ssize_t i, j, step
-    cdef double width, centre, spread = 0, P, balance, pull, total, u, norm, length, progress
+    cdef double width, centre, spread = 0, P, balance, total, u, norm, length, progress
     centre = project(means, prior, n, r, w, t)
     for i in range(n):
         spread += prior[i] * (t[i] - centre) * (t[i] - centre)
@@ -165,13 +156,13 @@ cdef void ascend(
             P += prior[i] * right[i]
         for i in range(n):
             balance += prior[i] if right[i] > P else -prior[i]
-        memset(gradient, 0, r * sizeof(double))
         for i in range(n):
             u = (t[i] - b) / width
-            pull = prior[i] * ((1 if right[i] > P else -1) - balance) * exp(-0.5 * u * u)
-            total += pull
-            for j in range(r):
-                gradient[j] += pull * means[i * r + j]
+            right[i] = prior[i] * ((1 if right[i] > P else -1) - balance) * exp(-0.5 * u * u)
+            total += right[i]
+        memset(gradient, 0, r * sizeof(double))
+        memset(sides, 0, n)
+        optland_add_rows(n, r, means, right, sides, gradient)
         norm = normalise(gradient, r)
         if norm == 0:
             return
@@ -245,6 +236,7 @@ def split_classes(
     t_array = np.empty(n)
     cdef double[::1] w = np.empty(r), t = t_array, right = np.empty(n), kept = best_w
     cdef double[::1] centres = np.empty(2 * r)
+    cdef unsigned char[::1] sides = np.empty(n, dtype=np.uint8)
     cdef const long long[::1] order
     if n < 2 or r == 0:
         return best_w, 0.0, -1.0
@@ -254,14 +246,16 @@ def split_classes(
             second = (first + 1 + next_below(&seed, n - 1)) % n
             for j in range(r):
                 w[j] = means[first, j] - means[second, j]
-            two_means(&means[0, 0], &prior[0], n, r, &w[0], &t[0], &centres[0])
+            two_means(&means[0, 0], &prior[0], n, r, &w[0], &t[0], &centres[0], &sides[0])
             if normalise(&w[0], r) == 0:
                 continue
             project(&means[0, 0], &prior[0], n, r, &w[0], &t[0])
         order = np.argsort(t_array, kind="stable").astype(np.int64)
         with nogil:
             best_cut(&t[0], &prior[0], &order[0], n, &right[0], &b)
-            ascend(&means[0, 0], &prior[0], n, r, &w[0], b, &t[0], &right[0], &centres[0])
+            ascend(
+                &means[0, 0], &prior[0], n, r, &w[0], b, &t[0], &right[0], &centres[0], &sides[0]
+            )
         order = np.argsort(t_array, kind="stable").astype(np.int64)
         with nogil:
             J = best_cut(&t[0], &prior[0], &order[0], n, &right[0], &b)

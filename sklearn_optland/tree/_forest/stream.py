@@ -11,30 +11,28 @@ ranking  takes the step that it takes in a fit: of AdaGrad, or, with a share of 
 trees    are grown anew, over the means, when the entropy of their leaves has drifted. Their lists
          are then drawn: in these coordinates the rows of a class are normal around its mean.
 
-A stream that begins without a fit keeps its first rows, and is fitted to them whenever they have
-doubled, up to KEPT_ROWS.
+A row takes no time in proportion to the classes, which all have their turn only when rows have
+grown by CHECKED_SHARE.
 """
-
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_optland._estimator.base import private_random_state
-from sklearn_optland._estimator.training_rows import TrainingRows
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.tree._forest.coordinates import LEAST_WEIGHT
-from sklearn_optland.tree._forest.fits import fit_rows, forest_settings, squares_of_bytes
+from sklearn_optland.tree._forest.fits import squares_of_bytes
+from sklearn_optland.tree._forest.growing import Counting, FeatureTable, Growing
 from sklearn_optland.tree._forest.label_trees import (
+    LEAST_PRIOR_VOTE,
     LISTED_CLASSES,
     grow,
     list_frequent_classes,
     tree_arrays,
+    visits_as_votes,
     visits_of,
     votes,
 )
-from sklearn_optland.tree._forest.ranking import as_kind, with_used_columns
+from sklearn_optland.tree._forest.ranking import as_kind
 from sklearn_optland.tree._forest.search_fast import (
     LabelForest,
     as_floats,
@@ -42,57 +40,25 @@ from sklearn_optland.tree._forest.search_fast import (
     count_visits,
 )
 from sklearn_optland.tree._forest.training import (
+    NONE,
     Lesson,
     VisitingRows,
     discriminant_rows,
-    hashed_starts,
     rate_and_C,
 )
-from sklearn_optland.tree._training_rows import (
-    new_labels,
-    one_class_each,
-    row_of_pairs,
-    with_columns,
-)
+from sklearn_optland.tree._training_rows import one_class_each, row_of_pairs, with_columns
 
-# Rows that a stream without a fit keeps, and is fitted to whenever they have doubled.
-KEPT_ROWS = 10_000
 # Trees are looked at when rows have grown by this share, and grown anew when the mean entropy of
 # their leaves has risen by so many nats.
 CHECKED_SHARE = 0.25
 DRIFT = 0.2
 # Rows that are drawn for each prototype to fill the lists of new trees.
 DRAWN_ROWS = 8
-# Rows that the recall of the latest ones is a mean over, about.
-RECALL_ROWS = 2000
 # Of C: a row that comes once has its step not taken back by others, and with it full steps are as
 # noisy as the rows are. Sparse rows share little.
 SPARSE_SHARE, DENSE_SHARE = 0.1, 0.01
-# The most that a row weighs, relative to the mean of the fit: gradients and counts are float32.
-LARGEST_WEIGHT = 1e6
 # The largest values that coordinates are made of, as in the kernel.
 LIMIT = 1e3
-
-
-class Growing:
-    """An array to whose end entries come, in a buffer that doubles when it is full."""
-
-    def __init__(self, array):
-        self.buffer, self.size = array.copy(), len(array)
-
-    @property
-    def array(self):
-        """The entries."""
-        return self.buffer[: self.size]
-
-    def extend(self, size):
-        """Have so many entries, the new ones 0."""
-        if size > len(self.buffer):
-            buffer = np.zeros((max(size, 2 * len(self.buffer)), *self.buffer.shape[1:]),
-                              dtype=self.buffer.dtype)  # fmt: skip
-            buffer[: self.size] = self.array
-            self.buffer = buffer
-        self.size = size
 
 
 class Stream:
@@ -111,7 +77,7 @@ class Stream:
     """
 
     def __init__(self, arrays, memory, loss, n_bits, rng):
-        self.loss, self.n_bits, self.rng = loss, n_bits, rng
+        self.loss, self.rng = loss, rng
         self.arrays = dict(arrays)
         self.sizes, self.basis, self.offset = (memory[key] for key in ("sizes", "basis", "offset"))
         self.is_sparse = arrays["projection"].shape[0] > 0
@@ -120,17 +86,16 @@ class Stream:
         self.totals = Growing(memory["totals"])
         self.first_total = float(memory["totals"].sum())
         self.class_of = Growing(arrays["class_of"])
-        self.by_class = Growing(np.argsort(arrays["class_of"], kind="stable"))
+        by_class = np.argsort(arrays["class_of"], kind="stable")
+        # A class's prototypes are those from its `first` to that of the next class.
+        bounds = np.arange(arrays["n_classes"] + 1)
+        first = np.searchsorted(arrays["class_of"], bounds, sorter=by_class)
+        self.by_class, self.first = Growing(by_class), Growing(first)
+        self.counting = Counting()
         squares = squares_of_bytes(memory["squares"])
         if self.is_sparse:
-            self.columns = {
-                name: Growing(arrays[name]) for name in ("shift", "scale", "projection", "start")
-            }
-            self.arrays["column_of"] = arrays["column_of"].copy()
-            self.w, self.squares = Growing(arrays["table"]), Growing(squares)
-            start = arrays["start"]
-            self.stride = len(arrays["class_of"])
-            self.is_shared = len(self.w.array) < len(start) * self.stride
+            self.table = FeatureTable(arrays, squares, n_bits)
+            self.w, self.squares = self.table.w, self.table.squares
         else:
             ranking = arrays["ranking"]
             self.ranking = {name: Growing(part) for name, part in ranking.items()}
@@ -142,7 +107,8 @@ class Stream:
             self.w = Growing(w)
             self.squares = Growing(squares.reshape(-1, n_z))
         self._pad_lists()
-        self.entropy, self.n_checked = self._leaf_entropy(), self.totals.array.sum()
+        self.entropy = self._leaf_entropy()
+        self._look_at_all()
 
     def _of_forest(self):
         """What LabelForest takes."""
@@ -170,7 +136,7 @@ class Stream:
         """
         X = as_kind(X, self.is_sparse)
         if self.is_sparse:
-            X = self._known_columns(X)
+            X = self.table.known_columns(X)
         self._add_classes(Y.shape[1])
         self.publish()
         u = self._coordinates(X)
@@ -178,8 +144,8 @@ class Stream:
         source = ArraySource(X, Y=own, weights=weights)
         arrays = self._of_forest()
         if self.is_sparse:
-            arrays["column_of"] = np.arange(X.shape[1], dtype=np.int32)
-        number = np.arange(self.class_of.size, dtype=np.int32)
+            arrays["column_of"] = self.counting.below(X.shape[1])
+        number = self.counting.below(self.class_of.size)
         rows = VisitingRows(source, arrays, number, settings.beam_width)
         recall = self._recall(rows)
         self._move_means(own, weights, u)
@@ -192,44 +158,14 @@ class Stream:
             self.members,
             self.counts,
         )
+        self._say(np.unique(rows.leaves[rows.leaves >= 0]))
         forest = LabelForest(**arrays, beam=settings.beam_width)
-        moved = np.zeros(self.class_of.size, dtype=np.uint8)
-        loss = self._take_steps(forest, rows, own, settings, moved)
-        self._round(np.flatnonzero(moved))
+        loss, moved = self._take_steps(forest, rows, own, settings)
+        self._round(moved)
         self.publish()
-        if self.totals.array.sum() > (1 + CHECKED_SHARE) * self.n_checked:
+        if self.total > (1 + CHECKED_SHARE) * self.n_checked:
             self._check_trees(settings)
         return loss / X.shape[0], recall
-
-    def _known_columns(self, X):
-        """Rows in the columns of the model, to which new ones come."""
-        column_of = self.arrays["column_of"]
-        new = np.unique(X.indices[column_of[X.indices] < 0])
-        n_old = self.columns["scale"].size
-        if new.size:
-            first = max(n_old, self.arrays["constant"] + 1)  # the constant is between old and new
-            column_of[new] = np.arange(first, first + new.size)
-            for name in ("shift", "scale", "projection", "start"):
-                self.columns[name].extend(first + new.size)
-            self.columns["scale"].array[n_old:] = self.columns["scale"].array[0]
-            self._place(np.arange(first, first + new.size))
-        return with_used_columns(X, column_of, self.columns["scale"].size)
-
-    def _place(self, features):
-        """Give new features places in the table: of their own, as long as `n_bits` allows it."""
-        start, n = self.columns["start"].array, self.stride
-        size = self.w.size + n * len(features)
-        if not self.is_shared and size <= 1 << self.n_bits:
-            start[features] = self.w.size + n * np.arange(len(features))
-            self._extend_table(size)
-        else:
-            self.is_shared = True
-            start[features] = hashed_starts(features, self.w.size - n + 1)
-
-    def _extend_table(self, size):
-        self.w.extend(size)
-        if self.squares.size:
-            self.squares.extend(size)
 
     def _add_classes(self, n_classes):
         """New classes get a prototype each."""
@@ -237,56 +173,37 @@ class Stream:
         if n_new <= 0:
             return
         n_old, n = self.class_of.size, self.class_of.size + n_new
-        for part in (self.means, self.totals, self.class_of, self.by_class):
+        for part in (self.means, self.totals, self.class_of, self.by_class, self.prior_votes):
             part.extend(n)
         self.by_class.array[n_old:] = np.arange(n_old, n)
         self.class_of.array[n_old:] = np.arange(n_classes - n_new, n_classes)
+        self.first.extend(n_classes + 1)
+        self.first.array[-n_new:] = np.arange(n_old + 1, n + 1)
+        self.prior_votes.array[n_old:] = LEAST_PRIOR_VOTE
         self.arrays["n_classes"] = n_classes
-        if not self.is_sparse:
-            for part in (*self.ranking.values(), self.w):
-                part.extend(n)
-            self.ranking["scale"].array[n_old:] = 1
-            if len(self.squares.buffer):
-                self.squares.extend(n)
+        if self.is_sparse:
+            self.table.have_prototypes(n)
             return
-        start = self.columns["start"].array
-        if n > self.stride and not self.is_shared:
-            wide = 2 * n
-            if len(start) * wide <= 1 << self.n_bits:
-                self._widen(start, wide)
-            else:
-                self.is_shared = True
-        self._extend_table(max(self.w.size, int(start.max()) + n))
-
-    def _widen(self, start, wide):
-        """Lay the table out anew, with room for more classes."""
-        taken = start[:, None] + np.arange(self.stride)
-        start[:] = wide * np.arange(len(start))
-        for part in (self.w, self.squares):
-            if part.size:
-                table = np.zeros((len(start), wide), dtype=np.float32)
-                table[:, : self.stride] = part.array[taken]
-                part.buffer, part.size = table.ravel(), table.size
-        self.stride = wide
+        for part in (*self.ranking.values(), self.w):
+            part.extend(n)
+        self.ranking["scale"].array[n_old:] = 1
+        if len(self.squares.buffer):
+            self.squares.extend(n)
 
     def _coordinates(self, X):
         """Where the trees see rows."""
-        arrays, rank = self.arrays, self.means.buffer.shape[1]
+        arrays = self.arrays
         if self.is_sparse:
-            projection = arrays["projection"]
-            X = X * np.float32(arrays["scale"][0])
-            z = X @ projection[:, :rank][: X.shape[1]] + projection[arrays["constant"], :rank]
-            return np.asarray(z, dtype=np.float32)
+            return self.table.coordinates(X, self.means.buffer.shape[1])
         z = np.clip((X - arrays["shift"]) * arrays["scale"], -LIMIT, LIMIT)
         return (z @ self.basis - self.offset).astype(np.float32)
 
     def _own_prototypes(self, Y, u):
         """Of each row, the nearest prototype of each of its classes."""
-        class_of, order = self.class_of.array, self.by_class.array
-        if len(class_of) == Y.shape[1]:
-            return with_columns(Y, order[Y.indices], len(class_of))
-        first = np.searchsorted(class_of[order], np.arange(Y.shape[1] + 1))
-        sizes = np.diff(first)[Y.indices]
+        order, first = self.by_class.array, self.first.array
+        if len(order) == Y.shape[1]:
+            return with_columns(Y, order[Y.indices], len(order))
+        sizes = first[Y.indices + 1] - first[Y.indices]
         begin = np.cumsum(sizes) - sizes
         listed = order[np.arange(sizes.sum()) + np.repeat(first[Y.indices] - begin, sizes)]
         row = np.repeat(row_of_pairs(Y), sizes)
@@ -294,7 +211,7 @@ class Stream:
         distance[self.totals.array[listed] == 0] = 0  # of a new class, its only one
         pair = np.repeat(np.arange(len(sizes)), sizes)
         by_distance = np.lexsort((distance, pair))
-        return with_columns(Y, listed[by_distance[begin]], len(class_of))
+        return with_columns(Y, listed[by_distance[begin]], len(order))
 
     def _recall(self, rows):
         """Share of the rows' prototypes that are on the lists of their leaves."""
@@ -308,35 +225,32 @@ class Stream:
         return float(np.average(found, weights=rows.weights[row]))
 
     def _move_means(self, own, weights, u):
-        weighted = sparse.csr_array(
-            (weights[row_of_pairs(own)], own.indices, own.indptr), own.shape
-        )
-        touched = np.unique(own.indices)
-        weighted = weighted.tocsc()[:, touched]
+        touched, place = np.unique(own.indices, return_inverse=True)
+        parts = weights[row_of_pairs(own)], place, own.indptr
+        weighted = sparse.csr_array(parts, (own.shape[0], len(touched)))
         gain, means = weighted.sum(axis=0), self.means.array
         totals = self.totals.array[touched] + gain
+        self.total += gain.sum()
         # By the difference: sums would lose what means far from 0 have in common.
         moves = weighted.T @ u - gain[:, None] * means[touched]
         means[touched] += moves / totals[:, None]
         self.totals.array[touched] = totals
 
-    def _take_steps(self, forest, rows, own, settings, moved):
-        """Let the ranking model learn; returns the sum of the losses."""
+    def _take_steps(self, forest, rows, own, settings):
+        """Let the ranking model learn; returns the sum of the losses, and who has learned."""
         w, squares = self.w.array.reshape(-1), self.squares.array.reshape(-1)
         rate, C = rate_and_C(self.sizes, self.is_sparse, settings)
         C *= SPARSE_SHARE if self.is_sparse else DENSE_SHARE
         seed = self.rng.randint(np.iinfo(np.int32).max)
-        start = self.columns["start"].array if self.is_sparse else np.zeros(0, dtype=np.int64)
+        start = self.table.columns["start"].array if self.is_sparse else np.zeros(0, dtype=np.int64)
         lesson = Lesson(rate, C, start, seed, rows.values_per_row)
-        width = forest.max_trained + max(int(np.diff(own.indptr).max()), 1)
-        n_dual = own.shape[0] if self.loss == "squared_hinge" else 0
-        if self.loss == "discriminant":
-            squares = np.zeros(len(w), dtype=np.float32)
-            moved[np.unique(own.indices)] = 1
-        alpha = np.zeros((n_dual, width), dtype=np.float32)
-        order = np.arange(own.shape[0], dtype=np.int32)
-        flags = np.zeros_like(moved) if self.loss == "discriminant" else moved
-        return rows.learn(forest, lesson, order, self.rng, w, squares, alpha, flags)
+        n, width = own.shape[0], forest.max_trained + max(int(np.diff(own.indptr).max()), 1)
+        alpha = np.zeros((n if self.loss == "squared_hinge" else 0, width), dtype=np.float32)
+        is_told = self.loss != "discriminant"
+        moved = np.full((n, width), -1, dtype=np.int32) if is_told else NONE
+        order = self.counting.below(n)
+        loss = rows.learn(forest, lesson, order, self.rng, w, squares, alpha, moved)
+        return loss, np.unique(moved[moved >= 0] if is_told else own.indices)
 
     def _round(self, moved):
         """Have the prototypes that moved predict what they have learned."""
@@ -353,19 +267,28 @@ class Stream:
     def publish(self):
         """Have `arrays` be what a Model predicts with."""
         if self.is_sparse:
-            self.arrays |= {name: part.array for name, part in self.columns.items()}
-            self.arrays["table"] = self.w.array
+            self.arrays |= self.table.arrays()
         else:
             self.arrays["ranking"] = {name: part.array for name, part in self.ranking.items()}
         self.arrays["class_of"] = self.class_of.array
         self.arrays["leaf_members"] = self.members.reshape(-1)
-        n = self.class_of.size
+        self.arrays["votes"] = self.votes.reshape(-1)
+        self.arrays["prior_votes"] = self.prior_votes.array
+
+    def _say(self, leaves):
+        """Have some leaves say what they have counted."""
         if self.arrays["vote_factor"] > 0:
-            share = self.totals.array / self.totals.array.sum()
-            told = votes(self.counts, self.members, share, self.arrays)
-            self.arrays |= {"votes": told["votes"].reshape(-1), "prior_votes": told["prior_votes"]}
-        elif len(self.arrays["prior_votes"]) < n:
-            self.arrays["prior_votes"] = np.zeros(n, dtype=np.float32)
+            members = self.members[leaves]
+            prior = np.exp(self.prior_votes.array[members])
+            self.votes[leaves] = visits_as_votes(self.counts[leaves], prior, self.arrays)
+
+    def _look_at_all(self):
+        """Count the rows, and have all leaves say what they have counted beside classes' shares."""
+        totals = self.totals.array
+        self.total = self.n_checked = float(totals.sum())
+        told = votes(self.counts, self.members, totals / self.total, self.arrays)
+        self.votes, self.prior_votes = told["votes"], Growing(told["prior_votes"])
+        self.publish()
 
     def _pad_lists(self):
         """Have all lists be of one length; a class that fills up a list has no visits there."""
@@ -378,8 +301,7 @@ class Stream:
         self.members = np.ascontiguousarray(members[at])
         self.counts = np.where(slot < sizes[:, None], counts[at], 0).astype(np.float32)
         self.arrays["leaf_start"] = (width * np.arange(len(sizes) + 1)).astype(np.int32)
-        self.arrays["leaf_members"] = self.members.reshape(-1)
-        self.arrays["votes"] = np.zeros(self.members.size, dtype=np.float32)
+        self.arrays["leaf_members"], self.arrays["longest"] = self.members.reshape(-1), width
 
     def _leaf_entropy(self):
         """The mean entropy of the classes in a leaf."""
@@ -390,12 +312,12 @@ class Stream:
 
     def _check_trees(self, settings):
         """Grow new trees, if the leaves are less pure than they were."""
-        self.n_checked = self.totals.array.sum()
         entropy = self._leaf_entropy()
         if self.entropy is None:  # the first rows of new trees
             self.entropy = entropy
         elif entropy > self.entropy + DRIFT:
             self._grow_trees(settings)
+        self._look_at_all()
 
     def _grow_trees(self, settings):
         """Trees over the classes where they are now."""
@@ -423,79 +345,3 @@ class Stream:
         list_frequent_classes(self.arrays, visits)
         self._pad_lists()
         self.entropy = None
-        self.publish()
-
-
-def stream_ranking(forest, rows, classes, lock):
-    """Let a forest learn rows, its first ones or more: as `stream_histograms`."""
-    if not hasattr(forest, "_met"):
-        if not rows.weights.any():
-            raise ValueError("sample_weight: found no positive weight in the first rows.")
-        kept = {"rows": [], "n_fitted": 0}
-        known, is_closed = np.unique(rows.y if classes is None else classes), classes is not None
-    else:
-        known, is_closed, kept = forest.classes_, forest._is_closed, forest._kept
-        if classes is not None and not np.array_equal(np.unique(classes), known):
-            raise ValueError(
-                f"classes: found {np.unique(classes)}; allowed are those known, {known}."
-            )
-    fresh = new_labels(known, rows.y, is_closed)
-    known = np.union1d(known, fresh) if fresh.size else known
-    X, weights, y = rows.used(rows.y)
-    if kept is not None:
-        part = X.copy(), weights, y.copy()  # users fill their arrays with the next rows
-        kept = {**kept, "rows": [*kept["rows"], part]}
-        n_rows = sum(len(part[1]) for part in kept["rows"])
-        if n_rows >= min(2 * kept["n_fitted"], KEPT_ROWS):
-            fit_rows(forest, _joined(kept["rows"]), lock)
-            _know(forest, known)
-            kept = None if n_rows >= KEPT_ROWS else {**kept, "n_fitted": n_rows}
-            forest._is_closed, forest._kept = is_closed, kept
-            return float(forest.history_["objective"][-1])
-    forest._kept = kept
-    _know(forest, known)
-    return _learn(forest, X, weights, y) if len(weights) else 0.0
-
-
-def _know(forest, labels):
-    """Have the forest's classes be these labels, among which are its own."""
-    if len(labels) > len(forest.classes_):
-        forest._met = np.searchsorted(labels, forest.classes_)[forest._met]
-        forest.classes_ = labels
-
-
-def _learn(forest, X, weights, y):
-    """Let the forest's stream learn rows that have weights."""
-    stream = forest._stream
-    if stream is None:
-        rng = private_random_state(forest.random_state)
-        stream = Stream(forest._arrays, forest._memory, forest.loss_, forest.n_bits, rng)
-    place = np.searchsorted(forest.classes_, y)
-    number = np.full(len(forest.classes_), -1)
-    number[forest._met] = np.arange(len(forest._met))
-    new = np.unique(place[number[place] < 0])
-    number[new] = len(forest._met) + np.arange(len(new))
-    met = np.concatenate([forest._met, new])
-    Y = one_class_each(number[place].astype(np.int32), len(met))
-    settings = forest_settings(forest)
-    C = forest.C_ if settings.C == "auto" else settings.C
-    settings = replace(settings, loss=forest.loss_, C=C)
-    weights = np.clip(weights / forest._mean_weight, LEAST_WEIGHT, LARGEST_WEIGHT)
-    loss, recall = stream.learn(X, Y, weights, settings)
-    rate = -np.expm1(-X.shape[0] / RECALL_ROWS)
-    vars(forest).update(
-        _met=met,
-        _stream=stream,
-        _memory=None,
-        _arrays=stream.arrays,
-        candidate_recall_=float((1 - rate) * forest.candidate_recall_ + rate * recall),
-    )
-    return loss
-
-
-def _joined(parts):
-    """All rows that are kept, as TrainingRows."""
-    X, weights, y = zip(*parts, strict=True)
-    is_sparse = any(map(sparse.issparse, X))
-    X = sparse.csr_array(sparse.vstack(X)) if is_sparse else np.concatenate(X)
-    return TrainingRows(X, np.concatenate(y), None, np.concatenate(weights))

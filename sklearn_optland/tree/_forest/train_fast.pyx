@@ -21,7 +21,7 @@ import numpy as np
 from sklearn_optland._rows.random cimport next_below
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 from sklearn_optland.tree._forest.search_fast cimport (
-    N_NEGATIVES, LabelForest, Scratch, gather, join, load, scratch_for,
+    N_NEGATIVES, LabelForest, Scratch, entry, gather, join, load, put, scratch_for,
 )
 
 cdef extern from "label_rows.h" nogil:
@@ -67,9 +67,9 @@ cdef Py_ssize_t join_own(
     cdef Py_ssize_t p
     cdef int code
     for p in range(n_own):
-        s.own_stamp[own[p]] = s.turn[0]
+        put(entry(s.own, s.mask, own[p], s.turn[0]), s.turn[0], own[p], p)
         code = f.class_of[own[p]]
-        s.class_stamp[code], s.class_slot[code] = s.turn[0], <int>p
+        put(entry(s.place_of_class, s.mask, code, s.turn[0]), s.turn[0], code, p)
         n = join(s, n, own[p])
     return n
 
@@ -80,6 +80,7 @@ cdef double softmax_gradients(
     """Replace the scores of n candidates by gradients; returns the loss."""
     cdef Py_ssize_t c, k
     cdef int code
+    cdef int* of_class
     cdef double top = -INFINITY, total = 0, loss = 0, g
     for k in range(n_own):
         s.mass[k] = 0
@@ -89,16 +90,18 @@ cdef double softmax_gradients(
         s.score[c] = <float>exp(s.score[c] - top)
         total += s.score[c]
         code = f.class_of[s.candidate[c]]
-        if s.class_stamp[code] == s.turn[0]:
-            s.mass[s.class_slot[code]] += s.score[c]
+        of_class = entry(s.place_of_class, s.mask, code, s.turn[0])
+        if of_class[0] == s.turn[0]:
+            s.mass[of_class[2]] += s.score[c]
     for k in range(n_own):
         s.mass[k] = max(s.mass[k], 1e-30)
         loss += log(total / s.mass[k])
     for c in range(n):
         g = n_own * s.score[c] / total
         code = f.class_of[s.candidate[c]]
-        if s.class_stamp[code] == s.turn[0]:
-            g -= s.score[c] / s.mass[s.class_slot[code]]
+        of_class = entry(s.place_of_class, s.mask, code, s.turn[0])
+        if of_class[0] == s.turn[0]:
+            g -= s.score[c] / s.mass[of_class[2]]
         s.score[c] = <float>(g * weight) if g * g > SMALL else 0
     return weight * loss
 
@@ -111,11 +114,13 @@ cdef double dual_steps(
     Other prototypes of the row's classes are neither right nor wrong.
     """
     cdef Py_ssize_t c
+    cdef int code
     cdef double loss = 0, sign, miss, goal, ridge = 0.5 / C
     for c in range(n):
-        if s.own_stamp[s.candidate[c]] == s.turn[0]:
+        code = f.class_of[s.candidate[c]]
+        if entry(s.own, s.mask, s.candidate[c], s.turn[0])[0] == s.turn[0]:
             sign = 1
-        elif s.class_stamp[f.class_of[s.candidate[c]]] != s.turn[0]:
+        elif entry(s.place_of_class, s.mask, code, s.turn[0])[0] != s.turn[0]:
             sign = -1
         else:
             s.score[c] = 0
@@ -198,12 +203,12 @@ def train(
     const double[::1] weight,
     const int64_t[::1] start,
     uint64_t seed,
-    float rate,  # of the softmax
+    float rate,  # of the softmax; with 0, nothing moves
     double C,  # of the squared hinge
     float[::1] w,  # IN / OUT
-    float[::1] squares,  # IN / OUT, sums of squared gradients; empty for the squared hinge
+    float[::1] squares,  # IN / OUT, sums of squared gradients of the softmax; or empty
     float[:, ::1] alpha,  # IN / OUT, dual variables of a row's candidates; empty for the softmax
-    unsigned char[::1] moved,  # OUT, 1 for prototypes whose weights have changed; or empty
+    int[:, ::1] moved,  # OUT, the prototypes whose weights row t of `order` has changed; or empty
 ):
     """A step for each row of `order`; returns the sum of their weighted losses."""
     cdef RowPointers x = rows.pointers()
@@ -213,6 +218,7 @@ def train(
     cdef double loss = 0, C_row
     cdef uint64_t draws = seed
     cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
+    cdef float* squared = &squares[0] if squares.shape[0] > 0 else NULL
     with nogil:
         for t in range(order.shape[0]):
             i = order[t]
@@ -234,9 +240,9 @@ def train(
                 add_row(forest, s, size, n, starts, &w[0])
             else:
                 loss += softmax_gradients(forest, s, n, n_own, weight[i])
-                n = moving(s, n)
-                adagrad(forest, s, size, n, starts, rate, &w[0], &squares[0])
+                n = moving(s, n) if rate > 0 else 0
+                adagrad(forest, s, size, n, starts, rate, &w[0], squared)
             if is_told:
                 for c in range(n):
-                    moved[s.candidate[c]] = 1
+                    moved[t, c] = s.candidate[c]
     return loss

@@ -44,7 +44,7 @@ LARGEST_C = 1e6
 LEAST_SQUARE = 1e-6
 # Rows that the mean sizes of a row are taken from.
 LENGTH_SAMPLE = 1000
-NONE = np.zeros(0, dtype=np.uint8)
+NONE = np.zeros((0, 1), dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class VisitingRows:
         return visits(arrays, leaves, self.own, self.weights)
 
     def learn(self, forest, lesson, order, rng, w, squares, alpha, moved=NONE):
-        """As `Candidates.train`, in the order given; `moved` becomes 1 where prototypes learn."""
+        """As `Candidates.train`, in the order given; `moved`, a row each, lists who has learned."""
         loss, is_dual = 0.0, alpha.shape[0] > 0
         for first, last in row_blocks(len(order), lesson.values_per_row * forest.max_candidates):
             loss += train(
@@ -190,7 +190,7 @@ class VisitingRows:
                 w,
                 squares,
                 alpha,
-                moved,
+                moved[first:last],
             )
         return loss
 
@@ -230,7 +230,7 @@ def passes(candidates, settings, rng):
     is_dual = settings.loss == "squared_hinge"
     width = forest.max_trained + candidates.most_own
     alpha = np.zeros((source.n_rows if is_dual else 0, width), dtype=np.float32)
-    squares = np.zeros(0 if is_dual else len(w), dtype=np.float32)
+    squares = np.zeros(len(w) if settings.loss == "softmax" else 0, dtype=np.float32)
     candidates.squares, candidates.sizes = squares, mean_sizes(source, place)
     seed = rng.randint(np.iinfo(np.int32).max)
     steps = rate_and_C(candidates.sizes, source.is_sparse, settings)
