@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import warnings
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,6 +81,7 @@ class Cluster:
             local_directory=str(data.folder(0).parent),
         )
         self.client = Client(self.cluster)
+        self.client.run(import_module, "sklearn_optland.neural_network")  # no part of a fit
 
     def __enter__(self):
         from sklearn_optland._rows import cluster
@@ -175,8 +177,8 @@ def workers(options):
             row = [name, n_workers, median, medians[1] / median, *found[n_workers]]
             print(table.add(dict(zip(table.columns, row, strict=True))), flush=True)
     table.notes.append(
-        f"{len(paths)} partitions; workers of one thread and {options.memory}; medians of "
-        f"{options.rounds} alternating rounds."
+        f"{len(paths)} partitions; workers of one thread and {options.memory}, which have imported "
+        f"the package; medians of {options.rounds} alternating rounds."
     )
     return table
 

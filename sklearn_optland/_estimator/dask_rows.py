@@ -29,6 +29,7 @@ from sklearn_optland._estimator.training_rows import (
 from sklearn_optland._rows.blocks import Unread, is_read_later, read_block
 from sklearn_optland._rows.cluster import is_collection, place_of
 from sklearn_optland._rows.dask_source import DaskSource
+from sklearn_optland._rows.packed import packed, unpacked
 
 TINY = np.finfo(float).tiny
 
@@ -60,7 +61,16 @@ class Summary:
 
 
 class Checked:
-    """A partition that has been checked: rows, targets, weights."""
+    """A partition that has been checked: rows, targets, weights.
+
+    Attributes
+    ----------
+    X : ndarray, CSR matrix or Unread
+    labels : ndarray or None
+        Of a classification, sorted.
+    y, w : ndarray or Packed
+        Targets, or the numbers of the rows' labels; weights.
+    """
 
     def __init__(self, number, check, is_classification, X, y, w):
         try:
@@ -70,49 +80,51 @@ class Checked:
             raise ValueError(f"Partition {number}: {error}") from None
 
     def _check(self, number, check, is_classification, block, y, w):
-        self.number, self.is_classification = number, is_classification
-        X = check(block)
-        n, self.is_sparse = X.shape[0], sparse.issparse(X)
+        self.number, X = number, check(block)
+        n = X.shape[0]
         self.X = Unread(partial(check, block), X) if is_read_later(block) else X
         y, w = None if y is None else read_block(y), None if w is None else read_block(w)
+        labels, codes = None, np.zeros(n, dtype=np.intp)
         if y is None:
-            self.y = np.empty((n, 0))
+            y = np.empty((n, 0))
         elif not is_classification:
-            self.y = _checked(y, "y", np.float64, ensure_2d=False)
+            y = _checked(y, "y", np.float64, ensure_2d=False)
         else:
-            self.y = column_or_1d(y)
-            if len(self.y):
-                _check_labels(self.y)
-        self.w = np.ones(n)
-        if w is not None:
-            self.w = _checked(w, "sample_weight", np.float64, ensure_2d=False)
-        for name, array in (("y", self.y), ("sample_weight", self.w)):
+            y = column_or_1d(y)
+            if len(y):
+                _check_labels(y)
+            labels, codes = np.unique(y, return_inverse=True)
+        w = np.ones(n) if w is None else _checked(w, "sample_weight", np.float64, ensure_2d=False)
+        for name, array in (("y", y), ("sample_weight", w)):
             if len(array) != n:
                 raise ValueError(f"{name}: found {len(array)} rows; allowed are {n}, those of X.")
-        # Stored values of each row.
-        self.sizes = np.diff(X.indptr) if self.is_sparse else np.full(n, X.shape[1])
-        least = self.w.min(initial=0.0)
+        least = w.min(initial=0.0)
         if least < 0:
             raise ValueError(f"sample_weight: found {least:g}; allowed are no negative ones.")
+        self._summary = _summary(X, y, w, labels, codes)
+        self.labels, self.w = labels, packed(w)
+        self.y = packed(codes if is_classification else y)
 
     def summary(self):
-        X, y, w = self.X, self.y, self.w
-        labels, codes = None, np.zeros(len(y), dtype=np.intp)
-        if self.is_classification:
-            labels, codes = np.unique(y, return_inverse=True)
-        n_labels = 1 if labels is None else len(labels)
-        counts = w > 0, (w > 0) * self.sizes
-        sums = [np.bincount(codes, part, minlength=n_labels) for part in (w, *counts)]
-        return Summary(
-            *X.shape,
-            y.shape[1] if y.ndim == 2 else 1,
-            y.ndim == 1,
-            X.dtype,
-            self.is_sparse,
-            float(w.max(initial=0.0)),
-            labels,
-            *sums,
-        )
+        """What was seen."""
+        return self._summary
+
+
+def _summary(X, y, w, labels, codes):
+    stored = np.diff(X.indptr) if sparse.issparse(X) else X.shape[1]  # values of each row
+    counts = w > 0, (w > 0) * stored
+    n_labels = 1 if labels is None else len(labels)
+    sums = [np.bincount(codes, part, minlength=n_labels) for part in (w, *counts)]
+    return Summary(
+        *X.shape,
+        y.shape[1] if y.ndim == 2 else 1,
+        y.ndim == 1,
+        X.dtype,
+        sparse.issparse(X),
+        float(w.max(initial=0.0)),
+        labels,
+        *sums,
+    )
 
 
 def _check_labels(y):
@@ -267,9 +279,9 @@ class DaskRows:
 def prepared(checked, details):
     """Rows of a `Partition` from a checked one."""
     classes, per_class, dtype, columns, settings = details
-    X, y, w = checked.X, checked.y, checked.w
+    X, y, w = checked.X, unpacked(checked.y), unpacked(checked.w)
     if classes is not None:
-        y = np.searchsorted(classes, y).astype(np.int32)
+        y = np.searchsorted(classes, checked.labels).astype(np.int32)[y]
         per_class = per_class[y]
     is_used = (w > 0) & (per_class > 0)
     w = w * per_class
@@ -277,7 +289,8 @@ def prepared(checked, details):
         X, y, w = X[is_used], y[is_used], w[is_used]
     w = np.maximum(w, TINY)  # rows that have been counted
     try:
-        return X.astype(dtype, copy=False), columns(y, w), settings
+        made = {name: packed(column) for name, column in columns(y, w).items()}
+        return X.astype(dtype, copy=False), made, settings
     except ValueError as error:
         raise ValueError(f"Partition {checked.number}: {error}") from None
 

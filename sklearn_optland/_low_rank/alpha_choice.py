@@ -39,6 +39,8 @@ NEAR = 2e-3
 WORK = 1e8
 FEWEST_ROWS = 1000
 ROWS_PER_COLUMN = 2
+# The key of rows that are not drawn.
+LAST_KEY = np.iinfo(np.uint64).max
 # Of the gap, relative to the objective: errors change by less than the strengths' spacing makes.
 # MOVE is the same for passes over `NearRows`.
 TOL = 5e-2
@@ -55,7 +57,7 @@ def alpha_max(source):
 
 
 class LowestKeys(Statistic):
-    """The lowest of the rows' keys, in no order; the largest number there is where rows are fewer.
+    """The lowest of the rows' keys, in no order; `LAST_KEY` where rows are fewer.
 
     Parameters
     ----------
@@ -72,10 +74,10 @@ class LowestKeys(Statistic):
         self.work, self.values = 8.0 * len(used), 64.0 * len(used)
 
     def zero(self, parameters):
-        return np.full(self.shape, np.iinfo(np.uint64).max)
+        return np.full(self.shape, LAST_KEY)
 
     def add(self, block, parameters, total):
-        self.merge(total, row_keys(block.source.X[block.slice][:, self.used], self.seed))
+        self.merge(total, _draw_keys(block.source.X[block.slice][:, self.used], self.seed))
 
     def merge(self, total, part):
         total[:] = np.partition(np.append(total, part), self.shape - 1)[: self.shape]
@@ -104,7 +106,18 @@ def sample_of_keys(source, used, seed):
 
 
 def _have_keys_to(largest, used, seed, X):
-    return np.flatnonzero(row_keys(X[:, used], seed) <= largest)
+    keys = _draw_keys(X[:, used], seed)
+    return np.flatnonzero((keys <= largest) & (keys < LAST_KEY))
+
+
+def _draw_keys(X, seed):
+    """The keys by which rows are drawn; those without an entry, which tell nothing, come last.
+
+    They are equal, and would be drawn all together.
+    """
+    keys = row_keys(X, seed)
+    keys[np.isnan(X).all(axis=1)] = LAST_KEY
+    return keys
 
 
 def choose_alpha(Z, c, keys, max_rank, debias=False, clip=False):

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from sklearn_optland._rows.blocks import Unread
+from sklearn_optland._rows.packed import unpacked
 from sklearn_optland._rows.reduce import reduce
 from sklearn_optland._rows.row_orders_fast import draw_rows
 from sklearn_optland._rows.source import ArraySource
@@ -44,12 +45,13 @@ class Partition(ArraySource):
     Parameters
     ----------
     rows : tuple of (X, columns, settings)
-        X may be `Unread`.
+        X may be `Unread`, columns may be packed: they are whole for as long as an operation lasts.
     state : dict of int to ndarray
     """
 
     def __init__(self, rows, state):
         X, columns, settings = rows
+        columns = {name: unpacked(column) for name, column in columns.items()}
         super().__init__(X, **settings, **columns)
         if isinstance(X, Unread):
             del self.X  # until an operation asks for it

@@ -51,6 +51,24 @@ def test_evaluate(settings, scale):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("length", [1e-6, 1e-2, 1.0, 100.0])
+def test_largest_rise(length, n_classes, fit_intercept, global_random_seed):
+    case = make_problem(global_random_seed, n_classes, fit_intercept)
+    W, change = random_W(case), length * random_W(case)
+    point, _ = case.problem.evaluate(W), case.problem.column_squares  # which fits know
+    passes = case.problem.passes
+    most = case.problem.largest_rise(point, change)
+    assert case.problem.passes == passes
+    rise = objective(case, W + change) - objective(case, W)
+    terms = point.objective + abs(rise) + np.abs(point.gradient * change).sum()
+    assert rise <= most + 1e-13 * terms
+    slope = np.vdot(point.gradient, change)
+    if length <= 1:  # of long changes the loss is linear, the bound quadratic
+        assert most - slope <= 100 * (rise - slope) + 1e-13 * terms
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("fit_intercept", [True, False])
 def test_gradient_is_the_slope_of_the_objective(n_classes, fit_intercept, global_random_seed):
     case = make_problem(global_random_seed, n_classes, fit_intercept)
     W, V, step = random_W(case), random_W(case), 1e-5

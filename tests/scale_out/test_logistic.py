@@ -16,7 +16,9 @@ from scale_out.data import (
 )
 from scipy.sparse import csr_array
 
+from sklearn_optland._rows import dask_source, partition
 from sklearn_optland.linear_model import BoundMajorizationLogisticRegression
+from sklearn_optland.utils import RowBlocks
 
 # Until no step lowers the objective.
 SETTINGS = {"tol": 0.0, "max_iter": 100}
@@ -150,3 +152,28 @@ def test_dense_and_csr_agree(data):
     X = X * (np.abs(X) > 1)
     sizes = PARTITIONS["seven"]
     same(fit(as_csr(X, sizes), as_array(y, sizes), as_array(w, sizes)), fit(csr_array(X), y, w))
+
+
+def test_few_numbers_a_row_are_kept(global_random_seed, monkeypatch):
+    rng = np.random.RandomState(global_random_seed)
+    X = rng.randn(4000, 20).astype(np.float32)
+    y = (X.sum(axis=1) + 3 * rng.logistic(size=4000) > 0).astype(np.int64)
+    bytes_a_row, serve = [], dask_source.serve
+
+    def counted(rows, key, message):
+        answer = serve(rows, key, message)
+        columns = sum(column.rows.nbytes for column in rows[1].values())
+        scores = sum(array.nbytes for array in partition._states[key].arrays.values())
+        bytes_a_row.append((columns + scores) / 1000)
+        return answer
+
+    monkeypatch.setattr(dask_source, "serve", counted)
+    blocks = RowBlocks.from_array(X, 1000), RowBlocks.from_array(y, 1000)
+    model = BoundMajorizationLogisticRegression().fit(*blocks)
+    assert model.plan_ == ("quasi-newton from samples", "gram")
+    assert max(bytes_a_row) <= 5 * 8 + 1.01
+    expected = BoundMajorizationLogisticRegression().fit(X, y)
+    loss, best = model.certificate_, expected.certificate_
+    assert loss.reached
+    assert best.reached
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=5e-3)

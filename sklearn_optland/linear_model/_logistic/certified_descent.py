@@ -1,5 +1,7 @@
 """Run an algorithm of bound majorization until its gap is within tol."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sklearn_optland._estimator.certificate import Certificate, ratio, tolerance_of
@@ -20,6 +22,9 @@ FINAL_EXCESS = 1.0
 MAX_LOOKS = 5
 NEAR = 1e-4
 PATIENCE = 60.0
+# The share of the tolerance that rounded parameters may add to the objective by a bound; if it is
+# more, their objective is worth a pass.
+ROUNDED = 1e-3
 
 
 class CertifiedDescent:
@@ -234,7 +239,8 @@ class CertifiedDescent:
         Returns the certificate, and completes the history: with the bound that is known at the
         end, and with infinity for iterations that were measured on a sample of the rows.
         """
-        if not (self.full[-1] and self.point.exact and np.array_equal(W, self.point.W)):
+        is_known = self.full[-1] and self.point.exact
+        if not (is_known and (np.array_equal(W, self.point.W) or self._is_reached_at(W))):
             newton = self.point.newton
             self.point = self.problem.evaluate(W)
             self.point.newton = newton if self.full[-1] else None
@@ -244,3 +250,19 @@ class CertifiedDescent:
         history["certificate"] = self._gap_of(history["objective"])
         history["certificate"] = np.where(self.full, history["certificate"], np.inf)
         return self.certificate()
+
+    def _is_reached_at(self, W):
+        """Whether parameters next to the latest point, which become it, are within the tolerance.
+
+        No pass: their objective is bounded from above.
+        """
+        latest = self.point
+        if latest.gradient is None or not self.is_proven:
+            return False
+        rise = self.problem.largest_rise(latest, W - latest.W)
+        if not rise <= ROUNDED * self.tol * latest.objective:
+            return False
+        self.point = replace(latest, W=W, objective=latest.objective + rise)
+        if not self.is_reached:
+            self.point = latest
+        return self.point is not latest

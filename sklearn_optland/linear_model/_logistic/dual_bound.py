@@ -126,8 +126,9 @@ def bound_from_image(problem, point):
     direction, scores, residual, column = point.image
     if problem.fit_intercept:
         if column is None:
-            h = problem.curvature(point.Z, 0.0)
-            column = problem.backward(problem.source.map(as_column, h))
+            h = problem.source.map(as_column, problem.curvature(point.Z, 0.0))
+            column = problem.backward(h)
+            del h
         total = column[-1]  # of the curvatures
         shift = residual[-1] / total if total > 0 else np.zeros(1)
         scores = problem.source.map(partial(shifted, shift), scores)

@@ -87,30 +87,38 @@ def quasi_newton_from_samples(problem, W, rng):
     The samples find the region where Newton's curvature holds, and the last one's curvature
     serves the whole data until it slows the descent.
     """
-    d = problem.n_features
-    curvature = GramCurvature(problem)
-    fresh = False
+    curvature, fresh = GramCurvature(problem), False
     if not W.any():
-        seed = None
-        for size in sample_sizes(problem, FIRST_BATCHES, 10 * d):
-            seed = int(rng().randint(2**31)) if seed is None else seed
-            sample = importance_sample(problem, size, seed)
-            curvature.problem = sample
-            curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
-            fresh = True
-            descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
-            is_here = sample.source.may_be_copied and not problem.source.may_be_copied
-            n_steps = MAX_STEPS_HERE if is_here else MAX_BATCH_STEPS
-            for _, step in zip(range(n_steps), descent, strict=False):
-                W = step.point.W
-                # about the distance between the optimum of a sample and that of the data
-                if step.expected_gap <= 0.1 * d / size * step.point.objective:
-                    break
-        curvature.problem, curvature.ridge = problem, 0.0
-    point = after_samples(problem, W)
-    if not fresh and problem.gram_price > EXPENSIVE:
-        point = yield from limited_memory(problem, point)
-    yield from quasi_newton(problem, point, curvature, fresh=fresh)
+        W, fresh = _on_importance_samples(problem, W, curvature, rng)
+    steps = partial(quasi_newton, problem, curvature=curvature, fresh=fresh)
+    # The first point has no name here, which would keep its scores until the end.
+    if fresh or problem.gram_price <= EXPENSIVE:
+        yield from steps(after_samples(problem, W))
+    else:
+        yield from steps((yield from limited_memory(problem, after_samples(problem, W))))
+
+
+def _on_importance_samples(problem, W, curvature, rng):
+    """Steps on growing samples, and whether there was one: the curvature is the last one's."""
+    d, seed = problem.n_features, None
+    for size in sample_sizes(problem, FIRST_BATCHES, 10 * d):
+        seed = int(rng().randint(2**31)) if seed is None else seed
+        sample = importance_sample(problem, size, seed)
+        curvature.problem = sample
+        curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
+        descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
+        is_here = sample.source.may_be_copied and not problem.source.may_be_copied
+        n_steps = MAX_STEPS_HERE if is_here else MAX_BATCH_STEPS
+        for _, step in zip(range(n_steps), descent, strict=False):
+            W = step.point.W
+            # about the distance between the optimum of a sample and that of the data
+            if step.expected_gap <= 0.1 * d / size * step.point.objective:
+                break
+        if is_here:
+            curvature.refresh(step.point, 0.0)
+    vars(problem).pop("row_squares", None)  # one for each row
+    curvature.problem, curvature.ridge = problem, 0.0
+    return W, seed is not None
 
 
 class LimitedMemory:

@@ -239,6 +239,16 @@ class LogLossProblem:
         """The penalty of W."""
         return 0.5 * self.l2 * np.vdot(W[:-1], W[:-1])
 
+    def largest_rise(self, point, change):
+        """An upper bound on what a change of a point's parameters adds to the objective: no pass.
+
+        Scores move by x_i'v. By Minkowski's inequality sum_i c_i (x_i'v)^2 <= (sum_j |v_j| s_j)^2,
+        s_j^2 the square of column j.
+        """
+        moved = np.sqrt(self.column_squares) @ np.abs(change)
+        bend = 0.5 * self.largest_curvature * np.vdot(moved, moved) + self.half_norm(change)
+        return np.vdot(point.gradient, change) + bend
+
     def project(self, G):
         """Remove from a gradient what is 0 but for rounding.
 
