@@ -1,17 +1,27 @@
 """What several test files use; pyproject.toml puts this folder on the path."""
 
 import warnings
+from inspect import signature
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.special import expit, xlogy
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegressionCV
 
 from sklearn_optland._loss.scalar_losses import LOSSES
 
 SEEDS = st.integers(0, 2**32 - 1)
+# LogisticRegressionCV with the attributes of one penalty, which scikit-learn has from 1.8 on.
+ONE_PENALTY = (
+    {"l1_ratios": (0.0,), "use_legacy_attributes": False}
+    if "use_legacy_attributes" in signature(LogisticRegressionCV).parameters
+    else {}
+)
+needs_attributes_of_one_penalty = pytest.mark.skipif(not ONE_PENALTY, reason="scikit-learn < 1.8")
 STORAGES = {
     "dense": np.ascontiguousarray,
     "csr": sparse.csr_array,

@@ -17,6 +17,7 @@ from common.measure import cpu_seconds, median
 from scipy.optimize import linprog
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNetClassifier
+from sklearn_optland.neural_network._mean_field.ascent import Inputs
 from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
 
 N_FEATURES, N_TEST = 14, 4000  # the bias is the fifteenth
@@ -49,7 +50,7 @@ def draw(n_rows, seed):
 def widest_margin(X, y, X_test, directions):
     """Labels of the test rows by the widest margin, found by column generation."""
     rows, test_rows = (np.column_stack([part, np.ones(len(part))]) for part in (X, X_test))
-    signs, bound = 2.0 * y - 1.0, np.inf
+    inputs, signs, bound = Inputs.of_array(rows), 2.0 * y - 1.0, np.inf
     while True:
         features = signs[:, None] * np.maximum(rows @ directions.T, 0)
         n, k = features.shape
@@ -63,7 +64,7 @@ def widest_margin(X, y, X_test, directions):
         )
         p = np.maximum(-program.ineqlin.marginals, 0)
         pull = (p / p.sum() * signs)[:, None]
-        top = maximum_over_sphere(rows, pull, starts=directions, n_points=64, random_state=0)
+        top = maximum_over_sphere(inputs, pull, 1, starts=directions, n_points=64, random_state=0)
         bound = min(bound, top.value)
         if -program.fun >= 0.95 * bound:
             masses = program.x[:k] - program.x[k:-1]

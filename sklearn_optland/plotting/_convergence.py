@@ -209,7 +209,7 @@ class ConvergenceDisplay:
             return self.optimum
         best = min(np.min(curve["objective"]) for curve in self.curves.values())
         bound = max(
-            np.max(np.asarray(curve["objective"]) - curve["certificate"])
+            np.max(np.asarray(curve["objective"]) - curve.get("certificate", np.inf))
             for curve in self.curves.values()
         )
         return 0.5 * (best + bound) if np.isfinite(bound) and bound <= best else best

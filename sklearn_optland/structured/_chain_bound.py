@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.linalg import eigh  # SciPy 1.12 refuses matrices without rows
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh
 
 COMBINE = ("loewner", "sum")
 CURVATURES = ("full", "diagonal", "low-rank")

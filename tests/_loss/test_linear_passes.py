@@ -5,8 +5,8 @@ from threading import Barrier
 
 import numpy as np
 import pytest
-from _loss.kernel_data import classes, loss, residuals, scores
 from helpers import assert_close, read_only
+from log_loss_targets import classes, loss, residuals, scores
 from numpy.testing import assert_array_equal
 from scipy.special import softmax
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import fit_quietly
+from helpers import ONE_PENALTY, fit_quietly
 from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
 from scipy import sparse
 from sklearn.datasets import load_diabetes
@@ -107,9 +107,7 @@ LINEAR = [
     (LinearRegression(), False),
     # Cross-validation: the penalty is that of the strength it chose.
     (
-        LogisticRegressionCV(
-            Cs=2, l1_ratios=[0], scoring="accuracy", use_legacy_attributes=False, **FINE
-        ),
+        LogisticRegressionCV(Cs=2, scoring="accuracy", **ONE_PENALTY, **FINE),
         True,
     ),
     (RidgeCV(), False),
@@ -262,7 +260,7 @@ def test_what_would_overflow_is_refused(scale):
 def test_strengths_of_several_outputs_are_refused():
     X, _ = iris()
     targets = X[:, :2] * [1.0, 30.0]
-    model = Ridge(alpha=[1.0, 2.0]).fit(X, targets)
+    model = Ridge(alpha=np.array([1.0, 2.0])).fit(X, targets)
     with pytest.raises(ValueError, match=r"alpha_? = \[1.0, 2.0\]"):
         LossSurface(model, X, targets)
     assert LossSurface(model, X, targets, penalty=False).penalty_factors.max() == 0

@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import SEEDS, fit_quietly
+from helpers import ONE_PENALTY, SEEDS, fit_quietly, needs_attributes_of_one_penalty
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
-from sklearn import config_context
+from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -75,6 +75,7 @@ def test_given_strengths_are_tried_as_lasso_does():
     np.testing.assert_array_equal(ours.alphas_, [[5.0, 1.0, 0.1]])
 
 
+@needs_attributes_of_one_penalty
 def test_log_loss_is_that_of_scikit_learn():
     X, y = standardised(load_iris)
     folds = list(StratifiedKFold(5).split(X, y))
@@ -82,8 +83,7 @@ def test_log_loss_is_that_of_scikit_learn():
     ours = FiniteSumClassifierCV(alphas=ALPHAS, **settings, **TIGHT).fit(X, y)
     theirs = LogisticRegressionCV(
         Cs=1 / (120 * ours.alphas_[0]),  # rows of a fold
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
+        **ONE_PENALTY,
         solver="newton-cholesky",
         tol=1e-10,
         **settings,
@@ -343,8 +343,9 @@ def test_sparse_coefficients_predict_the_same(model, load):
     X, y = standardised(load)
     model = fit_quietly(clone(model), X, y)
     coef, expected = model.coef_, model.decision_function(X)
-    for interface in ("sparray", "spmatrix"):
-        with config_context(sparse_interface=interface):
+    name = "sparse_interface"  # scikit-learn has it from 1.9 on
+    for interface in [{name: "sparray"}, {name: "spmatrix"}] if name in get_config() else [{}]:
+        with config_context(**interface):
             assert sparse.issparse(model.sparsify().coef_)
             for storage in (np.asarray, sparse.csr_array, sparse.csr_matrix):
                 scores = model.decision_function(storage(X))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import ONE_PENALTY, needs_attributes_of_one_penalty
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -26,6 +27,7 @@ def standardised(load):
     return StandardScaler().fit_transform(X), y
 
 
+@needs_attributes_of_one_penalty
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
 @pytest.mark.parametrize("refit", [True, False])
 def test_it_chooses_what_scikit_learn_chooses(load, refit):
@@ -34,8 +36,7 @@ def test_it_chooses_what_scikit_learn_chooses(load, refit):
     ours = BoundMajorizationLogisticRegressionCV(**settings, tol=1e-10).fit(X, y)
     theirs = LogisticRegressionCV(
         **settings,
-        l1_ratios=(0.0,),
-        use_legacy_attributes=False,
+        **ONE_PENALTY,
         solver="newton-cholesky",
         tol=1e-10,
     ).fit(X, y)

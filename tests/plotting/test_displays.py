@@ -93,6 +93,13 @@ def test_names_optimum_and_errors(models, ax):
         ConvergenceDisplay.from_estimators([FiniteSumRegressor()])
 
 
+def test_without_a_certificate_the_best_objective_is_the_optimum(ax):
+    objective = np.array([3.0, 2.0, 1.0])
+    curve = {"objective": objective, "passes": np.arange(3), "seconds": np.arange(3)}
+    display = ConvergenceDisplay({"a forest": curve}).plot(ax=ax)
+    np.testing.assert_allclose(display.lines_[0].get_ydata()[:2], [2.0, 1.0])
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_kkt_curves_are_the_residuals(ax):
     X, y = load_diabetes(return_X_y=True)

@@ -161,7 +161,7 @@ def test_bad_data(data, message):
 def test_bad_weights():
     with pytest.raises(ValueError, match=r"sample_weight.*\(2,\)"):
         ChainCRFClassifier().fit(X, Y, sample_weight=[1.0, 2.0])
-    with pytest.raises(ValueError, match="at least one non-zero"):
+    with pytest.raises(ValueError, match=r"at least one non-zero|positive, finite"):
         ChainCRFClassifier().fit(X, Y, sample_weight=np.zeros(6))
     with pytest.raises(ValueError, match="1e\\+30"):
         ChainCRFClassifier().fit(X, Y, sample_weight=np.full(6, 1e40))
@@ -195,6 +195,13 @@ def test_lists_of_labels_for_rows():
     assert model.score(ROWS, Y, LENGTHS) == model.score(X, Y)
     with pytest.raises(ValueError, match="y: found 2 labels for sequence 0"):
         ChainCRFClassifier().fit(ROWS, [Y[0][:2], *Y[1:]], lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("as_tokens", [list, np.array])
+def test_words_in_place_of_tokens(as_tokens):
+    sentence = as_tokens(["the", "dog"])
+    with pytest.raises(ValueError, match=r"X\[0\]: found the word 'the' .* {'word': 'the'}"):
+        ChainCRFClassifier().fit([sentence], [["D", "N"]])
 
 
 def test_lists_of_data_frames():

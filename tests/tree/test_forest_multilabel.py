@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
-from sklearn.callback import ScoringMonitor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.model_selection import cross_val_score
@@ -132,10 +131,10 @@ def test_weights_are_repetitions_up_to_the_order_of_rows(problem):
 
 
 @pytest.mark.parametrize("fraction", [0, 0.1])
-def test_callbacks_see_a_model_that_predicts(problem, fraction):
+def test_callbacks_see_a_model_that_predicts(problem, fraction, callbacks):
     X, Y, _ = problem
     model = LOMForestClassifier(validation_fraction=fraction, max_iter=2, random_state=0)
-    model.set_callbacks(ScoringMonitor(scoring="f1_micro")).fit(X, Y)
+    model.set_callbacks(callbacks.ScoringMonitor(scoring="f1_micro")).fit(X, Y)
     plain = LOMForestClassifier(**model.get_params()).fit(X, Y)
     np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
 

@@ -283,6 +283,7 @@ def _as_rows(X, lengths):
     """Rows of all tokens, the lengths of sequences or None, and whether X was a list of these."""
     is_cut = isinstance(X, Sequences)
     if not (is_cut or _is_list_of_sequences(X)):
+        _refuse_words(X)
         return X, lengths, False
     if lengths is not None:
         raise ValueError("lengths: found some for a list of sequences, which has its own; omit it.")
@@ -309,6 +310,16 @@ def _as_rows(X, lengths):
     else:
         rows = _named(np.concatenate(parts), X)
     return rows, np.array([part.shape[0] for part in parts]), True
+
+
+def _refuse_words(X):
+    """Words in place of tokens are what NumPy has no clear error for."""
+    first = X[0] if isinstance(X, (list, tuple)) and len(X) else None
+    if isinstance(first, (list, tuple, np.ndarray)) and len(first) and isinstance(first[0], str):
+        raise ValueError(
+            f"X[0]: found the word {str(first[0])!r} for a token; allowed are its features, "
+            f"such as {{'word': {str(first[0])!r}}}, or a row of numbers."
+        )
 
 
 def _in_float32_if_exact(X):

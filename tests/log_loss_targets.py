@@ -1,4 +1,7 @@
-"""Targets for kernels of the log-loss, and the log-loss in NumPy."""
+"""Targets for kernels of the log-loss, and the log-loss in NumPy.
+
+Not in the folder `_loss`: a compiled module of scikit-learn before 1.9 takes that name.
+"""
 
 import numpy as np
 import pytest
