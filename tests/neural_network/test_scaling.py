@@ -248,3 +248,25 @@ def test_margins_take_dense_rows():
     X, y = data()
     with pytest.raises(TypeError, match="Sparse data was passed"):
         MeanFieldTwoLayerNetClassifier(solver="margin-ascent").fit(sparse.csr_array(X), y > 2)
+
+
+@pytest.mark.parametrize("activation", ["relu", "square"])
+def test_fewer_rows_than_columns(activation):
+    """The net stays in the rows' span, its penalty is that of the columns, and it goes on there."""
+    rng = np.random.RandomState(0)
+    X, y = 3 * rng.randn(8, 40) + 5, rng.randn(8)
+    settings = {"activation": activation, "alpha": 0.01, "random_state": 0}
+    model = MeanFieldTwoLayerNet(10, max_iter=30, warm_start=True, **settings)
+    fit_quietly(model, X, y)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    W = model.coefs_[0] * X.std(axis=0)[:, None]
+    np.testing.assert_allclose(Z.T @ np.linalg.lstsq(Z.T, W)[0], W, atol=1e-10)
+    bias = model.intercepts_[0] + X.mean(axis=0) @ model.coefs_[0]
+    degree = 2 if activation == "square" else 1
+    sizes = np.linalg.norm(np.vstack([W, bias]), axis=0) ** degree
+    norm = sizes @ np.linalg.norm(model.coefs_[1], axis=1)
+    assert model.variation_norm_ == pytest.approx(norm)
+    objective = 0.5 * np.mean((y - model.predict(X)) ** 2) + 0.01 * y.std() * norm
+    assert model.history_["objective"][-1] == pytest.approx(objective)
+    fit_quietly(model, X, y)
+    assert model.history_["objective"][0] <= objective * (1 + 1e-9)

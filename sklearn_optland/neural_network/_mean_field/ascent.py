@@ -10,11 +10,17 @@ from scipy.sparse import issparse
 
 from sklearn_optland._rows.reduce import Statistic, reduce
 from sklearn_optland._rows.source import ArraySource
-from sklearn_optland.neural_network._mean_field.passes import some_rows
+from sklearn_optland.neural_network._mean_field.passes import (
+    HIDDEN_VALUES,
+    MIN_ROWS,
+    PRODUCT_SPEED,
+    some_rows,
+)
+from sklearn_optland.neural_network._mean_field.relu_fast import rounded_relu, rounded_sums
 
 RANK_ROWS = 64  # enough of them to see that the rows span more than three dimensions
-# Ascent: steps from all starts, how many of them go on, and steps of these at each width of the
-# kinks, in proportion to the rows' length.
+# Ascent: steps from all starts, how many of them go on at least, and steps of these at each width
+# of the kinks, in proportion to the rows' length.
 FIRST_STEPS, SURVIVORS, STEPS = 10, 32, 25
 WIDTHS = 0.1, 0.03, 0.01, 0.003, 0.0
 SHORTEST = 1e-6  # step, relative
@@ -65,29 +71,26 @@ class Values(Statistic):
     """
 
     def __init__(self, shape, n_columns, dtype, scale=1.0, width=0.0):
-        self.shape, self.dtype, self.scale = shape, dtype, dtype.type(scale)
-        self.width, self.values = dtype.type(width), max(shape[0], n_columns)
+        self.shape, self.dtype, self.scale, self.width = shape, dtype, scale, width
+        self.values, self.work = n_columns, shape[0] * (4 * n_columns) / PRODUCT_SPEED
+        # Rows whose activities the cache holds.
+        self.n_rows = max(MIN_ROWS, HIDDEN_VALUES // max(shape[0], 1))
 
     def add(self, block, parameters, total):
         X, R, points = parameters
-        activity = self.inputs(block, X) @ points.T
-        if self.width > 0:
-            slopes = self.slopes(activity)
-            activity = np.where(slopes < 1, 0.5 * self.width * slopes**2, activity)
-        else:
-            np.maximum(activity, 0, out=activity)
-        total += activity.T @ block.local(R)[block.slice]
+        for x, r in self.some(block, X, R):
+            activity = x @ points.T
+            rounded_relu(activity, self.width)
+            total += activity.T @ r
 
-    def slopes(self, activity):
-        """Slopes of relu, from 0 to 1 over a kink's width."""
-        if self.width > 0:
-            return np.clip(activity / self.width + self.dtype.type(0.5), 0, 1)
-        return activity > 0
-
-    def inputs(self, block, X):
-        """Inputs of a block over their scale."""
-        X = some_rows(block.local(X), block.slice)
-        return X.astype(self.dtype, copy=False) if self.scale == 1 else X / self.scale
+    def some(self, block, X, R):
+        """Inputs over their scale, and residuals, of some rows after the other."""
+        X, R = block.local(X), block.local(R)
+        for start in range(block.first, block.last, self.n_rows):
+            rows = slice(start, min(start + self.n_rows, block.last))
+            x = some_rows(X, rows)
+            x = x if self.scale == 1 else x / self.scale
+            yield x.astype(self.dtype, copy=False), R[rows].astype(self.dtype, copy=False)
 
 
 class Gradients(Values):
@@ -98,10 +101,26 @@ class Gradients(Values):
 
     def add(self, block, parameters, total):
         X, R, points, directions = parameters
-        x = self.inputs(block, X)
-        pulls = block.local(R)[block.slice] @ directions.T
-        pulls *= self.slopes(x @ points.T)
-        total += pulls.T @ x
+        for x, r in self.some(block, X, R):
+            pulls = x @ points.T
+            rounded_relu(pulls, self.width, True)
+            pulls *= r @ directions.T
+            total += pulls.T @ x
+
+
+class ValuesAndGradients(Values):
+    """f of one output, and its gradients, at points."""
+
+    def __init__(self, shape, n_columns, *settings):
+        super().__init__(shape, n_columns, *settings)
+        self.shape = [shape[0], (shape[0], n_columns)]
+
+    def add(self, block, parameters, total):
+        X, R, points = parameters
+        for x, r in self.some(block, X, R):
+            activity = x @ points.T
+            rounded_sums(activity, np.ascontiguousarray(r[:, 0]), self.width, total[0])
+            total[1] += activity.T @ x
 
 
 class FirstVariation:
@@ -126,7 +145,6 @@ class FirstVariation:
 
     def __call__(self, points, width=0.0):
         """f at points, of shape (n_points, n_outputs), its kinks rounded over a width."""
-        points = points.astype(self.dtype, copy=False)
         return self._sum(Values, width, points)
 
     def norms(self, points):
@@ -135,12 +153,16 @@ class FirstVariation:
 
     def norms_and_gradients(self, points, width=0.0):
         """|f| at points, and its gradients there."""
+        if self.n_outputs == 1:
+            f, gradients = self._sum(ValuesAndGradients, width, points)
+            return np.abs(f), gradients * np.sign(f)[:, None]
         f = self(points, width)
         norms = np.linalg.norm(f, axis=1)
         directions = f / np.maximum(norms, np.finfo(self.dtype).tiny)[:, None]
         return norms, self._sum(Gradients, width, points, directions)
 
     def _sum(self, kind, width, points, *others):
+        points = points.astype(self.dtype, copy=False)
         shape, n_columns = (len(points), self.n_outputs), points.shape[1]
         statistic = kind(shape, n_columns, self.dtype, self.scale, width * self.length)
         return reduce(statistic, self.source, (self.X, self.R, points, *others))[1]
@@ -173,9 +195,9 @@ def ascend(f, points, n_points):
     to the other one, and every ascent stops. So kinks are rounded at first, over a width that falls
     to 0.
     """
-    starts, points = points, points.astype(f.dtype, copy=False)
+    starts = points
     points, values = _climb(f, points, WIDTHS[0], FIRST_STEPS)
-    points = points[np.argsort(-values, kind="stable")[:SURVIVORS]]
+    points = points[np.argsort(-values, kind="stable")[: max(SURVIVORS, n_points)]]
     for width in WIDTHS:
         points, _ = _climb(f, points, width, STEPS)
     points = np.concatenate([points.astype(np.float64), starts])
@@ -190,15 +212,14 @@ def _climb(f, points, width, n_steps):
     is higher and shrinks with each that is not.
     """
     small = np.finfo(f.dtype).eps
-    points, steps = points.copy(), np.ones(len(points))
+    points, steps = points.astype(f.dtype), np.ones(len(points), dtype=f.dtype)
     values, gradients = f.norms_and_gradients(points, width)
     moving = np.arange(len(points))
     for _ in range(n_steps):
         tangents = gradients[moving] - values[moving, None] * points[moving]
         lengths = np.linalg.norm(tangents, axis=1)
-        going = (
-            (lengths > small * values[moving]) & (steps[moving] > SHORTEST) & (values[moving] > 0)
-        )
+        going = (lengths > small * values[moving]) & (steps[moving] > SHORTEST)
+        going &= values[moving] > small**2 * lengths  # else the quotient may overflow
         moving, tangents = moving[going], tangents[going]
         if not len(moving):
             break

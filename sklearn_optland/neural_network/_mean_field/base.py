@@ -2,7 +2,6 @@
 
 from contextlib import closing
 from functools import partial
-from itertools import islice
 from numbers import Integral, Real
 from typing import Literal
 
@@ -30,7 +29,6 @@ from sklearn_optland._estimator.dask_rows import refuse_partitions
 from sklearn_optland._estimator.early_stopping import (
     HeldOut,
     hold_out,
-    row_losses,
     validation_attributes,
 )
 from sklearn_optland._estimator.penalty_search import (
@@ -50,10 +48,16 @@ from sklearn_optland.neural_network._mean_field.kernel_regime import KernelProbl
 from sklearn_optland.neural_network._mean_field.margin import certified_margin, margin_ascent
 from sklearn_optland.neural_network._mean_field.particles import net_attributes
 from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
+from sklearn_optland.neural_network._mean_field.search_path import SearchPath
 from sklearn_optland.neural_network._mean_field.sliding_frank_wolfe import sliding_frank_wolfe
 from sklearn_optland.neural_network._mean_field.square import SquareProblem, quadratic
 from sklearn_optland.neural_network._mean_field.streaming import flow_state
-from sklearn_optland.neural_network._mean_field.units import StandardColumns, choose_scales
+from sklearn_optland.neural_network._mean_field.units import (
+    RowSpan,
+    StandardColumns,
+    choose_scales,
+    is_wide,
+)
 
 SOLVERS = ("particles", "flow", "conic", "sliding-frank-wolfe")
 SQUARE_SOLVERS = ("particles", "sliding-frank-wolfe")
@@ -64,8 +68,6 @@ CERTIFICATE_STARTS = 32
 VALIDATE_EVERY = 5
 # A gap above this share of the loss without particles may be a failure.
 FAILED = 0.1
-# The search for a penalty: particles, steps and tolerance of its fits.
-SEARCH_PARTICLES, SEARCH_STEPS, SEARCH_TOL = 32, 100, 2e-3
 MAX_SEED = np.iinfo(np.int32).max
 
 
@@ -248,12 +250,20 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if self.scale_inputs:
             columns = StandardColumns.by(*moments[:2], rows.dtype, self.fit_intercept)
             source = source.with_rows(columns.rows)
+            if self._may_rotate and is_wide(source):
+                columns = RowSpan.of(columns, source.X[:])
+                source = source.with_rows(lambda X: X[:] @ columns.basis)
         if not self.early_stopping:
             return source, columns, None, records
         codes = None if rows.codes is None else rows.codes[rows.weights > 0]
         index = hold_out(source.n_rows, self.validation_fraction, rng, codes)
         source, held = (source.take(some, c=normalized(source.c[some])) for some in index)
         return source, columns, held, records
+
+    @property
+    def _may_rotate(self):
+        """Whether neither the method nor what it draws depends on the columns' directions."""
+        return self.regime == "feature" and self.solver in SQUARE_SOLVERS
 
     def _choose_alpha(self, source, rows, n_outputs, held, rng):
         """The strength of the penalty, and the losses of those that were tried."""
@@ -265,7 +275,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
             return ALPHA, None
         if goes_on(self, "alpha_", rows.classes):
             sides = self.coefs_[0].shape[0], self.coefs_[1].shape[1]
-            if sides == (source.n_columns, n_outputs):
+            if sides == (self.n_features_in_, n_outputs):
                 return self.alpha_, None
         make = partial(SearchPath, self, n_outputs, rows.dtype, rng.randint(MAX_SEED))
         has_classes = self._is_log_loss and not self._is_multilabel
@@ -310,7 +320,7 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if same and goes_on(self, "coefs_", classes):
             size = m or self.coefs_[0].shape[1]
             shapes = [part.shape for part in (*self.coefs_, *self.intercepts_)]
-            if shapes == [(layout.n_features, size), (size, k), (size,), (k,)]:
+            if shapes == [(self.n_features_in_, size), (size, k), (size,), (k,)]:
                 check_start(self, "coefs_", "intercepts_")
                 with np.errstate(over="ignore", invalid="ignore"):
                     inside = columns.to_inside(self.coefs_, self.intercepts_)
@@ -410,49 +420,6 @@ class MeanFieldNet(OptlandEstimator, CallbackSupportMixin, BaseEstimator):
         if null_loss <= np.sqrt(np.finfo(np.float64).eps) * problem.units:
             return False  # one class has all the weight: there is nothing to learn
         return gap > max(FAILED * null_loss, null_loss - self.history_["objective"][-1])
-
-
-class SearchPath:
-    """Fits to some rows, one penalty after the other, each from a new start to about the end.
-
-    Few particles do: what a penalty is worth does not depend on their number. A start from the net
-    of the penalty before saves no steps, and ends in worse nets.
-
-    Parameters
-    ----------
-    net : MeanFieldNet
-    n_outputs : int
-    dtype : dtype
-    seed : int
-    source, held : ArraySource
-        Rows to train on, and those to judge by.
-    """
-
-    def __init__(self, net, n_outputs, dtype, seed, source, held):
-        self.net, self.problem = net, net._problem(source, n_outputs, dtype, ALPHA)
-        self.units = net._unit_of_alpha(self.problem.scales)
-        self.held, self.seed = self.problem.on(held), seed
-
-    def __call__(self, alpha):
-        """The losses of the held-out rows."""
-        net, problem = self.net, self.problem
-        problem.set_alpha(alpha * self.units)
-        rng = np.random.RandomState(self.seed)
-        if net.activation == "square":
-            theta = problem.layout.spread_start(0, 1.0, rng)
-            steps = quadratic(problem, theta, SEARCH_TOL, random_state=self.seed)
-        elif net.regime == "kernel":
-            steps = solvers.kernel(problem, net._first_particles(problem, rng), SEARCH_TOL)
-        else:
-            m = min(net.n_particles, SEARCH_PARTICLES)
-            theta = problem.layout.spread_start(m, solvers.START, rng)
-            steps = solvers.particles(problem, theta, SEARCH_TOL)
-        for step in islice(steps, SEARCH_STEPS):
-            theta = step.parameters
-            if step.done:
-                break
-        F = self.held.full_scores(theta)
-        return problem.units * row_losses(F, self.held.Y, *problem.kind)
 
 
 def _advice(net, dtype):

@@ -37,6 +37,7 @@ from sklearn_optland.neural_network._mean_field.passes import divided
 
 EPSILON = np.finfo(np.float64).eps
 RANK_TOLERANCE = 1e-12  # what is left out for it joins the bound
+N_POINTS = 16
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def maximum_over_sphere(
     *,
     starts=None,
     n_starts=128,
-    n_points=16,
+    n_points=N_POINTS,
     tol=1e-5,
     max_nodes=200_000,
     random_state=None,
@@ -89,7 +90,7 @@ def maximum_over_sphere(
         Points to ascend from besides random ones, of any length, such as the neurons of a net.
     n_starts : int, default=128
         Number of random starts. One and two dimensions need none.
-    n_points : int, default=16
+    n_points : int, default=N_POINTS
         The most points to return.
     tol : float, default=1e-5
         In three dimensions, the relative gap between `value` and `values[0]` that is good enough.

@@ -25,7 +25,7 @@ from sklearn_optland._net.units import standardised
 from sklearn_optland._rows.reduce import ExtremeOf, reduce
 from sklearn_optland.neural_network._mean_field import passes
 from sklearn_optland.neural_network._mean_field.ascent import Inputs, Values, some_of
-from sklearn_optland.neural_network._mean_field.first_variation import maximum_over_sphere
+from sklearn_optland.neural_network._mean_field.first_variation import N_POINTS, maximum_over_sphere
 from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
 from sklearn_optland.neural_network._mean_field.units import Scales, choose_scales
 
@@ -313,7 +313,7 @@ class TwoLayerProblem:
         reduce(passes.Augmented(d), self.source, (X, self.x_scale, bias))
         return Inputs(self.source, X, some)
 
-    def bound(self, theta, *, inputs, n_starts, random_state, from_rows=False):
+    def bound(self, theta, *, inputs, n_starts, random_state, from_rows=False, n_points=N_POINTS):
         """The gap of a net with the best output intercept, by its own residuals.
 
         Any pulls u in the domain of the loss' conjugate with |eta(t)| <= alpha on the sphere,
@@ -333,6 +333,8 @@ class TwoLayerProblem:
             Of the starts.
         from_rows : bool, default=False
             Whether to start also from some rows and from the particles, and from their opposites.
+        n_points : int, default=N_POINTS
+            The most points to return.
 
         Returns
         -------
@@ -343,15 +345,8 @@ class TwoLayerProblem:
         offset = self.best_intercept(F, self.layout.parts(theta)[3])
         R = self.pulls(F, offset)
         weighted = self.weighted(R)
-        maximum, inner = self._first_variation(
-            B,
-            A,
-            weighted,
-            inputs,
-            n_starts=n_starts,
-            random_state=random_state,
-            from_rows=from_rows,
-        )
+        settings = {"n_starts": n_starts, "n_points": n_points, "random_state": random_state}
+        maximum, inner = self._first_variation(B, A, weighted, inputs, from_rows, settings)
         sizes = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1) ** self.layout.degree
         alive = sizes > 0
         largest = max(maximum.value, (inner[alive] / sizes[alive]).max(initial=0.0))
@@ -383,7 +378,7 @@ class TwoLayerProblem:
             directions=maximum.directions,
         )
 
-    def _first_variation(self, B, A, weighted, inputs, *, n_starts, random_state, from_rows):
+    def _first_variation(self, B, A, weighted, inputs, from_rows, settings):
         """What is known of the maximum of |eta|, and a_j'eta(b_j) of each particle."""
         if not self.fit_intercept:
             B = B[:, :-1]
@@ -391,8 +386,7 @@ class TwoLayerProblem:
         if from_rows:
             starts = np.concatenate([inputs.some, B])
             starts = np.concatenate([starts, -starts])
-        settings = {"starts": starts, "n_starts": n_starts, "random_state": random_state}
-        maximum = maximum_over_sphere(inputs, weighted, self.n_outputs, **settings)
+        maximum = maximum_over_sphere(inputs, weighted, self.n_outputs, starts=starts, **settings)
         # by the homogeneity of relu
         eta = Values(A.shape, B.shape[1], np.dtype(np.float64))
         at_particles = reduce(eta, self.source, (inputs.X, weighted, B))[1]

@@ -3,6 +3,10 @@
  * z (n x m, C order) are the inputs of the layer without its biases b, h = max(z + b, 0) its
  * outputs. One output of the net (a, of length m) is by far the most frequent case and is fused;
  * several go through BLAS, with `_net/entrywise.h` between the products.
+ *
+ * A kink may be rounded, by a parabola from -width / 2 to width / 2: the slope is
+ * s = min(max(z / width + 1/2, 0), 1), and h = width s^2 / 2 below its end. `at_zero` is 1/2, and 0
+ * where nothing is rounded; then `inverse`, of the width, is about the largest number.
  */
 #ifndef OPTLAND_RELU_TILES_H
 #define OPTLAND_RELU_TILES_H
@@ -50,6 +54,35 @@ static void optland_relu_pull_##real(                                           
             ga[j] += ri * row[j];                                                                  \
             row[j] = g;                                                                            \
             gb[j] += g;                                                                            \
+        }                                                                                          \
+    }                                                                                              \
+}                                                                                                  \
+/* z <- h, or the slopes. */                                                                       \
+OPTLAND_CLONES                                                                                     \
+static void optland_rounded_relu_##real(                                                           \
+    int64_t size, real *z, real width, real inverse, real at_zero, int want_slopes)                \
+{                                                                                                  \
+    for (int64_t j = 0; j < size; j++) {                                                           \
+        real s = z[j] * inverse + at_zero;                                                         \
+        s = s < 0 ? 0 : s;                                                                         \
+        s = s > 1 ? 1 : s;                                                                         \
+        real h = s < 1 ? width / 2 * s * s : z[j];                                                 \
+        z[j] = want_slopes ? s : h;                                                                \
+    }                                                                                              \
+}                                                                                                  \
+/* f_j += sum_i r_i h_ij; z <- r_i times the slopes. */                                            \
+OPTLAND_CLONES                                                                                     \
+static void optland_rounded_sums_##real(                                                           \
+    int64_t n, int64_t m, real *z, const real *r, real width, real inverse, real at_zero, real *f) \
+{                                                                                                  \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+        real *row = z + i * m, ri = r[i];                                                          \
+        for (int64_t j = 0; j < m; j++) {                                                          \
+            real s = row[j] * inverse + at_zero;                                                   \
+            s = s < 0 ? 0 : s;                                                                     \
+            s = s > 1 ? 1 : s;                                                                     \
+            f[j] += ri * (s < 1 ? width / 2 * s * s : row[j]);                                     \
+            row[j] = ri * s;                                                                       \
         }                                                                                          \
     }                                                                                              \
 }

@@ -17,6 +17,19 @@ cdef extern from "relu.h" nogil:
         int64_t n, int64_t m, float* h, const float* a, const float* r, float* ga, float* gb)
     void optland_relu_pull_double(
         int64_t n, int64_t m, double* h, const double* a, const double* r, double* ga, double* gb)
+    void optland_rounded_relu_float(
+        int64_t size, float* z, float width, float inverse, float at_zero, int want_slopes)
+    void optland_rounded_relu_double(
+        int64_t size, double* z, double width, double inverse, double at_zero, int want_slopes)
+    void optland_rounded_sums_float(
+        int64_t n, int64_t m, float* z, const float* r,
+        float width, float inverse, float at_zero, float* f)
+    void optland_rounded_sums_double(
+        int64_t n, int64_t m, double* z, const double* r,
+        double width, double inverse, double at_zero, double* f)
+
+# The slope's factor where no kink is rounded: float32 holds it.
+cdef double STEEP = 1e38
 
 
 def relu_scores(
@@ -53,3 +66,37 @@ def relu_pull(
         else:
             optland_relu_pull_double(
                 H.shape[0], H.shape[1], &H[0, 0], &a[0], &r[0], &ga[0], &gb[0])
+
+
+def rounded_relu(floating[:, ::1] Z, floating width, bint want_slopes=False):
+    """Z <- relu(Z), its kink rounded over a width, or the slopes there."""
+    cdef floating inverse = <floating>(1 / width if width > 0 else STEEP)
+    cdef floating at_zero = <floating>(0.5 if width > 0 else 0)
+    cdef int64_t size = Z.shape[0] * Z.shape[1]
+    if size == 0:
+        return
+    with nogil:
+        if floating is float:
+            optland_rounded_relu_float(size, &Z[0, 0], width, inverse, at_zero, want_slopes)
+        else:
+            optland_rounded_relu_double(size, &Z[0, 0], width, inverse, at_zero, want_slopes)
+
+
+def rounded_sums(
+    floating[:, ::1] Z,  # IN: inputs, OUT: r times the slopes
+    const floating[::1] r,
+    floating width,
+    floating[::1] f,  # IN / OUT: += r' relu(Z), the kink rounded over a width
+):
+    """The sums over rows of r_i relu(z_ij), and what their gradients are made of."""
+    cdef floating inverse = <floating>(1 / width if width > 0 else STEEP)
+    cdef floating at_zero = <floating>(0.5 if width > 0 else 0)
+    if Z.shape[0] == 0 or Z.shape[1] == 0:
+        return
+    with nogil:
+        if floating is float:
+            optland_rounded_sums_float(
+                Z.shape[0], Z.shape[1], &Z[0, 0], &r[0], width, inverse, at_zero, &f[0])
+        else:
+            optland_rounded_sums_double(
+                Z.shape[0], Z.shape[1], &Z[0, 0], &r[0], width, inverse, at_zero, &f[0])

@@ -16,12 +16,14 @@ from sklearn_optland.neural_network._mean_field.solvers import MEMORY, PATIENCE,
 
 # Random starts of the ascent, and those of a second look where nothing is proven: a maximum that
 # was missed makes the gap too small.
-N_STARTS, MORE_STARTS = 128, 512
+N_STARTS, MORE_STARTS = 128, 2048
+# The most particles that a round adds: a look costs more than a particle that is dropped again.
+N_NEW = 64
 # What makes it give up: so many rounds that bring less than this times tol.
 ROUND_PATIENCE = 3
 ROUND_TOL = 0.1
 # Steps of L-BFGS in a round, the share of tol at which they stall, and Newton steps for the masses.
-SLIDES = 100
+SLIDES = 50
 SLIDE_TOL = 0.01
 NEWTON_STEPS = 20
 # Share of the variation norm below which a particle is dropped, cosine above which two are one.
@@ -58,7 +60,8 @@ def sliding_frank_wolfe(problem, theta, tol, *, random_state):
 
 def _look(problem, theta, inputs, n_starts, rng):
     """The bound by new starts each time: from the same ones the same maxima would be missed."""
-    starts = {"n_starts": n_starts, "random_state": rng.randint(1 << 31), "from_rows": True}
+    seed = rng.randint(1 << 31)
+    starts = {"n_starts": n_starts, "random_state": seed, "from_rows": True, "n_points": N_NEW}
     return problem.bound(theta, inputs=inputs, **starts)
 
 

@@ -258,7 +258,7 @@ class SquareProblem(TwoLayerProblem):
         statistic = PullProducts(side, widths, self.source.n_values)
         return reduce(statistic, self.source, (weighted, Vs, self.x_scale, self.bias))[1]
 
-    def _first_variation(self, B, A, weighted, inputs, *, random_state, **_):
+    def _first_variation(self, B, A, weighted, inputs, from_rows, settings):
         """The largest |eigenvalue| of the outputs' M, and a_j eta(b_j) of each neuron."""
         k, side = self.n_outputs, self.layout.n_features + 1
         owner = np.abs(A).argmax(axis=1)
@@ -270,7 +270,7 @@ class SquareProblem(TwoLayerProblem):
             upper = max(np.abs(e).max() for e, _ in pairs) * (1 + 8 * side * EPS)
         else:
             images = self.products(weighted, own)
-            pairs, upper = self._lanczos(weighted, random_state)
+            pairs, upper = self._lanczos(weighted, settings["random_state"])
         inner = np.empty(len(B))
         for output in range(k):
             inner[owner == output] = np.einsum("dj,dj->j", own[output], images[output])

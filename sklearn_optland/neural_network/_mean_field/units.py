@@ -17,7 +17,7 @@ from sklearn_optland._net.units import (
     target_size,
     weighted_mean,
 )
-from sklearn_optland._rows.source import is_memory_mapped
+from sklearn_optland._rows.source import ArraySource, is_memory_mapped
 
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
@@ -72,6 +72,11 @@ def row_lengths(X):
     top = np.float64(top if top > 0 else 1.0)
     scaled = X / top
     return top * np.sqrt(np.asarray(scaled.multiply(scaled).sum(axis=1))).reshape(-1, 1)
+
+
+def is_wide(source):
+    """Whether a source has dense rows in this process, fewer than columns."""
+    return type(source) is ArraySource and not source.is_sparse and source.n_rows < source.n_columns
 
 
 class StandardColumns:
@@ -133,6 +138,40 @@ class StandardColumns:
         W = coefs[0].astype(np.float64)
         bias = intercepts[0] + self.center @ W
         return [W * self.spread[:, None], coefs[1]], [bias, intercepts[1]]
+
+
+class RowSpan(StandardColumns):
+    """Standard columns, in an orthonormal basis of what the rows span.
+
+    Where rows are fewer than columns: weights across the span cost a penalty and change no
+    prediction of a row, and lengths are the same in the basis.
+
+    Parameters
+    ----------
+    columns : StandardColumns
+    basis : ndarray of shape (n_columns, n_dimensions)
+    """
+
+    def __init__(self, columns, basis):
+        super().__init__(columns.center, columns.spread)
+        self.basis = basis
+
+    @classmethod
+    def of(cls, columns, X):
+        """The span of rows in standard columns."""
+        singular, vectors = np.linalg.svd(X.astype(np.float64), full_matrices=False)[1:]
+        least = max(X.shape) * np.finfo(X.dtype).eps * singular[0]
+        some = max(1, np.count_nonzero(singular > least))
+        return cls(columns, np.ascontiguousarray(vectors[:some].T, dtype=X.dtype))
+
+    def to_user(self, coefs, intercepts):
+        """Parameters for the user's columns."""
+        return super().to_user([self.basis @ coefs[0], coefs[1]], intercepts)
+
+    def to_inside(self, coefs, intercepts):
+        """The inverse of `to_user`, for the part in the span."""
+        coefs, intercepts = super().to_inside(coefs, intercepts)
+        return [self.basis.T @ coefs[0], coefs[1]], intercepts
 
 
 class StandardRows:
