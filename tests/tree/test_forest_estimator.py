@@ -163,6 +163,16 @@ def test_more_rows_decide_between_discriminant_and_softmax():
     assert errors[f"{model.loss_}, 1"] == min(errors.values())
 
 
+def test_the_second_loss_has_to_be_clearly_better():
+    # Two standard deviations of a difference of n errors are 2 sqrt(n) at least: n is above 4.
+    for seed in range(3):
+        X, y = sparse_classes(seed=seed)
+        model = LOMForestClassifier(validation_fraction=0.2, max_iter=2, random_state=0).fit(X, y)
+        errors = model.validation_errors_
+        fewer = round(160 * (errors["squared_hinge, 1"] - errors["softmax, 1"]))
+        assert fewer > 4 or model.loss_ == "squared_hinge"
+
+
 def test_discriminants_of_sparse_rows_are_refused():
     X = sparse.random(60, 100, 0.1, "csr", random_state=0)
     with pytest.raises(ValueError, match="loss: found 'discriminant' with sparse X"):

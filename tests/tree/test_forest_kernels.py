@@ -20,7 +20,7 @@ from sklearn_optland.tree._forest.label_trees import (
     grow,
 )
 from sklearn_optland.tree._forest.ranking import Model
-from sklearn_optland.tree._forest.search_fast import as_short_rows, padded, route
+from sklearn_optland.tree._forest.search_fast import HOME_SHARE, as_short_rows, padded, route
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._forest.train_fast import train
 from sklearn_optland.tree._forest.training import NONE
@@ -361,3 +361,30 @@ def test_leaves_list_the_classes_that_come_to_them(dense):
         assert len(set(listed)) == len(listed) <= LISTED_CLASSES
         of_listed = np.sort(counts[leaf, arrays["class_of"][listed]])[::-1]
         np.testing.assert_allclose(of_listed, np.sort(counts[leaf])[::-1][: len(listed)])
+
+
+def test_scored_leaves_are_one_against_all_for_the_labels_at_home(csr):
+    X, y, _ = csr
+    X = (X / 3).tocsr()  # of one length
+    Y = indicators(y, 40, np.random.RandomState(0))
+    model = LOMForestClassifier(
+        2, beam_width=100, loss="squared_hinge", C=1, max_iter=100, validation_fraction=0
+    ).fit(X, Y)
+    arrays = model._arrays
+    rows = np.hstack([X.toarray() * arrays["scale"][0], np.ones((len(y), 1))])
+    C = 1 / np.mean(np.sum(rows[:, :-1] ** 2, axis=1))
+    learned = [rows @ arrays["table"][arrays["start"] + c] for c in range(40)]
+    homes, of_leaf = arrays["homes"], {}
+    svm = LinearSVC(C=C, fit_intercept=False, tol=1e-8, max_iter=10_000)
+    assert set(homes.ravel()) == set(range(len(arrays["leaf_start"]) - 1))
+    for leaf in np.unique(homes):
+        of_leaf[leaf] = rows @ arrays["table"][arrays["start"] + 40 + leaf]
+        has = Y[:, arrays["class_of"][(homes == leaf).any(axis=1)]].any(axis=1)
+        if leaf % 8 == 0 and not has.all():
+            expected = svm.fit(rows, has).decision_function(rows)
+            np.testing.assert_allclose(of_leaf[leaf], expected, atol=5e-3)
+    scores = model.candidate_scores(X).toarray()
+    for member, code in enumerate(arrays["class_of"]):
+        of_homes = np.mean([of_leaf[leaf] for leaf in homes[member]], axis=0)
+        expected = learned[member] + HOME_SHARE * of_homes
+        np.testing.assert_allclose(scores[:, code], expected, atol=1e-4)

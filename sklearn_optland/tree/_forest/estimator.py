@@ -42,7 +42,10 @@ class LOMForestClassifier(
     With `leaf="histogram"` the class probabilities of several `LOMTreeClassifier` are averaged.
 
     Rows may have any number of classes: `y` is then an indicator matrix, dense or sparse, and in
-    all statistics a row stands once for each of its classes.
+    all statistics a row stands once for each of its classes. If rows are sparse and have 1.5 or
+    more on average, the squared hinge trains a score for each leaf as well, of rows that have one
+    of the classes that the leaf was grown with; 0.3 times the mean over trees goes to their scores:
+    what many similar classes have in common is learned from the rows of them all.
 
     Parameters
     ----------
@@ -59,8 +62,10 @@ class LOMForestClassifier(
         max(0, 1 - ys)², y = 1 for the row's classes and -1 for the others, s being scores, by dual
         coordinate ascent with an L2 penalty. "discriminant" is not trained: its scores are those of
         linear discriminant analysis, from which the softmax starts, and of dense data only.
-        "auto" compares on held-out rows: for sparse data "squared_hinge" and "softmax", for dense
-        classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000 classes and
+        "auto" compares on held-out rows, and takes the second only if it is clearly better, by two
+        standard deviations of the difference: for sparse data "squared_hinge" and "softmax", for
+        dense classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000
+        classes and
         fewer than 10 rows it is "discriminant", with more rows "softmax", without a comparison.
     n_prototypes : "auto" or int, default="auto"
         Into how many clusters the rows of a class are cut, each with a mean and a linear score of

@@ -27,7 +27,8 @@ MAX_HELD_OUT = 20_000
 # Of the squared hinge, where rows have several classes, some of which their labels may miss.
 MULTILABEL_C = [1.0, 0.3]
 # How much what leaves say of classes may count beside the scores: the best, if it is better than
-# nothing by LEAST_GAIN standard deviations of the difference.
+# nothing by LEAST_GAIN standard deviations of the difference; so must a loss be that is not the
+# first one.
 VOTE_FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)
 LEAST_GAIN = 2.0
 # Of Platt's line: scores that part all classes would have an infinite one.
@@ -70,7 +71,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     if len(held_out) < MIN_HELD_OUT:
         return settings, chosen(settings, {})
     seed = rng.randint(np.iinfo(np.int32).max)
-    best, errors = {}, {}
+    found, errors = {}, {}
 
     def candidates(trial):
         data = X[kept], Y[kept], weights[kept] / weights[kept].mean()
@@ -79,12 +80,23 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     def error(trial, trees):
         for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
             arrays = step.parameters
-        ranked = Model(arrays, trial.beam_width).best(X[held_out])
-        found = float(np.average(misses(ranked), weights=weights[held_out]))
-        if found < min(errors.values(), default=np.inf):
-            best.update(arrays=arrays, ranked=ranked)
-        errors[trial] = found
-        return found
+        missed = {factor: misses(ranks(arrays, factor)) for factor in (0.0, *VOTE_FACTORS)}
+        clear = [factor for factor in VOTE_FACTORS if is_clear(missed[0.0], missed[factor])]
+        best = min(clear, key=lambda factor: mean(missed[factor]), default=0.0)
+        judgement = judged(*ranks(arrays, best), Y[held_out], weights[held_out], calibrate)
+        found[trial] = best, missed[best], judgement
+        errors[trial] = mean(missed[best])
+        return errors[trial]
+
+    def ranks(arrays, factor):
+        return Model({**arrays, "vote_factor": factor}, settings.beam_width).best(X[held_out])
+
+    def mean(missed):
+        return float(np.average(missed, weights=weights[held_out]))
+
+    def is_clear(before, after):
+        gains = weights[held_out] * (before - after)
+        return gains.sum() > LEAST_GAIN * np.sqrt(gains @ gains)
 
     def misses(ranked):
         n_own = np.maximum(np.diff(Y[held_out].indptr), 1)
@@ -93,28 +105,19 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         return 1 - first.sum(axis=1) / n_own
 
     trees = candidates(settings)
-    trials = [
-        replace(settings, loss=loss, C=C)
-        for loss in losses
-        for C in strengths[: None if loss == "squared_hinge" else 1]
-    ]
-    settings = min(trials, key=lambda trial: error(trial, trees))
+    trials = [[replace(settings, loss=loss, C=C) for C in strengths] for loss in losses]
+    trials = [trial if trial[0].loss == "squared_hinge" else trial[:1] for trial in trials]
+    settings, *others = (min(tried, key=lambda trial: error(trial, trees)) for tried in trials)
+    for trial in others:
+        settings = trial if is_clear(found[settings][1], found[trial][1]) else settings
     for number in numbers[1:]:
         trial = replace(settings, n_prototypes=number)
         if error(trial, candidates(trial)) >= errors[settings]:
             break
         settings = trial
-    quality = chosen(settings, errors)
-    without, most = misses(best["ranked"]), 0.0
-    for factor in VOTE_FACTORS:
-        arrays = {**best["arrays"], "vote_factor": factor}
-        ranked = Model(arrays, settings.beam_width).best(X[held_out])
-        gains = weights[held_out] * (without - misses(ranked))
-        if gains.sum() > max(most, LEAST_GAIN * np.sqrt(gains @ gains)):
-            most, best["ranked"] = gains.sum(), ranked
-            settings = replace(settings, vote_factor=factor)
-    judgement = judged(*best["ranked"], Y[held_out], weights[held_out], calibrate)
-    return settings, quality | judgement
+    factor, _, judgement = found[settings]
+    quality = chosen(settings, errors) | judgement
+    return replace(settings, vote_factor=factor), quality
 
 
 def _losses(X, Y):

@@ -138,7 +138,7 @@ class PartitionedCandidates:
         As `Candidates` takes them.
     """
 
-    most_own = 1
+    most_own, homes = 1, {}
 
     def __init__(self, source, n_classes, settings, rng):
         self.source, self.beam_width = source, settings.beam_width

@@ -28,6 +28,9 @@ cdef class LabelForest:
     cdef readonly Py_ssize_t n_classes, depth, beam, n_columns, constant, n_z, n_prototypes, n_trees
     cdef readonly Py_ssize_t max_candidates, max_trained  # the latter besides a row's own
     cdef readonly bint is_sparse
+    cdef const int[:, ::1] homes
+    cdef readonly bint has_scored_leaves
+    cdef readonly Py_ssize_t n_scored  # prototypes, and the leaves with scores
 
 
 cdef class Scratch:
@@ -73,3 +76,4 @@ cdef inline void put(int* found, int turn, int key, Py_ssize_t value) noexcept n
 
 
 cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nogil
+cdef Py_ssize_t join_homes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil

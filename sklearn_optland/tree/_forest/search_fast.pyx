@@ -13,6 +13,9 @@ score    One dot product a candidate: w_c'z with rows of w for dense data, and f
          one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
          To it comes vote_factor times what the leaves say of the class: a number for each entry of
          a list, and one for each class.
+         Of sparse rows with several labels, leaf l has a score of its own, with the weights of
+         class n + l: that of having a label that the leaf was grown with. To a class comes
+         HOME_SHARE times the mean over trees of the leaves that it is at home in.
 
 What is called a class above is a prototype: a class may have several, and scores what the best of
 them does. `class_of` names a prototype's class.
@@ -55,6 +58,9 @@ cdef extern from "label_rows.h" nogil:
 # What a visit to a leaf counts, and what it says, if it is not the row's nearest of the tree.
 LATER_VISIT = 0.3
 cdef float LATER = LATER_VISIT
+# What the scores of leaves count beside those of the classes that are at home there.
+HOME_SHARE = 0.3
+cdef float HOME = HOME_SHARE
 
 cdef enum:
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
@@ -142,12 +148,14 @@ cdef class LabelForest:
     class_of : ndarray of shape (n_prototypes,), int32
     n_classes, depth, beam : int
         `depth` is that of the deepest leaf.
+    homes : ndarray of shape (n_prototypes, n_trees), int32, default=None
+        The leaves that prototypes are at home in, of sparse data whose leaves have scores.
     """
 
     def __init__(
         self, *, column_of, shift, scale, projection, constant, nodes, children, roots,
         leaf_start, leaf_members, longest, votes, prior_votes, vote_factor, class_of, n_classes,
-        depth, beam,
+        depth, beam, homes=None,
     ):
         self.column_of = column_of
         self.shift, self.scale, self.projection = shift, scale, projection
@@ -167,6 +175,15 @@ cdef class LabelForest:
         self.n_trees = len(roots)
         self.max_candidates = min(self.n_prototypes, self.n_trees * self.beam * longest)
         self.max_trained = self.max_candidates + N_NEGATIVES
+        self.has_scored_leaves = homes is not None
+        self.n_scored = self.n_prototypes
+        if self.has_scored_leaves:
+            self.homes, self.n_scored = homes, self.n_prototypes + len(leaf_start) - 1
+
+    def max_scored(self, most_own):
+        """The most scores of a row that is learned, and has up to `most_own` classes."""
+        n = self.max_trained + most_own
+        return n + min(n * self.n_trees, self.n_scored - self.n_prototypes)
 
 
 cdef class Scratch:
@@ -182,7 +199,7 @@ cdef class Scratch:
         n_trees, n_open = forest.n_trees, forest.depth * forest.beam + 1
         self.z, self.x = floats(forest.n_z), floats(longest_row + 1)
         self.column = ints(longest_row + 1)
-        n = forest.max_trained + most_own
+        n = forest.max_scored(most_own)
         self.candidate, self.score = ints(n), floats(n)
         self.turn, self.mass = ints(1), np.zeros(most_own)
         size = 1 << (2 * n).bit_length()
@@ -340,6 +357,30 @@ cdef Py_ssize_t gather(LabelForest f, Scratch s, const int* leaves) noexcept nog
     return n
 
 
+cdef Py_ssize_t join_homes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
+    """Put the leaves that n candidates are at home in behind them; returns the number of all."""
+    cdef Py_ssize_t c, tree, n_all = n
+    if f.has_scored_leaves:
+        for c in range(n):
+            for tree in range(f.n_trees):
+                n_all = join(s, n_all, <int>f.n_prototypes + f.homes[s.candidate[c], tree])
+    return n_all
+
+
+cdef void add_homes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogil:
+    """Add to the scores of the n candidates those of their homes."""
+    cdef Py_ssize_t c, tree
+    cdef int key
+    cdef float total
+    if f.has_scored_leaves:
+        for c in range(n):
+            total = 0
+            for tree in range(f.n_trees):
+                key = <int>f.n_prototypes + f.homes[s.candidate[c], tree]
+                total += s.score[entry(s.place, s.mask, key, s.turn[0])[2]]
+            s.score[c] += HOME * total / f.n_trees
+
+
 cdef void add_votes(LabelForest f, Scratch s, const int* leaves, Py_ssize_t n) noexcept nogil:
     """Add to the scores of the n candidates what the leaves say."""
     cdef Py_ssize_t e, c
@@ -464,9 +505,10 @@ def best_classes(
             n = gather(forest, s, &leaves[i, 0])
             if forest.is_sparse:
                 optland_sparse_scores(
-                    size, &s.column[0], &s.x[0], &start[0], &table[0], n, &s.candidate[0],
-                    &s.score[0],
+                    size, &s.column[0], &s.x[0], &start[0], &table[0], join_homes(forest, s, n),
+                    &s.candidate[0], &s.score[0],
                 )
+                add_homes(forest, s, n)
             else:
                 ranking.score(&s.z[0], n, &s.candidate[0], &s.score[0])
             if forest.vote_factor > 0:

@@ -11,7 +11,8 @@ squared hinge   |w_c|^2 / 2 + C sum_x max(0, 1 - y_c s_c)^2 for each c, y_c = 1 
                 its candidates (Hsieh et al. 2008, algorithm 1), w_c = sum_x alpha_c y_c x,
                   alpha_c <- max(0, alpha_c + (1 - y_c s_c - alpha_c / 2C) / (|x|^2 + 1 / 2C)).
                 A row's candidates have to be the same in each pass: row i draws the random ones
-                from seed + i.
+                from seed + i. If leaves have scores, those that candidates are at home in learn
+                as well: y = 1 for those of the row's classes.
 """
 from libc.math cimport INFINITY, exp, log, sqrtf
 from libc.stdint cimport int64_t, uint64_t
@@ -21,7 +22,7 @@ import numpy as np
 from sklearn_optland._rows.random cimport next_below
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 from sklearn_optland.tree._forest.search_fast cimport (
-    N_NEGATIVES, LabelForest, Scratch, entry, gather, join, load, put, scratch_for,
+    N_NEGATIVES, LabelForest, Scratch, entry, gather, join, join_homes, load, put, scratch_for,
 )
 
 cdef extern from "label_rows.h" nogil:
@@ -64,10 +65,14 @@ cdef Py_ssize_t join_own(
     LabelForest f, Scratch s, Py_ssize_t n, const int* own, Py_ssize_t n_own
 ) noexcept nogil:
     """Put the row's own prototypes behind n candidates, and mark their classes."""
-    cdef Py_ssize_t p
+    cdef Py_ssize_t p, tree
     cdef int code
     for p in range(n_own):
         put(entry(s.own, s.mask, own[p], s.turn[0]), s.turn[0], own[p], p)
+        if f.has_scored_leaves:
+            for tree in range(f.n_trees):
+                code = <int>f.n_prototypes + f.homes[own[p], tree]
+                put(entry(s.own, s.mask, code, s.turn[0]), s.turn[0], code, p)
         code = f.class_of[own[p]]
         put(entry(s.place_of_class, s.mask, code, s.turn[0]), s.turn[0], code, p)
         n = join(s, n, own[p])
@@ -117,7 +122,7 @@ cdef double dual_steps(
     cdef int code
     cdef double loss = 0, sign, miss, goal, ridge = 0.5 / C
     for c in range(n):
-        code = f.class_of[s.candidate[c]]
+        code = f.class_of[s.candidate[c]] if s.candidate[c] < f.n_prototypes else -1
         if entry(s.own, s.mask, s.candidate[c], s.turn[0])[0] == s.turn[0]:
             sign = 1
         elif entry(s.place_of_class, s.mask, code, s.turn[0])[0] != s.turn[0]:
@@ -230,6 +235,8 @@ def train(
                 draws = seed + <uint64_t>i
             for _negative in range(N_NEGATIVES):
                 n = join(s, n, <int>next_below(&draws, forest.n_prototypes))
+            if is_dual:
+                n = join_homes(forest, s, n)
             score(forest, s, size, &w[0], starts, n)
             if is_dual:
                 C_row = max(C * weight[i], SMALLEST_C)

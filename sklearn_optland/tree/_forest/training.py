@@ -44,6 +44,9 @@ LARGEST_C = 1e6
 LEAST_SQUARE = 1e-6
 # Rows that the mean sizes of a row are taken from.
 LENGTH_SAMPLE = 1000
+# Classes of a row, on average, from which on rows have several. Then labels have few rows each, and
+# leaves have scores: what tells similar labels from others is learned from the rows of them all.
+SEVERAL = 1.5
 NONE = np.zeros((0, 1), dtype=np.int32)
 
 
@@ -129,7 +132,9 @@ class Candidates:
             self.source, class_of, Y.shape[1], settings, rng
         )
         self.rows = VisitingRows(self.source, self.arrays, number, settings.beam_width)
-        n_listed = LISTED_OF_SEVERAL if own.nnz >= 1.5 * own.shape[0] else LISTED_CLASSES
+        has_several = own.nnz >= SEVERAL * own.shape[0]
+        self.homes = homes(self.arrays) if has_several and self.source.is_sparse else {}
+        n_listed = LISTED_OF_SEVERAL if has_several else LISTED_CLASSES
         list_frequent_classes(self.arrays, self.rows.visits(self.arrays), n_listed)
         self.most_own = int(np.diff(own.indptr).max())
         self.forest = LabelForest(**self.arrays, beam=settings.beam_width)
@@ -225,10 +230,12 @@ def passes(candidates, settings, rng):
         Its parameters are what Model takes; the next pass changes these arrays. The objective is
         the mean loss in the pass, while the weights moved.
     """
-    source, forest, place = candidates.source, candidates.forest, candidates.place
-    start, w = _weights(place, forest, settings, source.n_columns)
+    source, place = candidates.source, candidates.place
     is_dual = settings.loss == "squared_hinge"
-    width = forest.max_trained + candidates.most_own
+    arrays = candidates.arrays | (candidates.homes if is_dual else {})
+    candidates.forest = forest = LabelForest(**arrays, beam=settings.beam_width)
+    start, w = _weights(place, forest, settings, source.n_columns)
+    width = forest.max_scored(candidates.most_own)
     alpha = np.zeros((source.n_rows if is_dual else 0, width), dtype=np.float32)
     squares = np.zeros(len(w) if settings.loss == "softmax" else 0, dtype=np.float32)
     candidates.squares, candidates.sizes = squares, mean_sizes(source, place)
@@ -244,8 +251,20 @@ def passes(candidates, settings, rng):
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        parameters = {**candidates.arrays, **_ranking(forest, start, average)}
+        parameters = {**arrays, **_ranking(forest, start, average)}
         yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
+
+
+def homes(arrays):
+    """The leaf of each tree that prototypes were grown into, as LabelForest takes it."""
+    n_trees = len(arrays["roots"])
+    members = arrays["leaf_members"].reshape(n_trees, -1)  # each tree has them all once
+    sizes = np.diff(arrays["leaf_start"])
+    leaves = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes).reshape(n_trees, -1)
+    found = np.empty(members.T.shape, dtype=np.int32)
+    for tree in range(n_trees):
+        found[members[tree], tree] = leaves[tree]
+    return {"homes": found}
 
 
 def rate_and_C(sizes, is_sparse, settings):
@@ -310,12 +329,12 @@ def _weights(place, forest, settings, n_columns):
             w[:, : n_columns + 1] = np.clip(discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT)
         return np.zeros(0, dtype=np.int64), w.ravel()
     feature = np.arange(n_columns + 1)
-    size = min((n_columns + 1) * forest.n_prototypes, 1 << settings.n_bits)
-    if size < (n_columns + 1) * forest.n_prototypes:
-        size = max(size, forest.n_prototypes)
-        start = hashed_starts(feature, size - forest.n_prototypes + 1)
+    size = min((n_columns + 1) * forest.n_scored, 1 << settings.n_bits)
+    if size < (n_columns + 1) * forest.n_scored:
+        size = max(size, forest.n_scored)
+        start = hashed_starts(feature, size - forest.n_scored + 1)
     else:
-        start = feature * forest.n_prototypes
+        start = feature * forest.n_scored
     return start.astype(np.int64), np.zeros(size, dtype=np.float32)
 
 
