@@ -127,9 +127,10 @@ def test_trees_are_grown_anew_when_classes_have_moved():
     assert (np.diff(model._arrays["leaf_start"]) == 16).all()
 
 
-@given(arrays(np.int32, (30, 2), elements=st.integers(-1, 3)), st.integers(0, 2**31 - 1))
-def test_who_comes_often_is_listed(leaves, seed):
+@given(st.integers(0, 2**31 - 1))
+def test_who_comes_often_is_listed(seed):
     rng = np.random.RandomState(seed)
+    leaves = rng.randint(-1, 4, size=(30, 2), dtype=np.int32)
     own = np.minimum(rng.geometric(0.4, 30) - 1, 9).astype(np.int32)
     members, counts = np.full((4, 4), 9, dtype=np.int32), np.zeros((4, 4), dtype=np.float32)
     count_visits(leaves, 1, np.arange(31, dtype=np.int32), own, np.ones(30), members, counts)
@@ -155,9 +156,9 @@ def test_leaves_say_what_they_have_counted():
     assert_array_equal(model._arrays["votes"], learned.votes.ravel())
 
 
-@given(arrays(np.float32, (3, 40), elements=st.floats(-1e6, 1e6, width=32)))
+@given(arrays(np.float32, (1, 40), elements=st.floats(-1e6, 1e6, width=32)))
 def test_short_rows_are_read_as_they_were_written(rows):
-    short = as_short_rows(rows, np.zeros(3))
+    short = as_short_rows(rows, np.zeros(1))
     read = as_floats(short["words"], short["scale"])
     most = abs(rows).max(axis=1, keepdims=True) * 2**-15 + 1e-33  # smaller rows are zero
     assert (abs(read[:, :40] - rows) <= most).all()
