@@ -2,8 +2,9 @@
 
     minimise  |t - B'w|^2 / 2 + l1 |w|_1 + l2/2 |w|^2 - tilt'w,   w >= 0 if asked,
 
-B = A (I - ss') has a row for each column, centred; A stays sparse if the data are. The proximal point method adds |w - center|^2 / (2 sigma) with a growing sigma, and center moves to
-the minimum. The dual of that has a gradient at y, the residual t - B'w at the optimum, that is
+B = A (I - ss') has a row for each column, centred; A stays sparse if the data are. The proximal
+point method adds |w - center|^2 / (2 sigma) with a growing sigma, and center moves to the minimum.
+The dual of that has a gradient at y, the residual t - B'w at the optimum, that is
 linear in pieces:
 
     y - t + B'w(y),   w(y) = soft(B y + tilt + center / sigma, l1) / (l2 + 1 / sigma),

@@ -108,7 +108,7 @@ class DenseColumns:
         return A
 
     def scaled(self, chosen, roots, s):
-        """A, some columns times the roots of the rows; as kernels see it; A s; its rows' squares."""
+        """A, columns times the roots of the rows; A as kernels see it; A s; its rows' squares."""
         A = self.times(roots, chosen)
         return A, DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
 
