@@ -112,8 +112,11 @@ class Chains:
         return self.posterior.total / (self.noise * self.temperature)
 
     def steps(self, n_steps, burn_in, thin, decay):
-        """Steps of all chains; what is kept goes to `draws`."""
-        share = self.posterior.batch_rows / self.posterior.n_rows
+        """Steps of all chains; what is kept goes to `draws`.
+
+        After a divergence the burn-in begins again, with its share of the steps that are left.
+        """
+        share, kept_from = self.posterior.batch_rows / self.posterior.n_rows, burn_in
         for number in range(n_steps):
             value, gradient = self.posterior.gradient(self.theta, self.noise)
             size = step_size_at(number, self.step_size, decay)
@@ -121,11 +124,12 @@ class Chains:
             share_of_noise = max(1.0 - 0.5 * size, 0.0) if self.by_hessian else 1.0
             beta = self.betas / share_of_noise if share_of_noise else np.inf
             self.theta = langevin_step(self.theta, gradient, size, beta, self.metric, self.rng)
-            self._mend()
+            if self._mend():
+                kept_from = number + burn_in * (n_steps - number) // n_steps
             is_thin = (n_steps - 1 - number) % thin == 0
             if is_thin and self.is_drawn:
                 self._draw_noise()
-            if is_thin and number >= burn_in:
+            if is_thin and number >= kept_from:
                 self.draws.append((self.theta, self.noise))
                 self.step_sizes.append(size)
             if number < burn_in and (number + 1) % FIT_EVERY == 0:
@@ -135,6 +139,8 @@ class Chains:
 
     def _mend(self):
         """Chains that have diverged start again, all steps are halved, and no draw is kept.
+
+        Returns whether there were any.
 
         They have where they are farther from the start than the prior lets parameters be. A cold
         chain may go as far, from a start that was no mode.
@@ -147,6 +153,7 @@ class Chains:
             self.step_size *= 0.5
             self.draws.clear()
             self.step_sizes.clear()
+        return lost.any()
 
     def _draw_noise(self):
         """Noise variances from their law given the residuals."""

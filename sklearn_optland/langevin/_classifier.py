@@ -125,8 +125,9 @@ class LangevinClassifier(LazyScore, ClassifierMixin, LangevinModel):
               \qquad z_t \sim N(0, I).
 
     They start around the mode, each net's at a mode of its own. A chain that diverges starts again,
-    all steps are halved, and draws so far are dropped. The posterior of a net has many modes, which
-    no chain will visit all: R-hat says so, and a fit whose R-hat is above 1.1 warns.
+    all steps are halved, draws so far are dropped, and the steps that are left begin with a burn-in
+    again. The posterior of a net has many modes, which no chain will visit all: R-hat says so, and
+    a fit whose R-hat is above 1.1 warns.
 
     Columns whose mean or standard deviation is beyond 10 are standardised inside; the prior stays
     that of the weights of the columns as they are. The draws take n_chains times n_draws times the

@@ -23,6 +23,7 @@ from sklearn_optland.langevin import (
     effective_sample_size,
     r_hat,
 )
+from sklearn_optland.langevin._chains import Chains
 from sklearn_optland.langevin._posterior import BIAS_VARIANCE, Posterior, posterior_of
 
 PRIOR = 2.0
@@ -301,6 +302,21 @@ def test_no_draw_is_of_a_chain_that_diverged(preconditioner):
     draws = fit_quietly(model.set_params(max_iter=30), X, y).samples_["coefs_0"]
     assert draws.shape[1] >= 1
     assert np.abs(draws).max() < 1e5
+
+
+def test_a_late_divergence_begins_another_burn_in():
+    chains = Chains(posterior((), 1), None, 1.0, np.random.default_rng(0))
+    chains.start(np.zeros((2, 4)), "hessian", None)
+    steps = chains.steps(100, burn_in=40, thin=1, decay=0.0)
+    n_draws = []
+    for number, _ in enumerate(steps):
+        n_draws.append(len(chains.draws))
+        if number in (9, 59):
+            chains.theta = np.full_like(chains.theta, 1e12)
+    assert n_draws[45] == 0
+    assert n_draws[59] == 14  # from 10 + 36 on
+    assert n_draws[60] == n_draws[75] == 0
+    assert n_draws[99] == 24  # 60 % of the 40 steps that were left
 
 
 def test_steps_that_were_halved_draw_the_same_posterior():

@@ -2,8 +2,9 @@
 
     minimise  |t - B'w|^2 / 2 + l1 |w|_1 + l2/2 |w|^2 - tilt'w,   w >= 0 if asked,
 
-the proximal point method adds |w - center|^2 / (2 sigma) with a growing sigma, and center moves to
-the minimum. The dual of that has a gradient at y, the residual t - B'w at the optimum, that is
+B = A (I - ss') has a row for each column, centred; A stays sparse if the data are. The proximal
+point method adds |w - center|^2 / (2 sigma) with a growing sigma, and center moves to the minimum.
+The dual of that has a gradient at y, the residual t - B'w at the optimum, that is
 linear in pieces:
 
     y - t + B'w(y),   w(y) = soft(B y + tilt + center / sigma, l1) / (l2 + 1 / sigma),
@@ -15,6 +16,8 @@ of epochs where rows are few and l2 is small.
 """
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.extmath import row_norms
 
 from sklearn_optland._optim.line_search import ARMIJO
 from sklearn_optland.linear_model._finite_sum.problem import inverse_of
@@ -28,13 +31,16 @@ MAX_STEPS, MAX_NEWTON = 300, 30
 SOLVED, SHORTEST = 0.1, 1e-4
 
 
-def semismooth_newton(B, t, w, tilt, penalty, enough):
+def semismooth_newton(A, s, t, w, tilt, penalty, enough):
     """Minimise.
 
     Parameters
     ----------
-    B : ndarray of shape (n_columns, n_rows)
+    A : ndarray or csr_array of shape (n_columns, n_rows)
+    s : ndarray of shape (n_rows,)
+        Of length 1, or 0 if nothing is centred.
     t : ndarray of shape (n_rows,)
+        Centred.
     w, tilt : ndarray of shape (n_columns,)
         The start, and a slope.
     penalty : ElasticNet
@@ -48,18 +54,19 @@ def semismooth_newton(B, t, w, tilt, penalty, enough):
         Of Newton's method.
     """
     l1, l2, positive = penalty.l1, penalty.l2, penalty.positive
-    mean = max(np.vdot(B, B) / min(B.shape), np.finfo(float).tiny)
-    extent = np.sqrt(max(np.einsum("ij,ij->i", B, B).max(initial=0.0), np.finfo(float).tiny))
+    squares, tiny = row_norms(A, squared=True) - (A @ s) ** 2, np.finfo(float).tiny
+    mean = max(squares.sum() / min(A.shape), tiny)
+    extent = np.sqrt(max(squares.max(initial=0.0), tiny))
     kappa, n_steps = FIRST * mean, 0
-    y = t - w @ B
+    y = t - centred(w @ A, s)
     while n_steps < MAX_STEPS:
         allowed = enough(w)
-        if violation(B @ y + tilt - l2 * w, w, l1, positive) <= allowed:
+        if violation(A @ centred(y, s) + tilt - l2 * w, w, l1, positive) <= allowed:
             break
         shift, curvature = tilt + kappa * w, l2 + kappa
 
         def primal(y, shift=shift, curvature=curvature):
-            v = B @ y + shift
+            v = A @ centred(y, s) + shift
             v = np.maximum(v, 0.0) if positive else v
             return np.sign(v) * np.maximum(np.abs(v) - l1, 0.0) / curvature
 
@@ -68,10 +75,10 @@ def semismooth_newton(B, t, w, tilt, penalty, enough):
 
         center, w = w, primal(y)
         for _ in range(MAX_NEWTON):
-            gradient = y - t + w @ B
+            gradient = y - t + centred(w @ A, s)
             if np.linalg.norm(gradient) * extent <= SOLVED * allowed:
                 break
-            step, n_steps = newton_step(B[w != 0], gradient, curvature), n_steps + 1
+            step, n_steps = newton_step(A[w != 0], s, gradient, curvature), n_steps + 1
             size, before, slope = 1.0, value(y, w), np.vdot(gradient, step)
             while size > SHORTEST:
                 following = y + size * step
@@ -83,19 +90,31 @@ def semismooth_newton(B, t, w, tilt, penalty, enough):
             y = following
         else:  # too far for Newton's method
             kappa, w = FALL**3 * kappa, center
-        y = t - w @ B
+        y = t - centred(w @ A, s)
         kappa = max(kappa / FALL, LEAST * mean)
     return w, n_steps
 
 
-def newton_step(B, gradient, curvature):
+def newton_step(A, s, gradient, curvature):
     """-(I + B'B / curvature)^{-1} gradient, by the smaller of BB' and B'B."""
-    is_tall = B.shape[0] > B.shape[1]
-    gram = B.T @ B if is_tall else B @ B.T
-    np.einsum("ii->i", gram)[:] += curvature
-    if is_tall:
+    if A.shape[0] > A.shape[1]:
+        gram = centred(centred(dense(A.T @ A), s).T, s)
+        np.einsum("ii->i", gram)[:] += curvature
         return -curvature * inverse_of(gram)(gradient)
+    B = centred(dense(A), s)
+    gram = B @ B.T
+    np.einsum("ii->i", gram)[:] += curvature
     return inverse_of(gram)(B @ gradient) @ B - gradient if len(B) else -gradient
+
+
+def centred(y, s):
+    """y (I - ss'), of a row or of several."""
+    return y - np.multiply.outer(y @ s, s)
+
+
+def dense(A):
+    """An array of a matrix that may be sparse."""
+    return A.toarray() if sparse.issparse(A) else A
 
 
 def violation(v, w, l1, positive):

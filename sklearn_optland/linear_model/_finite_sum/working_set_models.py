@@ -1,6 +1,7 @@
 """Models on a working set of columns, which are copied: their Hessian is never made."""
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sklearn_optland._rows.rows import CSRRows, DenseRows
 from sklearn_optland.linear_model._finite_sum.coordinate_descent_fast import (
@@ -18,7 +19,10 @@ from sklearn_optland.linear_model._finite_sum.coordinate_models import (
     solve_on_support,
 )
 from sklearn_optland.linear_model._finite_sum.problem import refuse_overflow
-from sklearn_optland.linear_model._finite_sum.semismooth_newton import semismooth_newton
+from sklearn_optland.linear_model._finite_sum.semismooth_newton import (
+    centred,
+    semismooth_newton,
+)
 
 # Columns up to which the working set is all of them; else the first set, and how many times the
 # support the others are at most.
@@ -66,10 +70,10 @@ class WorkingSetModels(Models):
             roots = np.sqrt(problem.c * h)
             length = np.linalg.norm(roots)
             s = roots / length if problem.fit_intercept else np.zeros_like(roots)
-            A, sums, squares = self.columns.scaled(chosen, roots, s)
+            matrix, A, sums, squares = self.columns.scaled(chosen, roots, s)
             refuse_overflow(squares)
             values = self.columns.n_values(chosen)
-            self.made = chosen, A, values, s, sums, squares - sums**2, roots, length
+            self.made = chosen, matrix, A, values, s, sums, squares - sums**2, roots, length
         return ColumnsModel(self, self.made[1:], over_roots(point.pulls * problem.c, self.made[-2]))
 
 
@@ -104,9 +108,9 @@ class DenseColumns:
         return A
 
     def scaled(self, chosen, roots, s):
-        """Some columns times the roots of the rows, as rows of A; A s; the squares of A's rows."""
+        """A, columns times the roots of the rows; A as kernels see it; A s; its rows' squares."""
         A = self.times(roots, chosen)
-        return DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
+        return A, DenseRows(A), A @ s, np.einsum("ij,ij->i", A, A)
 
 
 class SparseColumns:
@@ -136,7 +140,8 @@ class SparseColumns:
             *(self.values, self.rows, self.indptr, chosen, roots, s),
             *(indptr, values, rows, sums, squares),
         )
-        return CSRRows(values, rows, indptr, len(roots)), sums, squares
+        A = csr_array((values, rows, indptr), shape=(len(chosen), len(roots)))
+        return A, CSRRows(values, rows, indptr, len(roots)), sums, squares
 
 
 class ColumnsModel(QuadraticModel):
@@ -149,18 +154,16 @@ class ColumnsModel(QuadraticModel):
         if len(self.u) > MAX_ROWS or self.models.tol < LEAST_TOL:
             return 0
         self.models.has_dual = True
-        B, one = np.zeros((len(self.w), len(self.u))), np.ones(1)
-        for number, row in enumerate(B):
-            columns_changes(self.A, np.array([number]), one, row)
-        B -= np.outer(self.sums, self.s)
-        t = self.u - self.s * (self.s @ self.u) + self.w @ B
-        w, n_steps = semismooth_newton(B, t, self.w, self.tilt, penalty, enough)
+        t = centred(self.u + self.w @ self.matrix, self.s)
+        rows = self.matrix, self.s, t
+        w, n_steps = semismooth_newton(*rows, self.w, self.tilt, penalty, enough)
         self.move(np.arange(len(w)), w - self.w)
         return n_steps * (2 + len(self.u) // PRODUCTS)
 
     def __init__(self, models, made, u):
         self.models, self.is_slow = models, models.has_dual
-        self.A, self.n_values, self.s, self.sums, self.squares, self.roots, self.length = made
+        self.matrix, self.A, self.n_values, self.s, self.sums, *others = made
+        self.squares, self.roots, self.length = others
         self.u = u
 
     def lean(self, tilt):
