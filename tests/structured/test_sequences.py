@@ -202,6 +202,8 @@ def test_words_in_place_of_tokens(as_tokens):
     sentence = as_tokens(["the", "dog"])
     with pytest.raises(ValueError, match=r"X\[0\]: found the word 'the' .* {'word': 'the'}"):
         ChainCRFClassifier().fit([sentence], [["D", "N"]])
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        ChainCRFClassifier().fit([np.array(1.0), np.array(2.0)], ["D", "N"])
 
 
 def test_lists_of_data_frames():

@@ -315,10 +315,12 @@ def _as_rows(X, lengths):
 def _refuse_words(X):
     """Words in place of tokens are what NumPy has no clear error for."""
     first = X[0] if isinstance(X, (list, tuple)) and len(X) else None
-    if isinstance(first, (list, tuple, np.ndarray)) and len(first) and isinstance(first[0], str):
+    is_row = isinstance(first, (list, tuple)) or np.ndim(first) == 1
+    if is_row and len(first) and isinstance(first[0], str):
+        word = str(first[0])
         raise ValueError(
-            f"X[0]: found the word {str(first[0])!r} for a token; allowed are its features, "
-            f"such as {{'word': {str(first[0])!r}}}, or a row of numbers."
+            f"X[0]: found the word {word!r} for a token; allowed are its features, such as "
+            f"{{'word': {word!r}}}, or a row of numbers."
         )
 
 

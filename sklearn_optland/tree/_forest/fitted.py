@@ -185,5 +185,4 @@ class FittedForest(LogProbabilities, OptlandEstimator):
         if "_met" in state:
             self._lock = SharedLock()
             if state.get("_stream") is not None:
-                self._stream.publish()
                 self._arrays = self._stream.arrays

@@ -27,6 +27,10 @@ class Growing:
             self.buffer = buffer
         self.size = size
 
+    def __getstate__(self):
+        """Copies have no room to spare, nor its bytes."""
+        return {**vars(self), "buffer": self.array}
+
 
 class Counting:
     """The numbers from 0 on, of which nobody writes to any."""
@@ -39,6 +43,10 @@ class Counting:
         if n > len(self.numbers):
             self.numbers = np.arange(2 * n, dtype=np.int32)
         return self.numbers[:n]
+
+    def __reduce__(self):
+        """A copy counts anew."""
+        return Counting, ()
 
 
 class FeatureTable:
@@ -60,7 +68,9 @@ class FeatureTable:
         }
         self.column_of, self.constant = arrays["column_of"].copy(), arrays["constant"]
         self.w, self.squares = Growing(arrays["table"]), Growing(squares)
-        start, self.stride, self.n_bits = arrays["start"], len(arrays["class_of"]), n_bits
+        start, self.n_bits = arrays["start"], n_bits
+        # Of weights that are not shared, a feature has `stride`: as many as prototypes, or more.
+        self.n_prototypes = self.stride = len(arrays["class_of"])
         self.is_shared = len(arrays["table"]) < len(start) * self.stride
         self.last_start = int(start.max())
 
@@ -91,12 +101,12 @@ class FeatureTable:
             self._extend(size)
         else:
             self.is_shared = True
-            start[features] = hashed_starts(features, self.w.size - n + 1)
+            start[features] = hashed_starts(features, self.w.size - self.n_prototypes + 1)
         self.last_start = max(self.last_start, int(start[features].max()))
 
     def have_prototypes(self, n):
         """Have a weight for each of n prototypes and each feature."""
-        start = self.columns["start"].array
+        start, self.n_prototypes = self.columns["start"].array, n
         if n > self.stride and not self.is_shared:
             wide = 2 * n
             if len(start) * wide <= 1 << self.n_bits:

@@ -1,6 +1,7 @@
 /* Dot products and AdaGrad steps in float32, for classes that are visited one row at a time.
  *
- * Rows are padded with zeros to a multiple of 2 * OPTLAND_FLOATS values, so that no loop has a rest.
+ * Rows are padded with zeros to a multiple of 2 * OPTLAND_FLOATS values, so that no loop has a
+ * rest.
  */
 #ifndef OPTLAND_LABEL_ROWS_H
 #define OPTLAND_LABEL_ROWS_H
@@ -85,30 +86,30 @@ OPTLAND_INLINE void optland_fetch_row(int64_t n, const float *row)
 /* scores_c = x'w_c for the first `width` of four listed rows of w, which share x. The width is
  * known when this is compiled, and what it does not need is not there. `step` entries of a row go
  * with each pair of x's vectors. */
-#define OPTLAND_FEW_SCORES(NAME, TYPE, STEP, ADD)                                                \
-OPTLAND_INLINE void NAME(                                                                        \
-    int width, int64_t n, const float *x, const TYPE *w, const int *listed, float *scores)       \
-{                                                                                                \
-    const int64_t length = n / (2 * OPTLAND_FLOATS) * STEP;                                      \
-    optland_sixteen sum0 = {{0}}, sum1 = {{0}}, sum2 = {{0}}, sum3 = {{0}};                                \
-    const TYPE *w0 = w + listed[0] * length, *w1 = w + listed[width > 1 ? 1 : 0] * length;       \
-    const TYPE *w2 = w + listed[width > 2 ? 2 : 0] * length;                                     \
-    const TYPE *w3 = w + listed[width > 3 ? 3 : 0] * length;                                     \
-    for (int64_t j = 0; j < length; j += STEP, x += 2 * OPTLAND_FLOATS) {                        \
-        ADD(&sum0, x, w0 + j);                                                                   \
-        if (width > 1)                                                                           \
-            ADD(&sum1, x, w1 + j);                                                               \
-        if (width > 2)                                                                           \
-            ADD(&sum2, x, w2 + j);                                                               \
-        if (width > 3)                                                                           \
-            ADD(&sum3, x, w3 + j);                                                               \
-    }                                                                                            \
+#define OPTLAND_FEW_SCORES(NAME, TYPE, STEP, ADD)                                                  \
+OPTLAND_INLINE void NAME(                                                                          \
+    int width, int64_t n, const float *x, const TYPE *w, const int *listed, float *scores)         \
+{                                                                                                  \
+    const int64_t length = n / (2 * OPTLAND_FLOATS) * STEP;                                        \
+    optland_sixteen sum0 = {{0}}, sum1 = {{0}}, sum2 = {{0}}, sum3 = {{0}};                        \
+    const TYPE *w0 = w + listed[0] * length, *w1 = w + listed[width > 1 ? 1 : 0] * length;         \
+    const TYPE *w2 = w + listed[width > 2 ? 2 : 0] * length;                                       \
+    const TYPE *w3 = w + listed[width > 3 ? 3 : 0] * length;                                       \
+    for (int64_t j = 0; j < length; j += STEP, x += 2 * OPTLAND_FLOATS) {                          \
+        ADD(&sum0, x, w0 + j);                                                                     \
+        if (width > 1)                                                                             \
+            ADD(&sum1, x, w1 + j);                                                                 \
+        if (width > 2)                                                                             \
+            ADD(&sum2, x, w2 + j);                                                                 \
+        if (width > 3)                                                                             \
+            ADD(&sum3, x, w3 + j);                                                                 \
+    }                                                                                              \
     scores[0] = optland_sum_sixteen(&sum0);                                                        \
-    if (width > 1)                                                                               \
+    if (width > 1)                                                                                 \
         scores[1] = optland_sum_sixteen(&sum1);                                                    \
-    if (width > 2)                                                                               \
+    if (width > 2)                                                                                 \
         scores[2] = optland_sum_sixteen(&sum2);                                                    \
-    if (width > 3)                                                                               \
+    if (width > 3)                                                                                 \
         scores[3] = optland_sum_sixteen(&sum3);                                                    \
 }
 

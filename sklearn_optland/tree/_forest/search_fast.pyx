@@ -112,7 +112,7 @@ def as_short_rows(rows, bias):
 
 
 def as_floats(words, scale):
-    """The padded rows that `as_short_rows` has rounded, as float32; parameters as of ShortRows."""
+    """The padded rows that `as_short_rows` has rounded, float64; parameters as of ShortRows."""
     pairs = words.reshape(len(words), -1, 1, OPTLAND_FLOATS)
     whole = np.concatenate([pairs << 16 >> 16, pairs >> 16], axis=2)
     return whole.reshape(len(words), -1) * np.asarray(scale, dtype=np.float32)[:, None]

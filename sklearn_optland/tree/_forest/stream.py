@@ -266,14 +266,30 @@ class Stream:
 
     def publish(self):
         """Have `arrays` be what a Model predicts with."""
+        self.arrays |= self._published()
+
+    def _published(self):
+        """What Model takes of the parts that grow."""
         if self.is_sparse:
-            self.arrays |= self.table.arrays()
+            ranks = self.table.arrays()
         else:
-            self.arrays["ranking"] = {name: part.array for name, part in self.ranking.items()}
-        self.arrays["class_of"] = self.class_of.array
-        self.arrays["leaf_members"] = self.members.reshape(-1)
-        self.arrays["votes"] = self.votes.reshape(-1)
-        self.arrays["prior_votes"] = self.prior_votes.array
+            ranks = {"ranking": {name: part.array for name, part in self.ranking.items()}}
+        return ranks | {
+            "class_of": self.class_of.array,
+            "leaf_members": self.members.reshape(-1),
+            "votes": self.votes.reshape(-1),
+            "prior_votes": self.prior_votes.array,
+        }
+
+    def __getstate__(self):
+        """Without what `publish` makes of the rest: copies would have it twice."""
+        published = self._published()
+        arrays = {name: part for name, part in self.arrays.items() if name not in published}
+        return {**vars(self), "arrays": arrays}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.publish()
 
     def _say(self, leaves):
         """Have some leaves say what they have counted."""
