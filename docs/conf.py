@@ -106,6 +106,13 @@ def describe(app, pagename, templatename, context, doctree):
         )
 
 
+def fold_tables(app, path, page, content):
+    """Fold the tables of benchmarks/README.md: headings, pictures and verdicts stay in sight."""
+    block = r"<!-- table .*? -->\n(.*?):\n\n(.*?)<!-- end -->"
+    folded = r":::{dropdown} \1\n\2:::"
+    content[0] = re.sub(block, folded, content[0], flags=re.DOTALL)
+
+
 def link_to_scikit_learn(app, env, node, content):
     """Let references to sklearn.* lead to scikit-learn's pages: intersphinx needs a network."""
     from docutils.nodes import reference
@@ -149,4 +156,5 @@ def setup(app):
     app.connect("autodoc-skip-member", skip_metadata_requests)
     app.connect("missing-reference", link_to_scikit_learn)
     app.connect("html-page-context", describe)
+    app.connect("include-read", fold_tables)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_display, None))
