@@ -70,7 +70,8 @@ html_static_path = ["static"]
 html_css_files = ["optland.css"]
 html_logo = html_favicon = "static/logo.svg"
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("index", "benchmarks", "changelog", "contributing")}
+ALONE = "index", "install", "benchmarks", "changelog", "contributing", "design"
+html_sidebars = {page: [] for page in ALONE}  # there is no section to navigate
 html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 7,
