@@ -70,7 +70,8 @@ html_static_path = ["static"]
 html_css_files = ["optland.css"]
 html_logo = html_favicon = "static/logo.svg"
 html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("index", "benchmarks", "changelog", "contributing")}
+ALONE = "index", "install", "benchmarks", "changelog", "contributing", "design"
+html_sidebars = {page: [] for page in ALONE}  # there is no section to navigate
 html_theme_options = {
     "show_toc_level": 2,
     "header_links_before_dropdown": 7,
@@ -104,6 +105,13 @@ def describe(app, pagename, templatename, context, doctree):
         context["metatags"] = (
             f'{context.get("metatags", "")}<meta name="description" content="{text}">'
         )
+
+
+def fold_tables(app, path, page, content):
+    """Fold the tables of benchmarks/README.md: headings, pictures and verdicts stay in sight."""
+    block = r"<!-- table .*? -->\n(.*?):\n\n(.*?)<!-- end -->"
+    folded = r":::{dropdown} \1\n\2:::"
+    content[0] = re.sub(block, folded, content[0], flags=re.DOTALL)
 
 
 def link_to_scikit_learn(app, env, node, content):
@@ -149,4 +157,5 @@ def setup(app):
     app.connect("autodoc-skip-member", skip_metadata_requests)
     app.connect("missing-reference", link_to_scikit_learn)
     app.connect("html-page-context", describe)
+    app.connect("include-read", fold_tables)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_display, None))

@@ -28,8 +28,8 @@ images.forEach(image => image.loading = 'eager');
 return images.every(image => image.complete);
 """
 BROKEN = """
-return [...document.images]
-    .filter(image => !(image.naturalWidth > 0 && image.width > 0))
+return [...document.querySelectorAll('.bd-article img')]
+    .filter(image => !(image.naturalWidth > 0 && image.getBoundingClientRect().width > 0))
     .map(image => image.src);
 """
 WIDER_THAN_WINDOW = """

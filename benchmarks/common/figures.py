@@ -1,5 +1,7 @@
 """Pictures of the tables, one a folder."""
 
+from textwrap import fill
+
 import numpy as np
 from common.tables import fingerprint
 from matplotlib import rc_context
@@ -55,6 +57,7 @@ def label_points(ax, points, labels, lines=()):
     ax.figure.draw_without_rendering()  # the layout is final: labels take no part in it
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in ax.transData.transform(points)]
     taken += [line.get_window_extent() for line in lines]
+    taken += [other.get_tightbbox() for other in ax.figure.axes if other is not ax]
     room = ax.figure.bbox
     for point, label in zip(points, labels, strict=True):
         texts = [
@@ -293,8 +296,9 @@ def defaults(figure, tables):
 
 def front_page(figure, tables):
     """Seconds and distance from the optimum: from scikit-learn's class to ours, a line a task."""
-    figure.set_size_inches(8, 4.4)
+    figure.set_size_inches(7, 4.8)
     ax = figure.subplots()
+    above_arrows = {"color": "white", "pad": 0}
     for row in tables["defaults"].rows:
         theirs, ours = (
             (row[f"{who} s"], row[f"{who} above the optimum"]) for who in ("theirs", "ours")
@@ -305,10 +309,13 @@ def front_page(figure, tables):
         ax.plot(*ours, "o", color=ORANGE)
         label = f"{row['theirs']}, {row['data'].partition(':')[0]}"
         shift, side = (-6, "right") if theirs[0] < 0.2 else (6, "left")
-        ax.annotate(label, theirs, (shift, 2), ha=side, fontsize=7, textcoords="offset points")
+        ax.annotate(
+            label, theirs, (shift, 0), ha=side, fontsize=8, textcoords="offset points",
+            bbox=above_arrows,
+        )  # fmt: skip
     ax.plot([], [], "s", color=BLUE, label="scikit-learn's class")
     ax.plot([], [], "o", color=ORANGE, label="ours, proven")
-    ax.set(xscale="log", yscale="log", xlabel="seconds of a fit", xlim=(8e-4, 200))
+    ax.set(xscale="log", yscale="log", xlabel="seconds of a fit", xlim=(1e-4, 2e3))
     ax.set(ylabel="objective above the optimum", ylim=(1e-15, 1e3))
     ax.set_yticks([1e-12, 1e-9, 1e-6, 1e-3, 1], ["1e-12", "1e-9", "1e-6", "0.1 %", "100 %"])
     ax.minorticks_off()
@@ -408,7 +415,7 @@ def multilabel(figure, tables):
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
     for ax, (n_labels, table) in zip(axes, tables.items(), strict=True):
         points = [(row["µs a prediction"], row["P@5 %"]) for row in table.rows]
-        names = [row["learner"].replace("Classifier", "") for row in table.rows]
+        names = [fill(row["learner"].replace("Classifier", ""), 28) for row in table.rows]
         colours = [ORANGE if name.startswith("LOM") else BLUE for name in names]
         ax.scatter(*np.transpose(points), s=16, color=colours)
         ax.set(title=f"{n_labels} labels", xscale="log", xlabel="µs a prediction", xlim=(5, 5000))

@@ -122,7 +122,7 @@ for name, fits in kinds.items():
     print(name, dict(zip(runs[:, 0, 1].astype(int).tolist(), errors, strict=True)))
 ax.axhline(y_test.std(), color="#999999", ls="--", label="a constant")
 ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel="root mean squared error, test rows")
-ax.legend(loc="lower left")
+ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 plt.show()
 
 # %%

@@ -61,7 +61,7 @@ plt.show()
 print(model.certificate_)
 
 # %%
-# Without a penalty no finite dual bound exists. The certificate is then what Newton's model expects
-# to be left, and says so by its scope.
+# Without a penalty there is a dual bound too, where the classes overlap: its dual point proves that
+# there is an optimum.
 unpenalised = BoundMajorizationLogisticRegression(C=np.inf, max_iter=5, tol=1e-1)
 print(unpenalised.fit(X[:, :2], y).certificate_)

@@ -61,7 +61,7 @@ for name, errors in scores.items():
 ax.axhline(0.25 / y_new.var(), color="0.4", linestyle=":", label="noise")
 ax.set(xscale="log", yscale="log", xlabel="rows", ylabel="unexplained variance of new rows")
 ax.set_xticks(sizes, sizes)
-ax.minorticks_off()
+ax.set_xticks([], minor=True)
 ax.legend()
 plt.show()
 

@@ -37,7 +37,7 @@ for solver, rate in (("adam", 1e-3), ("adam", 1e-2), ("sgd", 0.1)):
     name = f"MLPClassifier {solver} {rate:g}, accuracy {rival.score(X_test, y_test):.2f}"
     ax.plot(rival.loss_curve_, "--", label=name)
 ax.set(xlabel="iteration or epoch", ylabel="objective", ylim=(0, None))
-ax.legend()
+ax.legend(loc="center right")
 plt.show()
 
 # %%
@@ -53,8 +53,8 @@ split = ADMMNetClassifier(
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
 KKTDisplay.from_estimator(net, ax=axes[0])
 KKTDisplay.from_estimator(split, ax=axes[1])
-axes[0].set_title('solver="feasible", eight hidden layers')
-axes[1].set_title('solver="admm", three hidden layers')
+axes[0].set_title("feasible, eight hidden layers")
+axes[1].set_title("admm, three hidden layers")
 axes[1].set(ylabel="", ylim=(1e-8, None))
 axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()

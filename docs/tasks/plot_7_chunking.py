@@ -100,5 +100,5 @@ fits = {
     solver: ChainCRFClassifier(C=5.0, solver=solver, tol=1e-8).fit(X[train], y[train])
     for solver in ("sdca", "sag", "lbfgs")
 }
-ConvergenceDisplay.from_estimators(list(fits.values()), names=list(fits), x="passes").plot()
+ConvergenceDisplay.from_estimators(list(fits.values()), names=list(fits), x="passes")
 plt.show()
