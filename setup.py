@@ -65,8 +65,10 @@ class BuildExt(build_ext):
         elif self.compiler.compiler_type == "unix":
             compile_args = ["-O3"]
 
-        # The coverage plugin looks for the C file beside its source.
-        build_dir = None if LINETRACE in SWITCHES else self.build_temp
+        # Sanitizers are the compiler's business: their C code is that of a release. The coverage
+        # plugin looks for it beside its source.
+        checks = "checked" if BOUNDSCHECK in SWITCHES else "unchecked"
+        build_dir = None if LINETRACE in SWITCHES else f"build/c-{checks}"
         translated = cythonize(
             self.extensions,
             compiler_directives=DIRECTIVES,
