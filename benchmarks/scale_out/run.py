@@ -1,6 +1,6 @@
 """Fits of data on disk by workers of limited memory, and what a cluster adds to a pass.
 
-    python benchmarks/scale_out/run.py --what disk --gigabytes 20 --workers 2 --memory 3GB --clean
+    python benchmarks/scale_out/run.py --what disk --gigabytes 20 --workers 2 --memory 2GB --clean
     python benchmarks/scale_out/run.py --what disk kill
 
 Tables go to results/scale_out.json. The data are made in OPTLAND_SCRATCH, /tmp/optland_scale_out
