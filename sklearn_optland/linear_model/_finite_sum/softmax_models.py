@@ -38,7 +38,7 @@ class SoftmaxModels(WorkingSetModels):
         problem = self.problem
         columns, places = np.unique(chosen // problem.k, return_inverse=True)
         if self.made is None or not np.array_equal(self.made[0], columns):
-            A, _, _ = self.columns.scaled(columns, self.roots, np.zeros_like(self.roots))
+            _, A, _, _ = self.columns.scaled(columns, self.roots, np.zeros_like(self.roots))
             self.made = columns, A, self.columns.n_values(columns)
         _, A, n_values = self.made
         return SoftmaxModel(problem, A, n_values, self.roots, P, point.pulls, places, chosen)
