@@ -22,11 +22,11 @@ seeds = st.integers(0, 2**32 - 1)
 class Dense:
     """A model with H as a matrix: coordinates, then intercepts."""
 
-    def __init__(self, seed, storage, fit_intercept, n=20, d=4, k=3):
+    def __init__(self, seed, storage, fit_intercept, n=20, d=4, k=3, concentration=1.0):
         rng = np.random.default_rng(seed)
         A = rng.normal(size=(d, n)) * (rng.random((d, n)) < 0.7)
         c = rng.dirichlet(np.ones(n))
-        P = rng.dirichlet(np.ones(k), n)
+        P = rng.dirichlet(np.full(k, concentration), n)
         self.pulls = np.eye(k)[rng.integers(k, size=n)] - P
         chosen = np.sort(rng.permutation(d * k)[: rng.integers(1, d * k + 1)])
         columns, places = np.unique(chosen // k, return_inverse=True)
@@ -95,3 +95,14 @@ def test_a_solution_on_the_support_is_the_minimum_with_its_signs(storage, seed, 
     felt = dense.felt()
     assert_allclose(felt[dense.size :], 0.0, atol=1e-12)
     assert_allclose(felt[chosen] - 0.1 * model.w[chosen], l1 * signs, atol=1e-12)
+
+
+def test_what_classes_have_in_common_has_no_inverse():
+    """Of nearly separable rows, whose probabilities are close to 0 and 1, it is rounding."""
+    for seed in range(20):
+        model = Dense(seed, "dense", True, concentration=0.1).model
+        largest = np.abs(model.inverse).max()
+        assert_allclose(model.inverse.sum(axis=1), 0.0, atol=1e-6 * largest)
+        weighted = model.P * model.roots**2
+        H = np.diag(weighted.sum(axis=1)) - weighted @ model.P.T
+        assert_allclose(H @ model.inverse @ H, H, atol=1e-6 * H.max())

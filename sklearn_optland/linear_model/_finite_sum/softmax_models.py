@@ -82,7 +82,9 @@ class SoftmaxModel(QuadraticModel):
         weighted = self.P * problem.c
         H = np.diag(weighted.sum(axis=1)) - weighted @ self.P.T
         self.curvatures[len(chosen) :] = H.diagonal()
-        self.inverse = np.linalg.pinv(H, hermitian=True)
+        # H leaves out what all classes have in common, but for rounding, which must not be inverted.
+        common = H.trace() / self.k
+        self.inverse = np.linalg.inv(H + common / self.k) - 1 / (common * self.k)
 
     def descend(self, *settings):
         return descend_softmax(

@@ -150,8 +150,12 @@ class ColumnsModel(QuadraticModel):
     epochs = EPOCHS
 
     def finish(self, penalty, enough):
-        """Go to the minimum by the dual; returns 0 where rows are too many, else what it took."""
-        if len(self.u) > MAX_ROWS or self.models.tol < LEAST_TOL:
+        """Go to the minimum by the dual, and return what it took; 0 where that is not the way.
+
+        Rows must be few. Of a penalty that is not convex the model changes with each step, and none
+        is solved to the end.
+        """
+        if len(self.u) > MAX_ROWS or self.models.tol < LEAST_TOL or not penalty.is_convex:
             return 0
         self.models.has_dual = True
         t = centred(self.u + self.w @ self.matrix, self.s)
