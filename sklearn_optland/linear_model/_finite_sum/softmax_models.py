@@ -82,7 +82,7 @@ class SoftmaxModel(QuadraticModel):
         weighted = self.P * problem.c
         H = np.diag(weighted.sum(axis=1)) - weighted @ self.P.T
         self.curvatures[len(chosen) :] = H.diagonal()
-        # H leaves out what all classes have in common, but for rounding, which must not be inverted.
+        # H leaves out what all classes have in common, but for rounding, which has no inverse.
         common = H.trace() / self.k
         self.inverse = np.linalg.inv(H + common / self.k) - 1 / (common * self.k)
 
