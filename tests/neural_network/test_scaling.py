@@ -251,10 +251,10 @@ def test_margins_take_dense_rows():
 
 
 @pytest.mark.parametrize("activation", ["relu", "square"])
-def test_fewer_rows_than_columns(activation):
+def test_far_fewer_rows_than_columns(activation):
     """The net stays in the rows' span, its penalty is that of the columns, and it goes on there."""
     rng = np.random.RandomState(0)
-    X, y = 3 * rng.randn(8, 40) + 5, rng.randn(8)
+    X, y = 3 * rng.randn(6, 60) + 5, rng.randn(6)
     settings = {"activation": activation, "alpha": 0.01, "random_state": 0}
     model = MeanFieldTwoLayerNet(10, max_iter=30, warm_start=True, **settings)
     fit_quietly(model, X, y)

@@ -21,6 +21,8 @@ from sklearn_optland._rows.source import ArraySource, is_memory_mapped
 
 # Targets that vary by less, relative to their mean, are constant.
 CONSTANT = 1e-13
+# The columns for each row from which the rows' span is used.
+WIDE = 10
 
 
 class Scales(NamedTuple):
@@ -75,8 +77,9 @@ def row_lengths(X):
 
 
 def is_wide(source):
-    """Whether a source has dense rows in this process, fewer than columns."""
-    return type(source) is ArraySource and not source.is_sparse and source.n_rows < source.n_columns
+    """Whether a source has dense rows in this process, far fewer than columns."""
+    is_dense = type(source) is ArraySource and not source.is_sparse
+    return is_dense and WIDE * source.n_rows <= source.n_columns
 
 
 class StandardColumns:
