@@ -26,7 +26,7 @@ import numpy as np
 
 from sklearn_optland._rows.random cimport next_below
 
-cdef extern from "class_rows.h" nogil:
+cdef extern from "class_sums.h" nogil:
     void optland_project_rows(
         int64_t n, int64_t r, const double* rows, const double* w, double* t
     )

@@ -1,6 +1,6 @@
 /* Products and sums of classes' means in float64, n rows of r numbers one after the other. */
-#ifndef OPTLAND_CLASS_ROWS_H
-#define OPTLAND_CLASS_ROWS_H
+#ifndef OPTLAND_CLASS_SUMS_H
+#define OPTLAND_CLASS_SUMS_H
 
 #include "vector_math.h"
 
