@@ -150,6 +150,8 @@ def units_by(moments, is_log_loss, ends=None, *, is_standard, dtype):
     if ends is None:
         is_spread = y_spread > SMALLEST_SPREAD
         return Units(shift, scale, mean, y_spread if is_spread else 1.0, 0.0, is_standard)
+    largest, smallest = ends
+    mean = np.clip(mean, smallest, largest)  # that of a constant is the constant
     return Units(shift, scale, mean, *target_size(y_spread, ends, mean), is_standard)
 
 
