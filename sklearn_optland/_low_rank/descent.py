@@ -11,8 +11,9 @@ from sklearn_optland._optim.lbfgs import Memory, minimize
 # Steps at most, and pairs of L-BFGS.
 MOST_STEPS = 40
 MEMORY = 10
-# Steps of L-BFGS-B, all of which are kept until the last has come.
-MOST_BOUNDED_STEPS = 20
+# Steps of L-BFGS-B, all of which are kept until the last has come; the next ones start from the
+# identity, and of few at a time none come close to the optimum.
+MOST_BOUNDED_STEPS = 60
 
 
 def descend(problem, U, V):
