@@ -32,7 +32,7 @@ from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._rows.reduce import ExtremeOf, Several, SumOf, reduce
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.linear_model._finite_sum.newton import penalized_inverse
-from sklearn_optland.linear_model._finite_sum.problem import TINY
+from sklearn_optland.linear_model._finite_sum.problem import TINY, further
 from sklearn_optland.linear_model._finite_sum.solver import FullBatchSolver
 
 # Of the way to the boundary that a step may go, and the shortest that leads anywhere.
@@ -195,7 +195,7 @@ class Lines:
         """Go a part of the step."""
         source = self.source
         self.at = source.map(partial(_moved, length), self.at, self.step)
-        self.scores = source.map(partial(_further, length), self.scores, self.added)
+        self.scores = source.map(partial(further, length), self.scores, self.added)
 
     def theta(self):
         """The pulls that a stands for."""
@@ -334,10 +334,6 @@ def _moved(length, at, step):
     at[k : 2 * k] -= length * da
     at[2 * k :] += length * others
     return at.T
-
-
-def _further(length, scores, added):
-    return scores + length * added
 
 
 def _pulls(lines, y, at):

@@ -65,7 +65,7 @@ class PartitionedSum(FiniteSum):
         return loss, self.source.map(partial(_pulls, self.loss), self.y, self.c, scores), *squares
 
     def further(self, scores, t, added):
-        return self.source.map(partial(_further, t), scores, added)
+        return self.source.map(partial(in_memory.further, t), scores, added)
 
     def shifted(self, scores, shift):
         return self.source.map(partial(np.add, shift), scores)
@@ -205,10 +205,6 @@ def _balance(loss, shift, y, c, scores):
     scalar_losses.pulls(loss, y, c, scores + shift, theta)
     h = scalar_losses.curvatures(loss, y, theta)
     return np.array([c @ theta, c @ h, c @ np.abs(theta)])
-
-
-def _further(t, scores, added):
-    return scores + t * added
 
 
 def _weighted_sides(c, theta):

@@ -239,7 +239,7 @@ class FiniteSum:
 
     def further(self, scores, t, added):
         """Return scores + t added."""
-        return scores + t * added
+        return further(t, scores, added)
 
     def shifted(self, scores, shift):
         """Return scores of an intercept that is higher by a shift."""
@@ -515,6 +515,11 @@ class SoftmaxSum(FiniteSum):
 
 
 # Functions of rows, which stay where these are
+
+
+def further(t, scores, added):
+    """scores + t added."""
+    return scores + t * added
 
 
 def softmax_pulls(y, scores):

@@ -149,6 +149,12 @@ class ColumnsModel(QuadraticModel):
 
     epochs = EPOCHS
 
+    def __init__(self, models, made, u):
+        self.models, self.is_slow = models, models.has_dual
+        self.matrix, self.A, self.n_values, self.s, self.sums, *others = made
+        self.squares, self.roots, self.length = others
+        self.u = u
+
     def finish(self, penalty, enough):
         """Go to the minimum by the dual, and return what it took; 0 where that is not the way.
 
@@ -163,12 +169,6 @@ class ColumnsModel(QuadraticModel):
         w, n_steps = semismooth_newton(*rows, self.w, self.tilt, penalty, enough)
         self.move(np.arange(len(w)), w - self.w)
         return n_steps * (2 + len(self.u) // PRODUCTS)
-
-    def __init__(self, models, made, u):
-        self.models, self.is_slow = models, models.has_dual
-        self.matrix, self.A, self.n_values, self.s, self.sums, *others = made
-        self.squares, self.roots, self.length = others
-        self.u = u
 
     def lean(self, tilt):
         self.tilt = tilt

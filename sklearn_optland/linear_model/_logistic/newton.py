@@ -106,16 +106,18 @@ def _on_importance_samples(problem, W, curvature, rng):
         sample = importance_sample(problem, size, seed)
         curvature.problem = sample
         curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
-        descent = quasi_newton(sample, sample.evaluate(W), curvature, fresh=False)
+        point = sample.evaluate(W)
+        descent = quasi_newton(sample, point, curvature, fresh=False)
         is_here = sample.source.may_be_copied and not problem.source.may_be_copied
         n_steps = MAX_STEPS_HERE if is_here else MAX_BATCH_STEPS
         for _, step in zip(range(n_steps), descent, strict=False):
-            W = step.point.W
+            point = step.point
             # about the distance between the optimum of a sample and that of the data
             if step.expected_gap <= 0.1 * d / size * step.point.objective:
                 break
+        W = point.W
         if is_here:
-            curvature.refresh(step.point, 0.0)
+            curvature.refresh(point, 0.0)
     vars(problem).pop("row_squares", None)  # one for each row
     curvature.problem, curvature.ridge = problem, 0.0
     return W, seed is not None

@@ -21,8 +21,8 @@ class Growing:
     def extend(self, size):
         """Have so many entries, the new ones 0."""
         if size > len(self.buffer):
-            buffer = np.zeros((max(size, 2 * len(self.buffer)), *self.buffer.shape[1:]),
-                              dtype=self.buffer.dtype)  # fmt: skip
+            shape = max(size, 2 * len(self.buffer)), *self.buffer.shape[1:]
+            buffer = np.zeros(shape, dtype=self.buffer.dtype)
             buffer[: self.size] = self.array
             self.buffer = buffer
         self.size = size

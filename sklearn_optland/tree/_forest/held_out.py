@@ -80,11 +80,11 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     def error(trial, trees):
         for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
             arrays = step.parameters
-        missed = {factor: misses(ranks(arrays, factor)) for factor in (0.0, *VOTE_FACTORS)}
+        ranked = {factor: ranks(arrays, factor) for factor in (0.0, *VOTE_FACTORS)}
+        missed = {factor: misses(ranked[factor]) for factor in ranked}
         clear = [factor for factor in VOTE_FACTORS if is_clear(missed[0.0], missed[factor])]
         best = min(clear, key=lambda factor: mean(missed[factor]), default=0.0)
-        judgement = judged(*ranks(arrays, best), Y[held_out], weights[held_out], calibrate)
-        found[trial] = best, missed[best], judgement
+        found[trial] = best, missed[best], ranked[best]
         errors[trial] = mean(missed[best])
         return errors[trial]
 
@@ -115,9 +115,9 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         if error(trial, candidates(trial)) >= errors[settings]:
             break
         settings = trial
-    factor, _, judgement = found[settings]
-    quality = chosen(settings, errors) | judgement
-    return replace(settings, vote_factor=factor), quality
+    factor, _, ranked = found[settings]
+    judgement = judged(*ranked, Y[held_out], weights[held_out], calibrate)
+    return replace(settings, vote_factor=factor), chosen(settings, errors) | judgement
 
 
 def _losses(X, Y):
