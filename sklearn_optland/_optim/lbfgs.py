@@ -13,6 +13,8 @@ from sklearn_optland._optim.step import Step
 LEAST_CURVATURE = 1e-10
 # Squares below it have lost their digits: the gradient of separated classes falls without end.
 TINY = 1e-290
+# Changes of a value by less than this share of it are mostly rounding.
+ROUNDED = 1e-13
 # Trials of a step of `minimize`.
 MAX_TRIALS = 40
 
@@ -138,7 +140,11 @@ def minimize(function, theta, memory, metric=None):
     def evaluate(size):
         trial = theta + theta.dtype.type(size) * direction
         new, new_gradient = function(trial)
-        return new, (trial, new, new_gradient)
+        seen = new
+        if abs(new - value) <= ROUNDED * abs(value):
+            # Rounding hides the change of the value; the slopes at both ends tell it.
+            seen = value + 0.5 * size * (slope + float(new_gradient @ direction))
+        return seen, (trial, new, new_gradient)
 
     def as_step(done=False):
         return Step(theta, {"objective": value, "passes": passes}, value, done=done)

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def test_the_widest_margin_separates_what_a_net_can():
-    from two_layer.regimes import widest_margin
+    from two_layer.widest_margin import widest_margin
 
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (30, 2))
