@@ -68,9 +68,10 @@ class InteriorPoint(FullBatchSolver):
             left[-1] = pulls[-1, 0]
             solve = penalized_inverse(problem, gram)
             dW = solve(left + pulls[:, 1])
-            products, pulls = summed(lines.predict(dW) for lines in groups)
+            bend, pulls = summed(lines.predict(dW) for lines in groups)
             length = longest(max(lines.fastest for lines in groups))
-            ahead = 0.5 * np.polyval(products, length) / weight
+            # a prediction takes the product to 0, but for its second order
+            ahead = 0.5 * np.polyval([bend, -product, product], length) / weight
             target = mu * (ahead / mu) ** 3
             dW = solve(left + pulls @ [target, 1.0])
             for lines in groups:
@@ -95,9 +96,9 @@ class Lines:
     problem : FiniteSum
         Whose passes these are.
     source : ArraySource or another source of rows
-    lines : callable
-        Picklable; takes y, and returns slopes -s and values p at 0 of the lines of these rows, of
-        shape (n_lines, n_rows).
+    slopes, values : callable
+        Picklable; take y, and return s and p of the lines p - s f of these rows, arrays that
+        broadcast to the shape (n_lines, n_rows).
     n_lines : int
         Of a row.
     y, c : arrays of the source
@@ -111,8 +112,9 @@ class Lines:
         The largest rate at which the last step goes to the boundary.
     """
 
-    def __init__(self, problem, source, lines, n_lines, *, y, c, weight, has_intercept):
-        self.problem, self.source, self.lines, self.n_lines = problem, source, lines, n_lines
+    def __init__(self, problem, source, slopes, values, n_lines, *, y, c, weight, has_intercept):
+        self.problem, self.source, self.n_lines = problem, source, n_lines
+        self.slopes, self.values = slopes, values
         self.y, self.c, self.weight, self.has_intercept = y, c, weight, has_intercept
         self.scores = self.h = self.R = self.added = self.step = self.at = None
 
@@ -124,14 +126,15 @@ class Lines:
         if forward:
             reduce(passes.Forward(source), source, forward)
         self.h, self.R = source.empty(), source.empty(2)
-        self.added, self.step = source.empty(1), source.empty(3 * k)
-        sums = partial(_sums_at, self.lines)
+        self.added, self.step = source.empty(1), source.map(partial(_no_step, k), self.y)
+        sums = partial(_sums_at, self.slopes, self.values)
         arrays = self.y, self.c, self.scores
         return reduce(SumOf(sums, (2,)), source, arrays)[1]
 
     def start(self, outside):
         """Begin in the middle, with multipliers of at least this."""
-        self.at = self.source.map(partial(_start, self.lines, outside), self.y, self.scores)
+        start = partial(_start, self.slopes, self.values, outside)
+        self.at = self.source.map(start, self.y, self.scores)
 
     def system(self):
         """What the Newton step is made of.
@@ -146,7 +149,7 @@ class Lines:
             Of a, and the right side of Mehrotra's prediction.
         """
         source, own = self.source, (self.y, self.c, self.at, self.h, self.R)
-        sums = SumOf(partial(_system, self.lines), writes=(3, 4))
+        sums = SumOf(partial(_system, self.slopes), writes=(3, 4))
         statistic = Several(sums, passes.WeightedGram(source), passes.Backward(source, 2))
         self.problem.passes += 1.5
         product, gram, pulls = reduce(statistic, source, (own, (self.h,), (self.R,)))[1]
@@ -160,8 +163,8 @@ class Lines:
 
         Returns
         -------
-        products : ndarray of shape (3,)
-            Coefficients of the sum of a z and (1 - a) u on the way, the square's first.
+        bend : float
+            The sum of da dz and d(1 - a) du.
         pulls : ndarray of shape (n_features + 1, 2)
             Right sides of the correction: what is multiplied with its target, and the rest.
         """
@@ -169,23 +172,23 @@ class Lines:
         own = self.y, self.c, self.at, self.added, self.step, self.R
         statistic = Several(
             passes.Forward(source),
-            SumOf(partial(_predict, self.lines), (3,), writes=(4, 5)),
+            SumOf(partial(_predict, self.slopes), writes=(4, 5)),
             ExtremeOf(_fastest, np.maximum),
             passes.Backward(source, 2),
         )
         forward = self._columns(dW), self.added
         self.problem.passes += 1.0
         parameters = forward, own, (self.at, self.step), (self.R,)
-        _, products, self.fastest, pulls = reduce(statistic, source, parameters)[1]
+        _, bend, self.fastest, pulls = reduce(statistic, source, parameters)[1]
         if not self.has_intercept:
             pulls[-1] = 0.0
-        return products, pulls
+        return bend, pulls
 
     def correct(self, dW, target):
         """Take the step to a z = (1 - a) u = target, with the prediction's second order."""
         source = self.source
         own = self.y, self.at, self.added, self.step
-        corrected = ExtremeOf(partial(_correct, self.lines, target), np.maximum, writes=(3,))
+        corrected = ExtremeOf(partial(_correct, self.slopes, target), np.maximum, writes=(3,))
         statistic = Several(passes.Forward(source), corrected)
         self.problem.passes += 0.5
         parameters = (self._columns(dW), self.added), own
@@ -199,7 +202,7 @@ class Lines:
 
     def theta(self):
         """The pulls that a stands for."""
-        return self.source.map(partial(_pulls, self.lines), self.y, self.at)
+        return self.source.map(partial(_pulls, self.slopes), self.y, self.at)
 
     def _columns(self, W):
         return np.append(W[:-1], W[-1] * self.has_intercept)[:, None]
@@ -208,12 +211,11 @@ class Lines:
 def lines_of_rows(problem):
     """The lines whose positive parts the losses are."""
     loss = problem.loss
-    lines = partial(_lines_of_residuals, loss.epsilon)
+    lines = _slopes_of_residuals, partial(_values_of_residuals, loss.epsilon), 2
     if loss.for_classes:
-        lines = _lines_of_margins
-    n_lines = 1 if loss.for_classes else 2
+        lines = _slopes_of_margins, _one, 1
     columns = {"y": problem.y, "c": problem.c, "weight": 1.0, "has_intercept": True}
-    return Lines(problem, problem.source, lines, n_lines, **columns)
+    return Lines(problem, problem.source, *lines, **columns)
 
 
 def lines_of_columns(problem):
@@ -228,7 +230,7 @@ def lines_of_columns(problem):
     c = (most if penalty.positive else np.full(d, 2 * penalty.l1)) / lengths
     source = ArraySource(sparse.diags_array(lengths, format="csr"))
     columns = {"y": np.zeros(d), "c": c, "weight": c.sum(), "has_intercept": False}
-    return Lines(problem, source, _lines_of_coefficients, 1, **columns)
+    return Lines(problem, source, _one, _zero, 1, **columns)
 
 
 def evaluated(problem, W, rows, columns=None):
@@ -255,18 +257,24 @@ def longest(fastest):
 # Functions of rows: of lines (n_lines, n_rows), and what rows keep of them, (n_rows, ... n_lines)
 
 
-def _lines_of_margins(y):
-    return y[None], np.ones((1, len(y)))
+def _slopes_of_margins(y):
+    return y[None]
 
 
-def _lines_of_residuals(epsilon, y):
-    s = np.ones((2, len(y)))
-    s[1] = -1.0
-    return s, np.stack([y - epsilon, -y - epsilon])
+def _slopes_of_residuals(y):
+    return np.array([[1.0], [-1.0]])
 
 
-def _lines_of_coefficients(y):
-    return np.ones((1, len(y))), np.zeros((1, len(y)))
+def _values_of_residuals(epsilon, y):
+    return np.stack([y - epsilon, -y - epsilon])
+
+
+def _one(y):
+    return np.ones((1, 1))
+
+
+def _zero(y):
+    return np.zeros((1, 1))
 
 
 def _of_lines(kept, n_kinds):
@@ -274,21 +282,25 @@ def _of_lines(kept, n_kinds):
     return np.ascontiguousarray(kept.T).reshape(n_kinds, -1, len(kept))
 
 
-def _sums_at(lines, y, c, f):
-    s, p = lines(y)
-    return np.array([np.sum(np.abs(p - s * f[:, 0]) @ c), np.sum(p**2 @ c)])
+def _sums_at(slopes, values, y, c, f):
+    above = values(y) - slopes(y) * f[:, 0]
+    at_zero = np.broadcast_to(values(y), above.shape)
+    return np.array([np.sum(np.abs(above) @ c), np.sum(at_zero**2 @ c)])
 
 
-def _start(lines, outside, y, f):
-    s, p = lines(y)
-    above = p - s * f[:, 0]
+def _start(slopes, values, outside, y, f):
+    above = values(y) - slopes(y) * f[:, 0]
     z = np.maximum(-above, 0.0) + outside
     middle = np.full_like(z, 0.5)
     return np.concatenate([middle, middle, z, z + above]).T
 
 
-def _system(lines, y, c, at, h, R):
-    s, _ = lines(y)
+def _no_step(n_lines, y):
+    return np.zeros((3 * n_lines, len(y))).T  # in the order of what is read, lines
+
+
+def _system(slopes, y, c, at, h, R):
+    s = slopes(y)
     a, room, z, u = _of_lines(at, 4)
     give = 1 / (z / a + u / room)
     np.multiply(c, np.minimum(np.sum(give, axis=0), MOST_CURVED), out=h)
@@ -297,22 +309,22 @@ def _system(lines, y, c, at, h, R):
     return np.sum((a * z + room * u) @ c)
 
 
-def _predict(lines, y, c, at, added, step, R):
-    s, _ = lines(y)
+def _predict(slopes, y, c, at, added, step, R):
+    s = slopes(y)
     a, room, z, u = _of_lines(at, 4)
-    give = 1 / (z / a + u / room)
+    za, ur = z / a, u / room
+    give = 1 / (za + ur)
     da = (u - z - s * added[:, 0]) * give
-    dz, du = -z - z * da / a, -u + u * da / room
+    dz, du = -z - za * da, ur * da - u
     step[:] = np.concatenate([da, dz, du]).T
     np.multiply(c, np.sum(s * (1 / a - 1 / room) * give, axis=0), out=R[:, 0])
     rest = u - z - da * (dz / a + du / room)
     np.multiply(c, np.sum(s * rest * give, axis=0), out=R[:, 1])
-    coefficients = da * (dz - du), a * dz + z * da + room * du - u * da, a * z + room * u
-    return np.array([np.sum(coefficient @ c) for coefficient in coefficients])
+    return np.sum((da * (dz - du)) @ c)
 
 
-def _correct(lines, target, y, at, added, step):
-    s, _ = lines(y)
+def _correct(slopes, target, y, at, added, step):
+    s = slopes(y)
     a, room, z, u = _of_lines(at, 4)
     da, dz, du = _of_lines(step, 3)
     of_a, of_room = target - a * z - da * dz, target - room * u + da * du
@@ -321,21 +333,22 @@ def _correct(lines, target, y, at, added, step):
     return _fastest(at, step)
 
 
+def _changes(step):
+    """How a, 1 - a, z and u change in a step, of shape (4 n_lines, n_rows)."""
+    n_lines = step.shape[1] // 3
+    da, others = step.T[:n_lines], step.T[n_lines:]
+    return np.concatenate([da, -da, others])
+
+
 def _fastest(at, step):
     """The rate at which the fastest of the values goes to zero."""
-    (a, room, z, u), (da, dz, du) = _of_lines(at, 4), _of_lines(step, 3)
-    return max(np.max(-da / a), np.max(da / room), np.max(-dz / z), np.max(-du / u))
+    return -np.min(_changes(step) / at.T)
 
 
 def _moved(length, at, step):
-    at, k = at.T.copy(), step.shape[1] // 3
-    da, others = step.T[:k], step.T[k:]
-    at[:k] += length * da
-    at[k : 2 * k] -= length * da
-    at[2 * k :] += length * others
-    return at.T
+    return (at.T + length * _changes(step)).T
 
 
-def _pulls(lines, y, at):
-    s, _ = lines(y)
+def _pulls(slopes, y, at):
+    s = slopes(y)
     return np.sum(s * at.T[: len(s)], axis=0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from sklearn_optland._loss import linear_passes as passes
 from sklearn_optland._loss import log_loss_fast as log_loss
@@ -578,7 +578,8 @@ def inverse_of(H):
     """The inverse of a semi-definite matrix as a function; its diagonal grows by a rounding."""
     diagonal = np.einsum("ii->i", H)
     diagonal += RIDGE * diagonal
-    try:
-        return partial(cho_solve, cho_factor(H, lower=True))
-    except LinAlgError:
+    # LAPACK itself: SciPy's functions around it take longer than a small matrix does.
+    factor, failed = dpotrf(H, clean=0)
+    if failed:
         return partial(solve_semidefinite, H)
+    return lambda rhs: dpotrs(factor, rhs)[0]
