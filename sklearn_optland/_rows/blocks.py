@@ -1,6 +1,6 @@
 """Rows in blocks that are read when a pass needs them, and let go of after it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -173,6 +173,41 @@ class RowBlocks:
         blocks, lengths = zip(*groups, strict=True)
         return cls(blocks, lengths=lengths, names=names if is_matrix else None)
 
+    def map(self, function: Callable[[Any], Any], *, names: Iterable[str] | None = None) -> Self:
+        """What a function makes of the blocks, each time that they are read.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a block and returns one of as many rows, such as a transformer's `transform`.
+        names : sequence of str, default=None
+            Of the columns that it returns.
+
+        Returns
+        -------
+        blocks : RowBlocks
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from sklearn_optland.utils import RowBlocks
+        >>> X = RowBlocks.from_array(np.arange(8.0).reshape(4, 2), 3)
+        >>> scaler = StandardScaler()
+        >>> for block in X:
+        ...     scaler = scaler.partial_fit(block)
+        >>> np.concatenate(list(X.map(scaler.transform))).std(axis=0)
+        array([1., 1.])
+        """
+        blocks = [partial(_mapped, function, block) for block in self.blocks]
+        return type(self)(blocks, lengths=self.lengths, names=names)
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "found RowBlocks, which are no array; allowed here are data in memory. What has a "
+            "partial_fit learns from `for block in X`, and X.map(model.transform) transforms."
+        )
+
     def __iter__(self):
         """Yield the blocks, read."""
         return map(read_block, self.blocks)
@@ -192,7 +227,10 @@ def _matrix_type(schema, names):
         except NotImplementedError:
             kind = np.dtype(object)
         if kind.kind not in "biuf":
-            raise ValueError(f"columns: found {name!r} of type {found}; allowed are numbers.")
+            raise ValueError(
+                f"columns: found {name!r} of type {found}; allowed are numbers (leave it out by "
+                "`exclude`)."
+            )
         types.append(kind)
     return np.result_type(np.float32, *types)
 
@@ -218,6 +256,10 @@ def _as_column(table):
 def read_block(block):
     """The rows of a block."""
     return block() if callable(block) else block
+
+
+def _mapped(function, block):
+    return function(read_block(block))
 
 
 class Unread:

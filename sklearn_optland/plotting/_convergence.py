@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
+from sklearn_optland.plotting._models import fitted_model
 from sklearn_optland.plotting._style import axes_of, draw_curve, styles
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with a `history_`; with a `rate_` it may get a slope.
+            Fitted, with a `history_`, also at the end of a pipeline, or found by a search; with a
+            `rate_` it may get a slope.
         name : str, default=None
             What the legend calls it. Default: the solver that ran, or the class.
         x : {"passes", "seconds"}, default="passes"
@@ -124,7 +125,7 @@ class ConvergenceDisplay:
         Parameters
         ----------
         estimators : list of estimators
-            Fitted, with a `history_`; those with a `rate_` may get a slope.
+            As `from_estimator` takes one.
         names : list of str, default=None
             What the legend calls them. Default: the solver that ran, or the class.
         x : {"passes", "seconds"}, default="passes"
@@ -141,8 +142,8 @@ class ConvergenceDisplay:
         display : ConvergenceDisplay
             The display, drawn.
         """
-        for estimator in estimators:
-            check_is_fitted(estimator, "history_")
+        kind = "an estimator of sklearn_optland that iterates"
+        estimators = [fitted_model(estimator, "history_", kind) for estimator in estimators]
         if names is None:
             names = [_name(estimator) for estimator in estimators]
         if len(names) != len(estimators):

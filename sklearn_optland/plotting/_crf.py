@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
+from sklearn_optland.plotting._models import fitted_model
 from sklearn_optland.plotting._style import NEGATIVE, POSITIVE, axes_of
 
 if TYPE_CHECKING:
@@ -111,14 +110,7 @@ class CRFDisplay:
         display : CRFDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator)
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        if not hasattr(model, "transition_"):
-            raise ValueError(
-                f"estimator: found a {type(model).__name__}, which has no transitions; "
-                "allowed is a chain CRF."
-            )
+        model = fitted_model(estimator, "transition_", "a chain CRF")
         start, end = (getattr(model, name, None) for name in ("start_", "end_"))
         marginals = y_pred = None
         if X is not None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
+from sklearn_optland.plotting._models import fitted_model
 from sklearn_optland.plotting._style import axes_of, draw_curve, styles
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class KKTDisplay:
         Parameters
         ----------
         estimator : ADMMNetClassifier or ADMMNetRegressor
-            Fitted.
+            Fitted; also at the end of a pipeline, or found by a search.
         ax : matplotlib Axes, default=None
             Axes to draw on. Default: a new figure.
 
@@ -79,8 +79,8 @@ class KKTDisplay:
         display : KKTDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator, "kkt_residuals_")
-        return cls(estimator.kkt_residuals_).plot(ax=ax)
+        net = fitted_model(estimator, "kkt_residuals_", "a net of ADMMNetClassifier's kind")
+        return cls(net.kkt_residuals_).plot(ax=ax)
 
     def plot(self, *, ax: "Axes | None" = None) -> Self:
         """Draw the curves.

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_optland._estimator.typing import MatrixLike
+from sklearn_optland.plotting._models import fitted_model
 from sklearn_optland.plotting._style import FAINT, NEGATIVE, POSITIVE, axes_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class ParticlesDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with `coefs_` and `intercepts_` of one hidden layer.
+            Fitted, with `coefs_` and `intercepts_` of one hidden layer; also at the end of a
+            pipeline, or found by a search.
         output : int, default=0
             The output whose signs colour the particles.
         ax : matplotlib Axes, default=None
@@ -107,8 +108,8 @@ class ParticlesDisplay:
         display : ParticlesDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator, "coefs_")
-        return cls([(estimator.coefs_, estimator.intercepts_)], output=output).plot(ax=ax)
+        net = fitted_model(estimator, "coefs_", "a net with one hidden layer")
+        return cls([(net.coefs_, net.intercepts_)], output=output).plot(ax=ax)
 
     @classmethod
     def from_fit(
@@ -259,9 +260,9 @@ class CertificateDisplay:
         Parameters
         ----------
         estimator : MeanFieldTwoLayerNet or MeanFieldTwoLayerNetClassifier
-            Fitted to these data.
+            Fitted to these data; also at the end of a pipeline, or found by a search.
         X : array-like of shape (n_samples, n_features)
-            Data with two columns, or one if the net has biases.
+            Data as the net gets them, with two columns, or one if it has biases.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets or labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -274,7 +275,7 @@ class CertificateDisplay:
         display : CertificateDisplay
             The display, drawn.
         """
-        check_is_fitted(estimator, "coefs_")
+        estimator = fitted_model(estimator, "coefs_", "a MeanFieldTwoLayerNet")
         X = np.asarray(X, dtype=np.float64)
         n_columns = X.shape[1] + estimator.fit_intercept
         if n_columns != 2:

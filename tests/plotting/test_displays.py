@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_optland.linear_model import FiniteSumRegressor
 from sklearn_optland.neural_network import ADMMNetRegressor, MeanFieldTwoLayerNet
@@ -69,6 +73,20 @@ def test_one_estimator_is_a_list_of_one(models, ax):
     (line,), (other,) = display.lines_, expected.lines_
     assert line.get_label() == "a"
     np.testing.assert_array_equal(line.get_xydata(), other.get_xydata())
+
+
+def test_models_of_pipelines_and_searches(ax):
+    X, y = load_diabetes(return_X_y=True)
+    model = make_pipeline(StandardScaler(), FiniteSumRegressor())
+    for whole in model, GridSearchCV(model, {"finitesumregressor__alpha": [0.1]}, cv=2):
+        with pytest.raises(NotFittedError):
+            ConvergenceDisplay.from_estimator(whole)
+        (line,) = ConvergenceDisplay.from_estimator(whole.fit(X, y), ax=ax).lines_
+        assert line.get_label() == "FiniteSumRegressor, newton"
+    with pytest.raises(ValueError, match="found a Ridge, which has no history_; allowed is an est"):
+        ConvergenceDisplay.from_estimator(Ridge().fit(X, y))
+    with pytest.raises(ValueError, match="found a Ridge, which has no kkt_residuals_; allowed is"):
+        KKTDisplay.from_estimator(Ridge().fit(X, y))
 
 
 def test_slopes_fall_by_e_in_the_passes_of_the_rate(models, ax):

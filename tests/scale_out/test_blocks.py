@@ -15,6 +15,8 @@ from scale_out.data import PARTITIONS, refused, two_or_more_classes
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sklearn_optland.linear_model import (
@@ -189,6 +191,26 @@ def test_bad_blocks_are_named():
         RowBlocks([X, X], lengths=[600])
     with pytest.raises(ValueError, match="block_rows: found 0"):
         RowBlocks.from_array(X, 0)
+
+
+def test_blocks_are_no_array():
+    """Else each class of scikit-learn would refuse them in words of its own."""
+    X, y, _ = data_for(2)
+    for use in (np.asarray, StandardScaler().fit, lambda rows: LogisticRegression().fit(rows, y)):
+        with pytest.raises(TypeError, match="found RowBlocks, which are no array"):
+            use(cut(X, (300, 300)))
+
+
+def test_blocks_of_a_transformer(folder):
+    X, y, w = data_for(2)
+    path = folder(X, y, w)
+    rows = RowBlocks.from_parquet(path, exclude=["y", "w"])
+    scaler = StandardScaler()
+    for block in rows:
+        scaler.partial_fit(block)
+    scaled = rows.map(scaler.transform, names=["a", "b"])
+    assert (scaled.lengths, scaled.names) == (rows.lengths, ["a", "b"])
+    np.testing.assert_array_equal(np.concatenate(list(scaled)), scaler.transform(X))
 
 
 def test_blocks_that_change_are_refused():
