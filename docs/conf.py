@@ -107,11 +107,29 @@ def describe(app, pagename, templatename, context, doctree):
         )
 
 
-def fold_tables(app, path, page, content):
+def fold_tables(text):
     """Fold the tables of benchmarks/README.md: headings, pictures and verdicts stay in sight."""
     block = r"<!-- table .*? -->\n(.*?):\n\n(.*?)<!-- end -->"
-    folded = r":::{dropdown} \1\n\2:::"
-    content[0] = re.sub(block, folded, content[0], flags=re.DOTALL)
+    return re.sub(block, r":::{dropdown} \1\n\2:::", text, flags=re.DOTALL)
+
+
+def write_benchmark_pages():
+    """Write a page for each problem of benchmarks/README.md; benchmarks.md has what comes before."""
+    text = (HERE.parent / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    folder = HERE / "auto_benchmarks"
+    folder.mkdir(exist_ok=True)
+    for section in re.split("^## ", text, flags=re.MULTILINE)[1:]:
+        title = section.partition("\n")[0]
+        if title in ("The first page", "Data"):
+            continue
+        page = re.sub("^#(#+ )", r"\1", f"# {fold_tables(section)}", flags=re.MULTILINE)
+        page = page.replace("](figures/", "](../../benchmarks/figures/")
+        name = title.lower().replace(" ", "-")
+        (folder / f"{name}.md").write_text(page, encoding="utf-8")
+
+
+def fold_included_tables(app, path, page, content):
+    content[0] = fold_tables(content[0])
 
 
 def link_to_scikit_learn(app, env, node, content):
@@ -154,8 +172,9 @@ def draw_display(translator, node):
 
 def setup(app):
     write_api_page()  # before Sphinx looks for pages
+    write_benchmark_pages()
     app.connect("autodoc-skip-member", skip_metadata_requests)
     app.connect("missing-reference", link_to_scikit_learn)
     app.connect("html-page-context", describe)
-    app.connect("include-read", fold_tables)
+    app.connect("include-read", fold_included_tables)
     app.add_html_math_renderer("mathml", (draw_inline, None), (draw_display, None))
