@@ -32,6 +32,15 @@ return [...document.querySelectorAll('.bd-article img')]
     .filter(image => !(image.naturalWidth > 0 && image.getBoundingClientRect().width > 0))
     .map(image => image.src);
 """
+UNREADABLE = """
+const lines = element => element.offsetHeight / parseFloat(getComputedStyle(element).fontSize);
+const parameters = [...document.querySelectorAll('.field-list dt > strong')];
+const links = [...document.querySelectorAll('.prev-next-area a')];
+return [
+    ...parameters.filter(name => lines(name) > 2),
+    ...links.filter(link => link.scrollWidth > link.clientWidth + 1),
+].map(element => element.textContent.trim());
+"""
 WIDER_THAN_WINDOW = """
 return document.documentElement.scrollWidth > document.documentElement.clientWidth + 1;
 """
@@ -96,6 +105,7 @@ def test_page(browser, site, page):
         browser.get(f"{site}/{page}")
         WebDriverWait(browser, 20).until(lambda browser: browser.execute_script(LOADED))
         assert browser.execute_script(BROKEN) == []
+        assert browser.execute_script(UNREADABLE) == [], f"cut, or in pieces, at {width} px"
         assert not browser.execute_script(WIDER_THAN_WINDOW), f"wider than {width} px"
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
