@@ -45,11 +45,14 @@ print(np.abs(shared.coef_ - model.coef_).max())
 print(shared.predict(lazy_rows))  # lazy, too
 
 # %%
-# Another algorithm, step by step, from both: the bound of Jebara and Choromanska.
+# Another algorithm, step by step, from both: the bound of Jebara and Choromanska. One curve lies on
+# the other.
 fits = [
     BoundMajorizationLogisticRegression(curvature="jc12", tol=1e-12).fit(*data)
     for data in ((mapped, y), (lazy_rows, lazy_y))
 ]
-ConvergenceDisplay.from_estimators(fits, names=["memory map", "Dask"], slopes=False)
+display = ConvergenceDisplay.from_estimators(fits, names=["memory map", "Dask"], slopes=False)
+display.lines_[1].set(linestyle="--", marker="")
+display.ax_.legend()
 plt.show()
 folder.cleanup()
