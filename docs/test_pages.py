@@ -33,11 +33,15 @@ return [...document.querySelectorAll('.bd-article img')]
     .map(image => image.src);
 """
 UNREADABLE = """
-const lines = element => element.offsetHeight / parseFloat(getComputedStyle(element).fontSize);
+const lines = element => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return range.getClientRects().length;
+};
 const parameters = [...document.querySelectorAll('.field-list dt > strong')];
 const links = [...document.querySelectorAll('.prev-next-area a')];
 return [
-    ...parameters.filter(name => lines(name) > 2),
+    ...parameters.filter(name => lines(name) > 1),
     ...links.filter(link => link.scrollWidth > link.clientWidth + 1),
 ].map(element => element.textContent.trim());
 """
