@@ -114,7 +114,7 @@ def fold_tables(text):
 
 
 def write_benchmark_pages():
-    """Write a page for each problem of benchmarks/README.md; benchmarks.md has what comes before."""
+    """Write a page for each problem of benchmarks/README.md; benchmarks.md has what is before."""
     text = (HERE.parent / "benchmarks" / "README.md").read_text(encoding="utf-8")
     folder = HERE / "auto_benchmarks"
     folder.mkdir(exist_ok=True)
