@@ -186,6 +186,7 @@ class RowBlocks:
         Returns
         -------
         blocks : RowBlocks
+            They read these, and then call the function.
 
         Examples
         --------
