@@ -14,6 +14,16 @@ except ModuleNotFoundError:
         def set_callbacks(self, *callbacks):
             """Refuse callbacks.
 
+            Parameters
+            ----------
+            *callbacks : callback
+                Of scikit-learn 1.9 on; none.
+
+            Returns
+            -------
+            self : object
+                The estimator, as it was.
+
             Raises
             ------
             ImportError
