@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from landscape.nets import classifier, digits, drawn, iris, iris_surface, regressor
+from scipy.integrate import trapezoid
 from scipy.sparse.linalg import aslinearoperator
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -120,7 +121,7 @@ def test_density_integrates_to_one():
     spectrum = hessian_spectrum(iris_surface())
     points = np.linspace(-5, spectrum.eigenvalues[-1] + 5, 4001)
     density, error = spectrum.density(points, 0.2)
-    assert np.trapezoid(density, points) == pytest.approx(1.0, abs=1e-6)
+    assert trapezoid(density, points) == pytest.approx(1.0, abs=1e-6)
     assert not error.any()
 
 

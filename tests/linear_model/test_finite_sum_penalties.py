@@ -6,6 +6,7 @@ from helpers import STORAGES, fit_quietly
 from hypothesis import given
 from hypothesis import strategies as st
 from linear_model.finite_sum_helpers import data, estimator, objective
+from scipy.integrate import trapezoid
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Lasso
 
@@ -82,7 +83,7 @@ def penalty_by_its_integral(sparsity, w, l1):
     slope = np.maximum(l1 - t / 3.0, 0.0)
     if sparsity == "scad":
         slope = np.where(t <= l1, l1, np.maximum(3.7 * l1 - t, 0.0) / 2.7)
-    return np.trapezoid(slope, t, axis=0).sum()
+    return trapezoid(slope, t, axis=0).sum()
 
 
 @pytest.mark.parametrize("sparsity", NOT_CONVEX)

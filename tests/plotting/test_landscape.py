@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from landscape.nets import classifier, digits
+from scipy.integrate import trapezoid
 
 from sklearn_optland.landscape import (
     LossSurface,
@@ -60,7 +61,7 @@ def test_spectrum(surface_and_path):
     spectrum = hessian_spectrum(surface)
     display = SpectrumDisplay(spectrum).plot()
     x, y = display.line_.get_data()
-    assert np.trapezoid(y, x) == pytest.approx(1.0, abs=0.02)
+    assert trapezoid(y, x) == pytest.approx(1.0, abs=0.02)
     marks = [line for line in display.ax_.lines if line.get_marker() == "|"]
     drawn = np.sort(np.concatenate([line.get_xdata() for line in marks]))
     np.testing.assert_array_equal(drawn, spectrum.eigenvalues)
