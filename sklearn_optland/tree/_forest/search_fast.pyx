@@ -286,7 +286,7 @@ cdef inline void fetch(
     cdef Py_ssize_t e
     for e in range(f.n_trees * f.beam):
         if leaves[e] >= 0:
-            OPTLAND_PREFETCH(&f.leaf_members[f.leaf_start[leaves[e]]])
+            OPTLAND_PREFETCH(&f.leaf_members[0] + f.leaf_start[leaves[e]])
     if not f.is_sparse:
         if x.values32 != NULL:
             optland_fetch_row(f.n_columns, x.values32 + i * f.n_columns)
@@ -296,7 +296,7 @@ cdef inline void fetch(
 
 cdef Py_ssize_t descend(LabelForest f, Scratch s, Py_ssize_t slot) noexcept nogil:
     """The trees of a row go down a level, as far as they are at inner nodes; returns how many."""
-    cdef Py_ssize_t walk, t, e, width = s.open_node.shape[1], first = slot * f.n_trees, n_active = 0
+    cdef Py_ssize_t walk, t, e, first = slot * f.n_trees, n_active = 0
     cdef float margin
     cdef bint right
     cdef int* node = &s.node[0]
@@ -312,10 +312,10 @@ cdef Py_ssize_t descend(LabelForest f, Scratch s, Py_ssize_t slot) noexcept nogi
     for t in range(n_active):
         walk, margin = active[t], margins[t]
         right = margin > 0
-        e = walk * width + s.n_open[walk]
-        (&s.open_node[0, 0])[e] = f.children[asked[t], 1 - right]
-        (&s.open_cost[0, 0])[e] = s.cost[walk] + 0.5 * margin * margin
-        s.n_open[walk] += 1
+        e = s.n_open[walk]
+        s.open_node[walk, e] = f.children[asked[t], 1 - right]
+        s.open_cost[walk, e] = s.cost[walk] + 0.5 * margin * margin
+        s.n_open[walk] = <int>e + 1
         node[walk] = f.children[asked[t], right]
         fetch_node(f, node[walk])
     return n_active
@@ -334,7 +334,7 @@ cdef void search(LabelForest f, Scratch s, Py_ssize_t n_rows, int* leaves) noexc
     All trees of all rows go down one level at a time: memory sends the nodes of some while others
     go on.
     """
-    cdef Py_ssize_t walk, slot, turn, e, best, n_active, width = s.open_node.shape[1]
+    cdef Py_ssize_t walk, slot, turn, e, best, n_active
     cdef int* node = &s.node[0]
     cdef int* open_node
     cdef float* open_cost
