@@ -14,7 +14,7 @@ cdef class ShortRows:
     cdef void score(
         self, const float* z, Py_ssize_t n_listed, const int* listed, float* scores
     ) noexcept nogil
-    cdef void fetch(self, Py_ssize_t row) noexcept nogil
+    cdef void prefetch(self, Py_ssize_t row) noexcept nogil
 
 
 cdef class LabelForest:

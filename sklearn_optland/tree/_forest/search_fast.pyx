@@ -99,7 +99,7 @@ cdef class ShortRows:
             listed, scores,
         )
 
-    cdef void fetch(self, Py_ssize_t row) noexcept nogil:
+    cdef void prefetch(self, Py_ssize_t row) noexcept nogil:
         """Ask for a row before it is needed."""
         optland_fetch_row(self.words.shape[1], <const float*>&self.words[row, 0])
         OPTLAND_PREFETCH(&self.scale[row])
@@ -266,7 +266,8 @@ cdef Py_ssize_t load(
 ) noexcept nogil:
     """Standardise row i.
 
-    Fills z of this slot, and the entries of a sparse row, whose number it returns; its z is for a search only.
+    Fills z of this slot, and the entries of a sparse row, whose number it returns; its z is for a
+    search only.
     """
     cdef const float* narrow
     cdef const double* wide
@@ -324,7 +325,7 @@ cdef Py_ssize_t descend(LabelForest f, Scratch s, Py_ssize_t slot) noexcept nogi
 cdef inline void fetch_node(LabelForest f, int node) noexcept nogil:
     """Ask for an inner node before its turn."""
     if node >= 0:
-        f.nodes.fetch(node)
+        f.nodes.prefetch(node)
         OPTLAND_PREFETCH(&f.children[node, 0])
 
 
