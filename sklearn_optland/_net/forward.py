@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sklearn_optland._net.entrywise_fast import KINDS, activate, output_residuals
-from sklearn_optland._rows.reduce import Statistic
+from sklearn_optland._rows.reduce import Statistic, some_rows
 
 # Activations of a block of rows: what a core's second-level cache holds, in values. Below the
 # least number of rows products are slow.
@@ -91,11 +91,13 @@ class Forward:
         """Rows of X in standard units; CSR stays so."""
         if not issparse(X):
             return self.columns(X, rows, buffer)
-        return X[rows] if self.shift is None else X[rows] * self.inverse[0]
+        X = some_rows(X, rows)
+        return X if self.shift is None else X * self.inverse[0]
 
     def columns(self, X, rows, buffer=None):
         """Rows of X in standard units, dense."""
-        X = X[rows].toarray() if issparse(X) else np.asarray(X[rows])
+        X = some_rows(X, rows)
+        X = X.toarray() if issparse(X) else X
         if self.shift is None:
             return X
         with np.errstate(over="ignore", invalid="ignore"):

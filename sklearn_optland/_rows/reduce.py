@@ -10,6 +10,7 @@ number of threads.
 """
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sklearn_optland._rows.threads import MAX_CHUNKS
 
@@ -214,6 +215,13 @@ def chunk_bounds(statistic, n_rows, total):
     if n_chunks < MIN_CHUNKS:
         return [0, n_rows]
     return [n_rows * chunk // n_chunks for chunk in range(n_chunks + 1)]
+
+
+def some_rows(X, rows):
+    """Rows of a slice; CSR stays so. All rows are X itself: a slice of CSR costs a short pass."""
+    if not issparse(X):
+        return np.asarray(X[rows])
+    return X if rows.stop - rows.start == X.shape[0] else X[rows]
 
 
 def row_blocks(n_rows, values_per_row):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from process_source import ProcessSource
+from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from sklearn_optland._rows import reduce as module
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic, reduce, some_rows
 from sklearn_optland._rows.source import ArraySource
 
 
@@ -110,3 +111,12 @@ def test_an_error_of_a_statistic_reaches_the_caller(source):
     with pytest.raises((IndexError, TypeError, AttributeError)):
         reduce(Total(), source, (None,))
     assert reduce(Widest(), source)[1] > -np.inf
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("rows", [slice(0, 5), slice(1, 4), slice(2, 2)])
+def test_some_rows_are_those_of_the_slice(make, rows):
+    X = np.arange(10.0).reshape(5, 2)
+    part = some_rows(make(X), rows)
+    assert sparse.issparse(part) == (make is not np.asarray)
+    np.testing.assert_array_equal(part.toarray() if sparse.issparse(part) else part, X[rows])

@@ -43,6 +43,8 @@ GROWTH = 1.5
 # Parts of the data for the first steps, and the most steps on each, and on what partitions sent.
 FIRST_BATCHES = (32, 8)
 MAX_BATCH_STEPS, MAX_STEPS_HERE = 4, 20
+# Of a sample that partitions sent, every such row makes the part for its first steps.
+THINNED = 8
 # A curvature is renewed once the decrement falls less than that many times in a step.
 SLOW = 16
 # From this price of a Gram matrix in passes on, L-BFGS without it is tried first, for some
@@ -100,27 +102,43 @@ def quasi_newton_from_samples(problem, W, rng):
 
 def _on_importance_samples(problem, W, curvature, rng):
     """Steps on growing samples, and whether there was one: the curvature is the last one's."""
-    d, seed = problem.n_features, None
-    for size in sample_sizes(problem, FIRST_BATCHES, 10 * d):
+    seed = None
+    for size in sample_sizes(problem, FIRST_BATCHES, 10 * problem.n_features):
         seed = int(rng().randint(2**31)) if seed is None else seed
         sample = importance_sample(problem, size, seed)
-        curvature.problem = sample
-        curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
-        point = sample.evaluate(W)
-        descent = quasi_newton(sample, point, curvature, fresh=False)
-        is_here = sample.source.may_be_copied and not problem.source.may_be_copied
-        n_steps = MAX_STEPS_HERE if is_here else MAX_BATCH_STEPS
-        for _, step in zip(range(n_steps), descent, strict=False):
-            point = step.point
-            # about the distance between the optimum of a sample and that of the data
-            if step.expected_gap <= 0.1 * d / size * step.point.objective:
-                break
-        W = point.W
-        if is_here:
-            curvature.refresh(point, 0.0)
+        if sample.source.may_be_copied and not problem.source.may_be_copied:
+            W = _on_sample_of_partitions(problem, sample, W, curvature)
+        else:
+            W = _on_sample(problem, sample, W, curvature, MAX_BATCH_STEPS).W
     vars(problem).pop("row_squares", None)  # one for each row
     curvature.problem, curvature.ridge = problem, 0.0
     return W, seed is not None
+
+
+def _on_sample_of_partitions(problem, sample, W, curvature):
+    """Steps without messages, the first on a part of the rows, and a curvature at their end."""
+    index = np.arange(0, sample.n_samples, THINNED)
+    is_enough = len(index) >= 10 * sample.n_features
+    if is_enough:
+        part = sample.restrict(index, THINNED * sample.source.c[index])
+        W = _on_sample(problem, part, W, curvature, MAX_STEPS_HERE).W
+    point = _on_sample(problem, sample, W, curvature, MAX_STEPS_HERE, fresh=is_enough)
+    curvature.refresh(point, 0.0)
+    return point.W
+
+
+def _on_sample(problem, sample, W, curvature, n_steps, *, fresh=False):
+    """The point where steps on a sample end: it knows no better."""
+    size, point = max(sample.n_samples, 1), sample.evaluate(W)
+    curvature.problem = sample
+    curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)
+    descent = quasi_newton(sample, point, curvature, fresh=fresh)
+    for _, step in zip(range(n_steps), descent, strict=False):
+        point = step.point
+        # about the distance between the optimum of a sample and that of the data
+        if step.expected_gap <= 0.1 * sample.n_features / size * point.objective:
+            break
+    return point
 
 
 class LimitedMemory:

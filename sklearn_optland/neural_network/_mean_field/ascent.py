@@ -8,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic, reduce, some_rows
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.neural_network._mean_field.passes import (
     HIDDEN_VALUES,
     MIN_ROWS,
     PRODUCT_SPEED,
-    some_rows,
 )
 from sklearn_optland.neural_network._mean_field.relu_fast import rounded_relu, rounded_sums
 

@@ -15,7 +15,7 @@ from sklearn_optland._loss.log_loss import class_curvature, divergences
 from sklearn_optland._net.entrywise_fast import KINDS, activate, times_slope
 from sklearn_optland._net.forward import multiply, residuals
 from sklearn_optland._net.units import in_units
-from sklearn_optland._rows.reduce import Statistic
+from sklearn_optland._rows.reduce import Statistic, some_rows
 from sklearn_optland.neural_network._mean_field import relu_fast as fast
 
 RELU = KINDS["relu"]
@@ -32,11 +32,6 @@ HIDDEN_COST = 64
 def inputs(block, X):
     """All inputs: those of the source, or another array of it."""
     return block.source.X if X is None else block.local(X)
-
-
-def some_rows(X, rows):
-    """Some rows of X; CSR stays so."""
-    return X[rows] if issparse(X) else np.asarray(X[rows])
 
 
 def hidden_layer(block, X, W, bias):

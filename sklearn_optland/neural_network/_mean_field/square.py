@@ -29,7 +29,7 @@ from scipy.special import expit, softmax
 from sklearn_optland._net.forward import residuals
 from sklearn_optland._optim.lbfgs import Memory, minimize
 from sklearn_optland._optim.step import Stall
-from sklearn_optland._rows.reduce import Statistic, reduce
+from sklearn_optland._rows.reduce import Statistic, reduce, some_rows
 from sklearn_optland.neural_network._mean_field.first_variation import SphereMaximum
 from sklearn_optland.neural_network._mean_field.particles import ParticleLayout
 from sklearn_optland.neural_network._mean_field.problem import TwoLayerProblem
@@ -202,7 +202,7 @@ def curvature(F, *, kind):
 
 def inputs(block, rows):
     """Some rows as float64, dense or CSR."""
-    x = block.source.X[rows]
+    x = some_rows(block.source.X, rows)
     return x if block.source.is_sparse else np.asarray(x, dtype=np.float64)
 
 
