@@ -7,9 +7,10 @@ Dense rows are Gaussian around means that form a hierarchy of ten branches (a le
 class each, 6 a class, of 3 words a class. The nearest mean by brute force knows the true means of
 dense rows; of documents it has those of the training rows, each divided by its length. It is
 measured on 500 rows. "Nearest training mean" of dense rows has the means of the training rows, as
-a forest has, of the 1000 classes nearest by the hierarchy, on 4000 rows. Microseconds a row of `predict` and of `predict_top_k` are medians of five
-rounds over 20 000 rows. Memory is the most that the process had, and what it had before the fit,
-data included. The table goes to results/streams.json.
+a forest has, of the 1000 classes nearest by the hierarchy, on 4000 rows. Microseconds a row of
+`predict` and of `predict_top_k` are medians of five rounds over 20 000 rows. Memory is the most
+that the process had, and what it had before the fit, data included.
+The table goes to results/streams.json.
 """
 
 import argparse
