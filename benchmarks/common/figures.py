@@ -65,7 +65,7 @@ def label_points(ax, points, labels, lines=()):
                 label, point, (5 if side == "left" else -5, height), fontsize=6.5, ha=side,
                 va="center", textcoords="offset points", in_layout=False,
             )
-            for height in (0, 6, -6, 11, -11)
+            for height in (0, 6, -6, 11, -11, 16, -16)
             for side in ("left", "right")
         ]  # fmt: skip
         boxes = [text.get_window_extent() for text in texts]

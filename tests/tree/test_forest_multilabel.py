@@ -79,6 +79,19 @@ def test_predictions_agree(problem):
     np.testing.assert_array_equal(again.predict_proba(X), probabilities)
 
 
+def test_probabilities_rank_labels_as_scores_do():
+    """Also where they are next to 1 or 0: learned rows make them too sure."""
+    X, Y = rows_of_pairs(sparse_classes, 30, 0)
+    model = LOMForestClassifier(loss="squared_hinge", C=1e3, validation_fraction=0, random_state=0)
+    model.fit(X[:200], Y[:200])
+    scores, shares = model.candidate_scores(X), model.predict_top_k(X, 30)
+    np.testing.assert_array_equal(shares.indices, scores.indices)
+    is_within_row = np.ones(scores.nnz, dtype=bool)
+    is_within_row[scores.indptr[:-1]] = False
+    falls = np.diff(scores.data) < 0
+    assert (np.diff(shares.data)[falls & is_within_row[1:]] < 0).all()
+
+
 def test_probabilities_are_calibrated(problem):
     X, Y, model = problem
     probabilities = model.predict_proba(X[500:])

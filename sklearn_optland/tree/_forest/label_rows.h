@@ -139,8 +139,11 @@ static void optland_word_scores(
 {
     int64_t c = 0;
     for (; c + 4 <= n_listed; c += 4) {
-        for (int64_t ahead = c + 4; ahead < c + 8 && ahead < n_listed; ahead++)
+        for (int64_t ahead = c + 4; ahead < c + 8 && ahead < n_listed; ahead++) {
             optland_fetch_row(n / 2, (const float *)(w + listed[ahead] * (n / 2)));
+            OPTLAND_PREFETCH(scale + listed[ahead]);
+            OPTLAND_PREFETCH(bias + listed[ahead]);
+        }
         optland_few_word_scores(4, n, x, w, listed + c, scores + c);
     }
     if (n_listed - c == 3)

@@ -124,7 +124,14 @@ class MultilabelModel(Model):
         of_score, of_sum, offset = self.calibration
         scores, log_sum = score_and_sum(scores)
         shares = expit(of_score * scores + of_sum * log_sum + offset)
-        return codes, np.maximum(shares, other[:, None]), other
+        return codes, falling(np.maximum(shares, other[:, None])), other
+
+
+def falling(shares):
+    """Probabilities that fall along rows, as the scores do, where rounding has made them equal."""
+    for better, worse in zip(shares.T[:-1], shares.T[1:], strict=True):
+        np.minimum(worse, np.nextafter(better, 0), out=worse)
+    return shares
 
 
 def score_and_sum(scores):

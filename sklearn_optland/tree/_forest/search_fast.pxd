@@ -14,6 +14,7 @@ cdef class ShortRows:
     cdef void score(
         self, const float* z, Py_ssize_t n_listed, const int* listed, float* scores
     ) noexcept nogil
+    cdef void prefetch(self, Py_ssize_t row) noexcept nogil
 
 
 cdef class LabelForest:
@@ -34,8 +35,10 @@ cdef class LabelForest:
 
 
 cdef class Scratch:
+    # Of the row, and of those that are searched with it.
+    cdef float[:, ::1] z
     # Of the row.
-    cdef float[::1] z, x
+    cdef float[::1] x
     cdef int[::1] column
     # The candidates; where they are, by their number and by that of their class; and the own ones
     # of a learned row. The tables are as `entry` wants them.
@@ -45,7 +48,7 @@ cdef class Scratch:
     cdef float[::1] score
     cdef double[::1] mass  # of each class of the row that is learned
     cdef int[::1] turn  # of the row; one entry
-    # Of the search, for each tree: where it is, and the alternatives.
+    # Of the search, for each tree of each row: where it is, and the alternatives.
     cdef int[::1] node, n_open, active, asked
     cdef float[::1] cost, margin
     cdef int[:, ::1] open_node
@@ -54,7 +57,7 @@ cdef class Scratch:
 
 cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=*)
 cdef Py_ssize_t load(
-    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search, Py_ssize_t slot
 ) noexcept nogil
 cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil
 cdef inline int* entry(int[:, ::1] table, Py_ssize_t mask, int key, int turn) noexcept nogil:

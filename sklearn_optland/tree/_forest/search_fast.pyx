@@ -28,7 +28,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from sklearn_optland._rows.row_access cimport row_at
+from sklearn_optland._rows.row_access cimport OPTLAND_PREFETCH, row_at
 from sklearn_optland._rows.rows cimport RowPointers, Rows
 
 cdef extern from "label_rows.h" nogil:
@@ -64,6 +64,7 @@ cdef float HOME = HOME_SHARE
 
 cdef enum:
     EXHAUSTED = INT_MIN  # a tree that has shown all its leaves
+    SIDE_BY_SIDE = 8  # rows that are searched at a time
 
 # Scaled values are held within this, which keeps all sums finite.
 cdef float LIMIT = 1e3
@@ -97,6 +98,12 @@ cdef class ShortRows:
             2 * self.words.shape[1], z, &self.words[0, 0], &self.scale[0], &self.bias[0], n_listed,
             listed, scores,
         )
+
+    cdef void prefetch(self, Py_ssize_t row) noexcept nogil:
+        """Ask for a row before it is needed."""
+        optland_fetch_row(self.words.shape[1], <const float*>&self.words[row, 0])
+        OPTLAND_PREFETCH(&self.scale[row])
+        OPTLAND_PREFETCH(&self.bias[row])
 
 
 def as_short_rows(rows, bias):
@@ -196,8 +203,8 @@ cdef class Scratch:
         def floats(*shape):
             return np.zeros(shape, dtype=np.float32)
 
-        n_trees, n_open = forest.n_trees, forest.depth * forest.beam + 1
-        self.z, self.x = floats(forest.n_z), floats(longest_row + 1)
+        n_walks, n_open = SIDE_BY_SIDE * forest.n_trees, forest.depth * forest.beam + 1
+        self.z, self.x = floats(SIDE_BY_SIDE, forest.n_z), floats(longest_row + 1)
         self.column = ints(longest_row + 1)
         n = forest.max_scored(most_own)
         self.candidate, self.score = ints(n), floats(n)
@@ -205,10 +212,10 @@ cdef class Scratch:
         size = 1 << (2 * n).bit_length()
         self.place, self.place_of_class, self.own = ints(size, 3), ints(size, 3), ints(size, 3)
         self.mask = size - 1
-        self.node, self.n_open = ints(n_trees), ints(n_trees)
-        self.active, self.asked = ints(n_trees), ints(n_trees)
-        self.cost, self.margin = floats(n_trees), floats(n_trees)
-        self.open_node, self.open_cost = ints(n_trees, n_open), floats(n_trees, n_open)
+        self.node, self.n_open, self.cost = ints(n_walks), ints(n_walks), floats(n_walks)
+        self.open_node, self.open_cost = ints(n_walks, n_open), floats(n_walks, n_open)
+        self.active, self.asked = ints(forest.n_trees), ints(forest.n_trees)
+        self.margin = floats(forest.n_trees)
 
 
 cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=0):
@@ -222,18 +229,20 @@ cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=0):
 
 
 cdef Py_ssize_t standardise(
-    LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search
+    LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search,
+    Py_ssize_t slot,
 ) noexcept nogil:
     """What `load` does with the values of a row."""
     cdef Py_ssize_t p, n = 0, d = f.n_columns
     cdef int column
     cdef double value
+    cdef float* z = &s.z[slot, 0]
     if not f.is_sparse:
         if floating is float:
-            optland_standardise_float32(d, x, &f.shift32[0], &f.scale32[0], LIMIT, &s.z[0])
+            optland_standardise_float32(d, x, &f.shift32[0], &f.scale32[0], LIMIT, z)
         else:
-            optland_standardise_float64(d, x, &f.shift[0], &f.scale[0], LIMIT, &s.z[0])
-        s.z[d] = 1
+            optland_standardise_float64(d, x, &f.shift[0], &f.scale[0], LIMIT, z)
+        z[d] = 1
         return 0
     for p in range(size):
         column = f.column_of[index[p]]
@@ -247,17 +256,18 @@ cdef Py_ssize_t standardise(
     s.x[n] = 1
     n += 1
     if to_search:
-        memset(&s.z[0], 0, f.n_z * sizeof(float))
-        optland_project(n, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, &s.z[0])
+        memset(z, 0, f.n_z * sizeof(float))
+        optland_project(n, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, z)
     return n
 
 
 cdef Py_ssize_t load(
-    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search, Py_ssize_t slot
 ) noexcept nogil:
     """Standardise row i.
 
-    Fills z, and the entries of a sparse row, whose number it returns; its z is for a search only.
+    Fills z of this slot, and the entries of a sparse row, whose number it returns; its z is for a
+    search only.
     """
     cdef const float* narrow
     cdef const double* wide
@@ -265,13 +275,19 @@ cdef Py_ssize_t load(
     cdef Py_ssize_t size
     if x.values32 != NULL:
         narrow = row_at(x, <float>0, i, &index, &size)
-        return standardise(f, s, narrow, index, size, to_search)
+        return standardise(f, s, narrow, index, size, to_search, slot)
     wide = row_at(x, <double>0, i, &index, &size)
-    return standardise(f, s, wide, index, size, to_search)
+    return standardise(f, s, wide, index, size, to_search, slot)
 
 
-cdef inline void fetch(LabelForest f, const RowPointers* x, Py_ssize_t i) noexcept nogil:
-    """Ask for a dense row before it is needed."""
+cdef inline void fetch(
+    LabelForest f, const RowPointers* x, Py_ssize_t i, const int* leaves
+) noexcept nogil:
+    """Ask for the lists of a row's leaves, and for a dense row, before they are needed."""
+    cdef Py_ssize_t e
+    for e in range(f.n_trees * f.beam):
+        if leaves[e] >= 0:
+            OPTLAND_PREFETCH(&f.leaf_members[0] + f.leaf_start[leaves[e]])
     if not f.is_sparse:
         if x.values32 != NULL:
             optland_fetch_row(f.n_columns, x.values32 + i * f.n_columns)
@@ -279,59 +295,89 @@ cdef inline void fetch(LabelForest f, const RowPointers* x, Py_ssize_t i) noexce
             optland_fetch_row(2 * f.n_columns, <const float*>(x.values64 + i * f.n_columns))
 
 
-cdef void search(LabelForest f, Scratch s, int* leaves) noexcept nogil:
-    """The leaves that each tree shows, `beam` a tree, -1 where it has no more.
-
-    All trees go down one level at a time, since a single tree would wait for memory at each.
-    """
-    cdef Py_ssize_t tree, turn, t, e, best, n_active, width = s.open_node.shape[1]
+cdef Py_ssize_t descend(LabelForest f, Scratch s, Py_ssize_t slot) noexcept nogil:
+    """The trees of a row go down a level, as far as they are at inner nodes; returns how many."""
+    cdef Py_ssize_t walk, t, e, first = slot * f.n_trees, n_active = 0
     cdef float margin
     cdef bint right
-    cdef int* s_open_node = &s.open_node[0, 0]
-    cdef float* s_open_cost = &s.open_cost[0, 0]
     cdef int* node = &s.node[0]
-    cdef int* n_open = &s.n_open[0]
     cdef int* active = &s.active[0]
     cdef int* asked = &s.asked[0]
-    cdef float* cost = &s.cost[0]
     cdef float* margins = &s.margin[0]
+    for walk in range(first, first + f.n_trees):
+        active[n_active], asked[n_active] = <int>walk, node[walk]
+        n_active += node[walk] >= 0
+    if n_active == 0:
+        return 0
+    f.nodes.score(&s.z[slot, 0], n_active, asked, margins)
+    for t in range(n_active):
+        walk, margin = active[t], margins[t]
+        right = margin > 0
+        e = s.n_open[walk]
+        s.open_node[walk, e] = f.children[asked[t], 1 - right]
+        s.open_cost[walk, e] = s.cost[walk] + 0.5 * margin * margin
+        s.n_open[walk] = <int>e + 1
+        node[walk] = f.children[asked[t], right]
+        fetch_node(f, node[walk])
+    return n_active
+
+
+cdef inline void fetch_node(LabelForest f, int node) noexcept nogil:
+    """Ask for an inner node before its turn."""
+    if node >= 0:
+        f.nodes.prefetch(node)
+        OPTLAND_PREFETCH(&f.children[node, 0])
+
+
+cdef void search(LabelForest f, Scratch s, Py_ssize_t n_rows, int* leaves) noexcept nogil:
+    """The leaves that each tree shows to the rows in z, `beam` a tree, -1 where it has no more.
+
+    All trees of all rows go down one level at a time: memory sends the nodes of some while others
+    go on.
+    """
+    cdef Py_ssize_t walk, slot, turn, e, best, n_active
+    cdef int* node = &s.node[0]
     cdef int* open_node
     cdef float* open_cost
-    for tree in range(f.n_trees):
-        node[tree], cost[tree], n_open[tree] = f.roots[tree], 0, 0
+    for walk in range(n_rows * f.n_trees):
+        node[walk], s.cost[walk], s.n_open[walk] = f.roots[walk % f.n_trees], 0, 0
     for turn in range(f.beam):
-        while True:
+        n_active = 1
+        while n_active:
             n_active = 0
-            for tree in range(f.n_trees):
-                active[n_active], asked[n_active] = <int>tree, node[tree]
-                n_active += node[tree] >= 0
-            if n_active == 0:
-                break
-            f.nodes.score(&s.z[0], n_active, asked, margins)
-            for t in range(n_active):
-                tree, margin = active[t], margins[t]
-                right = margin > 0
-                e = tree * width + n_open[tree]
-                s_open_node[e] = f.children[asked[t], 1 - right]
-                s_open_cost[e] = cost[tree] + 0.5 * margin * margin
-                n_open[tree] += 1
-                node[tree] = f.children[asked[t], right]
-        for tree in range(f.n_trees):
-            leaves[tree * f.beam + turn] = -1 if node[tree] == EXHAUSTED else -1 - node[tree]
+            for slot in range(n_rows):
+                n_active += descend(f, s, slot)
+        for walk in range(n_rows * f.n_trees):
+            leaves[walk * f.beam + turn] = -1 if node[walk] == EXHAUSTED else -1 - node[walk]
         if turn == f.beam - 1:
             return
-        for tree in range(f.n_trees):  # on with the cheapest alternative
-            if n_open[tree] == 0:
-                node[tree] = EXHAUSTED
+        for walk in range(n_rows * f.n_trees):  # on with the cheapest alternative
+            if s.n_open[walk] == 0:
+                node[walk] = EXHAUSTED
                 continue
-            open_node, open_cost = s_open_node + tree * width, s_open_cost + tree * width
+            open_node, open_cost = &s.open_node[walk, 0], &s.open_cost[walk, 0]
             best = 0
-            for e in range(1, n_open[tree]):
+            for e in range(1, s.n_open[walk]):
                 best = e if open_cost[e] < open_cost[best] else best
-            node[tree], cost[tree] = open_node[best], open_cost[best]
-            n_open[tree] -= 1
-            e = n_open[tree]
+            node[walk], s.cost[walk] = open_node[best], open_cost[best]
+            s.n_open[walk] -= 1
+            e = s.n_open[walk]
             open_node[best], open_cost[best] = open_node[e], open_cost[e]
+            fetch_node(f, node[walk])
+
+
+cdef void search_rows(
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t first, Py_ssize_t last,
+    int[:, ::1] leaves
+) noexcept nogil:
+    """The leaves of rows first to last."""
+    cdef Py_ssize_t slot, n_rows
+    while first < last:
+        n_rows = min(SIDE_BY_SIDE, last - first)
+        for slot in range(n_rows):
+            load(f, s, x, first + slot, True, slot)
+        search(f, s, n_rows, &leaves[first, 0])
+        first += n_rows
 
 
 cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil:
@@ -402,11 +448,8 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
     """The leaves of rows first to last."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch scratch = scratch_for(forest, rows)
-    cdef Py_ssize_t i
     with nogil:
-        for i in range(first, last):
-            load(forest, scratch, &x, i, True)
-            search(forest, scratch, &leaves[i, 0])
+        search_rows(forest, scratch, &x, first, last, leaves)
 
 
 def count_visits(
@@ -488,9 +531,8 @@ def best_classes(
     with nogil:
         # Rows are scored in the order of their leaves in the first tree: they share most
         # candidates with the row before.
+        search_rows(forest, s, &x, 0, x.n_rows, leaves)
         for i in range(x.n_rows):
-            load(forest, s, &x, i, True)
-            search(forest, s, &leaves[i, 0])
             first[leaves[i, 0] + 1] += 1
         for c in range(first.shape[0] - 1):
             first[c + 1] += first[c]
@@ -500,8 +542,8 @@ def best_classes(
         for t in range(x.n_rows):
             i = order[t]
             if t + 1 < x.n_rows:
-                fetch(forest, &x, order[t + 1])
-            size = load(forest, s, &x, i, False)
+                fetch(forest, &x, order[t + 1], &leaves[order[t + 1], 0])
+            size = load(forest, s, &x, i, False, 0)
             n = gather(forest, s, &leaves[i, 0])
             if forest.is_sparse:
                 optland_sparse_scores(
@@ -510,7 +552,7 @@ def best_classes(
                 )
                 add_homes(forest, s, n)
             else:
-                ranking.score(&s.z[0], n, &s.candidate[0], &s.score[0])
+                ranking.score(&s.z[0, 0], n, &s.candidate[0], &s.score[0])
             if forest.vote_factor > 0:
                 add_votes(forest, s, &leaves[i, 0], n)
             m = to_classes(forest, s, n)

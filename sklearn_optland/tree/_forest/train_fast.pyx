@@ -58,7 +58,7 @@ cdef inline void score(
             size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
         )
     else:
-        optland_dense_scores(f.n_z, &s.z[0], w, n, &s.candidate[0], &s.score[0])
+        optland_dense_scores(f.n_z, &s.z[0, 0], w, n, &s.candidate[0], &s.score[0])
 
 
 cdef Py_ssize_t join_own(
@@ -166,7 +166,7 @@ cdef void adagrad(
     if not f.is_sparse:
         for c in range(n):
             at = s.candidate[c] * f.n_z
-            optland_adagrad(f.n_z, &s.z[0], s.score[c], rate, w + at, squares + at)
+            optland_adagrad(f.n_z, &s.z[0, 0], s.score[c], rate, w + at, squares + at)
 
 
 cdef void add_row(
@@ -183,7 +183,7 @@ cdef void add_row(
         for c in range(n):
             at = s.candidate[c] * f.n_z
             for p in range(f.n_z):
-                w[at + p] += s.score[c] * s.z[p]
+                w[at + p] += s.score[c] * s.z[0, p]
 
 
 cdef double squared_length(LabelForest f, Scratch s, Py_ssize_t size) noexcept nogil:
@@ -194,7 +194,7 @@ cdef double squared_length(LabelForest f, Scratch s, Py_ssize_t size) noexcept n
         total += s.x[p] * s.x[p]
     if not f.is_sparse:
         for p in range(f.n_z):
-            total += s.z[p] * s.z[p]
+            total += s.z[0, p] * s.z[0, p]
     return total
 
 
@@ -228,7 +228,7 @@ def train(
         for t in range(order.shape[0]):
             i = order[t]
             n_own = own_start[i + 1] - own_start[i]
-            size = load(forest, s, &x, i, False)
+            size = load(forest, s, &x, i, False, 0)
             n = gather(forest, s, &leaves[i, 0])
             n = join_own(forest, s, n, &own[0] + own_start[i], n_own)
             if is_dual:
