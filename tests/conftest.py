@@ -5,10 +5,11 @@ the source tree, which has no compiled extensions, hides the installed package. 
 import mode changes ``sys.path`` too; ``--import-mode=importlib`` in pyproject.toml does not.
 After ``pip install -e .`` both work.
 
-Environment variables widen a run:
+Environment variables widen a run, or make it shorter:
 
 OPTLAND_TESTS_GLOBAL_RANDOM_SEED   a number (default 42), a range such as 0-9, or all (0-99)
 OPTLAND_TESTS_GLOBAL_DTYPE         float64 (default), float32, or all
+OPTLAND_TESTS_MODES                all (default), or none: scikit-learn's checks of defaults only
 HYPOTHESIS_PROFILE                 ci (default), nightly, or coverage
 
 pytest-xdist shares the whole suite between the cores: ``pytest -n 0`` stays in one process.

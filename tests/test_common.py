@@ -3,6 +3,8 @@
 None may fail, but for the equivalence of sample weights and repeated rows where learning is online.
 """
 
+import os
+
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -198,7 +200,8 @@ def tight(estimator):
 def instances():
     for name, estimator in all_estimators():
         yield estimator()
-        yield from (estimator(**mode) for mode in MODES.get(name, []))
+        if os.environ.get("OPTLAND_TESTS_MODES", "all") == "all":
+            yield from (estimator(**mode) for mode in MODES.get(name, []))
 
 
 @parametrize_with_checks(list(instances()), expected_failed_checks=expected_failures)
