@@ -181,7 +181,7 @@ class RowBlocks:
         function : callable
             Takes a block and returns one of as many rows, such as a transformer's `transform`.
         names : sequence of str, default=None
-            Of the columns that it returns.
+            Of the columns that it returns. Default: none, since they may be others.
 
         Returns
         -------

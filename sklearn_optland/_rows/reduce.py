@@ -221,7 +221,7 @@ def some_rows(X, rows):
     """Rows of a slice; CSR stays so. All rows are X itself: a slice of CSR costs a short pass."""
     if not issparse(X):
         return np.asarray(X[rows])
-    return X if rows.stop - rows.start == X.shape[0] else X[rows]
+    return X if rows.indices(X.shape[0]) == (0, X.shape[0], 1) else X[rows]
 
 
 def row_blocks(n_rows, values_per_row):

@@ -78,7 +78,11 @@ def test_one_estimator_is_a_list_of_one(models, ax):
 def test_models_of_pipelines_and_searches(ax):
     X, y = load_diabetes(return_X_y=True)
     model = make_pipeline(StandardScaler(), FiniteSumRegressor())
-    for whole in model, GridSearchCV(model, {"finitesumregressor__alpha": [0.1]}, cv=2):
+    searches = [
+        GridSearchCV(model, {"finitesumregressor__alpha": [0.1]}, cv=2),
+        make_pipeline(StandardScaler(), GridSearchCV(FiniteSumRegressor(), {}, cv=2)),
+    ]
+    for whole in model, *searches:
         with pytest.raises(NotFittedError):
             ConvergenceDisplay.from_estimator(whole)
         (line,) = ConvergenceDisplay.from_estimator(whole.fit(X, y), ax=ax).lines_

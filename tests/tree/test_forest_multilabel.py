@@ -17,6 +17,7 @@ from tree.forest_helpers import many_classes, sparse_classes
 
 from sklearn_optland.metrics import precision_at_k
 from sklearn_optland.tree import LOMForestClassifier
+from sklearn_optland.tree._forest.ranking import falling
 
 pytestmark = pytest.mark.kernels
 
@@ -90,6 +91,16 @@ def test_probabilities_rank_labels_as_scores_do():
     is_within_row[scores.indptr[:-1]] = False
     falls = np.diff(scores.data) < 0
     assert (np.diff(shares.data)[falls & is_within_row[1:]] < 0).all()
+
+
+def test_probabilities_fall_to_what_labels_have_that_are_not_listed():
+    shares = np.array([[1.0, 1.0, 0.5, 1e-9, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0]])
+    least = np.array([[1e-3], [0.5]])
+    found = falling(shares.copy(), least)
+    np.testing.assert_allclose(found, np.maximum(shares, least), rtol=1e-12)
+    assert (np.diff(found) < 0).all()
+    assert (found >= least).all()
+    assert (found <= 1).all()
 
 
 def test_probabilities_are_calibrated(problem):

@@ -296,7 +296,7 @@ def _start(slopes, values, outside, y, f):
 
 
 def _no_step(n_lines, y):
-    return np.zeros((3 * n_lines, len(y))).T  # in the order of what is read, lines
+    return np.zeros((3 * n_lines, len(y))).T  # a line's values are side by side
 
 
 def _system(slopes, y, c, at, h, R):

@@ -579,7 +579,7 @@ def inverse_of(H):
     diagonal = np.einsum("ii->i", H)
     diagonal += RIDGE * diagonal
     # LAPACK itself: SciPy's functions around it take longer than a small matrix does.
-    factor, failed = dpotrf(H, clean=0)
+    factor, failed = dpotrf(np.asarray_chkfinite(H), clean=0)
     if failed:
         return partial(solve_semidefinite, H)
     return lambda rhs: dpotrs(factor, rhs)[0]

@@ -43,7 +43,7 @@ GROWTH = 1.5
 # Parts of the data for the first steps, and the most steps on each, and on what partitions sent.
 FIRST_BATCHES = (32, 8)
 MAX_BATCH_STEPS, MAX_STEPS_HERE = 4, 20
-# Of a sample that partitions sent, every such row makes the part for its first steps.
+# Of a sample that partitions sent, every eighth row is the part for its first steps.
 THINNED = 8
 # A curvature is renewed once the decrement falls less than that many times in a step.
 SLOW = 16
@@ -128,7 +128,10 @@ def _on_sample_of_partitions(problem, sample, W, curvature):
 
 
 def _on_sample(problem, sample, W, curvature, n_steps, *, fresh=False):
-    """The point where steps on a sample end: it knows no better."""
+    """The point where steps on a sample end: nearer to its optimum is no nearer to all rows'.
+
+    `fresh`: the curvature holds that of a part of the sample.
+    """
     size, point = max(sample.n_samples, 1), sample.evaluate(W)
     curvature.problem = sample
     curvature.ridge = IMPORTANCE_RIDGE * sampling_ridge(problem, size)

@@ -124,13 +124,17 @@ class MultilabelModel(Model):
         of_score, of_sum, offset = self.calibration
         scores, log_sum = score_and_sum(scores)
         shares = expit(of_score * scores + of_sum * log_sum + offset)
-        return codes, falling(np.maximum(shares, other[:, None])), other
+        return codes, falling(shares, other[:, None]), other
 
 
-def falling(shares):
-    """Probabilities that fall along rows, as the scores do, where rounding has made them equal."""
-    for better, worse in zip(shares.T[:-1], shares.T[1:], strict=True):
+def falling(shares, least):
+    """Probabilities of at least this that fall along rows, also where rounding made them equal."""
+    pairs = list(zip(shares.T[:-1], shares.T[1:], strict=True))
+    for better, worse in pairs:
         np.minimum(worse, np.nextafter(better, 0), out=worse)
+    np.maximum(shares, least, out=shares)
+    for better, worse in reversed(pairs):
+        np.maximum(better, np.nextafter(worse, 1), out=better)
     return shares
 
 
