@@ -144,6 +144,7 @@ def minimize(function, theta, memory, metric=None):
         if abs(new - value) <= ROUNDED * abs(value):
             # Rounding hides the change of the value; the slopes at both ends tell it.
             seen = value + 0.5 * size * (slope + float(new_gradient @ direction))
+            new = min(new, value)
         return seen, (trial, new, new_gradient)
 
     def as_step(done=False):

@@ -328,8 +328,8 @@ def test_auto_leaves_slow_dual_ascent(monkeypatch, tol):
     assert (model.history_["lower_bound"] <= best * (1 + 1e-12)).all()
     assert (np.diff(model.history_["passes"]) > 0).all()
     # With tol=0 rounding, which differs between processors, says when a fit is at rest.
-    n_iter = model.n_iter_
-    assert model.fit(X, y, lengths=lengths).n_iter_ < 0.6 * n_iter
+    most = 40 if tol else 0.6 * model.n_iter_
+    assert model.fit(X, y, lengths=lengths).n_iter_ < most
     rescued = model.history_["certificate"][-1]
     assert model.history_["objective"][-1] - best <= rescued + 1e-9 * best
 

@@ -283,9 +283,10 @@ def _of_lines(kept, n_kinds):
 
 
 def _sums_at(slopes, values, y, c, f):
-    above = values(y) - slopes(y) * f[:, 0]
-    at_zero = np.broadcast_to(values(y), above.shape)
-    return np.array([np.sum(np.abs(above) @ c), np.sum(at_zero**2 @ c)])
+    at_zero = values(y)
+    above = at_zero - slopes(y) * f[:, 0]
+    squares = np.broadcast_to(at_zero**2, above.shape)
+    return np.array([np.sum(np.abs(above) @ c), np.sum(squares @ c)])
 
 
 def _start(slopes, values, outside, y, f):

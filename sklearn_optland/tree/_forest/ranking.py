@@ -129,13 +129,12 @@ class MultilabelModel(Model):
 
 def falling(shares, least):
     """Probabilities of at least this that fall along rows, also where rounding made them equal."""
-    pairs = list(zip(shares.T[:-1], shares.T[1:], strict=True))
-    for better, worse in pairs:
-        np.minimum(worse, np.nextafter(better, 0), out=worse)
-    np.maximum(shares, least, out=shares)
-    for better, worse in reversed(pairs):
-        np.maximum(better, np.nextafter(worse, 1), out=better)
-    return shares
+    # Floats of one sign are in the order of their bits, where neighbours are a step of 1 apart.
+    places = np.arange(shares.shape[1])
+    bits = np.minimum.accumulate(shares.view(np.int64) + places, axis=1)
+    bits = np.maximum(bits, least.view(np.int64) + places)
+    bits = np.maximum.accumulate(bits[:, ::-1], axis=1)[:, ::-1]
+    return (bits - places).view(np.float64)
 
 
 def score_and_sum(scores):

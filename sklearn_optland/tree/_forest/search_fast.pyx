@@ -333,7 +333,7 @@ cdef void search(LabelForest f, Scratch s, Py_ssize_t n_rows, int* leaves) noexc
     """The leaves that each tree shows to the rows in z, `beam` a tree, -1 where it has no more.
 
     All trees of all rows go down one level at a time: memory sends the nodes of some while others
-    go on.
+    go on. Each goes a walk of its own, n_trees of the first row, then those of the second.
     """
     cdef Py_ssize_t walk, slot, turn, e, best, n_active
     cdef int* node = &s.node[0]
