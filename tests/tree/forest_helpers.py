@@ -25,6 +25,15 @@ def sparse_classes(n_classes=40, n_features=200, rows_per_class=20, seed=0):
     return sparse.coo_array((counts, (rows, columns.ravel())), (len(y), n_features)).tocsr(), y
 
 
+def documents_of_styles(n_classes=150, rows_per_class=6, seed=0):
+    """Documents of few rows a class, half of whose words come from styles that all classes have."""
+    X, y = sparse_classes(n_classes, 400, rows_per_class, seed)
+    rng = np.random.RandomState(seed)
+    styles = sparse.random(10, 400, 0.05, random_state=rng) != 0
+    loudness = sparse.csr_array(rng.poisson(0.5, (len(y), 10)).astype(float))
+    return sparse.csr_array(X + loudness @ styles), y
+
+
 def indicators(y, n_classes, rng):
     """An indicator matrix: each row has its class, and each other one with probability 0.2."""
     own = np.eye(n_classes, dtype=bool)[y]

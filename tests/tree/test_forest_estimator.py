@@ -10,8 +10,9 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris, make_blobs
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
-from tree.forest_helpers import many_classes, sparse_classes
+from tree.forest_helpers import documents_of_styles, many_classes, sparse_classes
 
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.label_trees import LISTED_CLASSES
@@ -169,14 +170,51 @@ def test_the_second_loss_has_to_be_clearly_better():
         X, y = sparse_classes(n_classes=20, n_features=100, seed=seed)
         model = LOMForestClassifier(validation_fraction=0.2, max_iter=1, random_state=0).fit(X, y)
         errors = model.validation_errors_
-        fewer = round(80 * (errors["squared_hinge, 1"] - errors["softmax, 1"]))
+        assert set(errors) == {"squared_hinge, 1", "squared_hinge, 1, scaled", "discriminant, 1"}
+        *trained, alone = errors.values()
+        fewer = round(80 * (min(trained) - alone))
         assert fewer > 4 or model.loss_ == "squared_hinge"
 
 
-def test_discriminants_of_sparse_rows_are_refused():
-    X = sparse.random(60, 100, 0.1, "csr", random_state=0)
-    with pytest.raises(ValueError, match="loss: found 'discriminant' with sparse X"):
-        LOMForestClassifier(loss="discriminant").fit(X, np.arange(60) % 3)
+def test_discriminants_of_sparse_rows_are_those_of_their_coordinates(global_random_seed):
+    X, y = sparse_classes(n_classes=12, seed=global_random_seed)
+    weights = np.random.RandomState(0).uniform(0.5, 2, len(y))
+    model = LOMForestClassifier(loss="discriminant", validation_fraction=0, random_state=0)
+    scores = model.fit(X, y, weights).candidate_scores(X)
+    arrays = model._arrays
+    u = X[:, arrays["column_of"] >= 0] @ (arrays["scale"][:, None] * arrays["projection"][:-1])
+    u = (u + arrays["projection"][-1])[:, : model._memory["rank"]]
+    means = [np.average(u[y == k], axis=0, weights=weights[y == k]) for k in range(12)]
+    prior = np.bincount(y, weights) / weights.sum()
+    expected = u @ np.transpose(means) - 0.5 * np.sum(np.square(means), axis=1) + np.log(prior)
+    row = np.repeat(np.arange(len(y)), np.diff(scores.indptr))
+    np.testing.assert_allclose(scores.data, expected[row, scores.indices], rtol=1e-3, atol=1e-2)
+    assert not len(arrays["table"])
+    assert 0 < model.certificate_.value < np.log(12)
+
+
+def test_discriminants_help_scores_of_few_documents(global_random_seed):
+    X, y = documents_of_styles(seed=global_random_seed)
+    X, X_new, y, y_new = train_test_split(X, y, random_state=0, stratify=y)
+    trained = LOMForestClassifier(loss="squared_hinge", max_iter=3, random_state=0)
+    model = clone(trained).fit(X, y)
+    assert model._memory["factor"] > 0
+    alone = trained.set_params(validation_fraction=0).fit(X, y)
+    assert model.score(X_new, y_new) > alone.score(X_new, y_new) + 0.3
+
+
+def test_columns_are_scored_by_their_scales_where_that_is_better(global_random_seed):
+    X, y = sparse_classes(rows_per_class=40, seed=global_random_seed)
+    units = 10 ** np.random.RandomState(global_random_seed).uniform(-1, 1, X.shape[1])
+    X = sparse.csr_array(X @ sparse.diags_array(units))
+    X, X_new, y, y_new = train_test_split(X, y, random_state=0, stratify=y)
+    trained = LOMForestClassifier(loss="squared_hinge", max_iter=5, random_state=0)
+    model = clone(trained).fit(X, y)
+    errors = model.validation_errors_
+    assert errors["squared_hinge, 1, scaled"] < errors["squared_hinge, 1"]
+    assert np.ptp(model._arrays["scale"]) > 0
+    alone = trained.set_params(validation_fraction=0).fit(X, y)
+    assert model.score(X_new, y_new) > alone.score(X_new, y_new)
 
 
 def test_prototypes_are_chosen_where_classes_have_clusters():

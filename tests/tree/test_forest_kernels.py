@@ -23,7 +23,7 @@ from sklearn_optland.tree._forest.ranking import Model
 from sklearn_optland.tree._forest.search_fast import HOME_SHARE, as_short_rows, padded, route
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._forest.train_fast import train
-from sklearn_optland.tree._forest.training import NONE
+from sklearn_optland.tree._forest.training import NO_RANKING, NONE, ranking_of
 from sklearn_optland.tree._training_rows import one_class_each
 
 pytestmark = pytest.mark.kernels
@@ -215,10 +215,11 @@ def oracle_scores(model, X):
         }
         scores = {}
         for member in members:
-            if len(arrays["projection"]):
-                score = entries[i] @ arrays["table"][arrays["start"] + member]
-            else:
-                score = entries[i, : rows.shape[1]] @ rows[member] + biases[member]
+            score = 0.0
+            if len(arrays["table"]):
+                score += entries[i] @ arrays["table"][arrays["start"] + member]
+            if len(rows):
+                score += z[i, : rows.shape[1]] @ rows[member] + biases[member]
             label = arrays["class_of"][member]
             scores[label] = max(scores.get(label, -np.inf), score)
         assert max(scores) < n_classes
@@ -231,7 +232,26 @@ def test_candidates_and_scores_are_those_of_the_oracle(data_and_model, beam_widt
     X, _, fitted = data_and_model
     model = LOMForestClassifier(beam_width=beam_width)
     vars(model).update({**vars(fitted), "beam_width": beam_width})
-    X = X[:60]
+    assert_scores_are_those_of_the_oracle(model, X[:60])
+
+
+@pytest.mark.parametrize("parts", [("table",), ("ranking",), ("table", "ranking")])
+def test_scores_of_values_and_of_coordinates_add_up(parts, global_random_seed):
+    X, y = sparse_classes(seed=global_random_seed)
+    settings = {"validation_fraction": 0, "max_iter": 2, "random_state": 0}
+    model = LOMForestClassifier(loss="squared_hinge", **settings).fit(X, y)
+    scale, n = model._arrays["scale"], model._arrays["projection"].shape[1] - 1
+    rng = np.random.RandomState(global_random_seed)
+    model._arrays |= {
+        "scale": scale * rng.uniform(0.5, 2, len(scale)),
+        **ranking_of(rng.standard_normal((40, n))),
+    }
+    none = {"table": model._arrays["table"][:0], **NO_RANKING}
+    model._arrays |= {name: part for name, part in none.items() if name not in parts}
+    assert_scores_are_those_of_the_oracle(model, X[:60])
+
+
+def assert_scores_are_those_of_the_oracle(model, X):
     scores = model.candidate_scores(X)
     expected = oracle_scores(model, X.toarray() if sparse.issparse(X) else X.astype(float))
     for i, of_row in enumerate(expected):

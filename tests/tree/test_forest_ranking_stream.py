@@ -13,13 +13,14 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.svm import LinearSVC
-from tree.forest_helpers import indicators, many_classes, sparse_classes
+from tree.forest_helpers import documents_of_styles, indicators, many_classes, sparse_classes
 
 from sklearn_optland.tree import LOMForestClassifier
 from sklearn_optland.tree._forest.fits import squares_as_bytes, squares_of_bytes
 from sklearn_optland.tree._forest.growing import FeatureTable, Growing
 from sklearn_optland.tree._forest.search_fast import as_floats, as_short_rows, count_visits
 from sklearn_optland.tree._forest.stream import Stream
+from sklearn_optland.tree._forest.training import discriminant_rows
 
 pytestmark = pytest.mark.kernels
 
@@ -33,8 +34,6 @@ def stream(model, X, y, size=50):
 @pytest.mark.parametrize("make", [many_classes, sparse_classes], ids=["dense", "csr"])
 @pytest.mark.parametrize("loss", ["softmax", "squared_hinge", "discriminant"])
 def test_a_stream_goes_on_after_a_fit(make, loss):
-    if make is sparse_classes and loss == "discriminant":
-        pytest.skip("of dense data only")
     X, y = make(n_classes=30, rows_per_class=40)
     model = LOMForestClassifier(loss=loss, validation_fraction=0, random_state=0)
     fitted = model.fit(X[:400], y[:400]).score(X[800:], y[800:])
@@ -95,6 +94,21 @@ def test_a_discriminant_that_was_chosen_learns_as_one_that_was_named():
     for model in (chosen, named):
         model.partial_fit(X[2950:], y[2950:])
     assert_array_equal(chosen._stream.w.array, named._stream.w.array)
+
+
+@pytest.mark.parametrize("loss", ["discriminant", "squared_hinge"])
+def test_the_discriminant_of_sparse_rows_follows_the_means(loss):
+    X, y = documents_of_styles()
+    model = LOMForestClassifier(loss=loss, max_iter=2, random_state=0).fit(X[:700], y[:700])
+    assert model._memory["factor"] > 0
+    learned: Stream = stream(model, X[700:], y[700:])._stream
+    prior = learned.totals.array / learned.first_total
+    rows = learned.factor * discriminant_rows(learned.means.array, prior)
+    found = as_floats(model._arrays["ranking"]["words"], model._arrays["ranking"]["scale"])
+    size = np.abs(rows[:, :-1]).max()
+    # Logarithms of priors of classes that had no rows since belong to the total of the fit.
+    assert_allclose(found[:, : rows.shape[1] - 1], rows[:, :-1], atol=1e-3 * size)
+    assert_allclose(model._arrays["ranking"]["bias"], rows[:, -1], rtol=1e-3, atol=1e-3)
 
 
 def test_means_are_exact_running_sums():

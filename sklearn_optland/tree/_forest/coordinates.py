@@ -16,7 +16,8 @@ from sklearn_optland.tree._training_rows import row_of_pairs
 # Up to so many dense features have a covariance of their own; more, and sparse ones, are first
 # projected on the leading singular directions of the classes' means.
 MAX_COVARIANCE = 1000
-SINGULAR_DIRECTIONS = 128
+# With a constant behind them, sparse rows have 128.
+SINGULAR_DIRECTIONS = 127
 # The most dimensions of the coordinates.
 MAX_RANK = 128
 # Added to the eigenvalues of the covariance within classes, whose mean is 1; many sparse features
@@ -199,8 +200,8 @@ def _whitened(within, means, prior, ridge):
     whitened = means @ whitening
     centre = prior @ whitened
     whitened -= centre
-    # The classes' means span at most n_classes - 1 dimensions.
-    rank = min(MAX_RANK, d, len(prior) - 1)
+    # The classes' means span at most n_classes - 1 dimensions; of a single class, one is taken.
+    rank = min(MAX_RANK, d, max(len(prior) - 1, 1))
     between = whitened.T @ (prior[:, None] * whitened)
     axes = _signed(linalg.eigh(between)[1][:, d - rank :])
     return whitening @ axes, centre @ axes, whitened @ axes

@@ -61,12 +61,12 @@ class LOMForestClassifier(
         other ones: the log-loss, summed over its classes, by AdaGrad; or the sum of
         max(0, 1 - ys)², y = 1 for the row's classes and -1 for the others, s being scores, by dual
         coordinate ascent with an L2 penalty. "discriminant" is not trained: its scores are those of
-        linear discriminant analysis, from which the softmax starts, and of dense data only.
+        linear discriminant analysis, from which the softmax of dense data starts.
         "auto" compares on held-out rows, and takes the second only if it is clearly better, by two
-        standard deviations of the difference: for sparse data "squared_hinge" and "softmax", for
-        dense classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000
-        classes and
-        fewer than 10 rows it is "discriminant", with more rows "softmax", without a comparison.
+        standard deviations of the difference: for sparse data "squared_hinge" and "discriminant",
+        for dense classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000
+        dense classes and fewer than 10 rows it is "discriminant", with more rows "softmax", without
+        a comparison.
     n_prototypes : "auto" or int, default="auto"
         Into how many clusters the rows of a class are cut, each with a mean and a linear score of
         its own; a class scores what its best prototype does. "auto" compares 1, 3 and 10 on
@@ -119,7 +119,8 @@ class LOMForestClassifier(
         The most prototypes of a class; of `leaf="rerank"`.
     validation_errors_ : dict
         Error on held-out rows of each pair (loss, n_prototypes) that was tried, written as
-        "loss, n_prototypes"; with ", C" where several were.
+        "loss, n_prototypes"; with ", scaled" where sparse columns had scales, and ", C" where
+        several were tried.
     estimators_ : list of LOMTreeClassifier
         The trees of `leaf="histogram"`.
     certificate_ : Certificate
@@ -143,19 +144,22 @@ class LOMForestClassifier(
 
     Notes
     -----
-    Dense rows are standardised inside, so their units do not matter; sparse rows keep theirs, which
-    suits tf-idf and counts. CSR data of at most 64 columns are handled as dense ones.
+    Dense rows are standardised inside, so their units do not matter. Sparse rows keep theirs, which
+    suits tf-idf, unless held-out rows say that columns divided by the roots of their standard
+    deviations are ranked better, as those of counts are. Held-out rows decide as well whether the
+    discriminant counts beside what is trained of sparse rows: it does where classes have few.
+    CSR data of at most 64 columns are handled as dense ones.
 
     There is no `decision_function`, since scikit-learn asks there for scores of all classes;
     `candidate_scores` has those that exist.
 
     A model of dense data has 2 bytes for each pair of prototype and feature, and for `partial_fit`
     2 for each pair of prototype and coordinate, of which there are at most 128, and 1 more of the
-    first ones with the softmax; of sparse data, at most 5 * 2^n_bits bytes, some 540 a feature that
-    training rows have and 256 a class. After a `partial_fit` they are 12 bytes each. Training
-    takes 12 bytes
-    where the model has 2 or 4, and 4 bytes a row for each leaf that it visits; with the squared
-    hinge 4 to 8 bytes there, and 4 a row for each candidate.
+    first ones with the softmax; of sparse data, some 540 a feature that training rows have and 512
+    a class, and at most 5 * 2^n_bits, which the discriminant alone does not have. After a
+    `partial_fit` they are 12 bytes each. Training takes 12 bytes where the model has 2 or 4, and 4
+    bytes a row for each leaf that it visits; with the squared hinge 4 to 8 bytes there, and 4 a row
+    for each candidate.
 
     References
     ----------
@@ -262,11 +266,10 @@ class LOMForestClassifier(
         Raises
         ------
         ValueError
-            If the data have missing or infinite values, or values beyond 1e18 in size, if no
-            row has a positive weight, or if `loss` is "discriminant" and X sparse, with more than
-            64 columns; if a matrix of labels is zero, has other values than 0 and 1, or comes with
-            `leaf="histogram"` or `class_weight`; or if the data are collections, and a setting
-            needs all rows in memory.
+            If the data have missing or infinite values, or values beyond 1e18 in size, or if no
+            row has a positive weight; if a matrix of labels is zero, has other values than 0 and 1,
+            or comes with `leaf="histogram"` or `class_weight`; or if the data are collections, and
+            a setting needs all rows in memory.
         """
         if any_collection(X, y, sample_weight):
             return fit_partitions(self, X, y, sample_weight)

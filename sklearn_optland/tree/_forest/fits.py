@@ -101,7 +101,6 @@ def fit_ranking(forest, rows, X, Y, weights, labels, rng):
     """
     calibrate = sigmoid_scale if labels["multilabel_"] else softmax_scale
     X, columns = as_kind(X, is_sparse_problem(X)), {}
-    _refuse_sparse_discriminant(forest, sparse.issparse(X), X.shape[1])
     if sparse.issparse(X):
         columns["column_of"], n_used = used_columns(counts_of_columns(X))
         X = with_used_columns(X, columns["column_of"], n_used)
@@ -123,7 +122,6 @@ def fit_partitions(forest, X, y, sample_weight):
     seed = np.random.RandomState(rng.randint(np.iinfo(np.int32).max))
     source, met, columns = partitioned_rows(rows)
     with closing(source):
-        _refuse_sparse_discriminant(forest, source.is_sparse, source.n_columns)
         labels = {
             "classes_": rows.classes,
             "multilabel_": False,
@@ -161,13 +159,13 @@ def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
         quality |= judged_on_training_rows(model, source, calibrate, rng)
     first_loss, loss = history["objective"][[0, -1]]
     certificate = Certificate("mean loss", float(loss), None, "estimate", ratio(loss, first_loss))
-    memory = {"_memory": memory_of(made[0], source.is_sparse)}
+    memory = {"_memory": memory_of(made[0], settings, source.is_sparse)}
     finish(forest, attributes(last.parameters) | memory, history, certificate)
     vars(forest).pop("estimators_", None)
     return forest
 
 
-def memory_of(candidates, is_sparse):
+def memory_of(candidates, settings, is_sparse):
     """What a stream needs beside what predicts, in few bits: means, weights, gradients so far."""
     place = candidates.place
     is_dense = {} if is_sparse else {"basis": place.basis, "offset": place.offset}
@@ -180,6 +178,7 @@ def memory_of(candidates, is_sparse):
         "squares": squares_as_bytes(candidates.squares),
         "basis": None,
         "offset": None,
+        "factor": 1.0 if settings.loss == "discriminant" else settings.discriminant_factor,
         **is_dense,
     }
 
@@ -201,14 +200,6 @@ def squares_of_bytes(codes):
 def forest_settings(forest):
     names = (field.name for field in fields(Settings) if hasattr(forest, field.name))
     return Settings(**{name: getattr(forest, name) for name in names})
-
-
-def _refuse_sparse_discriminant(forest, is_sparse, n_columns):
-    if forest.loss == "discriminant" and is_sparse:
-        raise ValueError(
-            f"loss: found 'discriminant' with sparse X of {n_columns} columns; allowed are "
-            "'auto', 'softmax' and 'squared_hinge'."
-        )
 
 
 def fit_histograms(forest, rows, X, Y, weights, labels, rng):

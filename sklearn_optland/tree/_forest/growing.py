@@ -72,7 +72,8 @@ class FeatureTable:
         # Of weights that are not shared, a feature has `stride`: as many as prototypes, or more.
         self.n_prototypes = self.stride = len(arrays["class_of"])
         self.is_shared = len(arrays["table"]) < len(start) * self.stride
-        self.last_start = int(start.max())
+        self.last_start = int(start.max(initial=0))
+        self.has_weights = len(start) > 0
 
     def arrays(self):
         """What Model takes of it."""
@@ -86,10 +87,13 @@ class FeatureTable:
         if new.size:
             first = max(n_old, self.constant + 1)  # the constant is between old and new
             self.column_of[new] = np.arange(first, first + new.size)
-            for part in self.columns.values():
-                part.extend(first + new.size)
-            self.columns["scale"].array[n_old:] = self.columns["scale"].array[0]
-            self._place(np.arange(first, first + new.size))
+            for name in ("shift", "scale", "projection"):
+                self.columns[name].extend(first + new.size)
+            # A column that no row of the fit has is as rare as any.
+            self.columns["scale"].array[n_old:] = self.columns["scale"].array[:n_old].max()
+            if self.has_weights:
+                self.columns["start"].extend(first + new.size)
+                self._place(np.arange(first, first + new.size))
         return with_used_columns(X, self.column_of, self.columns["scale"].size)
 
     def _place(self, features):
@@ -106,6 +110,8 @@ class FeatureTable:
 
     def have_prototypes(self, n):
         """Have a weight for each of n prototypes and each feature."""
+        if not self.has_weights:
+            return
         start, self.n_prototypes = self.columns["start"].array, n
         if n > self.stride and not self.is_shared:
             wide = 2 * n
@@ -135,6 +141,6 @@ class FeatureTable:
         """Where the trees see rows in the columns of the table."""
         projection = self.columns["projection"].array[:, :rank]
         used, place = np.unique(X.indices, return_inverse=True)
-        values = X.data * np.float32(self.columns["scale"].array[0])
+        values = X.data * self.columns["scale"].array[X.indices].astype(np.float32)
         X = sparse.csr_array((values, place, X.indptr), (X.shape[0], len(used)))
         return np.asarray(X @ projection[used] + projection[self.constant], dtype=np.float32)

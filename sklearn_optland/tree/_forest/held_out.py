@@ -1,6 +1,6 @@
 """What held-out rows decide of a forest that ranks: its settings, and the scale of its scores."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -8,7 +8,13 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
 from sklearn_optland.tree._forest.ranking import Model, score_and_sum, softmax
-from sklearn_optland.tree._forest.training import Candidates, passes
+from sklearn_optland.tree._forest.training import (
+    Candidates,
+    Settings,
+    discriminant,
+    passes,
+    ranking_of,
+)
 from sklearn_optland.tree._training_rows import hold_out
 
 # Numbers of prototypes that are tried, and the rows that each must have on average.
@@ -31,6 +37,12 @@ MULTILABEL_C = [1.0, 0.3]
 # first one.
 VOTE_FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)
 LEAST_GAIN = 2.0
+# What the discriminant may count beside scores of sparse values, in units of how far both are
+# apart; it has to gain as much.
+DISCRIMINANT_SHARES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+LARGEST_FACTOR = 1e6
+# The power of the coordinates' scales that sparse values may have in the scores.
+COLUMN_POWER = 0.5
 # Of Platt's line: scores that part all classes would have an infinite one.
 LARGEST_LOGIT = 1e3
 
@@ -56,11 +68,12 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     quality : dict
         Fitted attributes: how good the model with these settings is.
     """
+    is_sparse = sparse.issparse(X)
     losses, numbers = [settings.loss], [settings.n_prototypes]
     if settings.loss == "auto":
         losses = _losses(X, Y)
     if settings.n_prototypes == "auto":
-        most = 1 if sparse.issparse(X) else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
+        most = 1 if is_sparse else Y.nnz / Y.shape[1] / ROWS_PER_PROTOTYPE
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     strengths = [settings.C]
     if settings.C == "auto":
@@ -70,60 +83,137 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
     if len(held_out) < MIN_HELD_OUT:
         return settings, chosen(settings, {})
-    seed = rng.randint(np.iinfo(np.int32).max)
-    found, errors = {}, {}
-
-    def candidates(trial):
-        data = X[kept], Y[kept], weights[kept] / weights[kept].mean()
-        return Candidates(*data, trial, np.random.RandomState(seed))
-
-    def error(trial, trees):
-        for step in passes(trees, trial, np.random.RandomState(seed)):  # the last counts
-            arrays = step.parameters
-        ranked = {factor: ranks(arrays, factor) for factor in (0.0, *VOTE_FACTORS)}
-        missed = {factor: misses(ranked[factor]) for factor in ranked}
-        clear = [factor for factor in VOTE_FACTORS if is_clear(missed[0.0], missed[factor])]
-        best = min(clear, key=lambda factor: mean(missed[factor]), default=0.0)
-        found[trial] = best, missed[best], ranked[best]
-        errors[trial] = mean(missed[best])
-        return errors[trial]
-
-    def ranks(arrays, factor):
-        return Model({**arrays, "vote_factor": factor}, settings.beam_width).best(X[held_out])
-
-    def mean(missed):
-        return float(np.average(missed, weights=weights[held_out]))
-
-    def is_clear(before, after):
-        gains = weights[held_out] * (before - after)
-        return gains.sum() > LEAST_GAIN * np.sqrt(gains @ gains)
-
-    def misses(ranked):
-        n_own = np.maximum(np.diff(Y[held_out].indptr), 1)
-        first = is_own(ranked[0][:, : n_own.max()], Y[held_out])
-        first &= np.arange(first.shape[1]) < n_own[:, None]
-        return 1 - first.sum(axis=1) / n_own
-
-    trees = candidates(settings)
-    trials = [[replace(settings, loss=loss, C=C) for C in strengths] for loss in losses]
-    trials = [trial if trial[0].loss == "squared_hinge" else trial[:1] for trial in trials]
-    settings, *others = (min(tried, key=lambda trial: error(trial, trees)) for tried in trials)
-    for trial in others:
-        settings = trial if is_clear(found[settings][1], found[trial][1]) else settings
+    trials = Trials(X, Y, weights, kept, held_out, rng.randint(np.iinfo(np.int32).max))
+    trials.outcome(settings)
+    if is_sparse and settings.loss != "discriminant":
+        scaled = replace(settings, column_power=COLUMN_POWER)
+        settings = min(settings, scaled, key=trials.error)
+    if settings.loss == "squared_hinge":
+        settings = min((replace(settings, C=C) for C in strengths), key=trials.error)
+    for loss in losses[1:]:
+        trial = replace(settings, loss=loss, column_power=0.0)
+        settings = trial if trials.gains(settings, trial) else settings
     for number in numbers[1:]:
         trial = replace(settings, n_prototypes=number)
-        if error(trial, candidates(trial)) >= errors[settings]:
+        if trials.error(trial) >= trials.error(settings):
             break
         settings = trial
-    factor, _, ranked = found[settings]
-    judgement = judged(*ranked, Y[held_out], weights[held_out], calibrate)
-    return replace(settings, vote_factor=factor), chosen(settings, errors) | judgement
+    errors = {trial: trials.error(trial) for trial in trials.outcomes}
+    best = trials.outcome(settings)
+    judgement = judged(*best.ranked, trials.Y, trials.weights, calibrate)
+    return best.settings, chosen(settings, errors) | judgement
+
+
+@dataclass
+class Outcome:
+    """What a model comes to on held-out rows.
+
+    `settings` are those of the trial and the factors that suit it, `arrays` is what Model takes,
+    `ranked` what `Model.best` returns, and `missed` the error of each row.
+    """
+
+    settings: Settings
+    arrays: dict | None
+    ranked: tuple
+    missed: np.ndarray
+
+
+class Trials:
+    """Models of some rows, judged on others.
+
+    Parameters
+    ----------
+    X, Y, weights
+        As `Candidates` takes them.
+    kept, held_out : ndarray of int
+        The rows to train on, and those that judge.
+    seed : int
+    """
+
+    def __init__(self, X, Y, weights, kept, held_out, seed):
+        self.data = X[kept], Y[kept], weights[kept] / weights[kept].mean()
+        self.X, self.Y, self.weights = X[held_out], Y[held_out], weights[held_out]
+        self.n_own = np.maximum(np.diff(self.Y.indptr), 1)
+        self.seed = seed
+        self.outcomes, self.n_prototypes, self.candidates = {}, None, None
+
+    def error(self, trial):
+        """The mean error of a model with these settings."""
+        return self._mean(self.outcome(trial).missed)
+
+    def gains(self, trial, other):
+        """Whether another trial is clearly better."""
+        return self._gains(self.outcome(trial), self.outcome(other))
+
+    def outcome(self, trial):
+        """The Outcome of these settings, without its arrays."""
+        if trial not in self.outcomes:
+            self.outcomes[trial] = replace(self._run(trial), arrays=None)
+        return self.outcomes[trial]
+
+    def _run(self, trial):
+        if trial.n_prototypes != self.n_prototypes:
+            self.n_prototypes = trial.n_prototypes
+            self.candidates = Candidates(*self.data, trial, np.random.RandomState(self.seed))
+        for step in passes(self.candidates, trial, np.random.RandomState(self.seed)):
+            arrays = step.parameters  # the last counts
+        best = self._judged(trial, arrays)
+        table = arrays["table"]
+        if len(table):
+            rows = discriminant(self.candidates.place, is_sparse=True)
+            alone = self._judged(trial, {**arrays, **ranking_of(rows), "table": table[:0]})
+            unit = relative_spread(best.ranked[1], alone.ranked[1])
+            factors = [unit * share for share in DISCRIMINANT_SHARES if unit > 0]
+            tried = [
+                (replace(trial, discriminant_factor=factor), arrays | ranking_of(factor * rows))
+                for factor in factors
+            ]
+            best = self._best(best, tried)
+        tried = [
+            (replace(best.settings, vote_factor=factor), {**best.arrays, "vote_factor": factor})
+            for factor in VOTE_FACTORS
+        ]
+        return self._best(best, tried)
+
+    def _judged(self, settings, arrays):
+        ranked = Model(arrays, settings.beam_width).best(self.X)
+        first = is_own(ranked[0][:, : self.n_own.max()], self.Y)
+        first &= np.arange(first.shape[1]) < self.n_own[:, None]
+        return Outcome(settings, arrays, ranked, 1 - first.sum(axis=1) / self.n_own)
+
+    def _best(self, first, tried):
+        """The best of some models, or the first one if none is clearly better."""
+        outcomes = [self._judged(*model) for model in tried]
+        clear = [found for found in outcomes if self._gains(first, found)]
+        return min(clear, key=lambda found: self._mean(found.missed), default=first)
+
+    def _mean(self, missed):
+        return float(np.average(missed, weights=self.weights))
+
+    def _gains(self, before, after):
+        gains = self.weights * (before.missed - after.missed)
+        return gains.sum() > LEAST_GAIN * np.sqrt(gains @ gains)
+
+
+def relative_spread(scores, others):
+    """How far scores of a row's candidates are apart, in units of others; 0 if those are not.
+
+    Scores of -inf are of no class.
+    """
+    spreads = []
+    for part in (scores, others):
+        listed = part > -np.inf
+        values = np.where(listed, part, 0).astype(np.float64)
+        values -= values.sum(axis=1, keepdims=True) / np.maximum(listed.sum(axis=1), 1)[:, None]
+        spreads.append(np.sqrt(np.mean(values[listed] ** 2)) if listed.any() else 0.0)
+    mine, other = spreads
+    return min(mine / other, LARGEST_FACTOR) if other > 0 else 0.0
 
 
 def _losses(X, Y):
     """The losses to try, first the one to use without a trial."""
     if sparse.issparse(X):
-        return ["squared_hinge", "softmax"]
+        return ["squared_hinge", "discriminant"]
     n_rows = Y.nnz / Y.shape[1]
     if Y.shape[1] >= MANY_CLASSES and n_rows < FEW_ROWS:
         return ["discriminant"]
@@ -142,7 +232,9 @@ def chosen(settings, errors):
     """Fitted attributes that say what was chosen, and why."""
     several = len({trial.C for trial in errors}) > 1
     named = {
-        f"{trial.loss}, {trial.n_prototypes}" + f", {trial.C:g}" * several: error
+        f"{trial.loss}, {trial.n_prototypes}"
+        + ", scaled" * (trial.column_power > 0)
+        + f", {trial.C:g}" * several: error
         for trial, error in errors.items()
     }
     return {

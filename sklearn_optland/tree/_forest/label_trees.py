@@ -95,23 +95,35 @@ def forest_arrays(source, place, trees):
     The whitening goes into the hyperplanes of dense data, so that prediction does not pay for it,
     and into a projection for sparse data, whose hyperplanes would be as long as there are features.
     """
-    is_sparse = source.is_sparse
-    d, r = place.basis.shape
-    n_z = padded(max(r, 1))  # classes without any difference span nothing
-    projection = np.zeros((d + 1 if is_sparse else 0, n_z), dtype=np.float32)
-    if is_sparse:
-        # Features keep their relations in the scores: what is rare should not weigh more there.
-        unit, _, _ = sparse_unit(source)
-        projection[:d, :r] = (place.scale / unit)[:, None] * place.basis
-        projection[d, :r] = -place.offset
+    is_sparse, d = source.is_sparse, len(place.scale)
     return {
         "column_of": np.arange(d if is_sparse else 0, dtype=np.int32),
         "shift": place.shift,
-        "scale": np.full(d, unit) if is_sparse else place.scale,
-        "projection": projection,
+        "scale": place.scale,
+        "projection": np.zeros((0, 0), dtype=np.float32),
         "constant": d,
+        **(sparse_columns(source, place) if is_sparse else {}),
         **tree_arrays(trees, *(() if is_sparse else (place.basis, place.offset))),
     }
+
+
+def sparse_columns(source, place, power=0.0):
+    """What scales sparse columns where classes are scored, and the way from there to coordinates.
+
+    Parameters
+    ----------
+    source : ArraySource or DaskSource
+    place : Coordinates
+    power : float, default=0.0
+        Of the scale of the coordinates, which the scores have as well: 0 leaves the features their
+        relations, with more of it rare ones weigh more.
+    """
+    d, r = place.basis.shape
+    scale = sparse_scale(source, place, power)[0]
+    projection = np.zeros((d + 1, padded(r + 1)), dtype=np.float32)
+    projection[:d, :r] = (place.scale / scale)[:, None] * place.basis
+    projection[d, :r], projection[d, r] = -place.offset, 1
+    return {"scale": scale, "projection": projection}
 
 
 def tree_arrays(trees, basis=None, offset=0.0):
@@ -134,26 +146,29 @@ def tree_arrays(trees, basis=None, offset=0.0):
     }
 
 
-def sparse_unit(source):
-    """What scales sparse rows, and the means of their sums of magnitudes and of squares then."""
-    length, square = reduce(Magnitudes(source), source)[1] / source.n_rows
+def sparse_scale(source, place, power):
+    """What scales sparse columns, and the rows' mean sums of magnitudes and of squares then."""
+    scale = np.where(place.scale > 0, place.scale, 1.0) ** power
+    length, square = reduce(Magnitudes(source), source, (scale,))[1] / source.n_rows
     unit = 1.0
     if square > 0:
         unit = max(SPARSE_LENGTH / length, np.sqrt(SPARSE_SQUARE / square))
-    return unit, length * unit, square * unit**2
+    return unit * scale, length * unit, square * unit**2
 
 
 class Magnitudes(Statistic):
-    """Of the values of sparse rows, the sums of their magnitudes and of their squares."""
+    """Sums of the magnitudes and of the squares of sparse values; parameters are their scales."""
 
     shape = (2,)
 
     def __init__(self, source):
-        self.values = source.n_values
+        self.values = 2 * source.n_values
 
     def add(self, block, parameters, total):
         """Add a block's."""
-        values = block.source.X[block.slice].data.astype(np.float64)
+        (scale,) = parameters
+        X = block.source.X[block.slice]
+        values = scale[X.indices] * X.data
         total += np.abs(values).sum(), values @ values
 
 

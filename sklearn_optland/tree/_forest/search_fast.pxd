@@ -45,7 +45,7 @@ cdef class Scratch:
     cdef int[::1] candidate
     cdef int[:, ::1] place, place_of_class, own
     cdef Py_ssize_t mask
-    cdef float[::1] score
+    cdef float[::1] score, score_of_z
     cdef double[::1] mass  # of each class of the row that is learned
     cdef int[::1] turn  # of the row; one entry
     # Of the search, for each tree of each row: where it is, and the alternatives.
@@ -57,7 +57,7 @@ cdef class Scratch:
 
 cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=*)
 cdef Py_ssize_t load(
-    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search, Py_ssize_t slot
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint with_z, Py_ssize_t slot
 ) noexcept nogil
 cdef Py_ssize_t join(Scratch s, Py_ssize_t n, int c) noexcept nogil
 cdef inline int* entry(int[:, ::1] table, Py_ssize_t mask, int key, int turn) noexcept nogil:

@@ -1,16 +1,17 @@
 """Search label trees whose leaves name candidate classes, and rank the candidates.
 
 A row x is standardised and padded: z. Of a dense row z = ((x - shift) scale, 1); of a sparse one,
-z = (x scale, 1) P with a narrow matrix P, while the classes are scored on x scale itself.
+z = (x scale, 1) P with a narrow matrix P, whose last direction is the constant 1.
 
 search   A node sends z right if w'z > 0. Where it would go is free, the other side costs
          (w'z)^2 / 2: in coordinates of unit covariance that is the log-likelihood by which a class
          on the boundary loses. Each tree is searched best first until it has shown `beam` leaves.
          The classes that these leaves list, each once, are the candidates.
 
-score    One dot product a candidate: w_c'z with rows of w for dense data, and for sparse data
-         sum_j x_j w[start_j + c]. The table w is exact if start_j = j n, n classes; a shorter
-         one, with hashed starts, is shared by all pairs (j, c) (Weinberger et al. 2009).
+score    A dot product a candidate: w_c'z with rows of w. Sparse rows have another one as well, or
+         instead, of all their values: sum_j x_j scale_j w[start_j + c]. That table w is exact if
+         start_j = j n, n classes; a shorter one, with hashed starts, is shared by all pairs (j, c)
+         (Weinberger et al. 2009).
          To it comes vote_factor times what the leaves say of the class: a number for each entry of
          a list, and one for each class.
          Of sparse rows with several labels, leaf l has a score of its own, with the weights of
@@ -207,7 +208,7 @@ cdef class Scratch:
         self.z, self.x = floats(SIDE_BY_SIDE, forest.n_z), floats(longest_row + 1)
         self.column = ints(longest_row + 1)
         n = forest.max_scored(most_own)
-        self.candidate, self.score = ints(n), floats(n)
+        self.candidate, self.score, self.score_of_z = ints(n), floats(n), floats(n)
         self.turn, self.mass = ints(1), np.zeros(most_own)
         size = 1 << (2 * n).bit_length()
         self.place, self.place_of_class, self.own = ints(size, 3), ints(size, 3), ints(size, 3)
@@ -229,7 +230,7 @@ cdef Scratch scratch_for(LabelForest forest, Rows rows, Py_ssize_t most_own=0):
 
 
 cdef Py_ssize_t standardise(
-    LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint to_search,
+    LabelForest f, Scratch s, const floating* x, const int* index, Py_ssize_t size, bint with_z,
     Py_ssize_t slot,
 ) noexcept nogil:
     """What `load` does with the values of a row."""
@@ -255,19 +256,19 @@ cdef Py_ssize_t standardise(
     s.column[n] = <int>f.constant
     s.x[n] = 1
     n += 1
-    if to_search:
+    if with_z:
         memset(z, 0, f.n_z * sizeof(float))
         optland_project(n, &s.column[0], &s.x[0], &f.projection[0, 0], f.n_z, z)
     return n
 
 
 cdef Py_ssize_t load(
-    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint to_search, Py_ssize_t slot
+    LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t i, bint with_z, Py_ssize_t slot
 ) noexcept nogil:
     """Standardise row i.
 
-    Fills z of this slot, and the entries of a sparse row, whose number it returns; its z is for a
-    search only.
+    Fills z of this slot, and the entries of a sparse row, whose number it returns; z of a sparse
+    row only if it is asked for.
     """
     cdef const float* narrow
     cdef const double* wide
@@ -275,9 +276,9 @@ cdef Py_ssize_t load(
     cdef Py_ssize_t size
     if x.values32 != NULL:
         narrow = row_at(x, <float>0, i, &index, &size)
-        return standardise(f, s, narrow, index, size, to_search, slot)
+        return standardise(f, s, narrow, index, size, with_z, slot)
     wide = row_at(x, <double>0, i, &index, &size)
-    return standardise(f, s, wide, index, size, to_search, slot)
+    return standardise(f, s, wide, index, size, with_z, slot)
 
 
 cdef inline void fetch(
@@ -513,8 +514,8 @@ cdef Py_ssize_t to_classes(LabelForest f, Scratch s, Py_ssize_t n) noexcept nogi
 def best_classes(
     LabelForest forest,
     Rows rows,
-    ShortRows ranking,  # of dense data
-    const float[::1] table,  # of sparse data
+    ShortRows ranking,  # scores z; of sparse data, it may be empty
+    const float[::1] table,  # scores the values of sparse rows; or empty
     const int64_t[::1] start,
     int[:, ::1] codes,  # OUT, -1 where a row has fewer candidates
     float[:, ::1] scores,  # OUT
@@ -523,8 +524,10 @@ def best_classes(
     cdef RowPointers x = rows.pointers()
     cdef Scratch s = scratch_for(forest, rows)
     cdef Py_ssize_t i, t, n, c, m, slot, size, width = codes.shape[1]
+    cdef bint has_table = table.shape[0] > 0, has_ranking = ranking.words.shape[0] > 0
     cdef int code
     cdef float value
+    cdef float* of_z
     cdef int[:, ::1] leaves = np.empty((x.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
     cdef int[::1] order = np.empty(x.n_rows, dtype=np.int32)
     cdef int[::1] first = np.zeros(forest.leaf_start.shape[0] + 1, dtype=np.int32)
@@ -543,16 +546,20 @@ def best_classes(
             i = order[t]
             if t + 1 < x.n_rows:
                 fetch(forest, &x, order[t + 1], &leaves[order[t + 1], 0])
-            size = load(forest, s, &x, i, False, 0)
+            size = load(forest, s, &x, i, has_ranking, 0)
             n = gather(forest, s, &leaves[i, 0])
-            if forest.is_sparse:
+            if has_table:
                 optland_sparse_scores(
                     size, &s.column[0], &s.x[0], &start[0], &table[0], join_homes(forest, s, n),
                     &s.candidate[0], &s.score[0],
                 )
                 add_homes(forest, s, n)
-            else:
-                ranking.score(&s.z[0, 0], n, &s.candidate[0], &s.score[0])
+            if has_ranking:
+                of_z = &s.score_of_z[0] if has_table else &s.score[0]
+                ranking.score(&s.z[0, 0], n, &s.candidate[0], of_z)
+                if has_table:
+                    for c in range(n):
+                        s.score[c] += of_z[c]
             if forest.vote_factor > 0:
                 add_votes(forest, s, &leaves[i, 0], n)
             m = to_classes(forest, s, n)

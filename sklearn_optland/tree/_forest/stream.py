@@ -36,7 +36,6 @@ from sklearn_optland.tree._forest.ranking import as_kind
 from sklearn_optland.tree._forest.search_fast import (
     LabelForest,
     as_floats,
-    as_short_rows,
     count_visits,
 )
 from sklearn_optland.tree._forest.training import (
@@ -44,6 +43,7 @@ from sklearn_optland.tree._forest.training import (
     Lesson,
     VisitingRows,
     discriminant_rows,
+    ranking_of,
     rate_and_C,
 )
 from sklearn_optland.tree._training_rows import one_class_each, row_of_pairs, with_columns
@@ -79,7 +79,8 @@ class Stream:
     def __init__(self, arrays, memory, loss, n_bits, rng):
         self.loss, self.rng = loss, rng
         self.arrays = dict(arrays)
-        self.sizes, self.basis, self.offset = (memory[key] for key in ("sizes", "basis", "offset"))
+        self.sizes, self.factor = memory["sizes"], memory["factor"]
+        self.basis, self.offset = memory["basis"], memory["offset"]
         self.is_sparse = arrays["projection"].shape[0] > 0
         means = as_floats(memory["means"]["words"], memory["means"]["scale"])
         self.means = Growing(means[:, : memory["rank"]])
@@ -93,14 +94,17 @@ class Stream:
         self.by_class, self.first = Growing(by_class), Growing(first)
         self.counting = Counting()
         squares = squares_of_bytes(memory["squares"])
-        if self.is_sparse:
-            self.table = FeatureTable(arrays, squares, n_bits)
+        self.table = FeatureTable(arrays, squares, n_bits) if self.is_sparse else None
+        self.has_table = self.is_sparse and self.table.has_weights
+        ranking = arrays["ranking"]
+        self.ranking = {name: Growing(part) for name, part in ranking.items()}
+        self.has_ranking = len(ranking["bias"]) > 0
+        if self.has_table:
             self.w, self.squares = self.table.w, self.table.squares
         else:
-            ranking = arrays["ranking"]
-            self.ranking = {name: Growing(part) for name, part in ranking.items()}
             rows = as_floats(ranking["words"], ranking["scale"])
-            n, d = len(rows), len(arrays["scale"])
+            self.n_ranked = memory["rank"] if self.is_sparse else len(arrays["scale"])
+            n, d = len(rows), self.n_ranked
             n_z = LabelForest(**self._of_forest(), beam=1).n_z
             w = np.zeros((n, n_z), dtype=np.float32)
             w[:, :d], w[:, d] = rows[:, :d], ranking["bias"]
@@ -183,12 +187,14 @@ class Stream:
         self.arrays["n_classes"] = n_classes
         if self.is_sparse:
             self.table.have_prototypes(n)
-            return
-        for part in (*self.ranking.values(), self.w):
-            part.extend(n)
-        self.ranking["scale"].array[n_old:] = 1
-        if len(self.squares.buffer):
-            self.squares.extend(n)
+        if self.has_ranking:
+            for part in self.ranking.values():
+                part.extend(n)
+            self.ranking["scale"].array[n_old:] = 1
+        if not self.has_table:
+            self.w.extend(n)
+            if len(self.squares.buffer):
+                self.squares.extend(n)
 
     def _coordinates(self, X):
         """Where the trees see rows."""
@@ -242,26 +248,29 @@ class Stream:
         rate, C = rate_and_C(self.sizes, self.is_sparse, settings)
         C *= SPARSE_SHARE if self.is_sparse else DENSE_SHARE
         seed = self.rng.randint(np.iinfo(np.int32).max)
-        start = self.table.columns["start"].array if self.is_sparse else np.zeros(0, dtype=np.int64)
+        start = self.table.columns["start"].array if self.has_table else np.zeros(0, dtype=np.int64)
         lesson = Lesson(rate, C, start, seed, rows.values_per_row)
         n, width = own.shape[0], forest.max_trained + max(int(np.diff(own.indptr).max()), 1)
         alpha = np.zeros((n if self.loss == "squared_hinge" else 0, width), dtype=np.float32)
-        is_told = self.loss != "discriminant"
+        is_told = self.factor == 0 and self.has_ranking
         moved = np.full((n, width), -1, dtype=np.int32) if is_told else NONE
         order = self.counting.below(n)
         loss = rows.learn(forest, lesson, order, self.rng, w, squares, alpha, moved)
         return loss, np.unique(moved[moved >= 0] if is_told else own.indices)
 
     def _round(self, moved):
-        """Have the prototypes that moved predict what they have learned."""
-        if self.is_sparse or not moved.size:
+        """Have the prototypes that moved predict what they have learned, or where they are."""
+        if not self.has_ranking or not moved.size:
             return
-        w, d = self.w.array, len(self.arrays["scale"])
-        if self.loss == "discriminant":
+        if self.factor > 0:
             prior = self.totals.array[moved] / self.first_total
-            parts = self.means.array[moved], prior, self.basis, self.offset
-            w[moved, : d + 1] = discriminant_rows(*parts)
-        for name, part in as_short_rows(w[moved, :d], w[moved, d]).items():
+            rows = discriminant_rows(self.means.array[moved], prior, self.basis, self.offset)
+            if not self.has_table:
+                self.w.array[moved, : rows.shape[1]] = rows
+            rows = self.factor * rows
+        else:
+            rows = self.w.array[moved, : self.n_ranked + 1]
+        for name, part in ranking_of(rows)["ranking"].items():
             self.ranking[name].array[moved] = part
 
     def publish(self):
@@ -270,11 +279,8 @@ class Stream:
 
     def _published(self):
         """What Model takes of the parts that grow."""
-        if self.is_sparse:
-            ranks = self.table.arrays()
-        else:
-            ranks = {"ranking": {name: part.array for name, part in self.ranking.items()}}
-        return ranks | {
+        return (self.table.arrays() if self.is_sparse else {}) | {
+            "ranking": {name: part.array for name, part in self.ranking.items()},
             "class_of": self.class_of.array,
             "leaf_members": self.members.reshape(-1),
             "votes": self.votes.reshape(-1),

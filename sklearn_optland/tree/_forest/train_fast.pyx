@@ -53,7 +53,7 @@ cdef inline void score(
     LabelForest f, Scratch s, Py_ssize_t size, const float* w, const int64_t* start, Py_ssize_t n
 ) noexcept nogil:
     """Scores of n candidates while they are learned."""
-    if f.is_sparse:
+    if start != NULL:
         optland_sparse_scores(
             size, &s.column[0], &s.x[0], start, w, n, &s.candidate[0], &s.score[0]
         )
@@ -163,7 +163,7 @@ cdef void adagrad(
             gradient = s.score[c] * s.x[p]
             squares[at] += gradient * gradient
             w[at] -= rate * gradient / sqrtf(squares[at] + TINY)
-    if not f.is_sparse:
+    if start == NULL:
         for c in range(n):
             at = s.candidate[c] * f.n_z
             optland_adagrad(f.n_z, &s.z[0, 0], s.score[c], rate, w + at, squares + at)
@@ -179,20 +179,22 @@ cdef void add_row(
         at = start[s.column[p]]
         for c in range(n):
             w[at + s.candidate[c]] += s.score[c] * s.x[p]
-    if not f.is_sparse:
+    if start == NULL:
         for c in range(n):
             at = s.candidate[c] * f.n_z
             for p in range(f.n_z):
                 w[at + p] += s.score[c] * s.z[0, p]
 
 
-cdef double squared_length(LabelForest f, Scratch s, Py_ssize_t size) noexcept nogil:
+cdef double squared_length(
+    LabelForest f, Scratch s, Py_ssize_t size, const int64_t* start
+) noexcept nogil:
     """Of the row, its constant included."""
     cdef Py_ssize_t p
     cdef double total = 0
     for p in range(size):
         total += s.x[p] * s.x[p]
-    if not f.is_sparse:
+    if start == NULL:
         for p in range(f.n_z):
             total += s.z[0, p] * s.z[0, p]
     return total
@@ -206,7 +208,7 @@ def train(
     const int[::1] own_start,
     const int[::1] own,  # prototypes of row i: those from own_start[i] to own_start[i + 1]
     const double[::1] weight,
-    const int64_t[::1] start,
+    const int64_t[::1] start,  # of a sparse feature's weights; empty if w has rows that score z
     uint64_t seed,
     float rate,  # of the softmax; with 0, nothing moves
     double C,  # of the squared hinge
@@ -222,13 +224,14 @@ def train(
     cdef bint is_dual = alpha.shape[0] > 0, is_told = moved.shape[0] > 0
     cdef double loss = 0, C_row
     cdef uint64_t draws = seed
-    cdef const int64_t* starts = &start[0] if forest.is_sparse else NULL
+    cdef const int64_t* starts = &start[0] if start.shape[0] > 0 else NULL
     cdef float* squared = &squares[0] if squares.shape[0] > 0 else NULL
     with nogil:
         for t in range(order.shape[0]):
             i = order[t]
             n_own = own_start[i + 1] - own_start[i]
-            size = load(forest, s, &x, i, False, 0)
+            size = load(forest, s, &x, i, starts == NULL, 0)
+            size = size if starts != NULL else 0
             n = gather(forest, s, &leaves[i, 0])
             n = join_own(forest, s, n, &own[0] + own_start[i], n_own)
             if is_dual:
@@ -241,7 +244,7 @@ def train(
             if is_dual:
                 C_row = max(C * weight[i], SMALLEST_C)
                 loss += weight[i] * dual_steps(
-                    forest, s, n, squared_length(forest, s, size), C_row, &alpha[i, 0]
+                    forest, s, n, squared_length(forest, s, size, starts), C_row, &alpha[i, 0]
                 )
                 n = moving(s, n)
                 add_row(forest, s, size, n, starts, &w[0])

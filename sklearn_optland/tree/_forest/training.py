@@ -19,7 +19,8 @@ from sklearn_optland.tree._forest.label_trees import (
     forest_arrays,
     grow,
     list_frequent_classes,
-    sparse_unit,
+    sparse_columns,
+    sparse_scale,
     visits,
 )
 from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
@@ -63,6 +64,10 @@ class Settings:
     C: float | str
     n_bits: int
     vote_factor: float = 0.0
+    # Of sparse rows whose values are scored: what the discriminant counts beside that, and the
+    # power of the coordinates' scales that the values have.
+    discriminant_factor: float = 0.0
+    column_power: float = 0.0
 
     @property
     def n_passes(self):
@@ -233,12 +238,15 @@ def passes(candidates, settings, rng):
     source, place = candidates.source, candidates.place
     is_dual = settings.loss == "squared_hinge"
     arrays = candidates.arrays | (candidates.homes if is_dual else {})
+    if settings.column_power > 0:
+        arrays |= sparse_columns(source, place, settings.column_power)
     candidates.forest = forest = LabelForest(**arrays, beam=settings.beam_width)
     start, w = _weights(place, forest, settings, source.n_columns)
     width = forest.max_scored(candidates.most_own)
     alpha = np.zeros((source.n_rows if is_dual else 0, width), dtype=np.float32)
     squares = np.zeros(len(w) if settings.loss == "softmax" else 0, dtype=np.float32)
-    candidates.squares, candidates.sizes = squares, mean_sizes(source, place)
+    candidates.squares = squares
+    candidates.sizes = mean_sizes(source, place, settings.column_power)
     seed = rng.randint(np.iinfo(np.int32).max)
     steps = rate_and_C(candidates.sizes, source.is_sparse, settings)
     lesson = Lesson(*steps, start, seed, source.n_values)
@@ -251,7 +259,7 @@ def passes(candidates, settings, rng):
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        parameters = {**arrays, **_ranking(forest, start, average)}
+        parameters = {**arrays, **_ranking(forest, place, settings, start, average)}
         yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
 
 
@@ -319,14 +327,17 @@ def label_trees(source, class_of, n_classes, settings, rng):
 
 
 def _weights(place, forest, settings, n_columns):
-    """Where the weights of a sparse feature start in the table, and the weights to begin with."""
-    if not forest.is_sparse:
+    """Where the weights of a sparse feature start in the table, and the weights to begin with.
+
+    Without a table, weights are those of z.
+    """
+    if not forest.is_sparse or settings.loss == "discriminant":
         w = np.zeros((forest.n_prototypes, forest.n_z), dtype=np.float32)
         if settings.loss != "squared_hinge":
-            discriminant = discriminant_rows(place.means, place.prior, place.basis, place.offset)
+            rows = discriminant(place, forest.is_sparse)
             if settings.loss == "softmax":
-                discriminant *= DISCRIMINANT_SHARE
-            w[:, : n_columns + 1] = np.clip(discriminant, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+                rows *= DISCRIMINANT_SHARE
+            w[:, : rows.shape[1]] = rows
         return np.zeros(0, dtype=np.int64), w.ravel()
     feature = np.arange(n_columns + 1)
     size = min((n_columns + 1) * forest.n_scored, 1 << settings.n_bits)
@@ -347,26 +358,51 @@ def hashed_starts(features, n_places):
     return hashed.astype(np.int64) % n_places
 
 
-def discriminant_rows(means, prior, basis, offset):
-    """Weights of z, and a constant behind them, whose scores are those of the discriminant."""
-    constant = -0.5 * np.sum(means**2, axis=1) - means @ offset + np.log(prior)
-    return np.column_stack([means @ basis.T, constant])
+def discriminant(place, is_sparse):
+    """Weights of z, and a constant behind them, whose scores are those of the discriminant.
+
+    z of a sparse row are the coordinates themselves.
+    """
+    way = () if is_sparse else (place.basis, place.offset)
+    return np.clip(
+        discriminant_rows(place.means, place.prior, *way), -LARGEST_WEIGHT, LARGEST_WEIGHT
+    )
 
 
-def _ranking(forest, start, w):
+def discriminant_rows(means, prior, basis=None, offset=None):
+    """The same of some classes; without a basis, of the coordinates."""
+    constant = -0.5 * np.sum(means**2, axis=1)
+    if basis is None:
+        return np.column_stack([means, constant + np.log(prior)])
+    return np.column_stack([means @ basis.T, constant - means @ offset + np.log(prior)])
+
+
+def ranking_of(rows):
+    """What scores z with such weights, which have a constant behind them."""
+    return {"ranking": as_short_rows(rows[:, :-1], rows[:, -1])}
+
+
+NO_RANKING = ranking_of(np.zeros((0, 1)))
+
+
+def _ranking(forest, place, settings, start, w):
     """What a Model ranks with."""
-    if forest.is_sparse:
-        rows, bias, table = np.zeros((0, 0)), np.zeros(0), w
+    has_table = len(start) > 0
+    if has_table:
+        table, ranking = w, NO_RANKING
+        if settings.discriminant_factor > 0:
+            ranking = ranking_of(settings.discriminant_factor * discriminant(place, True))
     else:
-        padded_rows, table = w.reshape(forest.n_prototypes, forest.n_z), w[:0]
-        rows, bias = padded_rows[:, : forest.n_columns], padded_rows[:, forest.n_columns]
-    return {"ranking": as_short_rows(rows, bias), "table": table, "start": start}
+        rows = w.reshape(forest.n_prototypes, forest.n_z)
+        n = place.means.shape[1] if forest.is_sparse else forest.n_columns
+        table, ranking = w[:0], ranking_of(rows[:, : n + 1])
+    return {**ranking, "table": table, "start": start}
 
 
-def mean_sizes(source, place):
+def mean_sizes(source, place, column_power):
     """The means of a row's sum of absolute values and of squares, as the kernel sees them."""
     if source.is_sparse:
-        _, length, square = sparse_unit(source)
+        _, length, square = sparse_scale(source, place, column_power)
         return length, max(square, LEAST_SQUARE)
     sample = source.take(slice(None, None, max(source.n_rows // LENGTH_SAMPLE, 1))).X
     rows = np.abs((sample - place.shift) * place.scale)
