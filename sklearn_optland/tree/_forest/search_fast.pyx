@@ -25,7 +25,7 @@ from cython cimport floating
 from libc.limits cimport INT_MIN
 from libc.math cimport INFINITY
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -369,14 +369,16 @@ cdef void search(LabelForest f, Scratch s, Py_ssize_t n_rows, int* leaves) noexc
 
 cdef void search_rows(
     LabelForest f, Scratch s, const RowPointers* x, Py_ssize_t first, Py_ssize_t last,
-    int[:, ::1] leaves
+    int[:, ::1] leaves, float[:, ::1] kept
 ) noexcept nogil:
-    """The leaves of rows first to last."""
+    """The leaves of rows first to last, and, if it is not empty, their z in `kept`."""
     cdef Py_ssize_t slot, n_rows
     while first < last:
         n_rows = min(SIDE_BY_SIDE, last - first)
         for slot in range(n_rows):
             load(f, s, x, first + slot, True, slot)
+            if kept.shape[0] > 0:
+                memcpy(&kept[first + slot, 0], &s.z[slot, 0], f.n_z * sizeof(float))
         search(f, s, n_rows, &leaves[first, 0])
         first += n_rows
 
@@ -449,8 +451,9 @@ def route(LabelForest forest, Rows rows, Py_ssize_t first, Py_ssize_t last, int[
     """The leaves of rows first to last."""
     cdef RowPointers x = rows.pointers()
     cdef Scratch scratch = scratch_for(forest, rows)
+    cdef float[:, ::1] nothing = np.empty((0, 0), dtype=np.float32)
     with nogil:
-        search_rows(forest, scratch, &x, first, last, leaves)
+        search_rows(forest, scratch, &x, first, last, leaves, nothing)
 
 
 def count_visits(
@@ -527,14 +530,17 @@ def best_classes(
     cdef bint has_table = table.shape[0] > 0, has_ranking = ranking.words.shape[0] > 0
     cdef int code
     cdef float value
-    cdef float* of_z
+    cdef bint keeps_z = has_ranking and forest.is_sparse  # to project rows takes long
+    cdef float* z = &s.z[0, 0]
+    cdef float* of_z = &s.score_of_z[0] if has_table else &s.score[0]
+    cdef float[:, ::1] kept = np.empty((x.n_rows if keeps_z else 0, forest.n_z), dtype=np.float32)
     cdef int[:, ::1] leaves = np.empty((x.n_rows, forest.n_trees * forest.beam), dtype=np.int32)
     cdef int[::1] order = np.empty(x.n_rows, dtype=np.int32)
     cdef int[::1] first = np.zeros(forest.leaf_start.shape[0] + 1, dtype=np.int32)
     with nogil:
         # Rows are scored in the order of their leaves in the first tree: they share most
         # candidates with the row before.
-        search_rows(forest, s, &x, 0, x.n_rows, leaves)
+        search_rows(forest, s, &x, 0, x.n_rows, leaves, kept)
         for i in range(x.n_rows):
             first[leaves[i, 0] + 1] += 1
         for c in range(first.shape[0] - 1):
@@ -546,7 +552,10 @@ def best_classes(
             i = order[t]
             if t + 1 < x.n_rows:
                 fetch(forest, &x, order[t + 1], &leaves[order[t + 1], 0])
-            size = load(forest, s, &x, i, has_ranking, 0)
+                if keeps_z:
+                    optland_fetch_row(forest.n_z, &kept[order[t + 1], 0])
+            size = load(forest, s, &x, i, False, 0) if has_table or not keeps_z else 0
+            z = &kept[i, 0] if keeps_z else z
             n = gather(forest, s, &leaves[i, 0])
             if has_table:
                 optland_sparse_scores(
@@ -555,8 +564,7 @@ def best_classes(
                 )
                 add_homes(forest, s, n)
             if has_ranking:
-                of_z = &s.score_of_z[0] if has_table else &s.score[0]
-                ranking.score(&s.z[0, 0], n, &s.candidate[0], of_z)
+                ranking.score(z, n, &s.candidate[0], of_z)
                 if has_table:
                     for c in range(n):
                         s.score[c] += of_z[c]
