@@ -30,7 +30,9 @@ MANY_CLASSES = 1000
 MIN_HELD_OUT = 50
 # More do not decide better.
 MAX_HELD_OUT = 20_000
-# Of the squared hinge, where rows have several classes, some of which their labels may miss.
+# Of the squared hinge: of sparse rows, and where rows have several classes, some of which their
+# labels may miss.
+SPARSE_C = [1.0, 10.0]
 MULTILABEL_C = [1.0, 0.3]
 # How much what leaves say of classes may count beside the scores: the best, if it is better than
 # nothing by LEAST_GAIN standard deviations of the difference; so must a loss be that is not the
@@ -77,7 +79,8 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     strengths = [settings.C]
     if settings.C == "auto":
-        strengths = [1.0] if Y.nnz == Y.shape[0] else MULTILABEL_C
+        strengths = SPARSE_C if is_sparse else [1.0]
+        strengths = strengths if Y.nnz == Y.shape[0] else MULTILABEL_C
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0], C=strengths[0])
     share = min(fraction, MAX_HELD_OUT / X.shape[0])
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
