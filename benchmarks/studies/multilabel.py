@@ -159,7 +159,7 @@ LEARNERS = {
         {"loss": "squared_hinge", "C": 0.3, "n_bits": 27, "max_iter": 5, "validation_fraction": 0},
         "sklearn_optland",
     ),
-    "LOMForestClassifier, C=1, n_bits=29, beam_width=4, max_iter=5, validation_fraction=0": (
+    "LOMForestClassifier, C=1, n_bits=29, beam_width=4, max_iter=5": (
         ours,
         {
             "loss": "squared_hinge",
@@ -167,7 +167,6 @@ LEARNERS = {
             "n_bits": 29,
             "beam_width": 4,
             "max_iter": 5,
-            "validation_fraction": 0,
         },
         "sklearn_optland",
     ),
