@@ -8,7 +8,7 @@ and memory maps stay as they are. Targets of losses of residuals go with the int
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.utils import check_array
 
 from sklearn_optland._estimator.training_rows import always_checked
@@ -31,17 +31,24 @@ class Coordinates:
     ----------
     origin, unit : ndarray of float64 of shape (n_columns,) or float
     target : float
+    columns : ndarray of int of shape (n_columns,), default=None
+        The user's columns that the problem has, if it has not all; of the others, which are zero,
+        coefficients are zero.
+    n_users_columns : int, default=None
+        How many there are of the user.
     """
 
     origin: np.ndarray | float = 0.0
     unit: np.ndarray | float = 1.0
     target: float = 0.0
+    columns: np.ndarray | None = None
+    n_users_columns: int | None = None
 
     def from_user(self, W):
         """Parameters of the problem for those of the user, the intercept last."""
         if self is USERS_OWN:
             return W.copy()
-        w = W[:-1]
+        w = W[:-1] if self.columns is None else W[self.columns]
         return self._joined((w.T * self.unit).T, (W[-1] - self.target) + self._at_origin(w))
 
     def to_user(self, W, dtype=np.float64):
@@ -49,13 +56,24 @@ class Coordinates:
         if self is USERS_OWN:
             return W.astype(dtype)
         w = (W[:-1].T / self.unit).T.astype(dtype)
-        return self._joined(w, W[-1] - self._at_origin(w) + self.target).astype(dtype)
+        b = W[-1] - self._at_origin(w) + self.target
+        if self.columns is None:
+            return self._joined(w, b).astype(dtype)
+        whole = np.zeros((self.n_users_columns + 1, *w.shape[1:]), dtype=dtype)
+        whole[self.columns], whole[-1] = w, b
+        return whole
 
     def after(self, first):
-        """Coordinates that are taken of those of other coordinates."""
+        """Coordinates that are taken of those of other coordinates, which have all columns."""
         if first is USERS_OWN:
             return self
-        return Coordinates(first.origin + first.unit * self.origin, first.unit * self.unit)
+        if self is USERS_OWN:
+            return first
+        origin, unit = (
+            part if self.columns is None or np.ndim(part) == 0 else part[self.columns]
+            for part in (first.origin, first.unit)
+        )
+        return replace(self, origin=origin + unit * self.origin, unit=unit * self.unit)
 
     def _at_origin(self, w):
         return np.sum(w.T * self.origin, axis=-1)
@@ -125,6 +143,34 @@ def weighted_columns(X, weights):
     else:
         X = X / weights
     return X, Coordinates(unit=weights)
+
+
+def lean_columns(X, fit_intercept):
+    """Dense columns near zero, if the intercept is free, and CSR rows without empty columns.
+
+    As `centred_columns` and `occupied_columns`.
+    """
+    if issparse(X):
+        return occupied_columns(X)
+    return centred_columns(X) if fit_intercept else (X, USERS_OWN)
+
+
+def occupied_columns(X):
+    """CSR rows without columns that have no values, if they are half of them; X itself if not.
+
+    Hashed text has a million columns, of which a thousand rows have a few thousand: solvers and
+    certificates would take the time of all.
+    """
+    if not issparse(X):
+        return X, USERS_OWN
+    has_values = np.zeros(X.shape[1], dtype=bool)
+    has_values[X.indices] = True
+    columns = np.flatnonzero(has_values)
+    if 2 * len(columns) > X.shape[1] or not len(columns):
+        return X, USERS_OWN
+    number = np.cumsum(has_values, dtype=X.indices.dtype) - 1
+    X_occupied = csr_array((X.data, number[X.indices], X.indptr), (X.shape[0], len(columns)))
+    return X_occupied, Coordinates(columns=columns, n_users_columns=X.shape[1])
 
 
 def conditioned_columns(X, c, penalty, fit_intercept):

@@ -17,7 +17,7 @@ from sklearn_optland._estimator.training_rows import check_magnitudes, classific
 from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._optim.step import Step
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
+from sklearn_optland.linear_model._coordinates import lean_columns
 from sklearn_optland.linear_model._margin_methods import (
     GradientMethod,
     Margins,
@@ -172,9 +172,7 @@ class MaxMarginClassifier(
             check_magnitudes(rows.X, LARGEST, LEAST)
         present, classes = rows.has_weight, rows.classes
         used, c, codes = rows.used(rows.codes)
-        coordinates = USERS_OWN
-        if self.fit_intercept:
-            used, coordinates = centred_columns(used)
+        used, coordinates = lean_columns(used, self.fit_intercept)
         numbers = np.flatnonzero(present)
         firsts = numbers[1:] if len(numbers) == len(classes) == 2 else numbers
         problems = [

@@ -164,7 +164,7 @@ def finite_sum(
     )
     source, common = training_source(rows, c, described, penalty_weights, fit_intercept)
     problem = regression_problem(source, targets, scalar_loss, common)
-    W = problem.zeros() if start is None else np.array(start, dtype=np.float64)
+    W = np.zeros(X.shape[1] + 1) if start is None else np.array(start, dtype=np.float64)
     if W.shape != (X.shape[1] + 1,) or not np.isfinite(W).all():
         raise ValueError(
             f"start: found shape {W.shape}; allowed are {X.shape[1]} finite coefficients and an "

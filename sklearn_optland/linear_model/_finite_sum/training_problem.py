@@ -13,6 +13,7 @@ from sklearn_optland.linear_model._coordinates import (
     Coordinates,
     centred_targets,
     conditioned_columns,
+    occupied_columns,
     weighted_columns,
 )
 from sklearn_optland.linear_model._finite_sum.partitioned import PartitionedSum
@@ -51,6 +52,9 @@ def _checked_groups(groups, positive, sparsity, n_features):
 def training_source(X, c, penalty, penalty_weights, fit_intercept):
     """Rows to train on, and what all problems on them have in common."""
     X, coordinates = weighted_columns(X, penalty_weights)
+    if not isinstance(penalty, GroupLasso):  # whose groups are of all columns
+        X, occupied = occupied_columns(X)
+        coordinates = occupied.after(coordinates)
     X, conditioned = conditioned_columns(X, c, penalty, fit_intercept)
     coordinates = conditioned.after(coordinates)
     # without a penalty the certificate needs a Gram matrix, and that the order

@@ -28,7 +28,7 @@ from sklearn_optland._estimator.training_rows import classification_rows, valida
 from sklearn_optland._estimator.typing import ClassWeight, MatrixLike, RandomState
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
+from sklearn_optland.linear_model._coordinates import lean_columns
 from sklearn_optland.linear_model._latent.descent import (
     Descents,
     groups_told_apart,
@@ -230,9 +230,7 @@ class LatentLogisticRegression(
         n_classes = np.count_nonzero(present)
         used, c, codes = rows.used(rows.codes)
         codes = among_present(codes, present)
-        coordinates = USERS_OWN
-        if self.fit_intercept:
-            used, coordinates = centred_columns(used)
+        used, coordinates = lean_columns(used, self.fit_intercept)
         source = ArraySource(used, y=codes, c=c)
 
         def attributes(W):
@@ -244,7 +242,7 @@ class LatentLogisticRegression(
             intercept = whole[-1].reshape(len(present), -1)
             return {"classes_": rows.classes, "coef_": coef.copy(), "intercept_": intercept}
 
-        start_from = self._last(rows.classes, present, coordinates, used.shape[1])
+        start_from = self._last(rows.classes, present, coordinates, rows.X.shape[1])
         fit = self._fit_convex if self.n_components == 1 < n_classes else self._fit_latent
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             W, history, certificate = fit(rows, source, n_classes, start_from, attributes)

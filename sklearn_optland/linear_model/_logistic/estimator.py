@@ -31,7 +31,7 @@ from sklearn_optland._estimator.typing import ClassWeight, ColumnLike, MatrixLik
 from sklearn_optland._rows.rows import sparse_copy
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._coordinates import USERS_OWN, centred_columns
+from sklearn_optland.linear_model._coordinates import USERS_OWN, lean_columns
 from sklearn_optland.linear_model._logistic.certified_descent import CertifiedDescent
 from sklearn_optland.linear_model._logistic.plan import plan, start
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
@@ -314,7 +314,8 @@ class BoundMajorizationLogisticRegression(
         advice = advise(self, n_iter, dtype, certificate, *curves)
         finish(self, attributes(W), history, certificate, advice=advice)
         if descent.is_separated:
-            warn_of_the_end(self, certificate, n_iter, _separated(descent.separation, rows))
+            who = _separated(descent.separation, rows, coordinates)
+            warn_of_the_end(self, certificate, n_iter, who)
         elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
@@ -337,9 +338,7 @@ class BoundMajorizationLogisticRegression(
             columns = partial(_numbers_and_weights, present=present)
             return rows.source(columns, ("y", "c")), USERS_OWN
         used, c, codes = rows.used(rows.codes)
-        coordinates = USERS_OWN
-        if self.fit_intercept:
-            used, coordinates = centred_columns(used)
+        used, coordinates = lean_columns(used, self.fit_intercept)
         if has_one_score and _is_mostly_zeros(used):
             used = sparse_copy(used)
         return ArraySource(used, **_numbers_and_weights(codes, c, present)), coordinates
@@ -373,7 +372,7 @@ class BoundMajorizationLogisticRegression(
         elif goes_on(self, "coef_", classes):
             W = last_parameters(self)
             W = W if problem.has_one_score else W[:, present]
-            if W.shape == zeros.shape:
+            if W.shape == coordinates.to_user(zeros).shape:
                 if not self.fit_intercept:
                     W[-1] = 0.0
                 W = coordinates.from_user(W)
@@ -385,15 +384,18 @@ class BoundMajorizationLogisticRegression(
         return zeros
 
 
-def _separated(separation, rows):
-    """Say what separates the classes; rows without weight have numbers too."""
+def _separated(separation, rows, coordinates):
+    """Say what separates the classes, by the user's numbers of rows and columns."""
+    columns = None if separation is None else separation.columns
+    if columns is not None and coordinates.columns is not None:
+        columns = coordinates.columns[columns]
     if separation is None:
         who = "some rows are separated from another class"
     elif separation.kind == "complete":
-        who = f"all rows are separated by {_some('column', separation.columns)}"
+        who = f"all rows are separated by {_some('column', columns)}"
     else:
         numbers = np.flatnonzero(rows.weights > 0)[separation.rows]
-        who = f"{_some('row', numbers)} are separated by {_some('column', separation.columns)}"
+        who = f"{_some('row', numbers)} are separated by {_some('column', columns)}"
     return (
         f"there is no optimum: {who}, and without a penalty coefficients grow without end: set C "
         "to a finite value."

@@ -80,8 +80,8 @@ class LOMForestClassifier(
     C : "auto" or float, default="auto"
         Of the squared hinge, whose weights have the penalty ½‖w‖² for each class: what the loss
         counts beside it, for rows of length 1; they are scaled to it on average. Beyond 1e6 it is
-        1e6. "auto" is 1, or what is best on held-out rows: of sparse rows 1 or 10, of rows with any
-        number of classes 1 or 0.3.
+        1e6. "auto" is 1; of rows with any number of classes, it compares 1 and 0.3 on held-out
+        rows.
     validation_fraction : float, default=0.1
         Share of the rows, but at most 20000, that is held out at first: to compare settings, to
         scale the probabilities and to measure `candidate_recall_`. Then the model is fitted to all

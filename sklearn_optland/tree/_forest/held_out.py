@@ -30,9 +30,7 @@ MANY_CLASSES = 1000
 MIN_HELD_OUT = 50
 # More do not decide better.
 MAX_HELD_OUT = 20_000
-# Of the squared hinge: of sparse rows, and where rows have several classes, some of which their
-# labels may miss.
-SPARSE_C = [1.0, 10.0]
+# Of the squared hinge, where rows have several classes, some of which their labels may miss.
 MULTILABEL_C = [1.0, 0.3]
 # How much what leaves say of classes may count beside the scores: the best, if it is better than
 # nothing by LEAST_GAIN standard deviations of the difference; so must a loss be that is not the
@@ -43,8 +41,10 @@ LEAST_GAIN = 2.0
 # apart; it has to gain as much.
 DISCRIMINANT_SHARES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 LARGEST_FACTOR = 1e6
-# The power of the coordinates' scales that sparse values may have in the scores.
+# The power of the coordinates' scales that sparse values may have in the scores. It costs nothing,
+# so that less of a gain will do; without any, chance would choose where they are no better.
 COLUMN_POWER = 0.5
+LITTLE_GAIN = 1.0
 # Of Platt's line: scores that part all classes would have an infinite one.
 LARGEST_LOGIT = 1e3
 
@@ -79,8 +79,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     strengths = [settings.C]
     if settings.C == "auto":
-        strengths = SPARSE_C if is_sparse else [1.0]
-        strengths = strengths if Y.nnz == Y.shape[0] else MULTILABEL_C
+        strengths = [1.0] if Y.nnz == Y.shape[0] else MULTILABEL_C
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0], C=strengths[0])
     share = min(fraction, MAX_HELD_OUT / X.shape[0])
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
@@ -90,7 +89,7 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     trials.outcome(settings)
     if is_sparse and settings.loss != "discriminant":
         scaled = replace(settings, column_power=COLUMN_POWER)
-        settings = min(settings, scaled, key=trials.error)
+        settings = scaled if trials.gains(settings, scaled, LITTLE_GAIN) else settings
     if settings.loss == "squared_hinge":
         settings = min((replace(settings, C=C) for C in strengths), key=trials.error)
     for loss in losses[1:]:
@@ -144,9 +143,9 @@ class Trials:
         """The mean error of a model with these settings."""
         return self._mean(self.outcome(trial).missed)
 
-    def gains(self, trial, other):
-        """Whether another trial is clearly better."""
-        return self._gains(self.outcome(trial), self.outcome(other))
+    def gains(self, trial, other, least=LEAST_GAIN):
+        """Whether another trial is better by so many standard deviations of the difference."""
+        return self._gains(self.outcome(trial), self.outcome(other), least)
 
     def outcome(self, trial):
         """The Outcome of these settings, without its arrays."""
@@ -193,9 +192,9 @@ class Trials:
     def _mean(self, missed):
         return float(np.average(missed, weights=self.weights))
 
-    def _gains(self, before, after):
+    def _gains(self, before, after, least=LEAST_GAIN):
         gains = self.weights * (before.missed - after.missed)
-        return gains.sum() > LEAST_GAIN * np.sqrt(gains @ gains)
+        return gains.sum() > least * np.sqrt(gains @ gains)
 
 
 def relative_spread(scores, others):
