@@ -86,10 +86,10 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
     if len(held_out) < MIN_HELD_OUT:
         return settings, chosen(settings, {})
     trials = Trials(X, Y, weights, kept, held_out, rng.randint(np.iinfo(np.int32).max))
-    trials.outcome(settings)
+    trials.outcome(settings)  # also if nothing is compared with it
     if is_sparse and settings.loss != "discriminant":
-        scaled = replace(settings, column_power=COLUMN_POWER)
-        settings = scaled if trials.gains(settings, scaled, LITTLE_GAIN) else settings
+        trial = replace(settings, column_power=COLUMN_POWER)
+        settings = trial if trials.gains(settings, trial, LITTLE_GAIN) else settings
     if settings.loss == "squared_hinge":
         settings = min((replace(settings, C=C) for C in strengths), key=trials.error)
     for loss in losses[1:]:
@@ -145,7 +145,8 @@ class Trials:
 
     def gains(self, trial, other, least=LEAST_GAIN):
         """Whether another trial is better by so many standard deviations of the difference."""
-        return self._gains(self.outcome(trial), self.outcome(other), least)
+        before, after = self.outcome(trial).missed, self.outcome(other).missed
+        return is_less(before, after, self.weights, least)
 
     def outcome(self, trial):
         """The Outcome of these settings, without its arrays."""
@@ -186,15 +187,17 @@ class Trials:
     def _best(self, first, tried):
         """The best of some models, or the first one if none is clearly better."""
         outcomes = [self._judged(*model) for model in tried]
-        clear = [found for found in outcomes if self._gains(first, found)]
+        clear = [found for found in outcomes if is_less(first.missed, found.missed, self.weights)]
         return min(clear, key=lambda found: self._mean(found.missed), default=first)
 
     def _mean(self, missed):
         return float(np.average(missed, weights=self.weights))
 
-    def _gains(self, before, after, least=LEAST_GAIN):
-        gains = self.weights * (before.missed - after.missed)
-        return gains.sum() > least * np.sqrt(gains @ gains)
+
+def is_less(before, after, weights, least=LEAST_GAIN):
+    """Whether errors of rows fall by so many standard deviations of the difference."""
+    gains = weights * (before - after)
+    return gains.sum() > least * np.sqrt(gains @ gains)
 
 
 def relative_spread(scores, others):
