@@ -275,7 +275,7 @@ class CertificateDisplay:
         display : CertificateDisplay
             The display, drawn.
         """
-        estimator = fitted_model(estimator, "coefs_", "a MeanFieldTwoLayerNet")
+        estimator = fitted_model(estimator, "first_variation_max_", "a MeanFieldTwoLayerNet")
         X = np.asarray(X, dtype=np.float64)
         n_columns = X.shape[1] + estimator.fit_intercept
         if n_columns != 2:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from neural_network.mean_field_helpers import curve
+from sklearn.dummy import DummyRegressor
 
 from sklearn_optland.neural_network import MeanFieldTwoLayerNet, MeanFieldTwoLayerNetClassifier
 from sklearn_optland.plotting import CertificateDisplay, ParticlesDisplay
@@ -62,3 +63,7 @@ def test_certificate_display_shows_the_maximum(is_log_loss, ax):
         CertificateDisplay.from_estimator(
             MeanFieldTwoLayerNet().fit(np.column_stack([X, X]), y), np.column_stack([X, X]), y
         )
+    other = DummyRegressor().fit(X, y)
+    other.coefs_ = model.coefs_  # as nets of scikit-learn have
+    with pytest.raises(ValueError, match="found a DummyRegressor, which has no first_variation"):
+        CertificateDisplay.from_estimator(other, X, y)
