@@ -1,5 +1,7 @@
 """Rows that trees train on, their classes, and those that are held out to judge them."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -15,6 +17,10 @@ def training_rows(estimator, X, y, sample_weight, **validation):
     With `multi_output=True`, y may be an indicator matrix.
     """
     rows = labelled_rows(estimator, X, y, sample_weight, accept_sparse=True, **validation)
+    if sparse.issparse(rows.X) and not rows.X.has_canonical_format:
+        X = rows.X.copy()
+        X.sum_duplicates()  # squares of the parts of a value are less than that of the sum
+        rows = replace(rows, X=X)
     check_magnitudes(rows.X, LARGEST_VALUE)
     return rows
 

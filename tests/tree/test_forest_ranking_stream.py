@@ -141,6 +141,29 @@ def test_trees_are_grown_anew_when_classes_have_moved():
     assert (np.diff(model._arrays["leaf_start"]) == 16).all()
 
 
+@pytest.mark.parametrize("n_first", [10, 20, 24])
+@pytest.mark.parametrize("make", [many_classes, sparse_classes], ids=["dense", "csr"])
+def test_old_classes_are_known_when_others_have_come(make, n_first):
+    X, y = make(n_classes=40, rows_per_class=30)
+    old = y < n_first
+    model = LOMForestClassifier(loss="discriminant", validation_fraction=0, random_state=0)
+    stream(model.fit(X[old], y[old]), X[~old], y[~old])
+    assert model.score(X[old], y[old]) > 0.85
+    # Of words that the first classes did not use the coordinates know nothing.
+    assert model.score(X[~old], y[~old]) > (0.85 if make is many_classes else 0.3)
+
+
+def test_an_outlier_in_a_sparse_stream_is_seen_as_in_the_kernel():
+    X, y = documents_of_styles()
+    model = LOMForestClassifier(loss="discriminant", validation_fraction=0, random_state=0)
+    fitted = model.fit(X, y).score(X, y)
+    far = X[[0]].tolil()
+    far[0, X[[0]].indices[0]] = 1e9
+    model.partial_fit(far.tocsr(), y[:1])
+    assert np.abs(model._stream.means.array).max() < 1e6
+    assert model.score(X, y) > fitted - 0.03
+
+
 @given(st.integers(0, 2**31 - 1))
 def test_who_comes_often_is_listed(seed):
     rng = np.random.RandomState(seed)

@@ -26,6 +26,8 @@ DENSE_RIDGE = 0.03
 SPARSE_RIDGE = 0.1
 # The least variance within classes, in units of that between them.
 LEAST_WITHIN = 1e-6
+# A variance within classes, relative to that of all rows, that is nothing but rounding.
+ROUNDING = 1e-9
 # Of the largest: a row of less weight would take squares and priors out of float64's range.
 LEAST_WEIGHT = 1e-100
 # Added to the variance of a sparse feature, in units of their mean: rare ones would rule otherwise.
@@ -179,10 +181,12 @@ def _feature_scale(overall, between, is_sparse):
     within = overall - between
     if is_sparse:
         within = np.maximum(within, 0)
-        variance = within + SPARSE_FLOOR * within.mean()
+        within[within <= ROUNDING * overall] = 0
+        # Rows that are all as their class has them vary between classes only.
+        variance = within + SPARSE_FLOOR * within.mean() if within.any() else overall
     else:
         # A feature that is constant within every class has its variance between them for a scale.
-        variance = np.where(within > 1e-9 * overall, within, overall)
+        variance = np.where(within > ROUNDING * overall, within, overall)
     used = (overall > 0) & (variance > 0)
     return np.divide(1, np.sqrt(variance), where=used, out=np.zeros_like(variance))
 

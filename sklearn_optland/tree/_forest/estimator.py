@@ -63,10 +63,10 @@ class LOMForestClassifier(
         coordinate ascent with an L2 penalty. "discriminant" is not trained: its scores are those of
         linear discriminant analysis, from which the softmax of dense data starts.
         "auto" compares on held-out rows, and takes the second only if it is clearly better, by two
-        standard deviations of the difference: for sparse data "squared_hinge" and "discriminant",
-        for dense classes of fewer than 30 rows on average "softmax" and "discriminant". With 1000
-        dense classes and fewer than 10 rows it is "discriminant", with more rows "softmax", without
-        a comparison.
+        standard deviations of the difference: for sparse data "squared_hinge" and "discriminant" or
+        "softmax", for dense classes of fewer than 30 rows on average "softmax" and "discriminant".
+        With 1000 dense classes and fewer than 10 rows it is "discriminant", with more rows
+        "softmax", without a comparison.
     n_prototypes : "auto" or int, default="auto"
         Into how many clusters the rows of a class are cut, each with a mean and a linear score of
         its own; a class scores what its best prototype does. "auto" compares 1, 3 and 10 on
@@ -146,8 +146,9 @@ class LOMForestClassifier(
     -----
     Dense rows are standardised inside, so their units do not matter. Sparse rows keep theirs, which
     suits tf-idf, unless held-out rows say that columns divided by the roots of their standard
-    deviations are ranked better, as those of counts are. Held-out rows decide as well whether the
-    discriminant counts beside what is trained of sparse rows: it does where classes have few.
+    deviations are ranked better, by one standard deviation of the difference, as those of counts
+    are. Held-out rows decide as well whether the discriminant counts beside what is trained of
+    sparse rows: it has to gain two, and does where classes have few rows.
     CSR data of at most 64 columns are handled as dense ones.
 
     There is no `decision_function`, since scikit-learn asks there for scores of all classes;
@@ -298,9 +299,10 @@ class LOMForestClassifier(
         With `leaf="rerank"` the coordinates stay those of the fit before. The means of the classes
         are exact running sums in them; the lists of the leaves keep whoever has more than a
         sixteenth of a leaf's visits; the ranking model takes one step a row, as in a fit; the trees
-        are grown anew when their leaves' entropy has risen by 0.2. A stream that begins without a
-        fit keeps its first 10000 rows, and is fitted to them whenever they have doubled. Rows are
-        routed batch by batch, so that cuts of the stream change the result a little.
+        are grown anew when there are a quarter more classes, or their leaves' entropy has risen by
+        0.2. A stream that begins without a fit keeps its first 10000 rows, and is fitted to them
+        whenever they have doubled. Rows are routed batch by batch, so that cuts of the stream
+        change the result a little.
 
         Parameters
         ----------

@@ -168,7 +168,9 @@ def _train(forest, rows, source, make, trial, labels, columns, seed, rng):
 def memory_of(candidates, settings, is_sparse):
     """What a stream needs beside what predicts, in few bits: means, weights, gradients so far."""
     place = candidates.place
-    is_dense = {} if is_sparse else {"basis": place.basis, "offset": place.offset}
+    way = {"basis": None, "offset": None}
+    if not is_sparse:
+        way = {"basis": place.basis, "offset": place.offset}
     means = np.clip(place.means, -LARGEST_WEIGHT, LARGEST_WEIGHT)
     return {
         "means": as_short_rows(means, np.zeros(len(means))),
@@ -176,10 +178,8 @@ def memory_of(candidates, settings, is_sparse):
         "totals": place.prior * place.total,
         "sizes": candidates.sizes,
         "squares": squares_as_bytes(candidates.squares),
-        "basis": None,
-        "offset": None,
         "factor": 1.0 if settings.loss == "discriminant" else settings.discriminant_factor,
-        **is_dense,
+        **way,
     }
 
 

@@ -6,6 +6,9 @@ from scipy import sparse
 from sklearn_optland.tree._forest.ranking import with_used_columns
 from sklearn_optland.tree._forest.training import hashed_starts
 
+# The largest values that coordinates are made of, as in the kernel.
+LIMIT = 1e3
+
 
 class Growing:
     """An array to whose end entries come, in a buffer that doubles when it is full."""
@@ -141,6 +144,7 @@ class FeatureTable:
         """Where the trees see rows in the columns of the table."""
         projection = self.columns["projection"].array[:, :rank]
         used, place = np.unique(X.indices, return_inverse=True)
-        values = X.data * self.columns["scale"].array[X.indices].astype(np.float32)
+        values = np.clip(X.data * self.columns["scale"].array[X.indices], -LIMIT, LIMIT)
+        values = values.astype(np.float32)
         X = sparse.csr_array((values, place, X.indptr), (X.shape[0], len(used)))
         return np.asarray(X @ projection[used] + projection[self.constant], dtype=np.float32)

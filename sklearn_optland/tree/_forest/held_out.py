@@ -33,16 +33,16 @@ MAX_HELD_OUT = 20_000
 # Of the squared hinge, where rows have several classes, some of which their labels may miss.
 MULTILABEL_C = [1.0, 0.3]
 # How much what leaves say of classes may count beside the scores: the best, if it is better than
-# nothing by LEAST_GAIN standard deviations of the difference; so must a loss be that is not the
-# first one.
+# nothing by LEAST_GAIN standard deviations of the difference. A loss has to be so much better than
+# the first one.
 VOTE_FACTORS = (0.05, 0.1, 0.2, 0.4, 0.8)
 LEAST_GAIN = 2.0
 # What the discriminant may count beside scores of sparse values, in units of how far both are
 # apart; it has to gain as much.
 DISCRIMINANT_SHARES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 LARGEST_FACTOR = 1e6
-# The power of the coordinates' scales that sparse values may have in the scores. It costs nothing,
-# so that less of a gain will do; without any, chance would choose where they are no better.
+# The power of the coordinates' scales that sparse values may have in the scores. That makes
+# no model larger or slower, so that less of a gain will do; without any, chance would choose.
 COLUMN_POWER = 0.5
 LITTLE_GAIN = 1.0
 # Of Platt's line: scores that part all classes would have an infinite one.
@@ -79,7 +79,8 @@ def choose(X, Y, weights, settings, fraction, calibrate, rng):
         numbers = [1, *(number for number in PROTOTYPES if number <= most)]
     strengths = [settings.C]
     if settings.C == "auto":
-        strengths = [1.0] if Y.nnz == Y.shape[0] else MULTILABEL_C
+        has_one_class_each = (np.diff(Y.indptr) == 1).all()
+        strengths = [1.0] if has_one_class_each else MULTILABEL_C
     settings = replace(settings, loss=losses[0], n_prototypes=numbers[0], C=strengths[0])
     share = min(fraction, MAX_HELD_OUT / X.shape[0])
     kept, held_out = hold_out(X.shape[0], share, rng, Y)
@@ -212,13 +213,13 @@ def relative_spread(scores, others):
         values -= values.sum(axis=1, keepdims=True) / np.maximum(listed.sum(axis=1), 1)[:, None]
         spreads.append(np.sqrt(np.mean(values[listed] ** 2)) if listed.any() else 0.0)
     mine, other = spreads
-    return min(mine / other, LARGEST_FACTOR) if other > 0 else 0.0
+    return float(min(mine / other, LARGEST_FACTOR)) if other > 0 else 0.0
 
 
 def _losses(X, Y):
     """The losses to try, first the one to use without a trial."""
     if sparse.issparse(X):
-        return ["squared_hinge", "discriminant"]
+        return ["squared_hinge", "discriminant", "softmax"]
     n_rows = Y.nnz / Y.shape[1]
     if Y.shape[1] >= MANY_CLASSES and n_rows < FEW_ROWS:
         return ["discriminant"]
@@ -239,7 +240,7 @@ def chosen(settings, errors):
     named = {
         f"{trial.loss}, {trial.n_prototypes}"
         + ", scaled" * (trial.column_power > 0)
-        + f", {trial.C:g}" * several: error
+        + f", {trial.C:g}" * (several and trial.loss == "squared_hinge"): error
         for trial, error in errors.items()
     }
     return {

@@ -148,7 +148,8 @@ def tree_arrays(trees, basis=None, offset=0.0):
 
 def sparse_scale(source, place, power):
     """What scales sparse columns, and the rows' mean sums of magnitudes and of squares then."""
-    scale = np.where(place.scale > 0, place.scale, 1.0) ** power
+    # Columns without values have the scale of the rarest.
+    scale = np.where(place.scale > 0, place.scale, place.scale.max(initial=0)) ** power
     length, square = reduce(Magnitudes(source), source, (scale,))[1] / source.n_rows
     unit = 1.0
     if square > 0:

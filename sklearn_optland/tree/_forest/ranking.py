@@ -23,8 +23,8 @@ class Model:
     Parameters
     ----------
     arrays : dict
-        What LabelForest takes, and what ranks: "ranking", rows of dense data; "table" and "start"
-        of sparse data.
+        What LabelForest takes, and what ranks: "ranking", rows that score z; "table" and "start",
+        weights of sparse values. One of both may be empty.
     beam_width : int
     missed : float, default=0.0
         How many classes of a row are no candidates, on average.

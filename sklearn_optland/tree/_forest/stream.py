@@ -8,8 +8,9 @@ lists    of the leaves are those of Metwally, Agrawal and El Abbadi (2005): whoe
 ranking  takes the step that it takes in a fit: of AdaGrad, or, with a share of C, an exact one in
          the dual variables of the row, those of older rows being what they are. The discriminant is
          recomputed, exactly;
-trees    are grown anew, over the means, when the entropy of their leaves has drifted. Their lists
-         are then drawn: in these coordinates the rows of a class are normal around its mean.
+trees    are grown anew, over the means, when there are more classes by CHECKED_SHARE, which the
+         lists of old leaves would not hold, or when the entropy of their leaves has drifted. Their
+         lists are then drawn: in these coordinates the rows of a class are normal around its mean.
 
 A row takes no time in proportion to the classes, which all have their turn only when rows have
 grown by CHECKED_SHARE.
@@ -21,7 +22,7 @@ from scipy import sparse
 from sklearn_optland._rows.reduce import row_blocks
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland.tree._forest.fits import squares_of_bytes
-from sklearn_optland.tree._forest.growing import Counting, FeatureTable, Growing
+from sklearn_optland.tree._forest.growing import LIMIT, Counting, FeatureTable, Growing
 from sklearn_optland.tree._forest.label_trees import (
     LEAST_PRIOR_VOTE,
     LISTED_CLASSES,
@@ -49,7 +50,7 @@ from sklearn_optland.tree._forest.training import (
 from sklearn_optland.tree._training_rows import one_class_each, row_of_pairs, with_columns
 
 # Trees are looked at when rows have grown by this share, and grown anew when the mean entropy of
-# their leaves has risen by so many nats.
+# their leaves has risen by so many nats, or when classes have grown by the same share.
 CHECKED_SHARE = 0.25
 DRIFT = 0.2
 # Rows that are drawn for each prototype to fill the lists of new trees.
@@ -57,8 +58,6 @@ DRAWN_ROWS = 8
 # Of C: a row that comes once has its step not taken back by others, and with it full steps are as
 # noisy as the rows are. Sparse rows share little.
 SPARSE_SHARE, DENSE_SHARE = 0.1, 0.01
-# The largest values that coordinates are made of, as in the kernel.
-LIMIT = 1e3
 
 
 class Stream:
@@ -111,7 +110,7 @@ class Stream:
             self.w = Growing(w)
             self.squares = Growing(squares.reshape(-1, n_z))
         self._pad_lists()
-        self.entropy = self._leaf_entropy()
+        self.entropy, self.n_grown = self._leaf_entropy(), self.class_of.size
         self._look_at_all()
 
     def _of_forest(self):
@@ -167,7 +166,10 @@ class Stream:
         loss, moved = self._take_steps(forest, rows, own, settings)
         self._round(moved)
         self.publish()
-        if self.total > (1 + CHECKED_SHARE) * self.n_checked:
+        if self.class_of.size > (1 + CHECKED_SHARE) * self.n_grown:
+            self._grow_trees(settings)
+            self._look_at_all()
+        elif self.total > (1 + CHECKED_SHARE) * self.n_checked:
             self._check_trees(settings)
         return loss / X.shape[0], recall
 
@@ -366,4 +368,4 @@ class Stream:
             visits = visits + VisitingRows(source, seen, number, settings.beam_width).visits(seen)
         list_frequent_classes(self.arrays, visits)
         self._pad_lists()
-        self.entropy = None
+        self.entropy, self.n_grown = None, n
