@@ -153,6 +153,15 @@ def test_old_classes_are_known_when_others_have_come(make, n_first):
     assert model.score(X[~old], y[~old]) > (0.85 if make is many_classes else 0.3)
 
 
+def test_new_classes_leave_old_ones_their_rows():
+    X, y = many_classes(n_classes=40, rows_per_class=30)
+    old = y < 20
+    model = LOMForestClassifier(loss="softmax", validation_fraction=0, random_state=0)
+    stream(model.fit(X[old], y[old]), X[~old], y[~old])
+    assert model.score(X[old], y[old]) > 0.85
+    assert model.score(X[~old], y[~old]) > 0.95
+
+
 def test_an_outlier_in_a_sparse_stream_is_seen_as_in_the_kernel():
     X, y = documents_of_styles()
     model = LOMForestClassifier(loss="discriminant", validation_fraction=0, random_state=0)

@@ -40,6 +40,7 @@ from sklearn_optland.tree._forest.search_fast import (
     count_visits,
 )
 from sklearn_optland.tree._forest.training import (
+    DISCRIMINANT_SHARE,
     NONE,
     Lesson,
     VisitingRows,
@@ -140,6 +141,7 @@ class Stream:
         X = as_kind(X, self.is_sparse)
         if self.is_sparse:
             X = self.table.known_columns(X)
+        n_known = self.class_of.size
         self._add_classes(Y.shape[1])
         self.publish()
         u = self._coordinates(X)
@@ -152,6 +154,8 @@ class Stream:
         rows = VisitingRows(source, arrays, number, settings.beam_width)
         recall = self._recall(rows)
         self._move_means(own, weights, u)
+        new = np.arange(n_known, self.class_of.size)
+        self._start_ranking(new)
         count_visits(
             rows.leaves,
             rows.leaves.shape[1] // len(self.arrays["roots"]),
@@ -164,7 +168,7 @@ class Stream:
         self._say(np.unique(rows.leaves[rows.leaves >= 0]))
         forest = LabelForest(**arrays, beam=settings.beam_width)
         loss, moved = self._take_steps(forest, rows, own, settings)
-        self._round(moved)
+        self._round(np.union1d(moved, new))
         self.publish()
         if self.class_of.size > (1 + CHECKED_SHARE) * self.n_grown:
             self._grow_trees(settings)
@@ -244,6 +248,21 @@ class Stream:
         means[touched] += moves / totals[:, None]
         self.totals.array[touched] = totals
 
+    def _start_ranking(self, new):
+        """Have prototypes start as those of a fit do, and learn no faster than others do by now.
+
+        From weights of zero, with nothing to slow them down, their first steps would be so large
+        that rows of other classes came to them.
+        """
+        if self.loss == "softmax" and not self.has_table and new.size:
+            rows = DISCRIMINANT_SHARE * self._discriminant(new)
+            self.w.array[new, : rows.shape[1]] = rows
+            self.squares.array[new] = self.usual_squares
+
+    def _discriminant(self, prototypes):
+        prior = self.totals.array[prototypes] / self.first_total
+        return discriminant_rows(self.means.array[prototypes], prior, self.basis, self.offset)
+
     def _take_steps(self, forest, rows, own, settings):
         """Let the ranking model learn; returns the sum of the losses, and who has learned."""
         w, squares = self.w.array.reshape(-1), self.squares.array.reshape(-1)
@@ -265,8 +284,7 @@ class Stream:
         if not self.has_ranking or not moved.size:
             return
         if self.factor > 0:
-            prior = self.totals.array[moved] / self.first_total
-            rows = discriminant_rows(self.means.array[moved], prior, self.basis, self.offset)
+            rows = self._discriminant(moved)
             if not self.has_table:
                 self.w.array[moved, : rows.shape[1]] = rows
             rows = self.factor * rows
@@ -312,6 +330,8 @@ class Stream:
         self.total = self.n_checked = float(totals.sum())
         told = votes(self.counts, self.members, totals / self.total, self.arrays)
         self.votes, self.prior_votes = told["votes"], Growing(told["prior_votes"])
+        if self.loss == "softmax" and not self.has_table:
+            self.usual_squares = self.squares.array.mean(axis=0)
         self.publish()
 
     def _pad_lists(self):
