@@ -201,6 +201,13 @@ def test_rows_of_a_class_may_be_the_same(loss):
     assert LOMForestClassifier(loss=loss, random_state=0).fit(X[::5], y[::5]).score(X, y) == 1
 
 
+@pytest.mark.filterwarnings("error")
+def test_rows_without_values_have_probabilities():
+    X, y = sparse.csr_array((600, 80)), np.arange(600) % 5
+    found = LOMForestClassifier(random_state=0).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
 def test_parts_of_a_value_are_the_value():
     X, y = sparse_classes(n_classes=10)
     parts = sparse.csr_matrix(

@@ -149,7 +149,8 @@ def tree_arrays(trees, basis=None, offset=0.0):
 def sparse_scale(source, place, power):
     """What scales sparse columns, and the rows' mean sums of magnitudes and of squares then."""
     # Columns without values have the scale of the rarest.
-    scale = np.where(place.scale > 0, place.scale, place.scale.max(initial=0)) ** power
+    rarest = place.scale.max(initial=0) or 1.0
+    scale = np.where(place.scale > 0, place.scale, rarest) ** power
     length, square = reduce(Magnitudes(source), source, (scale,))[1] / source.n_rows
     unit = 1.0
     if square > 0:
