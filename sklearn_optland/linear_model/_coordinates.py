@@ -63,6 +63,10 @@ class Coordinates:
         whole[self.columns], whole[-1] = w, b
         return whole
 
+    def numbers_of_user(self, columns):
+        """What the user's numbers are of columns of the problem."""
+        return columns if self.columns is None else self.columns[columns]
+
     def after(self, first):
         """Coordinates that are taken of those of other coordinates, which have all columns."""
         if first is USERS_OWN:
@@ -165,8 +169,9 @@ def occupied_columns(X):
         return X, USERS_OWN
     has_values = np.zeros(X.shape[1], dtype=bool)
     has_values[X.indices] = True
+    has_values[0] |= not len(X.indices)  # a problem has a column
     columns = np.flatnonzero(has_values)
-    if 2 * len(columns) > X.shape[1] or not len(columns):
+    if 2 * len(columns) > X.shape[1]:
         return X, USERS_OWN
     number = np.cumsum(has_values, dtype=X.indices.dtype) - 1
     X_occupied = csr_array((X.data, number[X.indices], X.indptr), (X.shape[0], len(columns)))

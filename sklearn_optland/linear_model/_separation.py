@@ -17,7 +17,7 @@ from sklearn_optland._estimator.training_rows import (
 from sklearn_optland._estimator.typing import MatrixLike
 from sklearn_optland._rows.source import ArraySource
 from sklearn_optland._rows.threads import one_blas_thread
-from sklearn_optland.linear_model._coordinates import centred_columns
+from sklearn_optland.linear_model._coordinates import lean_columns
 from sklearn_optland.linear_model._logistic.newton_image import NewtonSystem, newton_image
 from sklearn_optland.linear_model._logistic.problem import log_loss_problem
 from sklearn_optland.linear_model._logistic.separation import (
@@ -134,11 +134,11 @@ def separation(
     classes, codes = encode(y[used])
     check_classes(classes)
     k, n = len(classes), X.shape[0]
-    rows, coordinates = centred_columns(X[used]) if fit_intercept else (X[used], None)
+    rows, coordinates = lean_columns(X[used], fit_intercept)
     found = _by_newton(rows, codes, k, fit_intercept) or most_separated(
         rows, codes, k, fit_intercept
     )
-    W = found.W if coordinates is None else coordinates.to_user(found.W)
+    W = coordinates.to_user(found.W)
     margins, proof = np.full((2, n, k - 1), np.nan)
     margins[used], proof[used] = found.margins, found.weights
     return Bunch(
@@ -146,7 +146,7 @@ def separation(
         direction=W[:-1].T,
         intercept=W[-1],
         rows=used[found.rows],
-        columns=found.columns,
+        columns=coordinates.numbers_of_user(found.columns),
         margins=margins,
         weights=proof,
     )

@@ -14,6 +14,7 @@ from sklearn_optland.linear_model import (
     MaxMarginClassifier,
     SAGAClassifier,
     finite_sum,
+    separation,
 )
 
 N_COLUMNS, N_ALL = 12, 60
@@ -92,3 +93,14 @@ def test_columns_that_separate_have_the_users_numbers(problem):
     model = BoundMajorizationLogisticRegression(C=np.inf, max_iter=1000)
     with pytest.warns(UserWarning, match=rf"separated by columns? .*\b{columns[3]}\b"):
         model.fit(wide, y)
+    found, expected = separation(wide, y), separation(X, y)
+    np.testing.assert_array_equal(found.columns, columns[expected.columns])
+    np.testing.assert_array_equal(found.direction[:, columns], expected.direction)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS[:-1], ids=lambda estimator: repr(estimator)[:60])
+def test_all_columns_may_be_empty(estimator):
+    model = estimator.fit(sparse.csr_array((60, 9)), np.arange(60) % 2)
+    assert model.coef_.shape[-1] == 9
+    assert not model.coef_.any()

@@ -386,16 +386,13 @@ class BoundMajorizationLogisticRegression(
 
 def _separated(separation, rows, coordinates):
     """Say what separates the classes, by the user's numbers of rows and columns."""
-    columns = None if separation is None else separation.columns
-    if columns is not None and coordinates.columns is not None:
-        columns = coordinates.columns[columns]
     if separation is None:
         who = "some rows are separated from another class"
-    elif separation.kind == "complete":
-        who = f"all rows are separated by {_some('column', columns)}"
     else:
+        columns = coordinates.numbers_of_user(separation.columns)
         numbers = np.flatnonzero(rows.weights > 0)[separation.rows]
-        who = f"{_some('row', numbers)} are separated by {_some('column', columns)}"
+        which = "all rows" if separation.kind == "complete" else _some("row", numbers)
+        who = f"{which} are separated by {_some('column', columns)}"
     return (
         f"there is no optimum: {who}, and without a penalty coefficients grow without end: set C "
         "to a finite value."
