@@ -19,11 +19,11 @@ from sklearn_optland.tree._forest.label_trees import (
     LISTED_CLASSES,
     grow,
 )
-from sklearn_optland.tree._forest.ranking import Model
+from sklearn_optland.tree._forest.ranking import NO_RANKING, Model, ranking_of
 from sklearn_optland.tree._forest.search_fast import HOME_SHARE, as_short_rows, padded, route
 from sklearn_optland.tree._forest.split_fast import split_classes
 from sklearn_optland.tree._forest.train_fast import train
-from sklearn_optland.tree._forest.training import NO_RANKING, NONE, ranking_of
+from sklearn_optland.tree._forest.training import NONE
 from sklearn_optland.tree._training_rows import one_class_each
 
 pytestmark = pytest.mark.kernels

@@ -314,8 +314,8 @@ class BoundMajorizationLogisticRegression(
         advice = advise(self, n_iter, dtype, certificate, *curves)
         finish(self, attributes(W), history, certificate, advice=advice)
         if descent.is_separated:
-            who = _separated(descent.separation, rows, coordinates)
-            warn_of_the_end(self, certificate, n_iter, who)
+            why = _separated(descent.separation, rows, coordinates)
+            warn_of_the_end(self, certificate, n_iter, why)
         elif self.tol == 0 and n_iter == self.max_iter:
             warn_of_the_end(self, certificate, n_iter, "increase max_iter, or set tol.")
         return self
@@ -372,7 +372,7 @@ class BoundMajorizationLogisticRegression(
         elif goes_on(self, "coef_", classes):
             W = last_parameters(self)
             W = W if problem.has_one_score else W[:, present]
-            if W.shape == coordinates.to_user(zeros).shape:
+            if W.shape == (self.n_features_in_ + 1, *zeros.shape[1:]):
                 if not self.fit_intercept:
                     W[-1] = 0.0
                 W = coordinates.from_user(W)

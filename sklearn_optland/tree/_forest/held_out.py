@@ -7,13 +7,18 @@ from scipy import sparse
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_expit
 
-from sklearn_optland.tree._forest.ranking import Model, score_and_sum, softmax
+from sklearn_optland.tree._forest.ranking import (
+    Model,
+    ranking_of,
+    score_and_sum,
+    share_of,
+    softmax,
+)
 from sklearn_optland.tree._forest.training import (
     Candidates,
     Settings,
     discriminant,
     passes,
-    ranking_of,
 )
 from sklearn_optland.tree._training_rows import hold_out
 
@@ -164,12 +169,12 @@ class Trials:
         best = self._judged(trial, arrays)
         table = arrays["table"]
         if len(table):
-            rows = discriminant(self.candidates.place, is_sparse=True)
-            alone = self._judged(trial, {**arrays, **ranking_of(rows), "table": table[:0]})
+            ranking = ranking_of(discriminant(self.candidates.place, is_sparse=True))
+            alone = self._judged(trial, {**arrays, **ranking, "table": table[:0]})
             unit = relative_spread(best.ranked[1], alone.ranked[1])
             factors = [unit * share for share in DISCRIMINANT_SHARES if unit > 0]
             tried = [
-                (replace(trial, discriminant_factor=factor), arrays | ranking_of(factor * rows))
+                (replace(trial, discriminant_factor=factor), arrays | share_of(ranking, factor))
                 for factor in factors
             ]
             best = self._best(best, tried)

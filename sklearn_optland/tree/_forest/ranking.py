@@ -6,7 +6,12 @@ from scipy.special import expit, logsumexp
 
 from sklearn_optland._rows.rows import as_rows
 from sklearn_optland._rows.threads import share_rows
-from sklearn_optland.tree._forest.search_fast import LabelForest, ShortRows, best_classes
+from sklearn_optland.tree._forest.search_fast import (
+    LabelForest,
+    ShortRows,
+    as_short_rows,
+    best_classes,
+)
 from sklearn_optland.tree._top_k import stored
 
 # Sparse data of so few columns are handled as dense ones: that is faster, and takes little.
@@ -148,6 +153,22 @@ def softmax(scores, temper):
     """Softmax along rows that are sorted from the best; -inf is no class."""
     shares = np.exp(temper * (scores - scores[:, :1]).astype(np.float64))
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def ranking_of(rows):
+    """What scores z with such weights, which have a constant behind them."""
+    return {"ranking": as_short_rows(rows[:, :-1], rows[:, -1])}
+
+
+def share_of(ranking, factor):
+    """The same for scores times a factor."""
+    parts, factor = ranking["ranking"], np.float32(factor)
+    return {"ranking": {name: part if name == "words" else factor * part
+                        for name, part in parts.items()}}  # fmt: skip
+
+
+# What leaves all scores to a table.
+NO_RANKING = ranking_of(np.zeros((0, 1)))
 
 
 def as_kind(X, is_sparse):

@@ -33,7 +33,7 @@ from sklearn_optland.tree._forest.label_trees import (
     visits_of,
     votes,
 )
-from sklearn_optland.tree._forest.ranking import as_kind
+from sklearn_optland.tree._forest.ranking import as_kind, ranking_of, share_of
 from sklearn_optland.tree._forest.search_fast import (
     LabelForest,
     as_floats,
@@ -45,7 +45,6 @@ from sklearn_optland.tree._forest.training import (
     Lesson,
     VisitingRows,
     discriminant_rows,
-    ranking_of,
     rate_and_C,
 )
 from sklearn_optland.tree._training_rows import one_class_each, row_of_pairs, with_columns
@@ -287,10 +286,10 @@ class Stream:
             rows = self._discriminant(moved)
             if not self.has_table:
                 self.w.array[moved, : rows.shape[1]] = rows
-            rows = self.factor * rows
+            ranking = share_of(ranking_of(rows), self.factor)
         else:
-            rows = self.w.array[moved, : self.n_ranked + 1]
-        for name, part in ranking_of(rows)["ranking"].items():
+            ranking = ranking_of(self.w.array[moved, : self.n_ranked + 1])
+        for name, part in ranking["ranking"].items():
             self.ranking[name].array[moved] = part
 
     def publish(self):

@@ -23,7 +23,8 @@ from sklearn_optland.tree._forest.label_trees import (
     sparse_scale,
     visits,
 )
-from sklearn_optland.tree._forest.search_fast import LabelForest, as_short_rows, route
+from sklearn_optland.tree._forest.ranking import NO_RANKING, ranking_of, share_of
+from sklearn_optland.tree._forest.search_fast import LabelForest, route
 from sklearn_optland.tree._forest.train_fast import train
 from sklearn_optland.tree._training_rows import row_of_pairs, with_columns
 
@@ -250,6 +251,9 @@ def passes(candidates, settings, rng):
     seed = rng.randint(np.iinfo(np.int32).max)
     steps = rate_and_C(candidates.sizes, source.is_sparse, settings)
     lesson = Lesson(*steps, start, seed, source.n_values)
+    beside = NO_RANKING
+    if settings.discriminant_factor > 0:
+        beside = share_of(ranking_of(discriminant(place, True)), settings.discriminant_factor)
     average, averaged = w, 0
     for step in range(settings.n_passes):
         loss = candidates.train(lesson, rng, w, squares, alpha)
@@ -259,7 +263,7 @@ def passes(candidates, settings, rng):
                 average = w.copy()
             else:
                 average += (w - average) / averaged
-        parameters = {**arrays, **_ranking(forest, place, settings, start, average)}
+        parameters = {**arrays, **beside, **_ranking(forest, place, start, average)}
         yield Step(parameters, {"objective": loss / source.n_rows, "passes": step + 1})
 
 
@@ -377,26 +381,13 @@ def discriminant_rows(means, prior, basis=None, offset=None):
     return np.column_stack([means @ basis.T, constant - means @ offset + np.log(prior)])
 
 
-def ranking_of(rows):
-    """What scores z with such weights, which have a constant behind them."""
-    return {"ranking": as_short_rows(rows[:, :-1], rows[:, -1])}
-
-
-NO_RANKING = ranking_of(np.zeros((0, 1)))
-
-
-def _ranking(forest, place, settings, start, w):
-    """What a Model ranks with."""
-    has_table = len(start) > 0
-    if has_table:
-        table, ranking = w, NO_RANKING
-        if settings.discriminant_factor > 0:
-            ranking = ranking_of(settings.discriminant_factor * discriminant(place, True))
-    else:
-        rows = w.reshape(forest.n_prototypes, forest.n_z)
-        n = place.means.shape[1] if forest.is_sparse else forest.n_columns
-        table, ranking = w[:0], ranking_of(rows[:, : n + 1])
-    return {**ranking, "table": table, "start": start}
+def _ranking(forest, place, start, w):
+    """What a Model ranks with; the discriminant beside a table is made once, by `passes`."""
+    if len(start):
+        return {"table": w, "start": start}
+    rows = w.reshape(forest.n_prototypes, forest.n_z)
+    n = place.means.shape[1] if forest.is_sparse else forest.n_columns
+    return {**ranking_of(rows[:, : n + 1]), "table": w[:0], "start": start}
 
 
 def mean_sizes(source, place, column_power):
